@@ -1,0 +1,1 @@
+"""The command `mvrec-edge`: one file for each command, heavy imports inside the command."""

@@ -1,0 +1,76 @@
+"""`mvrec-edge inspect`: what a bundle or a support cache holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from mvrec_edge.runtime import Bundle, SupportCache
+
+__all__ = ["inspect"]
+
+
+def inspect(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A bundle (folder) or a support cache (file).")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Show what a bundle or a support cache holds, after checking its hashes.
+
+    Example: mvrec-edge inspect line.safetensors
+    """
+    from mvrec_edge.runtime import Bundle, SupportCache
+
+    description = describe_bundle(Bundle.load(path)) if path.is_dir() else describe_cache(SupportCache.load(path))
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(description, indent=2, ensure_ascii=False))
+        return
+    width = max(len(key) for key in description)
+    for key, value in description.items():
+        lines = value if isinstance(value, list) else [value]
+        for place, line in enumerate(lines):
+            typer.echo(f"{key if place == 0 else '':<{width}}  {line}")
+
+
+def describe_bundle(bundle: Bundle) -> dict[str, Any]:
+    """A bundle in words."""
+    architecture = bundle.architecture
+    manifest = bundle.manifest
+    worst = [check for graph in manifest.graphs for check in graph.checks]
+    return {
+        "bundle": str(bundle.path),
+        "architecture": f"{architecture.name}: {architecture.image_size} px, patch {architecture.patch_size}, "
+        f"width {architecture.width}, {architecture.layers} layers, {architecture.heads} heads, "
+        f"embedding {architecture.embedding_dim}",
+        "weights": str(bundle.weights),
+        "work": f"{architecture.flops_per_view / 1e9:.1f} GFLOP per view",
+        "graphs": [f"{graph.precision}: {graph.file}" for graph in manifest.graphs],
+        "checked": [
+            f"{check.kind}, batch {check.batch}: worst cosine {check.worst_cosine:.8f}, "
+            f"largest error {check.largest_error:.1e} of the norm"
+            for check in worst
+        ],
+        "files": [f"{record.name}  {record.size:,} bytes  sha256 {record.sha256}" for record in manifest.files],
+        "fingerprint": bundle.fingerprint(),
+        "created by": manifest.created_by,
+    }
+
+
+def describe_cache(cache: SupportCache) -> dict[str, Any]:
+    """A support cache in words."""
+    count, views, channels = cache.embeddings.shape
+    drawn = "all instances" if cache.shots is None else f"{cache.shots} shots, seed {cache.seed}"
+    return {
+        "support cache": f"{count} instances x {views} views x {channels} channels, float16",
+        "classes": [f"{name}: {total}" for name, total in cache.counts.items()],
+        "drawn": drawn,
+        "head": f"{cache.head.name}, beta {cache.head.beta:g}, aggregate {cache.head.aggregate}",
+        "view plan": "unknown" if cache.view_plan is None else str(cache.view_plan),
+        "encoder": cache.encoder_name or "unknown",
+        "made with": f"bundle fingerprint {cache.encoder or 'unknown'}",
+        "fingerprint": cache.fingerprint,
+    }

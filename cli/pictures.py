@@ -1,0 +1,71 @@
+"""A folder of overlay pictures, one for each image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mvrec_edge.runtime import Prediction
+from mvrec_edge.runtime.errors import OutputError
+from mvrec_edge.runtime.files import atomic_write, writing
+from mvrec_edge.runtime.overlay import OverlayItem, draw_predictions
+
+__all__ = ["PictureFolder"]
+
+_JPEG_QUALITY = 92
+
+
+class PictureFolder:
+    """Writes pictures with contour, class and probability of every region.
+
+    A picture is named after its image; where two images have the same name, the later one gets a number.
+
+    Args:
+        folder: The folder, made where it does not exist.
+
+    Raises:
+        OutputError: The folder cannot be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._owner: dict[str, Path] = {}
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def save(self, path: Path, image: npt.NDArray[np.uint8], predictions: Sequence[Prediction]) -> Path:
+        """Draws the predictions on an image and writes it.
+
+        Args:
+            path: The image's path, for the picture's name.
+            image: uint8 `[H, W, 3]`, RGB.
+            predictions: Its predictions.
+
+        Returns:
+            The picture's path.
+
+        Raises:
+            OutputError: The picture cannot be written.
+        """
+        items = [OverlayItem(item.region, item.label, item.probability) for item in predictions]
+        picture = draw_predictions(image, items, list(predictions[0].probabilities) if predictions else [])
+        target = self.folder / self._name(path)
+        flags = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+        made, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), flags)
+        if not made:
+            raise OutputError("the picture cannot be encoded", where=target)
+        with atomic_write(target) as stream:
+            stream.write(data.tobytes())
+        return target
+
+    def _name(self, path: Path) -> str:
+        number = 1
+        while True:
+            name = f"{path.stem}.jpg" if number == 1 else f"{path.stem}-{number}.jpg"
+            if self._owner.setdefault(name, path) == path:
+                return name
+            number += 1

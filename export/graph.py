@@ -1,0 +1,89 @@
+"""Traces the encoder into one self-contained ONNX file."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+import torch
+
+from mvrec_edge.export.views_encoder import ViewsEncoder
+from mvrec_edge.runtime.files import atomic_write
+
+__all__ = ["OPSET", "trace_graph"]
+
+#: Old enough for every ONNX Runtime and TensorRT in use on JetPack 6, new enough for LayerNormalization.
+OPSET = 18
+
+
+def trace_graph(module: ViewsEncoder, path: Path) -> None:
+    """Traces a module into an ONNX file with a dynamic number of views.
+
+    The graph has the input `views`, uint8 `[N, S, S, 4]`, and the output `embedding`, float32 `[N, C]`. It is one
+    file without external data, and holds no names of the machine it was made on, so that the same weights give the
+    same bytes.
+
+    Args:
+        module: The encoder.
+        path: The file to write.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    size = module.encoder.architecture.image_size
+    # Two views: a dimension of one would be taken for a constant.
+    example = torch.zeros((2, size, size, 4), dtype=torch.uint8)
+    with _silenced():
+        program = torch.onnx.export(
+            module,
+            (example,),
+            input_names=["views"],
+            output_names=["embedding"],
+            dynamic_shapes={"views": {0: torch.export.Dim("N", min=1, max=4096)}},
+            opset_version=OPSET,
+            dynamo=True,
+            optimize=True,
+            external_data=False,
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError("torch.onnx.export returned nothing")
+    model = program.model_proto
+    _strip(model)
+    with atomic_write(path) as stream:
+        stream.write(model.SerializeToString())
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Takes out what concerns only the exporter: stack traces with local paths, notes, versions."""
+    model.producer_version = ""
+    model.doc_string = ""
+    model.ClearField("metadata_props")
+    graph = model.graph
+    graph.doc_string = ""
+    graph.ClearField("metadata_props")
+    graph.ClearField("value_info")
+    for item in (*graph.node, *graph.input, *graph.output, *graph.initializer):
+        item.doc_string = ""
+        item.ClearField("metadata_props")
+
+
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """Keeps the exporter's chatter off the terminal; what matters is checked afterwards."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,44 @@
+"""The light runtime: everything that runs on the line, with numpy and OpenCV alone.
+
+    image + regions --views--> uint8 [V, S, S, 4] --engine.encode--> float32 [V, C] --head + cache--> Prediction
+
+Neither this package nor anything it imports needs PyTorch or onnx; an engine's library is imported when the
+engine is opened.
+"""
+
+from __future__ import annotations
+
+from mvrec_edge.runtime.bundle import Bundle
+from mvrec_edge.runtime.classifier import DefectClassifier, RandomWeightsWarning
+from mvrec_edge.runtime.encoding import ImageRegions
+from mvrec_edge.runtime.engines import Engine, engine_names, open_engine
+from mvrec_edge.runtime.heads import HeadPrediction, Neighbour, ZipAdapter
+from mvrec_edge.runtime.images import read_image, read_mask, to_rgb_uint8
+from mvrec_edge.runtime.prediction import Prediction, StageTimes
+from mvrec_edge.runtime.regions import Region, open_source
+from mvrec_edge.runtime.support_cache import HeadSettings, SupportCache
+from mvrec_edge.runtime.views import ViewPlan, crop_views
+
+__all__ = [
+    "Bundle",
+    "DefectClassifier",
+    "Engine",
+    "HeadPrediction",
+    "HeadSettings",
+    "ImageRegions",
+    "Neighbour",
+    "Prediction",
+    "RandomWeightsWarning",
+    "Region",
+    "StageTimes",
+    "SupportCache",
+    "ViewPlan",
+    "ZipAdapter",
+    "crop_views",
+    "engine_names",
+    "open_engine",
+    "open_source",
+    "read_image",
+    "read_mask",
+    "to_rgb_uint8",
+]

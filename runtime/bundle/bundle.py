@@ -1,0 +1,202 @@
+"""A bundle: the folder that `export` writes and every engine starts from."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from mvrec_edge.runtime.bundle.architecture import EncoderArchitecture
+from mvrec_edge.runtime.bundle.manifest import (
+    MANIFEST_NAME,
+    FileRecord,
+    GraphRecord,
+    Manifest,
+    WeightsSource,
+)
+from mvrec_edge.runtime.errors import InputError, IntegrityError, OutputError
+from mvrec_edge.runtime.files import atomic_write, sha256_file, sync_folder, writing
+
+__all__ = ["Bundle", "check_free", "write_bundle"]
+
+_LARGEST_MANIFEST = 1 << 20
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle.
+
+    Attributes:
+        path: Its folder.
+        manifest: What it holds.
+    """
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def load(cls, path: str | Path) -> Bundle:
+        """Opens a bundle and checks every byte of it before any library sees one.
+
+        Args:
+            path: The folder that `mvrec-edge export` wrote.
+
+        Raises:
+            InputError: There is no bundle at `path`.
+            IntegrityError: A file is missing, was changed, or is not listed in the manifest.
+        """
+        folder = Path(path)
+        source = folder / MANIFEST_NAME
+        if not folder.is_dir() or not source.is_file():
+            raise InputError(
+                f"is not a bundle: there is no {MANIFEST_NAME}",
+                where=folder,
+                fix="give the folder that 'mvrec-edge export' wrote",
+            )
+        if source.stat().st_size > _LARGEST_MANIFEST:
+            raise IntegrityError("is too large for a manifest", where=source, fix="export the bundle again")
+        manifest = Manifest.parse(source.read_bytes(), str(source))
+        _verify(folder, manifest)
+        return cls(folder, manifest)
+
+    @property
+    def architecture(self) -> EncoderArchitecture:
+        """The encoder's size."""
+        return self.manifest.architecture
+
+    @property
+    def weights(self) -> WeightsSource:
+        """Where the weights came from."""
+        return self.manifest.weights
+
+    def fingerprint(self, precision: str = "fp32") -> str:
+        """What an embedding of this bundle depends on, as a hash. See `Manifest.fingerprint`."""
+        return self.manifest.fingerprint(precision)
+
+    def graph(self, precision: str = "fp32") -> Path:
+        """The path of the ONNX graph of one precision.
+
+        Raises:
+            IntegrityError: The bundle has none of that precision.
+        """
+        for record in self.manifest.graphs:
+            if record.precision == precision:
+                return self.path / record.file
+        raise IntegrityError(f"the bundle has no {precision} graph", where=self.path, fix="export the bundle again")
+
+
+def _verify(folder: Path, manifest: Manifest) -> None:
+    """Compares the folder with the manifest: names first, then sizes, then hashes, cheapest first."""
+    listed = {record.name for record in manifest.files}
+    if strangers := sorted(
+        item.name for item in folder.iterdir() if item.name not in listed and item.name != MANIFEST_NAME
+    ):
+        raise IntegrityError(
+            f"holds '{strangers[0]}', which its manifest does not list",
+            where=folder,
+            fix="remove it from the bundle",
+        )
+    for record in manifest.files:
+        file = folder / record.name
+        if file.is_symlink() or not file.is_file():
+            raise IntegrityError("is missing or not a plain file", where=file, fix="export the bundle again")
+        if file.stat().st_size != record.size:
+            raise IntegrityError(
+                f"has {file.stat().st_size} bytes, its manifest says {record.size}",
+                where=file,
+                fix="copy or export the bundle again",
+            )
+    for record in manifest.files:
+        if sha256_file(folder / record.name) != record.sha256:
+            raise IntegrityError(
+                "was changed after it was exported: its hash differs from the manifest's",
+                where=folder / record.name,
+                fix="copy or export the bundle again",
+            )
+    for graph in manifest.graphs:
+        manifest.file(graph.file)
+
+
+def check_free(path: str | Path, *, overwrite: bool = False) -> None:
+    """Refuses a place where a bundle cannot go, before any work is done for it.
+
+    Args:
+        path: The folder to be.
+        overwrite: Whether a bundle that is there may be replaced.
+
+    Raises:
+        OutputError: Something is there that is not to be replaced.
+    """
+    folder = Path(path)
+    if not folder.exists() and not folder.is_symlink():
+        return
+    if not overwrite:
+        raise OutputError("exists already", where=folder, fix="choose another name, or give --overwrite")
+    if not (folder / MANIFEST_NAME).is_file():
+        raise OutputError("exists and is not a bundle, so it is not replaced", where=folder, fix="choose another name")
+
+
+class write_bundle:  # noqa: N801 (a context manager, used like a function)
+    """Builds a bundle in a temporary folder beside `path` and puts it in place when the block ends well.
+
+    Use it as `with write_bundle(path) as draft: ...; draft.finish(...)`. Nothing stays behind when the block
+    fails; a bundle that was at `path` before stays as it was.
+
+    Args:
+        path: The folder to be. It must not exist, unless `overwrite` is given and it is a bundle.
+        overwrite: Whether to replace a bundle that is already there.
+
+    Raises:
+        OutputError: The folder exists or cannot be written.
+    """
+
+    def __init__(self, path: str | Path, *, overwrite: bool = False) -> None:
+        self.path = Path(path)
+        self.overwrite = overwrite
+        self.folder = self.path
+        self._finished = False
+
+    def __enter__(self) -> write_bundle:
+        check_free(self.path, overwrite=self.overwrite)
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.folder = Path(tempfile.mkdtemp(dir=self.path.parent, prefix=f".{self.path.name}.", suffix=".partial"))
+            self.folder.chmod(0o755)
+        return self
+
+    def finish(
+        self,
+        *,
+        created_by: str,
+        architecture: EncoderArchitecture,
+        weights: WeightsSource,
+        graphs: tuple[GraphRecord, ...],
+    ) -> Manifest:
+        """Hashes what the folder holds and writes the manifest, last."""
+        files = tuple(
+            FileRecord(name=file.name, size=file.stat().st_size, sha256=sha256_file(file))
+            for file in sorted(self.folder.iterdir())
+        )
+        manifest = Manifest(
+            created_by=created_by, architecture=architecture, weights=weights, graphs=graphs, files=files
+        )
+        with atomic_write(self.folder / MANIFEST_NAME) as stream:
+            stream.write(manifest.serialise())
+        self._finished = True
+        return manifest
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is not None or not self._finished:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            return
+        with writing(self.path):
+            aside = None
+            if self.path.exists():
+                aside = self.path.with_name(f".{self.path.name}.replaced")
+                shutil.rmtree(aside, ignore_errors=True)
+                self.path.rename(aside)
+            self.folder.rename(self.path)
+            sync_folder(self.path.parent)
+            if aside is not None:
+                shutil.rmtree(aside, ignore_errors=True)

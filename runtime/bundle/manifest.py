@@ -1,0 +1,237 @@
+"""The manifest of a bundle: what is in it, where it came from, and what it was checked against."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from mvrec_edge.runtime.bundle.architecture import EncoderArchitecture
+from mvrec_edge.runtime.errors import IntegrityError
+from mvrec_edge.runtime.fields import Fields, parse_json
+from mvrec_edge.runtime.files import canonical_json, sha256_bytes
+
+__all__ = ["MANIFEST_NAME", "CheckRecord", "FileRecord", "GraphRecord", "Manifest", "WeightsSource"]
+
+MANIFEST_NAME = "manifest.json"
+SCHEMA = "mvrec-edge/bundle/1"
+
+# What a manifest may claim; a file that claims more is refused before anything is allocated for it.
+_MOST_FILES = 64
+_LARGEST_FILE = 1 << 40
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """One file of a bundle.
+
+    Attributes:
+        name: File name within the bundle, without folders.
+        size: Bytes.
+        sha256: Hash of the bytes in hexadecimal.
+    """
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class WeightsSource:
+    """Where the weights came from.
+
+    Attributes:
+        kind: `"checkpoint"`, or `"random"` for weights that were drawn and can classify nothing.
+        name: The checkpoint's file name, or the architecture's name for drawn weights.
+        sha256: Hash of the checkpoint file; empty for drawn weights.
+        seed: The seed of drawn weights.
+    """
+
+    kind: str
+    name: str
+    sha256: str
+    seed: int | None = None
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the weights were drawn rather than trained."""
+        return self.kind == "random"
+
+    def __str__(self) -> str:
+        if self.is_random:
+            return f"random weights, seed {self.seed}"
+        return f"{self.name} (sha256 {self.sha256[:12]})"
+
+
+@dataclass(frozen=True)
+class CheckRecord:
+    """How one batch of views came through the exported graph, against the PyTorch module in float32.
+
+    Attributes:
+        kind: What the views were, such as `"seeded noise"`.
+        batch: Views in the batch.
+        worst_cosine: Smallest cosine between the two embeddings of a view.
+        largest_error: Largest absolute difference of a component, as a share of the embedding's norm.
+    """
+
+    kind: str
+    batch: int
+    worst_cosine: float
+    largest_error: float
+
+
+@dataclass(frozen=True)
+class GraphRecord:
+    """One ONNX graph of a bundle.
+
+    Attributes:
+        file: Its file name.
+        precision: `"fp32"`.
+        checks: What it was checked against when it was exported.
+    """
+
+    file: str
+    precision: str
+    checks: tuple[CheckRecord, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle holds. Round trip: `Manifest.parse(manifest.serialise())` equals the manifest.
+
+    Attributes:
+        created_by: Name and version of the program that wrote it.
+        architecture: The encoder's size.
+        weights: Where the weights came from.
+        graphs: The graphs, one for each precision.
+        files: Every file but the manifest itself.
+    """
+
+    created_by: str
+    architecture: EncoderArchitecture
+    weights: WeightsSource
+    graphs: tuple[GraphRecord, ...]
+    files: tuple[FileRecord, ...]
+
+    def file(self, name: str) -> FileRecord:
+        """The record of one file.
+
+        Raises:
+            IntegrityError: The manifest does not list it.
+        """
+        for record in self.files:
+            if record.name == name:
+                return record
+        raise IntegrityError(f"the file '{name}' is not listed", where=MANIFEST_NAME, fix="export the bundle again")
+
+    def fingerprint(self, precision: str) -> str:
+        """Identifies what an embedding depends on: weights, graph and the way pixels go in.
+
+        Embeddings made under different fingerprints must not be compared.
+        """
+        for graph in self.graphs:
+            if graph.precision == precision:
+                parts = {
+                    "architecture": dataclasses.asdict(self.architecture),
+                    "graph": self.file(graph.file).sha256,
+                    "input": _INPUT,
+                    "weights": dataclasses.asdict(self.weights),
+                }
+                return sha256_bytes(canonical_json(parts))
+        raise IntegrityError(f"there is no {precision} graph", where=MANIFEST_NAME, fix="export the bundle again")
+
+    def serialise(self) -> bytes:
+        """The bytes of `manifest.json`."""
+        payload = dataclasses.asdict(self)
+        payload["schema"] = SCHEMA
+        payload["input"] = _INPUT
+        payload["output"] = _OUTPUT
+        payload["digest"] = sha256_bytes(canonical_json(payload))
+        return canonical_json(payload)
+
+    @classmethod
+    def parse(cls, data: bytes, where: str = MANIFEST_NAME) -> Manifest:
+        """Reads the bytes of `manifest.json`, trusting none of them.
+
+        Raises:
+            IntegrityError: A byte was changed, or the manifest is of a schema this version does not know.
+        """
+        payload = parse_json(data, where)
+        fields = Fields(payload, where)
+        schema = fields.text("schema")
+        if schema != SCHEMA:
+            raise IntegrityError(
+                f"the schema '{schema[:64]}' is not known to this version, which reads '{SCHEMA}'",
+                where=where,
+                fix="export the bundle again with this version",
+            )
+        unsigned = {key: value for key, value in payload.items() if key != "digest"}
+        # The second comparison catches a change that JSON does not carry, such as another blank.
+        if fields.text("digest") != sha256_bytes(canonical_json(unsigned)) or canonical_json(payload) != data:
+            raise IntegrityError("was changed after it was written", where=where, fix="export the bundle again")
+        if payload.get("input") != _INPUT or payload.get("output") != _OUTPUT:
+            raise IntegrityError("describes an input or output this version does not know", where=where)
+        return cls(
+            created_by=fields.text("created_by"),
+            architecture=_architecture(fields.object("architecture")),
+            weights=_weights(fields.object("weights")),
+            graphs=tuple(
+                _graph(Fields(item, f"{where}: graphs")) for item in fields.sequence("graphs", most=_MOST_FILES)
+            ),
+            files=tuple(_file(Fields(item, f"{where}: files")) for item in fields.sequence("files", most=_MOST_FILES)),
+        )
+
+
+_INPUT: dict[str, Any] = {
+    "name": "views",
+    "dtype": "uint8",
+    "layout": "NHWC",
+    "channels": ["red", "green", "blue", "mask"],
+}
+_OUTPUT: dict[str, Any] = {"name": "embedding", "dtype": "float32"}
+
+
+def _architecture(fields: Fields) -> EncoderArchitecture:
+    return EncoderArchitecture(
+        image_size=fields.integer("image_size", 1, 4096),
+        patch_size=fields.integer("patch_size", 1, 4096),
+        width=fields.integer("width", 64, 65536),
+        layers=fields.integer("layers", 1, 1024),
+        embedding_dim=fields.integer("embedding_dim", 1, 65536),
+    )
+
+
+def _weights(fields: Fields) -> WeightsSource:
+    return WeightsSource(
+        kind=fields.choice("kind", "checkpoint", "random"),
+        name=fields.text("name"),
+        sha256=fields.text("sha256", longest=64),
+        seed=fields.optional_integer("seed", 0, 2**63),
+    )
+
+
+def _graph(fields: Fields) -> GraphRecord:
+    checks = [Fields(item, f"{fields.where}: checks") for item in fields.sequence("checks", most=1024)]
+    return GraphRecord(
+        file=fields.text("file"),
+        precision=fields.choice("precision", "fp32"),
+        checks=tuple(
+            CheckRecord(
+                kind=check.text("kind"),
+                batch=check.integer("batch", 1, 1 << 20),
+                worst_cosine=check.number("worst_cosine", -1.01, 1.01),
+                largest_error=check.number("largest_error", 0.0, 1e9),
+            )
+            for check in checks
+        ),
+    )
+
+
+def _file(fields: Fields) -> FileRecord:
+    name = fields.text("name", longest=255)
+    # A name is one file of the bundle's own folder, never a way out of it.
+    if name in ("", ".", "..", MANIFEST_NAME) or "/" in name or "\\" in name or "\0" in name:
+        raise IntegrityError(f"the file name {name!r} is not allowed", where=fields.where)
+    return FileRecord(
+        name=name, size=fields.integer("size", 0, _LARGEST_FILE), sha256=fields.text("sha256", longest=64)
+    )

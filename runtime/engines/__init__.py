@@ -1,0 +1,8 @@
+"""Engines: what turns views into embeddings."""
+
+from __future__ import annotations
+
+from mvrec_edge.runtime.engines.base import Engine
+from mvrec_edge.runtime.engines.registry import engine_names, open_engine
+
+__all__ = ["Engine", "engine_names", "open_engine"]

@@ -1,0 +1,107 @@
+"""The engine interface: views in, embeddings out, whatever library computes them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError
+
+__all__ = ["DEFAULT_BATCH", "Engine"]
+
+# One 27-view region and a little more: regions of several images fill it together.
+DEFAULT_BATCH = 32
+
+
+class Engine(ABC):
+    """Turns views into embeddings.
+
+    `encode` checks what goes in and what comes out, and splits work into batches; an implementation only
+    computes one batch. An engine is a context manager that frees its library's memory at the end.
+
+    Args:
+        image_size: Side S of a view in pixels.
+        embedding_dim: Channels C of an embedding.
+        fingerprint: Identifies the embeddings: those of engines with the same fingerprint may be compared.
+        batch: Most views that are computed at once.
+        random_weights: Whether the weights were drawn, so that predictions mean nothing.
+
+    Attributes:
+        name: The engine's name in the registry.
+        device: What it really runs on, such as `"cpu, 2 threads"`.
+    """
+
+    name: str = ""
+    device: str = ""
+
+    def __init__(
+        self,
+        *,
+        image_size: int,
+        embedding_dim: int,
+        fingerprint: str,
+        batch: int = DEFAULT_BATCH,
+        random_weights: bool = False,
+    ) -> None:
+        if batch < 1:
+            raise UsageError(f"a batch holds at least 1 view, not {batch}")
+        self.image_size = image_size
+        self.embedding_dim = embedding_dim
+        self.fingerprint = fingerprint
+        self.batch = batch
+        self.random_weights = random_weights
+
+    @final
+    def encode(
+        self, views: npt.NDArray[np.uint8], progress: Callable[[int], None] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Computes the embedding of every view.
+
+        Args:
+            views: uint8 `[N, S, S, 4]`, red, green, blue and mask, 0 to 255; N may be 0.
+            progress: Called with the number of views after each batch.
+
+        Returns:
+            float32 `[N, C]`, not normalised.
+
+        Raises:
+            UsageError: The views have another shape or dtype.
+            EnvironmentUnfitError: The engine answered with something that is not a finite embedding.
+        """
+        expected = (self.image_size, self.image_size, 4)
+        if views.dtype != np.uint8 or views.ndim != 4 or views.shape[1:] != expected:
+            raise UsageError(
+                f"views must be uint8 [N, {self.image_size}, {self.image_size}, 4], "
+                f"these are {views.dtype} {list(views.shape)}"
+            )
+        embeddings = np.empty((len(views), self.embedding_dim), np.float32)
+        for start in range(0, len(views), self.batch):
+            part = np.ascontiguousarray(views[start : start + self.batch])
+            answer = self._encode_batch(part)
+            if answer.shape != (len(part), self.embedding_dim) or not np.isfinite(answer).all():
+                raise EnvironmentUnfitError(
+                    f"the engine {self.name} on {self.device} answered {list(answer.shape)} values that are "
+                    f"not {len(part)} finite embeddings of {self.embedding_dim} channels",
+                    fix="run the bundle on the engine 'onnxruntime' and report the difference",
+                )
+            embeddings[start : start + len(part)] = answer
+            if progress is not None:
+                progress(len(part))
+        return embeddings
+
+    @abstractmethod
+    def _encode_batch(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        """Computes one batch: contiguous uint8 `[n, S, S, 4]`, 1 <= n <= batch, to `[n, C]`."""
+
+    def close(self) -> None:  # noqa: B027 (most engines have nothing to free)
+        """Frees what the engine holds; the engine is not used afterwards."""
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,125 @@
+"""Every error the package raises on purpose, as one tree.
+
+    MvrecEdgeError               exit code 70 (never raised itself)
+    ├── UsageError                2   the call or the command line does not make sense
+    ├── InputError                3   something given to us cannot be used
+    │   ├── ImageError                an image or a mask file
+    │   ├── AnnotationError           a label file, a region, a table
+    │   ├── CheckpointError           encoder weights
+    │   └── SupportError              a labelled set that cannot make a classifier
+    ├── IntegrityError            4   a file is not what its record says
+    │   └── FingerprintMismatchError  a support cache and a bundle that do not belong together
+    ├── EnvironmentUnfitError     5   this machine cannot do it
+    │   └── MissingDependencyError    a library is not installed; names the extra
+    └── OutputError               6   a result cannot be written
+
+An error says what is wrong, where, and what to do about it; the command line prints that as one line.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AnnotationError",
+    "CheckpointError",
+    "EnvironmentUnfitError",
+    "FingerprintMismatchError",
+    "ImageError",
+    "InputError",
+    "IntegrityError",
+    "MissingDependencyError",
+    "MvrecEdgeError",
+    "OutputError",
+    "SupportError",
+    "UsageError",
+]
+
+
+class MvrecEdgeError(Exception):
+    """Base of all errors of this package.
+
+    Args:
+        what: What is wrong, without a trailing full stop.
+        where: The file, item or option concerned.
+        fix: What the reader can do about it.
+
+    Attributes:
+        exit_code: The exit code of the command line for this kind of error.
+    """
+
+    exit_code = 70
+
+    def __init__(self, what: str, *, where: object = None, fix: str | None = None) -> None:
+        self.what = what
+        self.where = None if where is None else str(where)
+        self.fix = fix
+        text = what if self.where is None else f"{self.where}: {what}"
+        if fix is not None:
+            text = f"{text} ({fix})"
+        # One line, whatever a file name or a library's message holds.
+        super().__init__(" ".join(text.split()))
+
+
+class UsageError(MvrecEdgeError):
+    """The call or the command line does not make sense."""
+
+    exit_code = 2
+
+
+class InputError(MvrecEdgeError):
+    """Something given to us cannot be used."""
+
+    exit_code = 3
+
+
+class ImageError(InputError):
+    """An image or a mask file cannot be used."""
+
+
+class AnnotationError(InputError):
+    """A label file, a region or a table cannot be used."""
+
+
+class CheckpointError(InputError):
+    """Encoder weights cannot be used."""
+
+
+class SupportError(InputError):
+    """A labelled set cannot make a classifier."""
+
+
+class IntegrityError(MvrecEdgeError):
+    """A file is not what its record says."""
+
+    exit_code = 4
+
+
+class FingerprintMismatchError(IntegrityError):
+    """A support cache and a bundle do not belong together."""
+
+
+class EnvironmentUnfitError(MvrecEdgeError):
+    """This machine cannot do what was asked."""
+
+    exit_code = 5
+
+
+class MissingDependencyError(EnvironmentUnfitError):
+    """An optional library is not installed.
+
+    Args:
+        library: The name it is imported by.
+        extra: The extra of this package that installs it.
+        purpose: What it is needed for.
+    """
+
+    def __init__(self, library: str, *, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the library '{library}', which is not installed",
+            fix=f"pip install 'mvrec-edge[{extra}]'",
+        )
+
+
+class OutputError(MvrecEdgeError):
+    """A result cannot be written."""
+
+    exit_code = 6

@@ -1,0 +1,59 @@
+"""Files from outside into memory, with a bound on their size."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from mvrec_edge.runtime.errors import ImageError, InputError
+
+__all__ = ["MAX_FILE_BYTES", "is_regular_file", "read_bytes"]
+
+MAX_FILE_BYTES = 1 << 30
+
+
+def is_regular_file(path: Path) -> bool:
+    """Whether `path` leads to a regular file; False for anything that cannot even be asked about."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        # A name that is too long, or holds a NUL: it came from an annotation file.
+        return False
+
+
+def read_bytes(
+    path: Path, *, error: type[InputError] = ImageError, limit: int = MAX_FILE_BYTES, kind: str = "an image"
+) -> bytes:
+    """Reads a whole regular file.
+
+    Args:
+        path: The file; a link to one will do, a folder, pipe or device will not.
+        error: What to raise.
+        limit: Most bytes that are read.
+        kind: What the file should have been, for messages.
+
+    Returns:
+        The content, at least one byte.
+
+    Raises:
+        InputError: Of the class `error`: the file is missing, not a regular file, not readable, empty, or
+            larger than `limit`.
+    """
+    try:
+        # Asked before it is opened: opening a pipe would wait for ever.
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            what = "is a folder" if stat.S_ISDIR(mode) else "is not a regular file"
+            raise error(what, where=path, fix=f"give the path of {kind} file")
+        with path.open("rb") as stream:
+            data = stream.read(limit + 1)
+    except FileNotFoundError as reason:
+        raise error("there is no such file", where=path, fix="check the path") from reason
+    except (OSError, ValueError) as reason:
+        cause = getattr(reason, "strerror", None) or str(reason)
+        raise error(f"cannot be read: {cause}", where=path, fix="check the path and its permissions") from reason
+    if not data:
+        raise error("the file is empty", where=path, fix="copy or save it again")
+    if len(data) > limit:
+        raise error(f"the file is larger than {limit} bytes", where=path, fix="split it, or save it in a smaller form")
+    return data

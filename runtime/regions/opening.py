@@ -1,0 +1,143 @@
+"""Opening a source of regions: which format it is, and the reader for it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mvrec_edge.runtime.errors import AnnotationError, InputError, UsageError
+from mvrec_edge.runtime.images import IMAGE_SUFFIXES
+from mvrec_edge.runtime.images.files import is_regular_file
+from mvrec_edge.runtime.regions.boxes import JSON_LINES_SUFFIXES, is_boxes_table, open_boxes
+from mvrec_edge.runtime.regions.coco import is_coco, open_coco
+from mvrec_edge.runtime.regions.files import list_files, load_json, read_table
+from mvrec_edge.runtime.regions.folders import open_folders
+from mvrec_edge.runtime.regions.labelme import is_labelme, open_labelme
+from mvrec_edge.runtime.regions.mvtec_fs import is_mvtec_fs, open_mvtec_fs
+from mvrec_edge.runtime.regions.source import RegionSource
+
+__all__ = ["SOURCE_FORMATS", "open_source"]
+
+SOURCE_FORMATS = ("folders", "labelme", "coco", "mvtec-fs", "boxes")
+
+_TABLES = (".csv", *JSON_LINES_SUFFIXES)
+_LOOKED_FOR = (
+    "looked for images with masks beside them, labelme JSON files, a COCO JSON file, an MVTec-FS table (CSV with "
+    "part, img_rel_path, points) and boxes (CSV with image, x1, y1, x2, y2, or JSON Lines)"
+)
+
+
+def open_source(
+    path: str | os.PathLike[str],
+    *,
+    format: str = "auto",  # noqa: A002
+    masks: str | os.PathLike[str] | None = None,
+    image_root: str | os.PathLike[str] | None = None,
+) -> RegionSource:
+    """Opens labelled images; label files are read and folders listed, but no pixel is decoded.
+
+    Args:
+        path: A folder, a label file or an image.
+        format: One of `SOURCE_FORMATS`, or `"auto"` to look at what is there.
+        masks: For `"folders"`: the folder of the masks, or the mask of one image.
+        image_root: For the other formats: the folder of the images that the label file names.
+
+    Returns:
+        The source; what costs only one item is in its `problems`.
+
+    Raises:
+        UsageError: The format has no such name, or `masks` or `image_root` does not go with it.
+        InputError: Nothing there is usable.
+    """
+    place = Path(path)
+    mask_place = None if masks is None else Path(masks)
+    root = None if image_root is None else Path(image_root)
+    if format != "auto" and format not in SOURCE_FORMATS:
+        raise UsageError(f"there is no annotation format '{format}'", fix=f"use auto, {', '.join(SOURCE_FORMATS)}")
+    if mask_place is not None and root is not None:
+        raise UsageError("masks go with images, an image root goes with label files", fix="give one of the two")
+    if not place.is_dir() and not is_regular_file(place):
+        raise InputError("there is no such file or folder", where=place, fix="check the path")
+    payload: Any = None
+    if format == "auto":
+        format, place, payload = ("folders", place, None) if mask_place else _detect(place)  # noqa: A001
+    elif format != "labelme" and format != "folders" and place.is_dir():
+        place = _label_file(place, format)
+    if mask_place is not None and format != "folders":
+        raise UsageError(f"masks do not go with the annotation format {format}", where=place, fix="leave them out")
+    if root is not None and format == "folders":
+        raise UsageError("an image root does not go with folders of images", where=place, fix="leave it out")
+    if format == "folders":
+        return open_folders(place, mask_place)
+    if format == "labelme":
+        return open_labelme(place, root, payload)
+    if format == "coco":
+        return open_coco(place, root, payload)
+    if format == "mvtec-fs":
+        return open_mvtec_fs(place, root)
+    return open_boxes(place, root)
+
+
+def _detect(path: Path) -> tuple[str, Path, Any]:
+    """The format of what is at `path`, the file or folder to open for it, and its parsed JSON."""
+    if path.is_dir():
+        return _detect_folder(path)
+    found, payload = _detect_file(path)
+    if found is None:
+        raise InputError("is of no known annotation format", where=path, fix=_LOOKED_FOR)
+    return found, path, payload
+
+
+def _detect_file(path: Path) -> tuple[str | None, Any]:
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return "folders", None
+    if suffix in JSON_LINES_SUFFIXES:
+        return "boxes", None
+    if suffix == ".csv":
+        header, _ = read_table(path)
+        return "mvtec-fs" if is_mvtec_fs(header) else "boxes" if is_boxes_table(header) else None, None
+    if suffix == ".json":
+        payload = load_json(path)
+        return "labelme" if is_labelme(payload) else "coco" if is_coco(payload) else None, payload
+    # Pascal VOC (.xml) has its place here.
+    return None, None
+
+
+def _detect_folder(folder: Path) -> tuple[str, Path, Any]:
+    # Label files come first: beside them, images without a mask are the rule.
+    for file in list_files(folder, (".json",)):
+        try:
+            found, payload = _detect_file(file)
+        except AnnotationError:
+            # One broken file does not hide what the others are; the reader reports it.
+            continue
+        if found == "labelme":
+            return found, folder, None
+        if found == "coco" and file.parent == folder:
+            return found, _label_file(folder, found), payload
+    tables = list_files(folder, _TABLES, recursive=False)
+    if len(tables) == 1:
+        found, _ = _detect_file(tables[0])
+        if found is not None:
+            return found, tables[0], None
+    if list_files(folder, IMAGE_SUFFIXES):
+        return "folders", folder, None
+    if len(tables) > 1:
+        names = ", ".join(table.name for table in tables[:5])
+        raise InputError(f"the folder holds {len(tables)} tables: {names}", where=folder, fix="give one of them")
+    raise InputError("the folder holds no labelled images", where=folder, fix=_LOOKED_FOR)
+
+
+def _label_file(folder: Path, wanted: str) -> Path:
+    """The one label file of a folder."""
+    suffixes = (".json",) if wanted == "coco" else _TABLES
+    files = list_files(folder, suffixes, recursive=False)
+    if len(files) != 1:
+        raise InputError(
+            f"the folder holds {len(files)} files that could be the {wanted} annotations",
+            where=folder,
+            fix="give the file itself",
+        )
+    return files[0]

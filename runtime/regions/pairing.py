@@ -1,0 +1,105 @@
+"""Which of the files of one folder is an image, and which is the mask of which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from mvrec_edge.runtime.errors import AnnotationError
+
+__all__ = ["MASK_ENDINGS", "Pairing", "no_mask", "pair_masks"]
+
+MASK_ENDINGS = ("_mask", ".mask")
+_JPEG = (".jpg", ".jpeg")
+
+
+class Pairing:
+    """What the files of one folder turned out to be.
+
+    Attributes:
+        masks: Image to mask, in the order of the images.
+        problems: What could not be decided, or lacks its other half.
+    """
+
+    def __init__(self) -> None:
+        self.masks: dict[Path, Path] = {}
+        self.problems: list[AnnotationError] = []
+
+
+def pair_masks(files: Iterable[Path]) -> Pairing:
+    """Pairs the images of one folder with the masks beside them.
+
+    The mask of `a.jpg` is `a_mask.*` or `a.mask.*`; where there is none, it is the other file named `a`: the PNG, or
+    of two files without a PNG the one that is not a JPEG, as nobody keeps an image losslessly and its mask as JPEG.
+
+    Args:
+        files: The image files of one folder, sorted.
+    """
+    by_stem: dict[str, list[Path]] = {}
+    for path in files:
+        by_stem.setdefault(path.stem, []).append(path)
+    named: dict[str, list[Path]] = {}
+    for stem in list(by_stem):
+        owner = _owner(stem, by_stem)
+        if owner is not None:
+            named.setdefault(owner, []).extend(by_stem.pop(stem))
+    pairing = Pairing()
+    for stem, same in by_stem.items():
+        try:
+            image, mask = _decide(same, named.get(stem, []))
+        except AnnotationError as error:
+            pairing.problems.append(error)
+        else:
+            pairing.masks[image] = mask
+    return pairing
+
+
+def _owner(stem: str, stems: Iterable[str]) -> str | None:
+    """The stem of the image that a file is the mask of by its name, where there is such an image."""
+    for ending in MASK_ENDINGS:
+        owner = stem.removesuffix(ending)
+        if owner != stem and owner in stems:
+            return owner
+    return None
+
+
+def _decide(same: list[Path], masks: list[Path]) -> tuple[Path, Path]:
+    """The image and its mask among the files of one stem and the masks named after it."""
+    if len(masks) > 1:
+        raise _ambiguous(same[0], masks)
+    if masks:
+        if len(same) > 1:
+            raise _ambiguous(same[0], same)
+        return same[0], masks[0]
+    if len(same) == 1:
+        raise no_mask(same[0])
+    if len(same) == 2:
+        for suffixes, is_mask in (((".png",), True), (_JPEG, False)):
+            of_kind = [path.suffix.lower() in suffixes for path in same]
+            if sum(of_kind) == 1:
+                mask = same[of_kind.index(is_mask)]
+                return same[1 - same.index(mask)], mask
+    raise _ambiguous(same[0], same)
+
+
+def no_mask(image: Path) -> AnnotationError:
+    """The error for an image that no mask belongs to."""
+    for ending in MASK_ENDINGS:
+        if image.stem.endswith(ending) and image.stem != ending:
+            return AnnotationError(
+                "the mask has no image beside it", where=image, fix="put the image there, without the ending"
+            )
+    return AnnotationError(
+        f"the image has no mask: neither {image.stem}_mask.png nor {image.stem}.png beside another image type",
+        where=image,
+        fix="put the mask beside the image, or give the folder of the masks",
+    )
+
+
+def _ambiguous(where: Path, files: list[Path]) -> AnnotationError:
+    names = ", ".join(path.name for path in files[:5])
+    return AnnotationError(
+        f"it is not clear which is the image and which the mask: {names}",
+        where=where,
+        fix=f"name the mask {where.stem}_mask.png",
+    )

@@ -1,0 +1,302 @@
+"""The support cache: the labelled embeddings a head classifies against, as one safetensors file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mvrec_edge.runtime.errors import InputError, IntegrityError, MvrecEdgeError, SupportError
+from mvrec_edge.runtime.fields import Fields, parse_json
+from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes
+from mvrec_edge.runtime.views.plan import ViewPlan
+
+__all__ = ["HeadSettings", "SupportCache"]
+
+SCHEMA = "mvrec-edge/support-cache/1"
+
+# 100,000 instances of 27 views of ViT-L/14 in float16 are 4.1 GB; a larger file is not a support cache.
+_LARGEST_FILE = 1 << 33
+_LARGEST_HEADER = 1 << 26
+_MOST_INSTANCES = 1 << 20
+_LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """Which head a cache was made for, and its parameters.
+
+    Attributes:
+        name: `"zip"`, the training-free Zip-Adapter.
+        beta: Sharpness of the similarity, > 0.
+        aggregate: `"uncertainty"` or `"mean"`.
+    """
+
+    name: str = "zip"
+    beta: float = 32.0
+    aggregate: str = "uncertainty"
+
+
+@dataclass(frozen=True)
+class SupportCache:
+    """Labelled view embeddings and all that is needed to classify against them.
+
+    Make one with `from_embeddings` or `load`, which check it.
+
+    Attributes:
+        embeddings: float16 `[NK, V, C]`, the V views of NK support instances.
+        labels: int64 `[NK]`, indices into `class_names`.
+        class_names: The N >= 2 classes, each with at least one instance.
+        sources: Where each instance was read from, for records.
+        view_plan: The plan the views were cut with; None where the embeddings came from elsewhere.
+        encoder: Fingerprint of the encoder that made the embeddings; empty where it is not known.
+        encoder_name: The encoder in words.
+        random_weights: Whether that encoder's weights were drawn.
+        head: The head and its parameters.
+        shots: Instances drawn for each class; None where all were used.
+        seed: Seed of the draw; None where all were used.
+    """
+
+    embeddings: npt.NDArray[np.float16]
+    labels: npt.NDArray[np.int64]
+    class_names: tuple[str, ...]
+    sources: tuple[str, ...]
+    view_plan: ViewPlan | None = None
+    encoder: str = ""
+    encoder_name: str = ""
+    random_weights: bool = False
+    head: HeadSettings = field(default_factory=HeadSettings)
+    shots: int | None = None
+    seed: int | None = None
+
+    @classmethod
+    def from_embeddings(
+        cls,
+        embeddings: npt.NDArray[np.floating],
+        labels: npt.ArrayLike,
+        class_names: Sequence[str],
+        *,
+        sources: Sequence[str] | None = None,
+        view_plan: ViewPlan | None = None,
+        encoder: str = "",
+        encoder_name: str = "",
+        random_weights: bool = False,
+        head: HeadSettings | None = None,
+        shots: int | None = None,
+        seed: int | None = None,
+    ) -> SupportCache:
+        """Makes a cache, checking everything a head relies on.
+
+        Args:
+            embeddings: `[NK, V, C]`, finite; stored as float16.
+            labels: `[NK]`, indices into `class_names`.
+            class_names: The classes, at least two, without repetition.
+            sources: Where each instance was read from; by default its number.
+            view_plan: The plan the views were cut with.
+            encoder: Fingerprint of the engine that made the embeddings.
+            encoder_name: The encoder in words.
+            random_weights: Whether that encoder's weights were drawn.
+            head: The head and its parameters; by default the Zip-Adapter of the paper.
+            shots: Instances drawn for each class, for the record.
+            seed: Seed of the draw, for the record.
+
+        Raises:
+            SupportError: The embeddings and labels cannot make a classifier; the message says why.
+        """
+        values = np.asarray(embeddings)
+        indices = np.asarray(labels)
+        if values.ndim != 3 or 0 in values.shape or not np.issubdtype(values.dtype, np.floating):
+            raise SupportError(f"embeddings must be floats [NK, V, C], these are {values.dtype} {list(values.shape)}")
+        if indices.shape != values.shape[:1] or not np.issubdtype(indices.dtype, np.integer):
+            raise SupportError(
+                f"labels must be {len(values)} whole numbers, these are {indices.dtype} {list(indices.shape)}"
+            )
+        if not np.isfinite(values).all() or np.abs(values).max() > _LARGEST_FLOAT16:
+            raise SupportError(
+                "an embedding holds a value that is not finite or too large for float16",
+                fix="check the engine and the bundle",
+            )
+        if not np.linalg.norm(values.mean(axis=1, dtype=np.float32), axis=1).all():
+            raise SupportError("an instance's mean embedding is zero, so it has no direction")
+        names = tuple(class_names)
+        _check_classes(names, indices)
+        if view_plan is not None and view_plan.count != values.shape[1]:
+            raise SupportError(f"the view plan has {view_plan.count} views, the embeddings have {values.shape[1]}")
+        origin = tuple(sources) if sources is not None else tuple(str(index) for index in range(len(values)))
+        if len(origin) != len(values):
+            raise SupportError(f"there are {len(values)} instances but {len(origin)} sources")
+        return cls(
+            embeddings=np.ascontiguousarray(values, np.float16),
+            labels=np.ascontiguousarray(indices, np.int64),
+            class_names=names,
+            sources=origin,
+            view_plan=view_plan,
+            encoder=encoder,
+            encoder_name=encoder_name,
+            random_weights=random_weights,
+            head=head or HeadSettings(),
+            shots=shots,
+            seed=seed,
+        )
+
+    @property
+    def keys(self) -> npt.NDArray[np.float32]:
+        """The mean over views of every instance, float32 `[NK, C]`."""
+        means: npt.NDArray[np.float32] = self.embeddings.mean(axis=1, dtype=np.float32)
+        return means
+
+    @property
+    def fingerprint(self) -> str:
+        """What an embedding must have in common with the cache's: encoder, views and their resampling."""
+        plan = None if self.view_plan is None else self.view_plan.to_dict()
+        return sha256_bytes(canonical_json({"encoder": self.encoder, "view_plan": plan}))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Instances of every class."""
+        totals = np.bincount(self.labels, minlength=len(self.class_names))
+        return dict(zip(self.class_names, (int(total) for total in totals), strict=True))
+
+    def save(self, path: str | Path) -> None:
+        """Writes the cache, whole or not at all.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        import safetensors.numpy
+
+        tensors: dict[str, npt.NDArray[Any]] = {"embeddings": self.embeddings, "labels": self.labels}
+        description: dict[str, Any] = {
+            "schema": SCHEMA,
+            "class_names": list(self.class_names),
+            "sources": list(self.sources),
+            "view_plan": None if self.view_plan is None else self.view_plan.to_dict(),
+            "encoder": self.encoder,
+            "encoder_name": self.encoder_name,
+            "random_weights": self.random_weights,
+            "head": dataclasses.asdict(self.head),
+            "shots": self.shots,
+            "seed": self.seed,
+        }
+        description["digest"] = _digest(description, tensors)
+        # One entry: the library writes several in an order of its own, and equal caches shall be equal files.
+        data = safetensors.numpy.save(tensors, metadata={"mvrec_edge": canonical_json(description).decode()})
+        with atomic_write(Path(path)) as stream:
+            stream.write(data)
+
+    @classmethod
+    def load(cls, path: str | Path) -> SupportCache:
+        """Reads a cache, trusting nothing in it.
+
+        Raises:
+            InputError: The file cannot be read or is not a support cache.
+            IntegrityError: The file was changed after it was written, or is of an unknown schema.
+        """
+        path = Path(path)
+        tensors, metadata = _read_safetensors(path)
+        text = metadata.get("mvrec_edge")
+        if text is None or set(tensors) != {"embeddings", "labels"}:
+            raise InputError(
+                "is not a support cache", where=path, fix="give the file that 'mvrec-edge calibrate' wrote"
+            )
+        description = parse_json(text, str(path))
+        fields = Fields(description, str(path))
+        schema = fields.text("schema")
+        if schema != SCHEMA:
+            raise IntegrityError(
+                f"the schema '{schema[:64]}' is not known to this version, which reads '{SCHEMA}'",
+                where=path,
+                fix="calibrate again with this version",
+            )
+        unsigned = {key: value for key, value in description.items() if key != "digest"}
+        if fields.text("digest") != _digest(unsigned, tensors) or canonical_json(description) != text.encode():
+            raise IntegrityError("was changed after it was written", where=path, fix="calibrate again")
+        head = fields.object("head")
+        try:
+            return cls.from_embeddings(
+                tensors["embeddings"],
+                tensors["labels"],
+                fields.texts("class_names", most=_MOST_INSTANCES),
+                sources=fields.texts("sources", most=_MOST_INSTANCES),
+                view_plan=_view_plan(fields),
+                encoder=fields.text("encoder", longest=64),
+                encoder_name=fields.text("encoder_name"),
+                random_weights=fields.payload.get("random_weights") is True,
+                head=HeadSettings(
+                    name=head.choice("name", "zip"),
+                    beta=head.number("beta", 1e-6, 1e6),
+                    aggregate=head.choice("aggregate", "uncertainty", "mean"),
+                ),
+                shots=fields.optional_integer("shots", 1, _MOST_INSTANCES),
+                seed=fields.optional_integer("seed", 0, 2**63),
+            )
+        except SupportError as error:
+            raise IntegrityError(error.what, where=path, fix="calibrate again") from error
+
+
+def _check_classes(names: tuple[str, ...], labels: npt.NDArray[np.integer]) -> None:
+    if len(set(names)) != len(names):
+        raise SupportError("a class name occurs twice")
+    if len(names) < 2:
+        raise SupportError(
+            f"there is {'only one class' if names else 'no class'}: a classifier needs at least two",
+            fix="add labelled samples of another class",
+        )
+    if labels.min() < 0 or labels.max() >= len(names):
+        raise SupportError(f"a label is outside the {len(names)} classes")
+    totals = np.bincount(labels, minlength=len(names))
+    if missing := [name for name, total in zip(names, totals, strict=True) if not total]:
+        raise SupportError(f"the class '{missing[0]}' has no instance", fix="add a sample of it, or leave it out")
+
+
+def _view_plan(fields: Fields) -> ViewPlan | None:
+    if fields.payload.get("view_plan") is None:
+        return None
+    try:
+        return ViewPlan.from_dict(dict(fields.object("view_plan").payload))
+    except IntegrityError:
+        raise
+    except MvrecEdgeError as error:
+        raise IntegrityError(error.what, where=fields.where, fix="calibrate again") from error
+
+
+def _digest(description: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> str:
+    return sha256_bytes(
+        canonical_json(description), *(np.ascontiguousarray(tensors[name]).tobytes() for name in sorted(tensors))
+    )
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
+    """Reads a safetensors file whose sizes are bounded before the library sees it."""
+    import safetensors
+    import safetensors.numpy
+
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as stream:
+            header_size = int.from_bytes(stream.read(8), "little")
+            if not 8 < size <= _LARGEST_FILE or header_size > min(size - 8, _LARGEST_HEADER):
+                raise InputError(
+                    "is not a support cache, or a part of one",
+                    where=path,
+                    fix="give the file that 'mvrec-edge calibrate' wrote",
+                )
+            header = stream.read(header_size)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", where=path, fix="check the path") from error
+    try:
+        metadata = json.loads(header).get("__metadata__") or {}
+        tensors = safetensors.numpy.load_file(path)
+    except (ValueError, AttributeError, RecursionError, TypeError, safetensors.SafetensorError) as error:
+        raise InputError(
+            "is not a support cache, or is damaged", where=path, fix="calibrate again, or give the right file"
+        ) from error
+    if not isinstance(metadata, dict):
+        metadata = {}
+    return tensors, metadata

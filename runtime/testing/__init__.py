@@ -1,0 +1,7 @@
+"""Helpers for the tests of programs built on this package: an engine without a model, and made-up surfaces."""
+
+from __future__ import annotations
+
+from mvrec_edge.runtime.testing.fake_engine import FakeEngine
+
+__all__ = ["FakeEngine"]

@@ -1,0 +1,95 @@
+"""Cutting the views of a region out of its image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mvrec_edge.runtime.errors import AnnotationError, ImageError, UsageError
+from mvrec_edge.runtime.regions.region import Region
+from mvrec_edge.runtime.views.plan import ViewPlan
+from mvrec_edge.runtime.views.resample import resize_windows_exact, resize_windows_fast
+
+__all__ = ["crop_views"]
+
+
+def crop_views(
+    image: npt.NDArray[np.uint8],
+    region: Region,
+    plan: ViewPlan,
+    out: npt.NDArray[np.uint8] | None = None,
+) -> npt.NDArray[np.uint8]:
+    """Cuts and resizes every view of a region.
+
+    Only the part of the image under the windows is looked at. Outside the image a view is black, and zero in the
+    mask.
+
+    Args:
+        image: uint8 `[H, W, 3]`, RGB.
+        region: A region of this image.
+        plan: Which views; V of them, S pixels wide.
+        out: uint8 `[V, S, S, 4]` to fill instead of a new array.
+
+    Returns:
+        uint8 `[V, S, S, 4]`: red, green, blue and mask (0 to 255), the mask resampled like the image.
+
+    Raises:
+        ImageError: The image is not uint8 `[H, W, 3]`.
+        AnnotationError: The region belongs to an image of another size.
+        UsageError: `out` has another shape or dtype.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ImageError(
+            f"an image must be uint8 [H, W, 3], this one is {image.dtype} {list(image.shape)}",
+            where=region.source,
+            fix="convert it with mvrec_edge.runtime.to_rgb_uint8",
+        )
+    if region.image_size != image.shape[:2]:
+        height, width = region.image_size
+        raise AnnotationError(
+            f"the region belongs to an image of {width} x {height} pixels, this one has "
+            f"{image.shape[1]} x {image.shape[0]}",
+            where=region.source,
+            fix="check that image and annotation belong together",
+        )
+    shape = (plan.count, plan.size, plan.size, 4)
+    if out is None:
+        out = np.empty(shape, np.uint8)
+    elif out.shape != shape or out.dtype != np.uint8:
+        raise UsageError(f"out must be uint8 {list(shape)}, it is {out.dtype} {list(out.shape)}")
+
+    def fetch(x1: int, y1: int, x2: int, y2: int) -> npt.NDArray[np.uint8]:
+        return _cut(image, region, x1, y1, x2, y2)
+
+    resize = resize_windows_exact if plan.resample == "exact" else resize_windows_fast
+    windows = plan.windows(region.box)
+    distinct = list(dict.fromkeys(windows))
+    if len(distinct) == len(windows) and not plan.turns_or_mirrors:
+        resize(fetch, windows, plan.size, out)
+        return out
+    # Turned and mirrored views of one window share its resampling.
+    plain = np.empty((len(distinct), plan.size, plan.size, 4), np.uint8)
+    resize(fetch, distinct, plan.size, plain)
+    for target, view, window in zip(out, plan.views, windows, strict=True):
+        target[...] = view.turn(plain[distinct.index(window)])
+    return out
+
+
+def _cut(image: npt.NDArray[np.uint8], region: Region, x1: int, y1: int, x2: int, y2: int) -> npt.NDArray[np.uint8]:
+    """Cuts image and mask, uint8 `[y2 - y1, x2 - x1, 4]`, zero outside the image."""
+    height, width = image.shape[:2]
+    left, top, right, bottom = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
+    whole = (left, top, right, bottom) == (x1, y1, x2, y2)
+    pixels: npt.NDArray[Any] = (np.empty if whole else np.zeros)((y2 - y1, x2 - x1, 4), np.uint8)
+    if left < right and top < bottom:
+        inside = pixels[top - y1 : bottom - y1, left - x1 : right - x1]
+        # OpenCV wants rows whose pixels follow one another; a crop of any ordinary array has them.
+        source = image[top:bottom, left:right]
+        if source.strides[1:] != (3, 1):
+            source = np.ascontiguousarray(source)
+        cv2.cvtColor(source, cv2.COLOR_RGB2RGBA, dst=inside)
+        cv2.insertChannel(region.mask_window(left, top, right, bottom), inside, 3)
+    return pixels

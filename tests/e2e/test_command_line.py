@@ -1,0 +1,284 @@
+"""The command line as a user types it: export, calibrate, classify, inspect."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mvrec_edge.calib import encode_support, read_support
+from mvrec_edge.runtime import (
+    Bundle,
+    DefectClassifier,
+    ImageRegions,
+    SupportCache,
+    ViewPlan,
+    open_engine,
+    open_source,
+    read_image,
+)
+
+MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
+
+
+def run(*arguments: object, code: int = 0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        [MVREC_EDGE, *(str(argument) for argument in arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+    assert result.returncode == code, f"exit code {result.returncode}\n{result.stdout}\n{result.stderr}"
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def records(text: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def without_times(lines: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [{key: value for key, value in line.items() if key != "ms"} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory, tiny_bundle_path: Path) -> Path:
+    """A folder with a rendered data set and a support cache made from it by the command line."""
+    from mvrec_edge.runtime.testing.dataset import write_dataset
+
+    folder = tmp_path_factory.mktemp("line")
+    write_dataset(folder / "parts", families=("scratch", "stain", "pit"), per_class=4, size=(240, 320), seed=0)
+    run("calibrate", tiny_bundle_path, folder / "parts", "--shots", 2, "--out", folder / "line.safetensors")
+    return folder
+
+
+def test_calibrate_says_what_it_made(line: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    result = run(
+        "calibrate",
+        tiny_bundle_path,
+        line / "parts",
+        "--shots",
+        2,
+        "--out",
+        tmp_path / "a",
+        "--resample",
+        "fast",
+    )
+    assert "6 instances x 27 views (pit 2, scratch 2, stain 2)" in result.stderr
+    assert "random weights" in result.stderr
+    assert result.stdout == ""
+    cache = SupportCache.load(tmp_path / "a")
+    assert cache.shots == 2
+    assert cache.view_plan == ViewPlan.mso(size=56, resample="fast")
+    assert cache.fingerprint != SupportCache.load(line / "line.safetensors").fingerprint
+
+
+def test_classify_gives_a_record_for_every_region(line: Path, tiny_bundle_path: Path) -> None:
+    result = run("classify", tiny_bundle_path, line / "line.safetensors", line / "parts")
+    lines = records(result.stdout)
+    source = open_source(line / "parts")
+    wanted = [region for item in source for region in item.regions(read_image(item.path).shape[:2]).regions]
+    assert [record["source"] for record in lines] == [region.source for region in wanted]
+    assert [record["annotated"] for record in lines] == [region.label for region in wanted]
+    for record in lines:
+        assert record["label"] in ("scratch", "stain", "pit")
+        assert abs(sum(record["probabilities"].values()) - 1) < 1e-4  # type: ignore[attr-defined]
+    assert "random weights" in result.stderr
+    assert f"{len(wanted)} regions on {len(source)} images" in result.stderr
+
+
+def test_a_second_run_and_the_python_api_give_the_same(line: Path, tiny_bundle_path: Path) -> None:
+    first = run("classify", tiny_bundle_path, line / "line.safetensors", line / "parts").stdout
+    second = run("classify", tiny_bundle_path, line / "line.safetensors", line / "parts").stdout
+    assert without_times(records(first)) == without_times(records(second))
+
+    bundle = Bundle.load(tiny_bundle_path)
+    made: list[dict[str, object]] = []
+    with open_engine("onnxruntime", bundle) as engine, pytest.warns(UserWarning, match="random weights"):
+        classifier = DefectClassifier(engine, SupportCache.load(line / "line.safetensors"))
+        images = (
+            ImageRegions(item.path, image, item.regions(image.shape[:2]).regions)
+            for item in open_source(line / "parts")
+            for image in [read_image(item.path)]
+        )
+        for item, predictions in classifier.classify_many(images):
+            made += [{"image": str(item.key), **prediction.to_record()} for prediction in predictions]
+    assert without_times(json.loads(json.dumps(made))) == without_times(records(first))
+
+
+def test_calibrating_from_python_gives_the_same_cache(line: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    run("calibrate", tiny_bundle_path, line / "parts", "--out", tmp_path / "all")
+    bundle = Bundle.load(tiny_bundle_path)
+    with open_engine("onnxruntime", bundle) as engine, pytest.warns(UserWarning, match="random weights"):
+        cache = encode_support(
+            engine,
+            read_support(open_source(line / "parts")).instances,
+            encoder_name=f"{bundle.architecture.name}, {bundle.weights}",
+        )
+    cache.save(tmp_path / "python")
+    assert (tmp_path / "python").read_bytes() == (tmp_path / "all").read_bytes()
+
+
+def test_out_file_table_and_pictures(line: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    arguments = ("classify", tiny_bundle_path, line / "line.safetensors", line / "parts" / "pit")
+    out = tmp_path / "results.jsonl"
+    result = run(*arguments, "--out", out, "--overlay", tmp_path / "pictures", "--table")
+    lines = records(out.read_text())
+    images = {record["image"] for record in lines}
+    assert len(list((tmp_path / "pictures").glob("*.jpg"))) == len(images) == 4
+    for picture in (tmp_path / "pictures").iterdir():
+        assert cv2.imread(str(picture)).shape[2] == 3
+    assert "probability" in result.stdout
+    assert "pit" in result.stdout
+    run(*arguments, "--out", out, code=6)
+    run(*arguments, "--out", out, "--overwrite")
+    assert without_times(records(out.read_text())) == without_times(lines)
+
+
+@pytest.mark.parametrize("cut", [0.3, 0.55, 0.99, 1.0])
+def test_an_interrupted_run_is_resumed(line: Path, tiny_bundle_path: Path, tmp_path: Path, cut: float) -> None:
+    arguments = ("classify", tiny_bundle_path, line / "line.safetensors", line / "parts")
+    out = tmp_path / "results.jsonl"
+    run(*arguments, "--out", out)
+    whole = out.read_bytes()
+    out.write_bytes(whole[: int(len(whole) * cut)])
+    run(*arguments, "--out", out, "--resume")
+    assert without_times(records(out.read_text())) == without_times(records(whole.decode()))
+
+
+def test_resume_does_not_touch_another_file(line: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "notes.txt"
+    out.write_text("my notes\n")
+    arguments = ("classify", tiny_bundle_path, line / "line.safetensors", line / "parts", "--out", out)
+    assert "not a record" in run(*arguments, "--resume", code=6).stderr
+    assert out.read_text() == "my notes\n"
+
+
+def test_inspect_shows_bundle_and_cache(line: Path, tiny_bundle_path: Path) -> None:
+    shown = run("inspect", tiny_bundle_path).stdout
+    for text in ("width 128", "random weights, seed 0", "sha256", "worst cosine", "fingerprint"):
+        assert text in shown
+    shown = run("inspect", line / "line.safetensors").stdout
+    for text in ("6 instances x 27 views x 64 channels", "scratch: 2", "2 shots, seed 0", "mso", "beta 32"):
+        assert text in shown
+    described = json.loads(run("inspect", line / "line.safetensors", "--json").stdout)
+    assert described["classes"] == ["pit: 2", "scratch: 2", "stain: 2"]
+
+
+def test_one_bad_image_among_many_costs_only_itself(line: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    image, mask = np.full((90, 120, 3), 90, np.uint8), np.zeros((90, 120), np.uint8)
+    mask[30:60, 40:70] = 255
+    good = tmp_path / "in" / "good.jpg"
+    good.parent.mkdir()
+    cv2.imwrite(str(good), image)
+    cv2.imwrite(str(good.with_suffix(".png")), mask)
+    cut = tmp_path / "in" / "cut.jpg"
+    cut.write_bytes(good.read_bytes()[:-300])
+    cv2.imwrite(str(cut.with_suffix(".png")), mask)
+    (tmp_path / "in" / "text.jpg").write_text("no image")
+    cv2.imwrite(str(tmp_path / "in" / "text.png"), mask)
+    cv2.imwrite(str(tmp_path / "in" / "empty.jpg"), image)
+    cv2.imwrite(str(tmp_path / "in" / "empty.png"), np.zeros((90, 120), np.uint8))
+    cv2.imwrite(str(tmp_path / "in" / "other.jpg"), image)
+    cv2.imwrite(str(tmp_path / "in" / "other.png"), mask[:50])
+    result = run("classify", tiny_bundle_path, line / "line.safetensors", tmp_path / "in", code=1)
+    lines = records(result.stdout)
+    assert [Path(str(record["image"])).name for record in lines] == [
+        "cut.jpg",
+        "empty.jpg",
+        "good.jpg",
+        "other.jpg",
+        "text.jpg",
+    ]
+    assert [("error" in record) for record in lines] == [True, True, False, True, True]
+    whats = [record["error"]["what"] for record in lines if "error" in record]  # type: ignore[index]
+    for what, word in zip(whats, ("truncated", "empty", "50", "JPEG"), strict=True):
+        assert word in what
+    assert "1 regions on 5 images, 4 items failed" in result.stderr
+
+
+def test_a_cache_of_another_bundle_is_refused(line: Path, tmp_path: Path) -> None:
+    run("export", "--random-weights", "ViT-Ti/16", "--seed", 9, "--out", tmp_path / "other.bundle")
+    result = run("classify", tmp_path / "other.bundle", line / "line.safetensors", line / "parts", code=4)
+    assert "another bundle" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_changed_bundle_is_refused(line: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy.bundle"
+    shutil.copytree(tiny_bundle_path, copy)
+    data = bytearray((copy / "encoder.fp32.onnx").read_bytes())
+    data[len(data) // 2] ^= 1
+    (copy / "encoder.fp32.onnx").write_bytes(data)
+    for command in (("inspect", copy), ("classify", copy, line / "line.safetensors", line / "parts")):
+        result = run(*command, code=4)
+        assert "hash differs" in result.stderr
+        assert result.stderr.startswith("error: ")
+        assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("export", "--out", "b"), 2, "either a CHECKPOINT or --random-weights"),
+        (("export", "a.pth", "--random-weights", "ViT-B/16", "--out", "b"), 2, "and not both"),
+        (("export", "--random-weights", "ViT-Z/1", "--out", "b"), 2, "ViT-L/14"),
+        (("export", "none.pth", "--out", "b"), 3, "none.pth"),
+        (("export", "text.txt", "--out", "b"), 3, "text.txt"),
+        (("inspect", "none"), 3, "none"),
+        (("inspect", "text.txt"), 3, "not a support cache"),
+        (("inspect", "."), 3, "not a bundle"),
+        (("calibrate", "BUNDLE", "none", "--out", "c"), 3, "none"),
+        (("calibrate", "BUNDLE", ".", "--out", "c"), 3, "."),
+        (("calibrate", "BUNDLE", "PARTS/pit", "--out", "c"), 3, "label"),
+        (("calibrate", "BUNDLE", "PARTS", "--out", "text.txt"), 6, "exists already"),
+        (("calibrate", "BUNDLE", "PARTS", "--out", "no/such/c"), 6, "cannot be written"),
+        (("calibrate", "BUNDLE", "PARTS", "--views", "panorama", "--out", "c"), 2, "mso"),
+        (("calibrate", "BUNDLE", "PARTS", "--resample", "magic", "--out", "c"), 2, "exact"),
+        (("calibrate", "BUNDLE", "PARTS", "--beta", "-1", "--out", "c"), 2, "beta"),
+        (("calibrate", "BUNDLE", "PARTS", "--aggregate", "sum", "--out", "c"), 2, "uncertainty"),
+        (("classify", "BUNDLE", "CACHE", "none.jpg"), 3, "none.jpg"),
+        (("classify", "BUNDLE", "text.txt", "PARTS"), 3, "not a support cache"),
+        (("classify", "BUNDLE", "CACHE", "PARTS", "--engine", "abacus"), 2, "onnxruntime"),
+        (("classify", "BUNDLE", "CACHE", "PARTS", "--overlay", "text.txt"), 6, "text.txt"),
+        (("classify", "BUNDLE"), 2, "Missing argument"),
+        (("frobnicate",), 2, "No such command"),
+    ],
+)
+def test_bad_calls(
+    line: Path, tiny_bundle_path: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    (tmp_path / "text.txt").write_text("just text\n")
+    places = {"BUNDLE": tiny_bundle_path, "CACHE": line / "line.safetensors"}
+    given = [places.get(argument, argument.replace("PARTS", str(line / "parts"))) for argument in arguments]
+    result = run(*given, code=code, cwd=tmp_path)
+    assert message in result.stderr
+    assert [item.name for item in tmp_path.iterdir()] == ["text.txt"]
+    assert (tmp_path / "text.txt").read_text() == "just text\n"
+
+
+def test_an_export_never_replaces_what_it_did_not_make(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "thesis.txt").write_text("years of work")
+    for extra in ((), ("--overwrite",)):
+        run("export", "--random-weights", "ViT-Ti/16", "--out", tmp_path / "b", *extra, code=6)
+    assert (tmp_path / "b" / "thesis.txt").read_text() == "years of work"
+
+
+def test_version_and_debug(tmp_path: Path) -> None:
+    assert run("--version").stdout.startswith("mvrec-edge ")
+    result = subprocess.run(
+        [MVREC_EDGE, "--debug", "inspect", tmp_path / "none"], capture_output=True, text=True, check=False
+    )
+    assert "Traceback" in result.stderr
+    assert result.returncode == 3

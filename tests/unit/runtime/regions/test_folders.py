@@ -1,0 +1,193 @@
+"""Folders of images with masks."""
+
+from __future__ import annotations
+
+import pytest
+
+from mvrec_edge.runtime.errors import ImageError, InputError
+from mvrec_edge.runtime.images import read_image
+from mvrec_edge.runtime.regions import open_source
+
+SIZE = (40, 60)
+BOX = (10, 5, 19, 14)
+
+
+def masks_by_image(source):
+    return {item.id: item.annotations[0].source for item in source}
+
+
+def test_a_folder_for_each_class(tmp_path, save_image, save_mask):
+    for name in ("MT_Crack/Imgs/b", "MT_Crack/Imgs/a", "MT_Break/deep/er/a"):
+        save_image(tmp_path / f"{name}.jpg")
+        save_mask(tmp_path / f"{name}.png", BOX, (30, 20, 39, 29))
+
+    source = open_source(tmp_path)
+
+    assert (source.format, len(source), source.problems) == ("folders", 3, ())
+    assert [item.id for item in source] == ["MT_Break/deep/er/a.jpg", "MT_Crack/Imgs/a.jpg", "MT_Crack/Imgs/b.jpg"]
+    assert [item.annotations[0].label for item in source] == ["MT_Break", "MT_Crack", "MT_Crack"]
+    regions = source.images[1].regions(read_image(source.images[1].path).shape).regions
+    assert [region.box for region in regions] == [BOX, (30, 20, 39, 29)]
+    assert [region.source for region in regions] == ["MT_Crack/Imgs/a.png#0", "MT_Crack/Imgs/a.png#1"]
+
+
+def test_every_way_to_name_a_mask(tmp_path, save_image, save_mask):
+    pairs = {
+        "a.png": "a_mask.png",
+        "b.png": "b.mask.png",
+        "c.jpg": "c.png",
+        "d.bmp": "d.png",
+        "e.jpg": "e_mask.bmp",
+        "f.JPG": "f.PNG",
+        "g.jpeg": "g.bmp",
+        "h.tif": "h.png",
+    }
+    for image, mask in pairs.items():
+        save_image(tmp_path / image)
+        save_mask(tmp_path / mask, BOX)
+
+    source = open_source(tmp_path)
+
+    assert source.problems == ()
+    assert masks_by_image(source) == pairs
+    assert {item.annotations[0].label for item in source} == {None}
+
+
+def test_an_image_named_like_a_mask_of_nothing_is_a_problem(tmp_path, save_image, save_mask):
+    save_image(tmp_path / "a.png")
+    save_mask(tmp_path / "a_mask.png", BOX)
+    save_mask(tmp_path / "lost_mask.png", BOX)
+
+    source = open_source(tmp_path)
+
+    assert masks_by_image(source) == {"a.png": "a_mask.png"}
+    assert [problem.what for problem in source.problems] == ["the mask has no image beside it"]
+
+
+def test_an_image_without_a_mask_costs_only_itself(tmp_path, save_image, save_mask):
+    save_image(tmp_path / "x" / "a.jpg")
+    save_image(tmp_path / "x" / "b.jpg")
+    save_mask(tmp_path / "x" / "b.png", BOX)
+
+    source = open_source(tmp_path)
+
+    assert [item.id for item in source] == ["x/b.jpg"]
+    assert [problem.where for problem in source.problems] == [str(tmp_path / "x" / "a.jpg")]
+    assert "no mask" in source.problems[0].what
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("a.bmp", "a.tif"), ("a.jpg", "a.jpeg"), ("a.jpg", "a.png", "a.bmp"), ("a.jpg", "a_mask.png", "a.mask.png")],
+)
+def test_what_is_ambiguous_is_a_problem(tmp_path, save_image, save_mask, names):
+    for name in names:
+        save_mask(tmp_path / name, BOX)
+    save_image(tmp_path / "z.jpg")
+    save_mask(tmp_path / "z.png", BOX)
+
+    source = open_source(tmp_path)
+
+    assert [item.id for item in source] == ["z.jpg"]
+    assert ["not clear" in problem.what for problem in source.problems] == [True]
+
+
+def test_a_tree_of_masks(tmp_path, save_image, save_mask):
+    save_image(tmp_path / "images" / "dent" / "a.png")
+    save_image(tmp_path / "images" / "dent" / "b.jpg")
+    save_image(tmp_path / "images" / "pit" / "c.jpg")
+    save_image(tmp_path / "images" / "pit" / "d.jpg")
+    save_mask(tmp_path / "masks" / "dent" / "a.png", BOX)
+    save_mask(tmp_path / "masks" / "dent" / "b_mask.TIF", BOX)
+    save_mask(tmp_path / "masks" / "pit" / "d.png", BOX)
+    save_mask(tmp_path / "masks" / "pit" / "d.bmp", BOX)
+
+    source = open_source(tmp_path / "images", masks=tmp_path / "masks")
+
+    assert masks_by_image(source) == {"dent/a.png": "dent/a.png", "dent/b.jpg": "dent/b_mask.TIF"}
+    assert [item.annotations[0].label for item in source] == ["dent", "dent"]
+    assert ["has no mask" in problem.what for problem in source.problems] == [True, False]
+    assert "several masks" in source.problems[1].what
+
+
+def test_a_tree_of_masks_within_the_folder_of_images(tmp_path, save_image, save_mask):
+    save_image(tmp_path / "a.png")
+    save_mask(tmp_path / "masks" / "a.png", BOX)
+
+    source = open_source(tmp_path, masks=tmp_path / "masks")
+
+    assert [item.id for item in source] == ["a.png"]
+    assert source.problems == ()
+
+
+@pytest.mark.parametrize("where", ["beside", "file", "folder"])
+def test_one_image(tmp_path, save_image, save_mask, where):
+    image = save_image(tmp_path / "a.jpg")
+    save_image(tmp_path / "other.jpg")
+    mask = save_mask(tmp_path / ("a.png" if where == "beside" else "masks/a.png"), BOX)
+
+    source = open_source(image, masks={"beside": None, "file": mask, "folder": mask.parent}[where])
+
+    assert (source.format, [item.path for item in source]) == ("folders", [image])
+    (region,) = source.images[0].regions(SIZE).regions
+    assert (region.box, region.label, region.source) == (BOX, None, "a.png#0")
+
+
+def test_one_image_without_a_mask_or_that_is_a_mask(tmp_path, save_image, save_mask):
+    image = save_image(tmp_path / "a.jpg")
+    with pytest.raises(InputError, match="the image has no mask"):
+        open_source(image)
+    mask = save_mask(tmp_path / "a.png", BOX)
+    with pytest.raises(InputError, match="no image with a mask"):
+        open_source(mask)
+
+
+def test_problems_of_masks_come_when_the_image_is_read(tmp_path, save_image, save_mask):
+    for name in ("empty", "large", "text", "turned", "good", "specks"):
+        save_image(tmp_path / f"{name}.jpg")
+    save_mask(tmp_path / "empty.png")
+    save_mask(tmp_path / "good.png", BOX)
+    save_mask(tmp_path / "specks.png", (0, 0, 2, 2), (10, 10, 11, 11))
+    save_mask(tmp_path / "large.png", BOX, size=(50, 60))
+    save_mask(tmp_path / "turned.png", BOX, size=(60, 40))
+    (tmp_path / "text.png").write_text("no image")
+
+    readings = {item.path.stem: item.regions(SIZE) for item in open_source(tmp_path)}
+
+    assert {name for name, reading in readings.items() if reading.regions} == {"good"}
+    whats = {name: reading.problems[0].what for name, reading in readings.items() if reading.problems}
+    assert whats["empty"] == "the mask is empty"
+    assert whats["large"] == "the mask has 60 x 50 pixels, the image 60 x 40"
+    assert "is not a JPEG" in whats["text"]
+    assert "smaller than 16 pixels, the largest has 9" in whats["specks"]
+    assert "EXIF" in str(readings["turned"].problems[0].fix)
+    assert "EXIF" in str(readings["large"].problems[0].fix)
+
+
+def test_the_smallest_area_can_be_chosen(tmp_path, save_image, save_mask):
+    save_image(tmp_path / "a.jpg")
+    save_mask(tmp_path / "a.png", BOX, (30, 20, 31, 21))
+    (item,) = open_source(tmp_path)
+
+    assert [len(item.regions(SIZE, area).regions) for area in (None, 1, 4, 5)] == [1, 2, 2, 1]
+
+
+def test_opening_decodes_nothing(tmp_path):
+    for name in ("a.jpg", "a.png"):
+        (tmp_path / name).write_bytes(b"not an image")
+
+    (item,) = open_source(tmp_path)
+
+    with pytest.raises(ImageError):
+        read_image(item.path)
+
+
+def test_hidden_files_are_left_out(tmp_path, save_image, save_mask):
+    save_image(tmp_path / "a.jpg")
+    save_mask(tmp_path / "a.png", BOX)
+    save_image(tmp_path / "._b.jpg")
+    save_image(tmp_path / ".cache" / "c.jpg")
+
+    source = open_source(tmp_path)
+
+    assert (len(source), source.problems) == (1, ())

@@ -1,0 +1,100 @@
+"""Which format something is, and what is said where none fits."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mvrec_edge.runtime.errors import InputError, UsageError
+from mvrec_edge.runtime.regions import SOURCE_FORMATS, open_source
+
+COCO = {
+    "images": [{"id": 1, "file_name": "a.jpg"}],
+    "annotations": [{"image_id": 1, "bbox": [1, 2, 3, 4]}],
+    "categories": [],
+}
+LABELME = {"shapes": [{"label": "x", "points": [[1, 2], [9, 2], [9, 9]]}], "imagePath": "a.jpg"}
+BOXES = "image,x1,y1,x2,y2\na.jpg,1,2,3,4\n"
+
+
+@pytest.fixture
+def folder(tmp_path, save_image, save_mask):
+    save_image(tmp_path / "a.jpg")
+    save_mask(tmp_path / "a.png", (1, 2, 20, 30))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("README.txt", "hello", "folders"),
+        ("other.json", "{}", "folders"),
+        ("broken.json", "{", "folders"),
+        ("notes.csv", "a,b\n1,2\n", "folders"),
+        ("a.json", json.dumps(LABELME), "labelme"),
+        ("all.json", json.dumps(COCO), "coco"),
+        ("boxes.csv", BOXES, "boxes"),
+        ("boxes.JSONL", '{"image": "a.jpg", "box": [1, 2, 3, 4]}', "boxes"),
+    ],
+)
+def test_a_folder_is_what_its_label_files_are(folder, name, content, expected):
+    (folder / name).write_text(content)
+
+    source = open_source(folder)
+
+    assert source.format == expected
+    assert [item.path for item in source] == [folder / "a.jpg"]
+    assert open_source(folder, format=expected).format == expected
+
+
+def test_a_folder_without_anything_says_what_was_looked_for(tmp_path):
+    (tmp_path / "README.txt").write_text("hello")
+
+    with pytest.raises(InputError, match="no labelled images") as caught:
+        open_source(tmp_path)
+    assert all(word in str(caught.value) for word in ("labelme", "COCO", "MVTec-FS", "JSON Lines", "masks"))
+    with pytest.raises(InputError, match="no known annotation format"):
+        open_source(tmp_path / "README.txt")
+
+
+def test_several_tables_are_not_guessed_between(tmp_path):
+    (tmp_path / "train.csv").write_text(BOXES)
+    (tmp_path / "valid.csv").write_text(BOXES)
+
+    with pytest.raises(InputError, match=r"2 tables: train\.csv, valid\.csv"):
+        open_source(tmp_path)
+    with pytest.raises(InputError, match="2 files that could be the boxes"):
+        open_source(tmp_path, format="boxes")
+
+
+def test_a_missing_path_is_named(tmp_path):
+    for name in ("missing", "x" * 300, "nul\0"):
+        with pytest.raises(InputError, match="no such file or folder"):
+            open_source(tmp_path / name)
+
+
+def test_options_that_do_not_go_together(folder):
+    (folder / "boxes.csv").write_text(BOXES)
+    for options in (
+        {"format": "voc"},
+        {"format": "boxes", "masks": folder},
+        {"format": "folders", "image_root": folder},
+        {"masks": folder, "image_root": folder},
+    ):
+        with pytest.raises(UsageError) as caught:
+            open_source(folder, **options)
+        assert caught.value.fix
+    with pytest.raises(InputError, match="image root is not a folder"):
+        open_source(folder / "boxes.csv", image_root=folder / "missing")
+    with pytest.raises(InputError, match="no such masks"):
+        open_source(folder, masks=folder / "missing")
+
+
+def test_every_format_has_a_section_in_the_documentation():
+    from pathlib import Path
+
+    text = (Path(__file__).parents[4] / "docs" / "formats.md").read_text()
+
+    for name in SOURCE_FORMATS:
+        assert f"`{name}`" in text

@@ -1,0 +1,47 @@
+"""Errors: one line, the right exit code, one tree."""
+
+from __future__ import annotations
+
+import pytest
+
+from mvrec_edge.runtime import errors
+
+
+def test_message_says_where_what_and_what_to_do() -> None:
+    error = errors.ImageError("is truncated", where="a.jpg", fix="copy it again")
+    assert str(error) == "a.jpg: is truncated (copy it again)"
+    assert (error.what, error.where, error.fix) == ("is truncated", "a.jpg", "copy it again")
+
+
+def test_message_is_one_line_whatever_a_name_holds() -> None:
+    error = errors.InputError("bad\nthing", where="evil\r\nname.png")
+    assert str(error) == "evil name.png: bad thing"
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (errors.UsageError, 2),
+        (errors.ImageError, 3),
+        (errors.AnnotationError, 3),
+        (errors.CheckpointError, 3),
+        (errors.SupportError, 3),
+        (errors.FingerprintMismatchError, 4),
+        (errors.IntegrityError, 4),
+        (errors.EnvironmentUnfitError, 5),
+        (errors.OutputError, 6),
+    ],
+)
+def test_exit_codes(kind: type[errors.MvrecEdgeError], code: int) -> None:
+    assert kind("x").exit_code == code
+
+
+def test_missing_dependency_names_the_extra() -> None:
+    error = errors.MissingDependencyError("onnxruntime", extra="cpu", purpose="the engine 'onnxruntime'")
+    assert "pip install 'mvrec-edge[cpu]'" in str(error)
+    assert error.exit_code == 5
+
+
+def test_docstring_draws_every_error() -> None:
+    for name in errors.__all__:
+        assert name in (errors.__doc__ or "")

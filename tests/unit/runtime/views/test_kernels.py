@@ -1,0 +1,41 @@
+"""The weights of a resize."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mvrec_edge.runtime.views.kernels import resize_chunks, resize_weights
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 700), st.integers(1, 700))
+def test_chunks_hold_exactly_the_weights(size_in: int, size_out: int) -> None:
+    rows = resize_weights(size_in, size_out)
+    matrix = np.zeros((size_out, size_in))
+    for chunk in resize_chunks(size_in, size_out):
+        for block in chunk.blocks:
+            part = matrix[chunk.start + block.start : chunk.start + block.stop]
+            part[:, chunk.first + block.first : chunk.first + block.last] = block.weights
+    for line, (first, weights) in zip(matrix, rows, strict=True):
+        want = np.zeros(size_in)
+        want[first : first + len(weights)] = weights
+        np.testing.assert_allclose(line, want, atol=1e-6)
+        assert weights.sum() == pytest.approx(1.0)
+
+
+def test_the_same_size_changes_nothing() -> None:
+    for index, (first, weights) in enumerate(resize_weights(9, 9)):
+        line = np.zeros(9)
+        line[first : first + len(weights)] = weights
+        np.testing.assert_allclose(line, np.eye(9)[index], atol=1e-12)
+
+
+def test_a_resize_is_symmetric() -> None:
+    size_in, size_out = 384, 512
+    matrix = np.zeros((size_out, size_in))
+    for line, (first, weights) in zip(matrix, resize_weights(size_in, size_out), strict=True):
+        line[first : first + len(weights)] = weights
+    np.testing.assert_allclose(matrix, matrix[::-1, ::-1], atol=1e-12)
