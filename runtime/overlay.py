@@ -94,7 +94,7 @@ def draw_predictions(image: _Pixels, items: Sequence[OverlayItem], classes: Sequ
 def _draw_outline(canvas: _Pixels, item: OverlayItem, factor: int, thickness: int, colour: _Colour) -> None:
     patch = cv2.resize(item.region.patch, None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST)
     # Drawn around the defect, not on it: a thin scratch must stay visible inside its outline.
-    reach = 2 * thickness + 2
+    reach = 2 * thickness + 3
     patch = cv2.copyMakeBorder(patch, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=(0,))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     x, y = item.region.origin

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mvrec_edge.runtime.errors import ImageError, InputError
 
-__all__ = ["MAX_FILE_BYTES", "is_regular_file", "read_bytes"]
+__all__ = ["MAX_FILE_BYTES", "is_folder", "is_regular_file", "read_bytes"]
 
 MAX_FILE_BYTES = 1 << 30
 
@@ -18,6 +18,14 @@ def is_regular_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         # A name that is too long, or holds a NUL: it came from an annotation file.
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether `path` leads to a folder; False for anything that cannot even be asked about."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
         return False
 
 

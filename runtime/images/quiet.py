@@ -14,8 +14,8 @@ __all__ = ["quiet_opencv"]
 _lock = threading.Lock()
 _depth = 0
 _level_before = 0
-# The same functions, under two names in different versions.
-_logging: Any = cv2.utils.logging if hasattr(cv2.utils, "logging") else cv2
+# OpenCV 5 has the two functions here, OpenCV 4 at the top.
+_logging: Any = getattr(cv2.utils, "logging", cv2)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import AnnotationError
-from mvrec_edge.runtime.regions.region import Region
+from mvrec_edge.runtime.regions.region import Region, extent_of
 
 __all__ = ["DEFAULT_MIN_AREA", "MAX_INSTANCES", "regions_of_mask"]
 
@@ -47,9 +47,10 @@ def regions_of_mask(
         raise AnnotationError(
             f"a mask must be uint8 or bool [H, W], this one is {mask.dtype} {list(mask.shape)}", where=source
         )
-    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-    if width == 0 or height == 0:
+    extent = extent_of(mask)
+    if extent is None:
         raise AnnotationError("the mask is empty", where=source, fix="paint the defect white, or leave the item out")
+    x, y, width, height = extent
     # Within the bounds of all components: one small defect on a large image stays cheap.
     inside = np.ascontiguousarray(mask[y : y + height, x : x + width]).view(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)

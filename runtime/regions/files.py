@@ -14,7 +14,7 @@ from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.images import IMAGE_SUFFIXES
-from mvrec_edge.runtime.images.files import is_regular_file, read_bytes
+from mvrec_edge.runtime.images.files import is_folder, is_regular_file, read_bytes
 
 __all__ = ["ImageFinder", "clean_label", "list_files", "load_json", "parse_json", "read_table", "read_text"]
 
@@ -132,7 +132,7 @@ class ImageFinder:
     def __init__(self, image_root: Path | None, *roots: Path) -> None:
         self.given = image_root
         self.roots = roots if image_root is None else (image_root,)
-        if image_root is not None and not image_root.is_dir():
+        if image_root is not None and not is_folder(image_root):
             raise InputError("the image root is not a folder", where=image_root, fix="check the path")
 
     def find(self, name: Any, where: object) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.images import IMAGE_SUFFIXES
-from mvrec_edge.runtime.images.files import is_regular_file
+from mvrec_edge.runtime.images.files import is_folder, is_regular_file
 from mvrec_edge.runtime.regions.annotation import Annotation, MaskFileShape
 from mvrec_edge.runtime.regions.files import list_files
 from mvrec_edge.runtime.regions.pairing import MASK_ENDINGS, no_mask, pair_masks
@@ -34,10 +34,10 @@ def open_folders(path: Path, masks: Path | None = None) -> RegionSource:
         InputError: There is no image, or none has a mask.
     """
     builder = SourceBuilder(path, _FORMAT)
-    if masks is not None and not masks.exists():
+    if masks is not None and not is_folder(masks) and not is_regular_file(masks):
         raise InputError("there are no such masks", where=masks, fix="check the path")
-    if path.is_dir():
-        if masks is not None and not masks.is_dir():
+    if is_folder(path):
+        if masks is not None and not is_folder(masks):
             raise InputError(
                 "one mask does not do for a folder of images", where=masks, fix="give the folder of the masks"
             )
@@ -81,7 +81,7 @@ def _add_one(builder: SourceBuilder, image: Path, masks: Path | None) -> None:
             if image not in pairing.masks:
                 raise next((error for error in pairing.problems if error.where == str(image)), no_mask(image))
             mask = pairing.masks[image]
-        elif masks.is_dir():
+        elif is_folder(masks):
             mask = _in_tree(image, image.parent, masks)
         else:
             mask = masks

@@ -8,7 +8,7 @@ from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError, UsageError
 from mvrec_edge.runtime.images import IMAGE_SUFFIXES
-from mvrec_edge.runtime.images.files import is_regular_file
+from mvrec_edge.runtime.images.files import is_folder, is_regular_file
 from mvrec_edge.runtime.regions.boxes import JSON_LINES_SUFFIXES, is_boxes_table, open_boxes
 from mvrec_edge.runtime.regions.coco import is_coco, open_coco
 from mvrec_edge.runtime.regions.files import list_files, load_json, read_table
@@ -57,12 +57,12 @@ def open_source(
         raise UsageError(f"there is no annotation format '{format}'", fix=f"use auto, {', '.join(SOURCE_FORMATS)}")
     if mask_place is not None and root is not None:
         raise UsageError("masks go with images, an image root goes with label files", fix="give one of the two")
-    if not place.is_dir() and not is_regular_file(place):
+    if not is_folder(place) and not is_regular_file(place):
         raise InputError("there is no such file or folder", where=place, fix="check the path")
     payload: Any = None
     if format == "auto":
         format, place, payload = ("folders", place, None) if mask_place else _detect(place)  # noqa: A001
-    elif format != "labelme" and format != "folders" and place.is_dir():
+    elif format != "labelme" and format != "folders" and is_folder(place):
         place = _label_file(place, format)
     if mask_place is not None and format != "folders":
         raise UsageError(f"masks do not go with the annotation format {format}", where=place, fix="leave them out")
@@ -81,7 +81,7 @@ def open_source(
 
 def _detect(path: Path) -> tuple[str, Path, Any]:
     """The format of what is at `path`, the file or folder to open for it, and its parsed JSON."""
-    if path.is_dir():
+    if is_folder(path):
         return _detect_folder(path)
     found, payload = _detect_file(path)
     if found is None:

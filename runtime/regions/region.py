@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import AnnotationError
 
-__all__ = ["MAX_POINTS", "Box", "MaskArray", "Region"]
+__all__ = ["MAX_POINTS", "Box", "MaskArray", "Region", "extent_of"]
 
 MAX_POINTS = 1_000_000
 # Far beyond any image, and far inside what OpenCV's 32-bit rasteriser can hold.
@@ -55,11 +55,12 @@ class Region:
                 f"a mask must be uint8 or bool [H, W], this one is {mask.dtype} {list(mask.shape)}",
                 where=source,
             )
-        x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-        if width == 0 or height == 0:
+        extent = extent_of(mask)
+        if extent is None:
             raise AnnotationError(
                 "the mask is empty", where=source, fix="paint the defect white, or leave the item out"
             )
+        x, y, width, height = extent
         patch = np.where(mask[y : y + height, x : x + width] > 0, np.uint8(255), np.uint8(0))
         bounds = (x, y, x + width - 1, y + height - 1)
         self._set(patch, (x, y), (mask.shape[0], mask.shape[1]), bounds if box is None else box, label, source)
@@ -202,9 +203,10 @@ class Region:
         shift = np.array((left, top))
         for outline in outlines:
             cv2.fillPoly(patch, [np.ascontiguousarray(outline - shift, np.int32)], (255,))
-        x, y, patch_width, patch_height = cv2.boundingRect(patch)
-        if patch_width == 0 or patch_height == 0:
+        extent = extent_of(patch)
+        if extent is None:
             raise AnnotationError("the polygon covers no pixel of the image", where=source)
+        x, y, patch_width, patch_height = extent
         patch = patch[y : y + patch_height, x : x + patch_width].copy()
         origin = (int(left) + x, int(top) + y)
         bounds = (origin[0], origin[1], origin[0] + patch_width - 1, origin[1] + patch_height - 1)
@@ -280,6 +282,23 @@ class Region:
 
     def __repr__(self) -> str:
         return f"Region(box={self._box}, area={self.area}, label={self._label!r}, source={self._source!r})"
+
+
+def extent_of(mask: npt.NDArray[Any]) -> tuple[int, int, int, int] | None:
+    """Where a mask is not zero.
+
+    Args:
+        mask: uint8 or bool `[H, W]`.
+
+    Returns:
+        `(x, y, width, height)` of the smallest box around it, or None where the mask is empty.
+    """
+    # Not cv2.boundingRect, which misses columns of narrow masks in OpenCV 4.8.
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if len(rows) == 0:
+        return None
+    x, y = int(columns[0]), int(rows[0])
+    return x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1
 
 
 def _is_nested(points: list[Any]) -> bool:

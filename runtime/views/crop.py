@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -11,9 +12,13 @@ import numpy.typing as npt
 from mvrec_edge.runtime.errors import AnnotationError, ImageError, UsageError
 from mvrec_edge.runtime.regions.region import Region
 from mvrec_edge.runtime.views.plan import ViewPlan
-from mvrec_edge.runtime.views.resample import resize_windows_exact, resize_windows_fast
+from mvrec_edge.runtime.views.resample import Window, resize_windows_exact, resize_windows_fast
 
 __all__ = ["crop_views"]
+
+# Four times the largest image that is read: twice the box of a region that fills it, in both directions.
+_MOST_WINDOW_PIXELS = 1 << 29
+_LONGEST_WINDOW = 1 << 16
 
 
 def crop_views(
@@ -38,7 +43,8 @@ def crop_views(
 
     Raises:
         ImageError: The image is not uint8 `[H, W, 3]`.
-        AnnotationError: The region belongs to an image of another size.
+        AnnotationError: The region belongs to an image of another size, or its box is so large that a window would
+            not fit in memory.
         UsageError: `out` has another shape or dtype.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
@@ -55,6 +61,8 @@ def crop_views(
             where=region.source,
             fix="check that image and annotation belong together",
         )
+    windows = plan.windows(region.box)
+    _check_extent(windows, region)
     shape = (plan.count, plan.size, plan.size, 4)
     if out is None:
         out = np.empty(shape, np.uint8)
@@ -65,7 +73,6 @@ def crop_views(
         return _cut(image, region, x1, y1, x2, y2)
 
     resize = resize_windows_exact if plan.resample == "exact" else resize_windows_fast
-    windows = plan.windows(region.box)
     distinct = list(dict.fromkeys(windows))
     if len(distinct) == len(windows) and not plan.turns_or_mirrors:
         resize(fetch, windows, plan.size, out)
@@ -76,6 +83,18 @@ def crop_views(
     for target, view, window in zip(out, plan.views, windows, strict=True):
         target[...] = view.turn(plain[distinct.index(window)])
     return out
+
+
+def _check_extent(windows: Sequence[Window], region: Region) -> None:
+    """Refuses windows that no image asks for: a box comes from a file, and windows may follow the box."""
+    for x1, y1, x2, y2 in windows:
+        width, height = x2 - x1, y2 - y1
+        if max(width, height) > _LONGEST_WINDOW or width * height > _MOST_WINDOW_PIXELS:
+            raise AnnotationError(
+                f"a window of {width} x {height} pixels is too large to cut",
+                where=region.source,
+                fix="check the region's box, or use a view recipe with fixed windows such as mso",
+            )
 
 
 def _cut(image: npt.NDArray[np.uint8], region: Region, x1: int, y1: int, x2: int, y2: int) -> npt.NDArray[np.uint8]:

@@ -23,6 +23,8 @@ _SUPPORT = 2.0
 _BLOCK_GROWING, _BLOCK_SHRINKING = 8, 4
 # Output rows that are finished before the next are begun, so that the scratch memory stays in the cache.
 _CHUNK = 64
+# Pillow keeps weights as whole multiples of 2^-22; float32 holds those exactly.
+_WEIGHT_BITS = 22
 
 
 @dataclass(frozen=True)
@@ -111,5 +113,6 @@ def _block(rows: list[tuple[int, npt.NDArray[np.float64]]], start: int, origin: 
     last = max(row[0] + len(row[1]) for row in rows)
     weights = np.zeros((len(rows), last - first), np.float32)
     for target, (begin, values) in zip(weights, rows, strict=True):
-        target[begin - first : begin - first + len(values)] = values
+        quantised = np.ldexp(np.rint(np.ldexp(values, _WEIGHT_BITS)), -_WEIGHT_BITS)
+        target[begin - first : begin - first + len(values)] = quantised
     return Block(start, start + len(rows), first - origin, last - origin, weights)

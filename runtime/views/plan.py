@@ -246,8 +246,10 @@ class ViewPlan:
         """Reads what `to_dict` wrote, trusting none of it.
 
         Raises:
-            UsageError: A field is missing, of another type, or not usable.
+            UsageError: It is no mapping, or a field is missing, of another type, or not usable.
         """
+        if not isinstance(payload, Mapping):
+            raise UsageError("a view plan must be a mapping of its fields")
         wanted = {"name": str, "scales": list, "of_box": bool, "shifts": list, "rotations": list, "flips": list}
         wanted |= {"size": int, "resample": str}
         if set(payload) != set(wanted) or not all(type(payload[key]) is kind for key, kind in wanted.items()):

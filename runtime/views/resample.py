@@ -35,6 +35,9 @@ _Pixels = npt.NDArray[np.uint8]
 # Source rows that are looked at together: bounds the memory for windows of any size.
 _BAND = 256
 _PAD = 8
+# Pillow rounds halves up, OpenCV to even, and 256 and 384 to 512 give many exact halves. This is the smallest step
+# that float32 still resolves at 255, so it moves the halves and next to nothing else.
+_HALF_UP = 2.0**-16
 
 
 def resize_windows_exact(fetch: Fetch, windows: Sequence[Window], size: int, out: _Pixels) -> None:
@@ -177,5 +180,5 @@ def _pass(image: _Pixels, size: int) -> _Pixels:
             np.matmul(block.weights, source[block.first : block.last], out=target[block.start : block.stop])
         # Two steps, because the fastest conversion with saturation takes the absolute value first.
         cv2.threshold(target, 0, 0, cv2.THRESH_TOZERO, dst=target)
-        cv2.convertScaleAbs(target, dst=result[chunk.start : chunk.stop])
+        cv2.convertScaleAbs(target, dst=result[chunk.start : chunk.stop], alpha=1, beta=_HALF_UP)
     return result.reshape(size, *rest)

@@ -8,9 +8,11 @@ import cv2
 
 from mvrec_edge.runtime.images.quiet import quiet_opencv
 
+logging = getattr(cv2.utils, "logging", cv2)
+
 
 def test_the_level_is_put_back_when_blocks_overlap():
-    level = cv2.utils.logging.getLogLevel()
+    level = logging.getLogLevel()
     inside = threading.Event()
     leave = threading.Event()
 
@@ -23,9 +25,9 @@ def test_the_level_is_put_back_when_blocks_overlap():
     thread.start()
     assert inside.wait(10)
     with quiet_opencv():
-        assert cv2.utils.logging.getLogLevel() == 0
-    assert cv2.utils.logging.getLogLevel() == 0
+        assert logging.getLogLevel() == 0
+    assert logging.getLogLevel() == 0
     leave.set()
     thread.join(10)
 
-    assert cv2.utils.logging.getLogLevel() == level
+    assert logging.getLogLevel() == level

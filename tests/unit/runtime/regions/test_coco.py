@@ -63,8 +63,8 @@ def test_polygons_runs_and_boxes(folder):
 
 
 def test_compressed_runs(folder):
-    # 2400 background, then none: an empty mask is a problem; 2399 and 1 mark the last pixel.
-    write(folder, [entry(segmentation={"size": [40, 60], "counts": text}) for text in ("oj21", "PK2")])
+    # 2399 and 1 mark the last pixel; 2400 and nothing more is an empty mask.
+    write(folder, [entry(segmentation={"size": [40, 60], "counts": text}) for text in ("oZ21", "P[2")])
 
     reading = open_source(folder).images[0].regions(SIZE)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -92,8 +93,6 @@ def test_options_that_do_not_go_together(folder):
 
 
 def test_every_format_has_a_section_in_the_documentation():
-    from pathlib import Path
-
     text = (Path(__file__).parents[4] / "docs" / "formats.md").read_text()
 
     for name in SOURCE_FORMATS:

@@ -138,3 +138,21 @@ def test_other_images_are_refused(image: npt.NDArray[np.uint8]) -> None:
 def test_a_region_of_another_image_is_refused() -> None:
     with pytest.raises(AnnotationError, match="120 x 90 pixels, this one has 121 x 90"):
         crop_views(picture(90, 121), region(), ViewPlan.ms())
+
+
+@pytest.mark.parametrize("resample", ["exact", "fast"])
+@pytest.mark.parametrize("box", [(0, 0, 20_000, 20_000), (0, 0, 3, 900_000), (0, 0, 900_000, 3)])
+def test_a_box_far_beyond_the_image_is_refused_before_anything_is_cut(
+    resample: str, box: tuple[int, int, int, int]
+) -> None:
+    here = Region.from_box(box, (90, 120), source="forged.json#1")
+    tracemalloc.start()
+    try:
+        with pytest.raises(AnnotationError, match=r"forged\.json#1: a window of .* too large"):
+            crop_views(picture(), here, ViewPlan.mso_bbox(size=32, resample=resample))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1e6
+    # Fixed windows do not follow the box, so the same region can still be cut with them.
+    assert crop_views(picture(), here, ViewPlan.ms(size=32, resample=resample)).shape == (3, 32, 32, 4)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvrec_edge.runtime.views.kernels import resize_chunks, resize_weights
+from mvrec_edge.runtime.views.resample import resize_windows_exact
 
 
 @settings(max_examples=50, deadline=None)
@@ -39,3 +40,17 @@ def test_a_resize_is_symmetric() -> None:
     for line, (first, weights) in zip(matrix, resize_weights(size_in, size_out), strict=True):
         line[first : first + len(weights)] = weights
     np.testing.assert_allclose(matrix, matrix[::-1, ::-1], atol=1e-12)
+
+
+def test_halves_are_rounded_up() -> None:
+    """From 256 to 512 all weights are eighths cubed, so float64 knows the sums, and their halves, exactly."""
+    lines = np.random.default_rng(0).integers(0, 256, (256, 1, 4), dtype=np.uint8)
+    image = np.broadcast_to(lines, (256, 256, 4))
+    out = np.empty((1, 512, 512, 4), np.uint8)
+    resize_windows_exact(lambda x1, y1, x2, y2: image[y1:y2, x1:x2].copy(), [(0, 0, 256, 256)], 512, out)
+    sums = np.stack([values @ lines[first : first + len(values), 0] for first, values in resize_weights(256, 512)])
+    # At the border the weights are normalised again, and no longer eighths cubed.
+    inside = slice(4, -4)
+    assert np.count_nonzero(sums[inside] % 1 == 0.5) > 5
+    want = np.clip(np.floor(sums + 0.5), 0, 255)[inside]
+    np.testing.assert_array_equal(out[0, inside], np.broadcast_to(want[:, None], (504, 512, 4)))

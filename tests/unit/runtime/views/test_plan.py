@@ -152,6 +152,12 @@ def test_a_missing_field_is_refused() -> None:
         ViewPlan.from_dict(payload)
 
 
+@pytest.mark.parametrize("payload", [None, 5, [], "mso"])
+def test_what_is_no_mapping_is_refused(payload: object) -> None:
+    with pytest.raises(UsageError, match="mapping"):
+        ViewPlan.from_dict(payload)  # type: ignore[arg-type]
+
+
 def test_an_unknown_recipe_names_the_known_ones() -> None:
     with pytest.raises(UsageError, match="mso_bbox"):
         ViewPlan.by_name("panorama")
