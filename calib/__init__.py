@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from mvrec_edge.calib.evaluation import EvaluationSet, HeadResult, Protocol, evaluate
+from mvrec_edge.calib.features import read_features
+from mvrec_edge.calib.fine_tuning import FineTuning, fine_tune
+from mvrec_edge.calib.heads import HEAD_CHOICES, HeadFit, fit_head
 from mvrec_edge.calib.sampling import sample_shots
 from mvrec_edge.calib.support import LabelledRegion, SupportSet, draw_shots, encode_support, read_support
 
 __all__ = [
+    "HEAD_CHOICES",
+    "EvaluationSet",
+    "FineTuning",
+    "HeadFit",
+    "HeadResult",
     "LabelledRegion",
+    "Protocol",
     "SupportSet",
     "draw_shots",
     "encode_support",
+    "evaluate",
+    "fine_tune",
+    "fit_head",
+    "read_features",
     "read_support",
     "sample_shots",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +14,26 @@ from mvrec_edge.calib.sampling import sample_shots
 from mvrec_edge.runtime.classifier import check_view_size, warn_if_random
 from mvrec_edge.runtime.encoding import ImageRegions, encode_images
 from mvrec_edge.runtime.engines import Engine
-from mvrec_edge.runtime.errors import AnnotationError, InputError, SupportError
+from mvrec_edge.runtime.errors import AnnotationError, InputError, SupportError, UsageError
 from mvrec_edge.runtime.images import read_image
 from mvrec_edge.runtime.regions import Region, RegionSource
 from mvrec_edge.runtime.support_cache import HeadSettings, SupportCache
 from mvrec_edge.runtime.views import ViewPlan
 
-__all__ = ["LabelledRegion", "SupportSet", "draw_shots", "encode_support", "read_support"]
+__all__ = [
+    "REGION_INPUTS",
+    "LabelledRegion",
+    "SupportSet",
+    "draw_shots",
+    "encode_support",
+    "group_by_image",
+    "read_support",
+    "with_region_input",
+]
+
+
+#: What the encoder may be told about a region.
+REGION_INPUTS = ("mask", "box", "full")
 
 
 @dataclass(frozen=True)
@@ -149,7 +163,11 @@ def encode_support(
     check_view_size(engine, plan)
     warn_if_random(engine.random_weights)
     embeddings = np.empty((len(instances), plan.count, engine.embedding_dim), np.float32)
-    for encoded in encode_images(engine, plan, _by_image(instances), progress):
+    items = (
+        ImageRegions(places, read_image(path), [instances[place].region for place in places])
+        for path, places in group_by_image(instances).items()
+    )
+    for encoded in encode_images(engine, plan, items, progress):
         embeddings[encoded.item.key] = encoded.embeddings
     return SupportCache.from_embeddings(
         embeddings,
@@ -166,10 +184,35 @@ def encode_support(
     )
 
 
-def _by_image(instances: Sequence[LabelledRegion]) -> Iterator[ImageRegions[list[int]]]:
-    """Groups instances by image, so that each image is decoded once; the key is where they belong."""
+def with_region_input(instances: Sequence[LabelledRegion], kind: str) -> list[LabelledRegion]:
+    """Changes what the encoder is told about each region; the windows stay where they are.
+
+    Args:
+        instances: The instances.
+        kind: `"mask"` leaves them as they are, `"box"` takes the filled box for the mask, `"full"` the whole image,
+            which is no mask at all (the paper's "Wo.M").
+
+    Raises:
+        UsageError: There is no such kind.
+    """
+    if kind not in REGION_INPUTS:
+        raise UsageError(f"there is no region input '{kind}'", fix="one of " + ", ".join(REGION_INPUTS))
+    if kind == "mask":
+        return list(instances)
+    changed = []
+    for instance in instances:
+        region = instance.region
+        if kind == "box":
+            plain = Region.from_box(region.box, region.image_size, region.label, region.source)
+        else:
+            plain = Region(np.ones(region.image_size, np.bool_), region.box, region.label, region.source)
+        changed.append(dataclasses.replace(instance, region=plain))
+    return changed
+
+
+def group_by_image(instances: Sequence[LabelledRegion]) -> dict[Path, list[int]]:
+    """Groups instances by image, so that each image is decoded once; the values are places in `instances`."""
     places: dict[Path, list[int]] = {}
     for index, instance in enumerate(instances):
         places.setdefault(instance.image, []).append(index)
-    for path, indices in places.items():
-        yield ImageRegions(indices, read_image(path), [instances[index].region for index in indices])
+    return places

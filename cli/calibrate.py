@@ -46,14 +46,30 @@ def calibrate(
     resample: Annotated[
         str, typer.Option("--resample", help="'exact' as in the released code, or 'fast' for small boards.")
     ] = "exact",
-    beta: Annotated[float, typer.Option("--beta", help="Sharpness of the Zip-Adapter; the paper uses 32.")] = 32.0,
-    aggregate: Annotated[
+    head: Annotated[
         str,
         typer.Option(
-            "--aggregate",
-            help="'uncertainty': certain views weigh more (released code); 'mean': mean embedding.",
+            "--head",
+            help="'auto' chooses among the training-free heads by leaving each instance out; 'zip' is the paper's "
+            "Zip-Adapter, 'zip-c' the centred one, 'zip-f' the fine-tuned one.",
         ),
-    ] = "uncertainty",
+    ] = "auto",
+    beta: Annotated[
+        float | None,
+        typer.Option("--beta", help="Sharpness of a named head; by default the published one.", show_default=False),
+    ] = None,
+    aggregate: Annotated[
+        str | None,
+        typer.Option(
+            "--aggregate",
+            help="For a named head: 'uncertainty' lets certain views weigh more, 'mean' takes the mean embedding.",
+            show_default=False,
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Training steps of zip-f.")] = 500,
+    triplet: Annotated[
+        float, typer.Option("--triplet", min=0, help="Weight of the triplet loss of zip-f; the paper's text says 4.")
+    ] = 0.0,
     source_format: Format = SourceFormat.auto,
     masks: Masks = None,
     image_root: ImageRoot = None,
@@ -67,13 +83,23 @@ def calibrate(
 
     Example: mvrec-edge calibrate encoder.bundle magnetic_tile/ --shots 5 --seed 0 --out line.safetensors
     """
-    from mvrec_edge.calib import draw_shots, encode_support, read_support
-    from mvrec_edge.cli.console import count_bar, say, say_problems, view_bar
-    from mvrec_edge.runtime import Bundle, HeadSettings, ViewPlan, ZipAdapter, open_engine, open_source
-    from mvrec_edge.runtime.errors import OutputError
+    from mvrec_edge.calib import HEAD_CHOICES, FineTuning, draw_shots, encode_support, fit_head, read_support
+    from mvrec_edge.cli.console import count_bar, loss_bar, say, say_problems, say_selection, view_bar
+    from mvrec_edge.runtime import Bundle, ViewPlan, open_engine, open_source
+    from mvrec_edge.runtime.errors import OutputError, UsageError
+    from mvrec_edge.runtime.heads.aggregation import AGGREGATIONS
 
     if out.exists() and not overwrite:
         raise OutputError("exists already", where=out, fix="choose another name, or give --overwrite")
+    # Found before the encoder runs, which may take minutes.
+    if head not in HEAD_CHOICES:
+        raise UsageError(f"there is no head '{head}'", fix="one of " + ", ".join(HEAD_CHOICES))
+    if aggregate is not None and aggregate not in AGGREGATIONS:
+        raise UsageError(f"there is no aggregation '{aggregate}'", fix="one of " + ", ".join(AGGREGATIONS))
+    if beta is not None and not beta > 0:
+        raise UsageError(f"beta must be above 0, not {beta}")
+    if head == "auto" and (beta is not None or aggregate is not None):
+        raise UsageError("the head 'auto' chooses beta and aggregation itself", fix="name a head to set them")
     opened = Bundle.load(bundle)
     plan = ViewPlan.by_name(views, size=opened.architecture.image_size, resample=resample)
     source = open_source(support, format=source_format.value, masks=masks, image_root=image_root)
@@ -85,7 +111,6 @@ def calibrate(
         instances, short = draw_shots(labelled, shots, seed)
         for name in short:
             say(f"warning: the class '{name}' has fewer than {shots} instances; all of them are used")
-    head = HeadSettings(beta=beta, aggregate=aggregate)
     with (
         open_engine(engine, opened, batch=batch, threads=threads) as encoder,
         view_bar("encoding", len(instances) * plan.count) as advance,
@@ -94,14 +119,16 @@ def calibrate(
             encoder,
             instances,
             plan=plan,
-            head=head,
             encoder_name=f"{opened.architecture.name}, {opened.weights}",
             shots=shots,
             seed=None if shots is None else seed,
             progress=advance,
         )
-    ZipAdapter(cache)
-    cache.save(out)
+    tuning = FineTuning(steps=steps, triplet=triplet)
+    with loss_bar("fine-tuning", steps if head == "zip-f" else None) as on_step:
+        fit = fit_head(cache, head, beta=beta, aggregate=aggregate, tuning=tuning, on_step=on_step)
+    say_selection(fit)
+    fit.cache.save(out)
     classes = ", ".join(f"{name} {count}" for name, count in cache.counts.items())
     say(f"{out}: {len(instances)} instances x {plan.count} views ({classes})")
     if labelled.problems:

@@ -34,7 +34,7 @@ def demo(
     """
     import shutil
 
-    from mvrec_edge.calib import draw_shots, encode_support, read_support
+    from mvrec_edge.calib import draw_shots, encode_support, fit_head, read_support
     from mvrec_edge.cli.console import say, view_bar
     from mvrec_edge.cli.pictures import PictureFolder
     from mvrec_edge.export import drawn_weights, export_bundle
@@ -64,7 +64,7 @@ def demo(
     with open_engine("onnxruntime", bundle) as engine:
         say(f"3/4 calibrating with {_SHOTS} shots of each class")
         with view_bar("encoding", None) as advance:
-            cache = encode_support(
+            encoded = encode_support(
                 engine,
                 shots,
                 encoder_name=f"{bundle.architecture.name}, {bundle.weights}",
@@ -72,6 +72,7 @@ def demo(
                 seed=0,
                 progress=advance,
             )
+        cache = fit_head(encoded).cache
         cache.save(out / "line.safetensors")
         say(f"4/4 classifying the other {len(rest)} regions")
         classifier = DefectClassifier(engine, cache)

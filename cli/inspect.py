@@ -68,7 +68,8 @@ def describe_cache(cache: SupportCache) -> dict[str, Any]:
         "support cache": f"{count} instances x {views} views x {channels} channels, float16",
         "classes": [f"{name}: {total}" for name, total in cache.counts.items()],
         "drawn": drawn,
-        "head": f"{cache.head.name}, beta {cache.head.beta:g}, aggregate {cache.head.aggregate}",
+        "head": f"{cache.head.name}, beta {cache.head.beta:g}, aggregate {cache.head.aggregate}, "
+        f"temperature {cache.head.temperature:.3g}",
         "view plan": "unknown" if cache.view_plan is None else str(cache.view_plan),
         "encoder": cache.encoder_name or "unknown",
         "made with": f"bundle fingerprint {cache.encoder or 'unknown'}",

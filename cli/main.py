@@ -13,6 +13,7 @@ from mvrec_edge import __version__
 from mvrec_edge.cli.calibrate import calibrate
 from mvrec_edge.cli.classify import classify
 from mvrec_edge.cli.demo import demo
+from mvrec_edge.cli.evaluate import evaluate
 from mvrec_edge.cli.export import export
 from mvrec_edge.cli.inspect import inspect
 
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.command()(export)
 app.command()(calibrate)
 app.command()(classify)
+app.command()(evaluate)
 app.command()(inspect)
 app.command()(demo)
 

@@ -12,17 +12,30 @@ from mvrec_edge.runtime.bundle import Bundle
 from mvrec_edge.runtime.classifier import DefectClassifier, RandomWeightsWarning
 from mvrec_edge.runtime.encoding import ImageRegions
 from mvrec_edge.runtime.engines import Engine, engine_names, open_engine
-from mvrec_edge.runtime.heads import HeadPrediction, Neighbour, ZipAdapter
+from mvrec_edge.runtime.heads import (
+    CentredZipAdapter,
+    FineTunedZipAdapter,
+    Head,
+    HeadPrediction,
+    Neighbour,
+    ZipAdapter,
+    head_names,
+    open_head,
+)
 from mvrec_edge.runtime.images import read_image, read_mask, to_rgb_uint8
 from mvrec_edge.runtime.prediction import Prediction, StageTimes
 from mvrec_edge.runtime.regions import Region, open_source
-from mvrec_edge.runtime.support_cache import HeadSettings, SupportCache
+from mvrec_edge.runtime.support_cache import Adapter, HeadSettings, SupportCache
 from mvrec_edge.runtime.views import ViewPlan, crop_views
 
 __all__ = [
+    "Adapter",
     "Bundle",
+    "CentredZipAdapter",
     "DefectClassifier",
     "Engine",
+    "FineTunedZipAdapter",
+    "Head",
     "HeadPrediction",
     "HeadSettings",
     "ImageRegions",
@@ -36,7 +49,9 @@ __all__ = [
     "ZipAdapter",
     "crop_views",
     "engine_names",
+    "head_names",
     "open_engine",
+    "open_head",
     "open_source",
     "read_image",
     "read_mask",

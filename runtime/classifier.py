@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mvrec_edge.runtime.encoding import EncodedImage, ImageRegions, encode_images
 from mvrec_edge.runtime.engines.base import Engine
 from mvrec_edge.runtime.errors import FingerprintMismatchError, UsageError
-from mvrec_edge.runtime.heads import ZipAdapter
+from mvrec_edge.runtime.heads import Head, open_head
 from mvrec_edge.runtime.prediction import Prediction, StageTimes
 from mvrec_edge.runtime.regions import Region
 from mvrec_edge.runtime.support_cache import SupportCache
@@ -59,9 +59,7 @@ class DefectClassifier:
         ...     predictions = classifier.classify(image, [Region(mask)])
     """
 
-    def __init__(
-        self, engine: Engine, cache: SupportCache, *, head: ZipAdapter | None = None, neighbours: int = 3
-    ) -> None:
+    def __init__(self, engine: Engine, cache: SupportCache, *, head: Head | None = None, neighbours: int = 3) -> None:
         if cache.encoder != engine.fingerprint:
             raise FingerprintMismatchError(
                 f"the support cache was made with another bundle ({cache.encoder_name or 'unknown encoder'}, "
@@ -75,7 +73,7 @@ class DefectClassifier:
         self.engine = engine
         self.cache = cache
         self.plan = cache.view_plan
-        self.head = head or ZipAdapter(cache)
+        self.head = head or open_head(cache)
         self.neighbours = neighbours
 
     def classify(self, image: npt.NDArray[np.uint8], regions: Sequence[Region]) -> list[Prediction]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,16 +14,15 @@ import numpy.typing as npt
 from mvrec_edge.runtime.errors import InputError, IntegrityError, MvrecEdgeError, SupportError
 from mvrec_edge.runtime.fields import Fields, parse_json
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes
+from mvrec_edge.runtime.tensor_file import read_tensors
 from mvrec_edge.runtime.views.plan import ViewPlan
 
-__all__ = ["HeadSettings", "SupportCache"]
+__all__ = ["Adapter", "HeadSettings", "SupportCache"]
 
 SCHEMA = "mvrec-edge/support-cache/1"
 
-# 100,000 instances of 27 views of ViT-L/14 in float16 are 4.1 GB; a larger file is not a support cache.
-_LARGEST_FILE = 1 << 33
-_LARGEST_HEADER = 1 << 26
 _MOST_INSTANCES = 1 << 20
+_ADAPTER = ("weight", "bias", "keys")
 _LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 
 
@@ -33,14 +31,31 @@ class HeadSettings:
     """Which head a cache was made for, and its parameters.
 
     Attributes:
-        name: `"zip"`, the training-free Zip-Adapter.
+        name: `"zip"`, `"zip-c"` or `"zip-f"`.
         beta: Sharpness of the similarity, > 0.
         aggregate: `"uncertainty"` or `"mean"`.
+        temperature: Divides the logits before the softmax, > 0.
     """
 
     name: str = "zip"
     beta: float = 32.0
     aggregate: str = "uncertainty"
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What fine-tuning changed.
+
+    Attributes:
+        weight: float32 `[C, C]`, W of the projection.
+        bias: float32 `[C]`, b of the projection.
+        keys: float32 `[NK, C]`, in the order of the support instances.
+    """
+
+    weight: npt.NDArray[np.float32]
+    bias: npt.NDArray[np.float32]
+    keys: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,7 @@ class SupportCache:
         head: The head and its parameters.
         shots: Instances drawn for each class; None where all were used.
         seed: Seed of the draw; None where all were used.
+        adapter: What fine-tuning changed; None for the training-free heads.
     """
 
     embeddings: npt.NDArray[np.float16]
@@ -74,6 +90,7 @@ class SupportCache:
     head: HeadSettings = field(default_factory=HeadSettings)
     shots: int | None = None
     seed: int | None = None
+    adapter: Adapter | None = None
 
     @classmethod
     def from_embeddings(
@@ -90,6 +107,7 @@ class SupportCache:
         head: HeadSettings | None = None,
         shots: int | None = None,
         seed: int | None = None,
+        adapter: Adapter | None = None,
     ) -> SupportCache:
         """Makes a cache, checking everything a head relies on.
 
@@ -105,6 +123,7 @@ class SupportCache:
             head: The head and its parameters; by default the Zip-Adapter of the paper.
             shots: Instances drawn for each class, for the record.
             seed: Seed of the draw, for the record.
+            adapter: What fine-tuning changed.
 
         Raises:
             SupportError: The embeddings and labels cannot make a classifier; the message says why.
@@ -126,6 +145,7 @@ class SupportCache:
             raise SupportError("an instance's mean embedding is zero, so it has no direction")
         names = tuple(class_names)
         _check_classes(names, indices)
+        _check_adapter(adapter, len(values), values.shape[2])
         if view_plan is not None and view_plan.count != values.shape[1]:
             raise SupportError(f"the view plan has {view_plan.count} views, the embeddings have {values.shape[1]}")
         origin = tuple(sources) if sources is not None else tuple(str(index) for index in range(len(values)))
@@ -143,6 +163,26 @@ class SupportCache:
             head=head or HeadSettings(),
             shots=shots,
             seed=seed,
+            adapter=adapter,
+        )
+
+    def subset(self, indices: npt.ArrayLike) -> SupportCache:
+        """A cache of some of the instances, with the same classes, for leaving instances out.
+
+        Args:
+            indices: Instances to keep; every class must keep at least one.
+
+        Raises:
+            SupportError: A class loses its last instance.
+        """
+        chosen = np.asarray(indices, np.intp)
+        _check_classes(self.class_names, self.labels[chosen])
+        return dataclasses.replace(
+            self,
+            embeddings=self.embeddings[chosen],
+            labels=self.labels[chosen],
+            sources=tuple(self.sources[index] for index in chosen),
+            adapter=None,
         )
 
     @property
@@ -172,6 +212,8 @@ class SupportCache:
         import safetensors.numpy
 
         tensors: dict[str, npt.NDArray[Any]] = {"embeddings": self.embeddings, "labels": self.labels}
+        if self.adapter is not None:
+            tensors |= {f"adapter.{name}": getattr(self.adapter, name) for name in _ADAPTER}
         description: dict[str, Any] = {
             "schema": SCHEMA,
             "class_names": list(self.class_names),
@@ -199,9 +241,10 @@ class SupportCache:
             IntegrityError: The file was changed after it was written, or is of an unknown schema.
         """
         path = Path(path)
-        tensors, metadata = _read_safetensors(path)
+        tensors, metadata = read_tensors(path, "a support cache")
         text = metadata.get("mvrec_edge")
-        if text is None or set(tensors) != {"embeddings", "labels"}:
+        tuned = {f"adapter.{name}" for name in _ADAPTER}
+        if text is None or set(tensors) - tuned != {"embeddings", "labels"}:
             raise InputError(
                 "is not a support cache", where=path, fix="give the file that 'mvrec-edge calibrate' wrote"
             )
@@ -229,15 +272,35 @@ class SupportCache:
                 encoder_name=fields.text("encoder_name"),
                 random_weights=fields.payload.get("random_weights") is True,
                 head=HeadSettings(
-                    name=head.choice("name", "zip"),
+                    name=head.choice("name", "zip", "zip-c", "zip-f"),
                     beta=head.number("beta", 1e-6, 1e6),
                     aggregate=head.choice("aggregate", "uncertainty", "mean"),
+                    temperature=head.number("temperature", 1e-6, 1e6),
                 ),
                 shots=fields.optional_integer("shots", 1, _MOST_INSTANCES),
                 seed=fields.optional_integer("seed", 0, 2**63),
+                adapter=_adapter(tensors, tuned),
             )
         except SupportError as error:
             raise IntegrityError(error.what, where=path, fix="calibrate again") from error
+
+
+def _check_adapter(adapter: Adapter | None, instances: int, channels: int) -> None:
+    if adapter is None:
+        return
+    shapes = {"weight": (channels, channels), "bias": (channels,), "keys": (instances, channels)}
+    for name, shape in shapes.items():
+        values = getattr(adapter, name)
+        if values.dtype != np.float32 or values.shape != shape or not np.isfinite(values).all():
+            raise SupportError(f"the adapter's {name} must be finite float32 {list(shape)}")
+
+
+def _adapter(tensors: dict[str, npt.NDArray[Any]], names: set[str]) -> Adapter | None:
+    if not names & set(tensors):
+        return None
+    if not names <= set(tensors):
+        raise SupportError("the adapter is not complete")
+    return Adapter(**{name: np.ascontiguousarray(tensors[f"adapter.{name}"]) for name in _ADAPTER})
 
 
 def _check_classes(names: tuple[str, ...], labels: npt.NDArray[np.integer]) -> None:
@@ -270,33 +333,3 @@ def _digest(description: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -
     return sha256_bytes(
         canonical_json(description), *(np.ascontiguousarray(tensors[name]).tobytes() for name in sorted(tensors))
     )
-
-
-def _read_safetensors(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
-    """Reads a safetensors file whose sizes are bounded before the library sees it."""
-    import safetensors
-    import safetensors.numpy
-
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as stream:
-            header_size = int.from_bytes(stream.read(8), "little")
-            if not 8 < size <= _LARGEST_FILE or header_size > min(size - 8, _LARGEST_HEADER):
-                raise InputError(
-                    "is not a support cache, or a part of one",
-                    where=path,
-                    fix="give the file that 'mvrec-edge calibrate' wrote",
-                )
-            header = stream.read(header_size)
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", where=path, fix="check the path") from error
-    try:
-        metadata = json.loads(header).get("__metadata__") or {}
-        tensors = safetensors.numpy.load_file(path)
-    except (ValueError, AttributeError, RecursionError, TypeError, safetensors.SafetensorError) as error:
-        raise InputError(
-            "is not a support cache, or is damaged", where=path, fix="calibrate again, or give the right file"
-        ) from error
-    if not isinstance(metadata, dict):
-        metadata = {}
-    return tensors, metadata

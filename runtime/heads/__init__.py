@@ -1,7 +1,21 @@
-"""Heads: what turns embeddings into classes."""
+"""Heads: what turns embeddings into classes. A new one is one file here and one line in the registry."""
 
 from __future__ import annotations
 
-from mvrec_edge.runtime.heads.zip_adapter import HeadPrediction, Neighbour, ZipAdapter
+from mvrec_edge.runtime.heads.base import Head, HeadPrediction, Neighbour
+from mvrec_edge.runtime.heads.centred import CentredZipAdapter
+from mvrec_edge.runtime.heads.fine_tuned import FineTunedZipAdapter
+from mvrec_edge.runtime.heads.registry import head_class, head_names, open_head
+from mvrec_edge.runtime.heads.zip_adapter import ZipAdapter
 
-__all__ = ["HeadPrediction", "Neighbour", "ZipAdapter"]
+__all__ = [
+    "CentredZipAdapter",
+    "FineTunedZipAdapter",
+    "Head",
+    "HeadPrediction",
+    "Neighbour",
+    "ZipAdapter",
+    "head_class",
+    "head_names",
+    "open_head",
+]

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mvrec_edge.calib import encode_support, read_support
+from mvrec_edge.calib import encode_support, fit_head, read_support
 from mvrec_edge.runtime import (
     Bundle,
     DefectClassifier,
@@ -123,7 +123,7 @@ def test_calibrating_from_python_gives_the_same_cache(line: Path, tiny_bundle_pa
             read_support(open_source(line / "parts")).instances,
             encoder_name=f"{bundle.architecture.name}, {bundle.weights}",
         )
-    cache.save(tmp_path / "python")
+    fit_head(cache).cache.save(tmp_path / "python")
     assert (tmp_path / "python").read_bytes() == (tmp_path / "all").read_bytes()
 
 
@@ -167,10 +167,83 @@ def test_inspect_shows_bundle_and_cache(line: Path, tiny_bundle_path: Path) -> N
     for text in ("width 128", "random weights, seed 0", "sha256", "worst cosine", "fingerprint"):
         assert text in shown
     shown = run("inspect", line / "line.safetensors").stdout
-    for text in ("6 instances x 27 views x 64 channels", "scratch: 2", "2 shots, seed 0", "mso", "beta 32"):
+    for text in ("6 instances x 27 views x 64 channels", "scratch: 2", "2 shots, seed 0", "mso", "head", "temperature"):
         assert text in shown
     described = json.loads(run("inspect", line / "line.safetensors", "--json").stdout)
     assert described["classes"] == ["pit: 2", "scratch: 2", "stain: 2"]
+
+
+@pytest.mark.parametrize("head", ["auto", "zip", "zip-c", "zip-f"])
+def test_every_head_calibrates_and_classifies(line: Path, tiny_bundle_path: Path, tmp_path: Path, head: str) -> None:
+    cache = tmp_path / "head.safetensors"
+    result = run(
+        "calibrate", tiny_bundle_path, line / "parts", "--head", head, "--steps", 3, "--triplet", 4, "--out", cache
+    )
+    if head == "auto":
+        assert "log-loss" in result.stderr
+        assert "by leaving each of 12 instances out" in result.stderr
+    if head != "zip-f":
+        assert "expected calibration error" in result.stderr
+    assert SupportCache.load(cache).head.name == head or head == "auto"
+    assert len(records(run("classify", tiny_bundle_path, cache, line / "parts").stdout)) == 12
+
+
+def test_evaluate_encodes_once_and_reports(line: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    arguments = (
+        "evaluate",
+        tiny_bundle_path,
+        line / "parts",
+        "--shots",
+        "1,3",
+        "--draws",
+        2,
+        "--heads",
+        "auto,zip,zip-c",
+    )
+    arguments += ("--store", tmp_path / "store")
+    first = run(*arguments, "--out", tmp_path / "out")
+    assert "12 regions: 12 encoded, 0 found" in first.stderr
+    assert "random weights" in first.stderr
+    second = run(*arguments, "--out", tmp_path / "out", "--overwrite")
+    assert "12 regions: 0 encoded, 12 found" in second.stderr
+    assert first.stdout == second.stdout
+    payload = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert {(row["head"], row["shots"]) for row in payload["results"]} == {
+        (head, shots) for head in ("auto", "zip", "zip-c") for shots in (1, 3)
+    }
+    assert payload["results"][0]["confusion"]
+    assert (tmp_path / "out" / "evaluation.md").is_file()
+    assert (tmp_path / "out" / "evaluation.png").is_file()
+    run(*arguments, "--out", tmp_path / "out", code=6)
+
+
+@pytest.mark.parametrize("kind", ["box", "full"])
+def test_evaluate_with_other_region_inputs_and_recipes(
+    line: Path, tiny_bundle_path: Path, tmp_path: Path, kind: str
+) -> None:
+    result = run(
+        "evaluate", tiny_bundle_path, line / "parts", "--query", line / "parts", "--shots", 2, "--draws", 1, "--heads",
+        "zip", "--input", kind, "--views", "mso_bbox", "--resample", "fast", "--no-keep",
+    )  # fmt: skip
+    assert "zip" in result.stdout
+
+
+def test_a_query_of_an_unknown_class_is_refused(line: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(line / "parts" / "pit", tmp_path / "query" / "hole")
+    result = run("evaluate", tiny_bundle_path, line / "parts", "--query", tmp_path / "query", "--no-keep", code=3)
+    assert "'hole' is not among the support's" in result.stderr
+
+
+def test_a_label_the_cache_does_not_know_is_only_repeated(line: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(line / "parts" / "pit", tmp_path / "query" / "hole")
+    result = run("classify", tiny_bundle_path, line / "line.safetensors", tmp_path / "query")
+    for record in records(result.stdout):
+        assert record["annotated"] == "hole"
+        assert record["label"] in ("scratch", "stain", "pit")
 
 
 def test_one_bad_image_among_many_costs_only_itself(line: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
@@ -247,6 +320,15 @@ def test_a_changed_bundle_is_refused(line: Path, tiny_bundle_path: Path, tmp_pat
         (("calibrate", "BUNDLE", "PARTS", "--resample", "magic", "--out", "c"), 2, "exact"),
         (("calibrate", "BUNDLE", "PARTS", "--beta", "-1", "--out", "c"), 2, "beta"),
         (("calibrate", "BUNDLE", "PARTS", "--aggregate", "sum", "--out", "c"), 2, "uncertainty"),
+        (("calibrate", "BUNDLE", "PARTS", "--head", "knn", "--out", "c"), 2, "zip-c"),
+        (("calibrate", "BUNDLE", "PARTS", "--beta", "3", "--out", "c"), 2, "chooses beta"),
+        (("evaluate",), 2, "either BUNDLE and SUPPORT, or --features"),
+        (("evaluate", "BUNDLE"), 2, "either BUNDLE and SUPPORT, or --features"),
+        (("evaluate", "--features", "text.txt"), 3, "not a file of features"),
+        (("evaluate", "--features", "f", "--shots", "some"), 2, "no list of shots"),
+        (("evaluate", "--features", "f", "--heads", "knn"), 2, "no head 'knn'"),
+        (("evaluate", "BUNDLE", "PARTS", "--shots", "9", "--no-keep"), 3, "fewer than 9 shots"),
+        (("evaluate", "BUNDLE", "PARTS", "--input", "depth", "--no-keep"), 2, "region input"),
         (("classify", "BUNDLE", "CACHE", "none.jpg"), 3, "none.jpg"),
         (("classify", "BUNDLE", "text.txt", "PARTS"), 3, "not a support cache"),
         (("classify", "BUNDLE", "CACHE", "PARTS", "--engine", "abacus"), 2, "onnxruntime"),

@@ -92,11 +92,11 @@ def test_one_query_alone_gets_what_it_gets_among_others() -> None:
 
 
 def test_more_keys_than_fit_at_once_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mvrec_edge.runtime.heads import zip_adapter
+    from mvrec_edge.runtime.heads import base
 
     head, query = ZipAdapter(cache()), queries(count=9)
     whole = head.logits(query)
-    monkeypatch.setattr(zip_adapter, "_MOST_SIMILARITIES", 13)
+    monkeypatch.setattr(base, "_MOST_SIMILARITIES", 13)
     np.testing.assert_allclose(head.logits(query), whole, rtol=1e-5)
 
 

@@ -1,0 +1,96 @@
+"""Fitting a head to a support cache: chosen, trained, or set, and its temperature with it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mvrec_edge.calib.fine_tuning import FineTuning, fine_tune
+from mvrec_edge.calib.selection import Candidate, Selection, fit_head_temperature, select_head
+from mvrec_edge.runtime.errors import UsageError
+from mvrec_edge.runtime.heads import head_class, head_names
+from mvrec_edge.runtime.support_cache import HeadSettings, SupportCache
+
+__all__ = ["HEAD_CHOICES", "HeadFit", "fit_head"]
+
+#: What `fit_head` takes.
+HEAD_CHOICES = ("auto", *head_names())
+
+# The paper's beta for `zip` and `zip-f` with the released aggregation; what was published with `zip-c`.
+_DEFAULTS = {
+    "zip": HeadSettings("zip", 32.0, "uncertainty"),
+    "zip-c": HeadSettings("zip-c", 8.0, "mean"),
+    "zip-f": HeadSettings("zip-f", 1.0, "uncertainty"),
+}
+
+
+@dataclass(frozen=True)
+class HeadFit:
+    """A cache with its head, and what the head was fitted on.
+
+    Attributes:
+        cache: The cache; its `head` is set, and its `adapter` where the head was trained.
+        selection: What `auto` chose from; None for a head that was named.
+        temperature: How the temperature was fitted; None where it was not.
+    """
+
+    cache: SupportCache
+    selection: Selection | None = None
+    temperature: Candidate | None = None
+
+
+def fit_head(
+    cache: SupportCache,
+    name: str = "auto",
+    *,
+    beta: float | None = None,
+    aggregate: str | None = None,
+    tuning: FineTuning | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+    on_step: Callable[[int, float], None] = lambda _step, _loss: None,
+) -> HeadFit:
+    """Fits a head to a support cache.
+
+    Args:
+        cache: The support cache.
+        name: `"auto"` chooses a training-free head and its parameters by leaving each instance out; `"zip"`, `"zip-c"`
+            and `"zip-f"` are taken as they are. The temperature of a training-free head is fitted by the same
+            leave-one-out; `"zip-f"` keeps temperature 1, since every instance left out would mean another training.
+        beta: Sharpness, for a named head; by default the published one.
+        aggregate: Aggregation, for a named head; by default the published one.
+        tuning: How `"zip-f"` is trained.
+        progress: Called with 1 after each instance that was left out.
+        on_step: Called after each training step with its number and the loss.
+
+    Returns:
+        The cache with its head.
+
+    Raises:
+        UsageError: There is no such head, or a parameter is not usable.
+    """
+    if name not in HEAD_CHOICES:
+        raise UsageError(f"there is no head '{name}'", fix="one of " + ", ".join(HEAD_CHOICES))
+    if name == "auto":
+        if beta is not None or aggregate is not None:
+            raise UsageError("the head 'auto' chooses beta and aggregation itself", fix="name a head to set them")
+        selection = select_head(cache, progress)
+        best = selection.candidates[0] if selection.candidates else None
+        return HeadFit(dataclasses.replace(cache, head=selection.head, adapter=None), selection, best)
+    default = _DEFAULTS[name]
+    head = dataclasses.replace(
+        default,
+        beta=default.beta if beta is None else beta,
+        aggregate=default.aggregate if aggregate is None else aggregate,
+    )
+    if name == "zip-f":
+        settings = dataclasses.replace(tuning or FineTuning(), beta=head.beta)
+        tuned = fine_tune(cache, settings, aggregate=head.aggregate, progress=on_step)
+        head_class(name)(tuned)
+        return HeadFit(tuned)
+    # Opened once, so that a parameter that is not usable is found before the work begins.
+    head_class(name)(cache, head.beta, head.aggregate)
+    fitted = fit_head_temperature(cache, head, progress)
+    return HeadFit(
+        dataclasses.replace(cache, head=head if fitted is None else fitted.head, adapter=None), temperature=fitted
+    )
