@@ -51,7 +51,7 @@ def torch_run(cache: SupportCache, steps: int) -> Callable[[], object] | None:
             loss.backward()
             optimiser.step()
             schedule.step()
-        return float(loss)
+        return float(loss.detach())
 
     return run
 

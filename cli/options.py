@@ -29,8 +29,10 @@ class SourceFormat(str, Enum):
     folders = "folders"
     labelme = "labelme"
     coco = "coco"
+    voc = "voc"
     mvtec_fs = "mvtec-fs"
     boxes = "boxes"
+    aitex = "aitex"
 
 
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that 'mvrec-edge export' wrote.")]

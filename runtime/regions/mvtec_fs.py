@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.images.files import is_regular_file
-from mvrec_edge.runtime.regions.annotation import Annotation, PolygonShape, Shape, UnusableShape
+from mvrec_edge.runtime.regions.annotation import Annotation, BoxShape, PolygonShape, Shape, UnusableShape
 from mvrec_edge.runtime.regions.files import ImageFinder, clean_label, parse_json, read_table
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
 
@@ -102,7 +102,8 @@ def _annotation(row: dict[str, str], source: str, number: int) -> Annotation:
         # As numbers only: a cell may hold any text.
         box = tuple(_number(row[column], column, source) for column in ("x1", "y1", "x2", "y2"))
         points = parse_json(row["points"], f"{source}: points")
-        shape = PolygonShape((points,))
+        # An outline that is said to be empty means that there is only a box; a cell left blank is a mistake.
+        shape = BoxShape(box) if points == [] else PolygonShape((points,))
     except AnnotationError as error:
         shape = UnusableShape(error)
     return Annotation(shape, label, source, number, box)

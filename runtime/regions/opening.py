@@ -9,22 +9,26 @@ from typing import Any
 from mvrec_edge.runtime.errors import AnnotationError, InputError, UsageError
 from mvrec_edge.runtime.images import IMAGE_SUFFIXES
 from mvrec_edge.runtime.images.files import is_folder, is_regular_file
+from mvrec_edge.runtime.regions.aitex import is_aitex, open_aitex
 from mvrec_edge.runtime.regions.boxes import JSON_LINES_SUFFIXES, is_boxes_table, open_boxes
 from mvrec_edge.runtime.regions.coco import is_coco, open_coco
-from mvrec_edge.runtime.regions.files import list_files, load_json, read_table
+from mvrec_edge.runtime.regions.files import list_files, load_json, read_table, read_text
 from mvrec_edge.runtime.regions.folders import open_folders
 from mvrec_edge.runtime.regions.labelme import is_labelme, open_labelme
 from mvrec_edge.runtime.regions.mvtec_fs import is_mvtec_fs, open_mvtec_fs
 from mvrec_edge.runtime.regions.source import RegionSource
+from mvrec_edge.runtime.regions.voc import is_voc, open_voc, parse_xml
 
 __all__ = ["SOURCE_FORMATS", "open_source"]
 
-SOURCE_FORMATS = ("folders", "labelme", "coco", "mvtec-fs", "boxes")
+SOURCE_FORMATS = ("folders", "labelme", "coco", "voc", "mvtec-fs", "boxes", "aitex")
 
+_ONE_LABEL_FILE = ("coco", "mvtec-fs", "boxes")
 _TABLES = (".csv", *JSON_LINES_SUFFIXES)
 _LOOKED_FOR = (
-    "looked for images with masks beside them, labelme JSON files, a COCO JSON file, an MVTec-FS table (CSV with "
-    "part, img_rel_path, points) and boxes (CSV with image, x1, y1, x2, y2, or JSON Lines)"
+    "looked for images with masks beside them, labelme JSON files, a COCO JSON file, Pascal VOC XML files, an MVTec-FS "
+    "table (CSV with part, img_rel_path, points), boxes (CSV with image, x1, y1, x2, y2, or JSON Lines) and the AITEX "
+    "folders"
 )
 
 
@@ -62,16 +66,20 @@ def open_source(
     payload: Any = None
     if format == "auto":
         format, place, payload = ("folders", place, None) if mask_place else _detect(place)  # noqa: A001
-    elif format != "labelme" and format != "folders" and is_folder(place):
+    elif format in _ONE_LABEL_FILE and is_folder(place):
         place = _label_file(place, format)
     if mask_place is not None and format != "folders":
         raise UsageError(f"masks do not go with the annotation format {format}", where=place, fix="leave them out")
-    if root is not None and format == "folders":
+    if root is not None and format in ("folders", "aitex"):
         raise UsageError("an image root does not go with folders of images", where=place, fix="leave it out")
     if format == "folders":
         return open_folders(place, mask_place)
     if format == "labelme":
         return open_labelme(place, root, payload)
+    if format == "aitex":
+        return open_aitex(place)
+    if format == "voc":
+        return open_voc(place, root)
     if format == "coco":
         return open_coco(place, root, payload)
     if format == "mvtec-fs":
@@ -101,19 +109,22 @@ def _detect_file(path: Path) -> tuple[str | None, Any]:
     if suffix == ".json":
         payload = load_json(path)
         return "labelme" if is_labelme(payload) else "coco" if is_coco(payload) else None, payload
-    # Pascal VOC (.xml) has its place here.
+    if suffix == ".xml":
+        return "voc" if is_voc(parse_xml(read_text(path), path)) else None, None
     return None, None
 
 
 def _detect_folder(folder: Path) -> tuple[str, Path, Any]:
+    if is_aitex(folder):
+        return "aitex", folder, None
     # Label files come first: beside them, images without a mask are the rule.
-    for file in list_files(folder, (".json",)):
+    for file in list_files(folder, (".json", ".xml")):
         try:
             found, payload = _detect_file(file)
         except AnnotationError:
             # One broken file does not hide what the others are; the reader reports it.
             continue
-        if found == "labelme":
+        if found in ("labelme", "voc"):
             return found, folder, None
         if found == "coco" and file.parent == folder:
             return found, _label_file(folder, found), payload

@@ -120,3 +120,10 @@ def test_a_malformed_header_is_refused(root):
         open_source(path, format="mvtec-fs")
     with pytest.raises(InputError, match="no known annotation format"):
         open_source(path)
+
+
+def test_a_row_whose_outline_is_empty_is_its_box(root):
+    (item,) = open_source(write(root / "train.csv", [row("a.png", points="[]")]))
+    (region,) = item.regions(SIZE).regions
+    assert region.box == (10, 5, 20, 15)
+    assert region.area == 11 * 11
