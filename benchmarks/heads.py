@@ -64,8 +64,7 @@ def _write_table(path: Path, rows: list[dict[str, Any]], baselines: Path) -> Non
     lines = [
         "# MVTec-FS transistor, 21 queries, five draws: accuracy in %",
         "",
-        "Mean over the draws; one query in five draws is 0.95 points. Of this category the paper's row is known for its own "
-        "heads.",
+        "Mean over the draws; one query in five draws is 0.95 points. The paper's row is given where it is known.",
         "",
         "| method | 1 shot | 3 shots | 5 shots | the paper, 1 / 3 / 5 |",
         "| --- | --- | --- | --- | --- |",

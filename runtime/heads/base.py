@@ -95,11 +95,15 @@ class Head(ABC):
                 raise UsageError(f"{what} must be above 0, not {value}")
         if self.aggregate not in AGGREGATIONS:
             raise UsageError(f"there is no aggregation '{self.aggregate}'", fix="one of " + ", ".join(AGGREGATIONS))
+        self._prepare()
         # Sorted by class, so that the sum over a class is a sum over a run of columns.
         order = np.argsort(cache.labels, kind="stable")
         self._keys = np.ascontiguousarray(normalised(self._project(self._key_rows()))[order].T)
         self._order = order
         self._starts = np.searchsorted(cache.labels[order], np.arange(len(cache.class_names)))
+
+    def _prepare(self) -> None:  # noqa: B027 (most heads have nothing to prepare)
+        """Computes what `_project` needs of the cache, once."""
 
     def _key_rows(self) -> npt.NDArray[np.float32]:
         """The keys before projection, float32 `[NK, C]`: the mean over views of each support instance."""

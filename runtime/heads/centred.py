@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.heads.base import Head
-from mvrec_edge.runtime.support_cache import SupportCache
 
 __all__ = ["CentredZipAdapter"]
 
@@ -20,16 +19,9 @@ class CentredZipAdapter(Head):
 
     name = "zip-c"
 
-    def __init__(
-        self,
-        cache: SupportCache,
-        beta: float | None = None,
-        aggregate: str | None = None,
-        temperature: float | None = None,
-    ) -> None:
+    def _prepare(self) -> None:
         # The keys are means over equally many views, so their mean is the mean of all view embeddings.
-        self._centre: npt.NDArray[np.float32] = np.asarray(cache.keys.mean(axis=0), np.float32)
-        super().__init__(cache, beta, aggregate, temperature)
+        self._centre = np.asarray(self.cache.keys.mean(axis=0), np.float32)
 
     def _project(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return np.asarray(rows - self._centre, np.float32)
