@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.calib.fine_tuning import FineTuning
 from mvrec_edge.calib.heads import fit_head
 from mvrec_edge.calib.sampling import sample_shots
 from mvrec_edge.runtime.errors import InputError, SupportError, UsageError
 from mvrec_edge.runtime.heads import open_head
+from mvrec_edge.runtime.heads.fine_tuning import FineTuning
 from mvrec_edge.runtime.support_cache import SupportCache
 
 __all__ = ["EvaluationSet", "HeadResult", "Protocol", "evaluate"]

@@ -6,23 +6,16 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mvrec_edge.calib.fine_tuning import FineTuning, fine_tune
 from mvrec_edge.calib.selection import Candidate, Selection, fit_head_temperature, select_head
 from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.heads import head_class, head_names
-from mvrec_edge.runtime.support_cache import HeadSettings, SupportCache
+from mvrec_edge.runtime.heads.fine_tuning import FineTuning
+from mvrec_edge.runtime.support_cache import SupportCache
 
 __all__ = ["HEAD_CHOICES", "HeadFit", "fit_head"]
 
 #: What `fit_head` takes.
 HEAD_CHOICES = ("auto", *head_names())
-
-# The paper's beta for `zip` and `zip-f` with the released aggregation; what was published with `zip-c`.
-_DEFAULTS = {
-    "zip": HeadSettings("zip", 32.0, "uncertainty"),
-    "zip-c": HeadSettings("zip-c", 8.0, "mean"),
-    "zip-f": HeadSettings("zip-f", 1.0, "uncertainty"),
-}
 
 
 @dataclass(frozen=True)
@@ -77,20 +70,11 @@ def fit_head(
         selection = select_head(cache, progress)
         best = selection.candidates[0] if selection.candidates else None
         return HeadFit(dataclasses.replace(cache, head=selection.head, adapter=None), selection, best)
-    default = _DEFAULTS[name]
-    head = dataclasses.replace(
-        default,
-        beta=default.beta if beta is None else beta,
-        aggregate=default.aggregate if aggregate is None else aggregate,
-    )
-    if name == "zip-f":
-        settings = dataclasses.replace(tuning or FineTuning(), beta=head.beta)
-        tuned = fine_tune(cache, settings, aggregate=head.aggregate, progress=on_step)
-        head_class(name)(tuned)
-        return HeadFit(tuned)
-    # Opened once, so that a parameter that is not usable is found before the work begins.
-    head_class(name)(cache, head.beta, head.aggregate)
-    fitted = fit_head_temperature(cache, head, progress)
+    kind = head_class(name)
+    head = kind.fit(cache, beta=beta, aggregate=aggregate, tuning=tuning, on_step=on_step)
+    if kind.trains:
+        return HeadFit(head.cache)
+    fitted = fit_head_temperature(cache, head.cache.head, progress)
     return HeadFit(
-        dataclasses.replace(cache, head=head if fitted is None else fitted.head, adapter=None), temperature=fitted
+        head.cache if fitted is None else dataclasses.replace(head.cache, head=fitted.head), temperature=fitted
     )

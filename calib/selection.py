@@ -10,6 +10,7 @@ import numpy as np
 
 from mvrec_edge.calib.leave_one_out import LeftOut, leave_one_out
 from mvrec_edge.calib.probabilities import calibration_error, fit_temperature, log_loss
+from mvrec_edge.runtime.heads import CentredZipAdapter, head_class, head_names
 from mvrec_edge.runtime.heads.aggregation import AGGREGATIONS
 from mvrec_edge.runtime.support_cache import HeadSettings, SupportCache
 
@@ -17,9 +18,8 @@ __all__ = ["DEFAULT_HEAD", "Candidate", "Selection", "fit_head_temperature", "se
 
 #: Taken where a class has a single instance, so that nothing can be left out: the centred head with the parameters
 #: that were published with it.
-DEFAULT_HEAD = HeadSettings(name="zip-c", beta=8.0, aggregate="mean")
+DEFAULT_HEAD = CentredZipAdapter.defaults
 
-_TRAINING_FREE = ("zip", "zip-c")
 _BETAS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 
 
@@ -81,7 +81,7 @@ def select_head(cache: SupportCache, progress: Callable[[int], None] = lambda _:
         reason = f"the class '{alone}' has a single instance, so none can be left out: the documented default is taken"
         return Selection(DEFAULT_HEAD, (), 0, reason)
     instances = 0
-    for name in _TRAINING_FREE:
+    for name in (name for name in head_names() if not head_class(name).trains):
         left_out = leave_one_out(cache, name, choices, progress)
         instances = len(left_out.instances)
         for place, (beta, aggregate) in enumerate(choices):

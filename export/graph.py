@@ -10,15 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
+import onnxscript.optimizer
 import torch
 
 from mvrec_edge.export.views_encoder import ViewsEncoder
+from mvrec_edge.runtime.errors import EnvironmentUnfitError
 from mvrec_edge.runtime.files import atomic_write
 
 __all__ = ["OPSET", "trace_graph"]
 
 #: Old enough for every ONNX Runtime and TensorRT in use on JetPack 6, new enough for LayerNormalization.
 OPSET = 18
+
+# Elements of the largest weight that is sliced or transposed while tracing; far above those of any encoder.
+_LARGEST_FOLD = 1 << 28
 
 
 def trace_graph(module: ViewsEncoder, path: Path) -> None:
@@ -28,35 +33,62 @@ def trace_graph(module: ViewsEncoder, path: Path) -> None:
     file without external data, and holds no names of the machine it was made on, so that the same weights give the
     same bytes.
 
+    The projection of queries, keys and values is one product that is then split. Three products, one five-axis
+    tensor, and two-dimensional Gemm nodes were tried: ONNX Runtime takes the same time for all of them, and this
+    graph has the fewest nodes.
+
     Args:
         module: The encoder.
         path: The file to write.
 
     Raises:
+        EnvironmentUnfitError: The installed PyTorch and onnxscript cannot trace the encoder.
         OutputError: The file cannot be written.
     """
+    data = _traced(module)
+    with atomic_write(path) as stream:
+        stream.write(data)
+
+
+def _traced(module: ViewsEncoder) -> bytes:
+    """The finished graph; the exporter's own copies of the weights are let go on return."""
     size = module.encoder.architecture.image_size
     # Two views: a dimension of one would be taken for a constant.
     example = torch.zeros((2, size, size, 4), dtype=torch.uint8)
-    with _silenced():
-        program = torch.onnx.export(
-            module,
-            (example,),
-            input_names=["views"],
-            output_names=["embedding"],
-            dynamic_shapes={"views": {0: torch.export.Dim("N", min=1, max=4096)}},
-            opset_version=OPSET,
-            dynamo=True,
-            optimize=True,
-            external_data=False,
-            verbose=False,
-        )
-    if program is None:
-        raise RuntimeError("torch.onnx.export returned nothing")
-    model = program.model_proto
+    try:
+        with _silenced():
+            program = torch.onnx.export(
+                module,
+                (example,),
+                input_names=["views"],
+                output_names=["embedding"],
+                dynamic_shapes={"views": {0: torch.export.Dim("N", min=1, max=4096)}},
+                opset_version=OPSET,
+                dynamo=True,
+                optimize=True,
+                external_data=False,
+                verbose=False,
+            )
+            if program is None:
+                raise RuntimeError("the exporter returned nothing")
+            # By default large tensors are not folded, and the last block's weights would be cut apart at every load.
+            onnxscript.optimizer.optimize_ir(
+                program.model,
+                onnx_shape_inference=False,
+                input_size_limit=_LARGEST_FOLD,
+                output_size_limit=_LARGEST_FOLD,
+            )
+            model = program.model_proto
+    # The exporter has no error type of its own to catch, and its texts run over pages.
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [""])[0][:120]
+        raise EnvironmentUnfitError(
+            f"PyTorch {torch.__version__} cannot trace the encoder: {type(error).__name__}: {first}",
+            fix="install the versions that the extra 'export' names, and report this",
+        ) from error
     _strip(model)
-    with atomic_write(path) as stream:
-        stream.write(model.SerializeToString())
+    data: bytes = model.SerializeToString()
+    return data
 
 
 def _strip(model: onnx.ModelProto) -> None:

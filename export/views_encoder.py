@@ -37,6 +37,7 @@ class ViewsEncoder(nn.Module):
         self.embed = nn.Conv2d(4, encoder.architecture.width, patch, patch)
         self.embed.weight = nn.Parameter(weight.float(), requires_grad=False)
         self.embed.bias = nn.Parameter(bias.float(), requires_grad=False)
+        self.eval()
 
     def forward(self, views: torch.Tensor) -> torch.Tensor:
         """uint8 `[N, S, S, 4]` (red, green, blue, mask) to float32 `[N, C]`."""

@@ -272,7 +272,7 @@ class SupportCache:
                 encoder_name=fields.text("encoder_name"),
                 random_weights=fields.payload.get("random_weights") is True,
                 head=HeadSettings(
-                    name=head.choice("name", "zip", "zip-c", "zip-f"),
+                    name=head.text("name", longest=64),
                     beta=head.number("beta", 1e-6, 1e6),
                     aggregate=head.choice("aggregate", "uncertainty", "mean"),
                     temperature=head.number("temperature", 1e-6, 1e6),

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import InputError, UsageError
 from mvrec_edge.runtime.heads.aggregation import AGGREGATIONS, aggregate_probabilities, softmax
-from mvrec_edge.runtime.support_cache import SupportCache
+from mvrec_edge.runtime.support_cache import HeadSettings, SupportCache
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from mvrec_edge.runtime.heads.fine_tuning import FineTuning
 
 __all__ = ["TAU", "Head", "HeadPrediction", "Neighbour", "normalised"]
 
@@ -72,12 +78,52 @@ class Head(ABC):
 
     Attributes:
         name: The head's name on the command line and in a cache.
+        defaults: The published parameters.
+        trains: Whether `fit` trains; a head that does not costs next to nothing to fit anew.
 
     Raises:
         UsageError: `beta`, `aggregate` or `temperature` is not usable.
     """
 
-    name: str = ""
+    name: ClassVar[str] = ""
+    defaults: ClassVar[HeadSettings] = HeadSettings()
+    trains: ClassVar[bool] = False
+
+    @classmethod
+    def fit(
+        cls,
+        cache: SupportCache,
+        *,
+        beta: float | None = None,
+        aggregate: str | None = None,
+        tuning: FineTuning | None = None,  # noqa: ARG003 (for heads that train)
+        on_step: Callable[[int, float], None] = lambda _step, _loss: None,  # noqa: ARG003
+    ) -> Self:
+        """Fits the head to a support cache.
+
+        Args:
+            cache: The support cache; it is not changed.
+            beta: Sharpness; by default the published one.
+            aggregate: Aggregation; by default the published one.
+            tuning: How a head that trains is trained.
+            on_step: Called after each training step with its number, from 1, and the loss.
+
+        Returns:
+            The head; its `cache` has the head's settings, and what training changed.
+
+        Raises:
+            UsageError: A parameter is not usable.
+        """
+        return cls(dataclasses.replace(cache, head=cls.settings(beta, aggregate), adapter=None))
+
+    @classmethod
+    def settings(cls, beta: float | None = None, aggregate: str | None = None) -> HeadSettings:
+        """The head's settings, the published ones where none are given."""
+        return dataclasses.replace(
+            cls.defaults,
+            beta=cls.defaults.beta if beta is None else float(beta),
+            aggregate=cls.defaults.aggregate if aggregate is None else aggregate,
+        )
 
     def __init__(
         self,

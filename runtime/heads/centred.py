@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.heads.base import Head
+from mvrec_edge.runtime.support_cache import HeadSettings
 
 __all__ = ["CentredZipAdapter"]
 
@@ -18,6 +19,7 @@ class CentredZipAdapter(Head):
     """
 
     name = "zip-c"
+    defaults = HeadSettings("zip-c", beta=8.0, aggregate="mean")
 
     def _prepare(self) -> None:
         # The keys are means over equally many views, so their mean is the mean of all view embeddings.

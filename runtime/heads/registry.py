@@ -31,5 +31,9 @@ def head_class(name: str) -> type[Head]:
 
 
 def open_head(cache: SupportCache) -> Head:
-    """Opens the head that a cache was calibrated for, with its parameters."""
+    """Opens the head that a cache was calibrated for, with its parameters.
+
+    Raises:
+        UsageError: This version does not know the head.
+    """
     return head_class(cache.head.name)(cache)

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.heads.base import Head
+from mvrec_edge.runtime.support_cache import HeadSettings
 
 __all__ = ["ZipAdapter"]
 
@@ -14,6 +15,8 @@ class ZipAdapter(Head):
     """The Zip-Adapter before fine-tuning, whose projection is the identity. See `Head` for the arguments."""
 
     name = "zip"
+    # The paper's beta, and the released code's aggregation.
+    defaults = HeadSettings("zip", beta=32.0, aggregate="uncertainty")
 
     def _project(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return rows

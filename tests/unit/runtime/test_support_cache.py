@@ -157,7 +157,7 @@ def _forge(path: Path, tensors: dict[str, np.ndarray], **changes: object) -> Non
     "changes",
     [
         {"schema": "mvrec-edge/support-cache/99"},
-        {"head": {"name": "magic", "beta": 1, "aggregate": "mean"}},
+        {"head": {"name": 7, "beta": 1, "aggregate": "mean"}},
         {"head": {"name": "zip", "beta": -1, "aggregate": "mean"}},
         {"head": None},
         {"class_names": "crack"},

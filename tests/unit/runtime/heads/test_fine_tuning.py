@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mvrec_edge.calib.fine_tuning import FineTuning, fine_tune, loss_and_gradients
-from mvrec_edge.calib.optimiser import cosine_rate
 from mvrec_edge.runtime import Adapter, FineTunedZipAdapter, SupportCache, ZipAdapter, open_head
 from mvrec_edge.runtime.errors import UsageError
+from mvrec_edge.runtime.heads.fine_tuning import FineTuning, fine_tune, loss_and_gradients
+from mvrec_edge.runtime.heads.optimiser import cosine_rate
 
 CLASSES = 3
 

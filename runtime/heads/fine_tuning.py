@@ -1,4 +1,4 @@
-"""Fine-tuning of the Zip-Adapter (`zip-f`) in numpy: analytic gradients, AdamW, a cosine schedule.
+"""Training of the Zip-Adapter-F (`zip-f`) in numpy: analytic gradients, AdamW, a cosine schedule.
 
 The samples are all views of all support instances with their labels, in one batch; W, b and the keys are trained
 with cross-entropy on the logits (MVREC, section "Zip-Adapter-F"; rates as in the released code).
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.calib.optimiser import AdamW, cosine_rate
-from mvrec_edge.calib.triplet import triplet_loss
 from mvrec_edge.runtime.errors import SupportError, UsageError
 from mvrec_edge.runtime.heads.base import TAU
+from mvrec_edge.runtime.heads.optimiser import AdamW, cosine_rate
+from mvrec_edge.runtime.heads.triplet import triplet_loss
 from mvrec_edge.runtime.support_cache import Adapter, HeadSettings, SupportCache
 
 __all__ = ["FineTuning", "Gradients", "fine_tune", "loss_and_gradients"]
