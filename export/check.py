@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +15,17 @@ import onnxruntime  # type: ignore[import-untyped,unused-ignore]
 import torch
 
 from mvrec_edge.export.views_encoder import ViewsEncoder
-from mvrec_edge.runtime.bundle import CheckRecord
+from mvrec_edge.runtime.errors import EnvironmentUnfitError
 
-__all__ = ["FLOAT32_LIMITS", "GraphCheck", "Limits", "check_graph", "seeded_views"]
+__all__ = ["FLOAT32_LIMITS", "BatchCheck", "GraphCheck", "Limits", "check_graph", "seeded_views"]
 
 # Views that PyTorch encodes at once: bounds its memory, and costs no time on a CPU.
 _CHUNK = 9
+# Stands for an error that is no number.
+_FAR = 1e9
+
+Views = npt.NDArray[np.uint8]
+Embeddings = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -37,14 +45,37 @@ FLOAT32_LIMITS = Limits(cosine=0.99999, error=1e-4)
 
 
 @dataclass(frozen=True)
+class BatchCheck:
+    """How one batch of views came through the graph.
+
+    Attributes:
+        kind: What the views were, such as `"seeded noise"`.
+        batch: Views in the batch.
+        worst_cosine: Smallest cosine between the graph's and the module's embedding of a view; -1 where the graph's
+            output has a wrong shape or holds a value that is not finite.
+        mean_cosine: Mean of the same cosines.
+        largest_error: Largest absolute difference of a component, as a share of the norm of the module's embedding.
+        batch_error: Largest absolute difference from what the graph answered to the same views in the smallest
+            batch that gave an answer, as the same share; 0 for that batch itself.
+    """
+
+    kind: str
+    batch: int
+    worst_cosine: float
+    mean_cosine: float
+    largest_error: float
+    batch_error: float = 0.0
+
+
+@dataclass(frozen=True)
 class GraphCheck:
     """What came of a comparison.
 
     Attributes:
-        rows: One record for each kind of views and each batch size.
+        rows: One for each kind of views and each batch size.
     """
 
-    rows: tuple[CheckRecord, ...]
+    rows: tuple[BatchCheck, ...]
 
     @property
     def worst_cosine(self) -> float:
@@ -53,40 +84,65 @@ class GraphCheck:
 
     @property
     def largest_error(self) -> float:
-        """The largest error of all, as a share of the norm."""
-        return max(row.largest_error for row in self.rows)
+        """The largest error of all, between batches as well, as a share of the norm."""
+        return max(max(row.largest_error, row.batch_error) for row in self.rows)
 
     def passed(self, limits: Limits = FLOAT32_LIMITS) -> bool:
-        """Whether every batch keeps the limits; a value that is not finite never does."""
-        return all(row.worst_cosine >= limits.cosine and row.largest_error <= limits.error for row in self.rows)
+        """Whether every batch keeps the limits; a value that is not finite never does, nor does an empty check."""
+        return bool(self.rows) and all(
+            row.worst_cosine >= limits.cosine and row.largest_error <= limits.error and row.batch_error <= limits.error
+            for row in self.rows
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The check in plain JSON types."""
+        return {"rows": [dataclasses.asdict(row) for row in self.rows]}
 
 
 def check_graph(
     path: Path,
     module: ViewsEncoder,
-    kinds: Mapping[str, npt.NDArray[np.uint8]],
-    batches: Sequence[int],
+    kinds: Mapping[str, Views],
+    batches: Sequence[int] = (1, 3, 27),
     progress: Callable[[int], None] = lambda _: None,
 ) -> GraphCheck:
     """Runs views through the graph and the module and compares.
+
+    The module encodes each kind of views once, in pieces, however many batches the graph is asked for.
 
     Args:
         path: The ONNX file.
         module: The module it was traced from.
         kinds: Views by kind, uint8 `[N, S, S, 4]`, N at least the largest batch.
-        batches: Batch sizes to run.
+        batches: Batch sizes to run, from 1 on.
         progress: Called with a number of views as they are done, by either side.
 
     Returns:
         The comparison; it does not judge.
+
+    Raises:
+        ValueError: A kind has fewer views than the largest batch, or there is nothing to compare.
+        EnvironmentUnfitError: ONNX Runtime cannot load or run the graph.
     """
+    if not kinds or not batches or min(batches) < 1:
+        raise ValueError("a check needs views and batches of at least one view")
+    if short := [kind for kind, views in kinds.items() if len(views) < max(batches)]:
+        raise ValueError(f"the views '{short[0]}' are fewer than the largest batch, {max(batches)}")
+    # Before the session is opened, so that PyTorch's working memory and ONNX Runtime's never add up.
     wanted = {kind: _encode(module, views[: max(batches)], progress) for kind, views in kinds.items()}
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    with _onnxruntime_errors(path):
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     rows = []
     for kind, views in kinds.items():
-        for batch in batches:
-            (got,) = session.run(["embedding"], {"views": views[:batch]})
-            rows.append(_compare(kind, batch, got, wanted[kind][:batch]))
+        first: Embeddings | None = None
+        for batch in sorted(batches):
+            with _onnxruntime_errors(path):
+                (got,) = session.run(["embedding"], {"views": views[:batch]})
+            row = _compare(kind, batch, got, wanted[kind][:batch], got if first is None else first)
+            # A batch that went wrong is no reference for the next; it fails the check by itself.
+            if first is None and row.worst_cosine > -1.0:
+                first = got
+            rows.append(row)
             progress(batch)
     return GraphCheck(tuple(rows))
 
@@ -97,9 +153,7 @@ def seeded_views(count: int, image_size: int, *, seed: int) -> npt.NDArray[np.ui
     return generator.integers(0, 256, (count, image_size, image_size, 4), dtype=np.uint8)
 
 
-def _encode(
-    module: ViewsEncoder, views: npt.NDArray[np.uint8], progress: Callable[[int], None]
-) -> npt.NDArray[np.float64]:
+def _encode(module: ViewsEncoder, views: Views, progress: Callable[[int], None]) -> npt.NDArray[np.float64]:
     parts = []
     with torch.inference_mode():
         for start in range(0, len(views), _CHUNK):
@@ -109,11 +163,34 @@ def _encode(
     return np.concatenate(parts)
 
 
-def _compare(kind: str, batch: int, got: npt.NDArray[np.float32], want: npt.NDArray[np.float64]) -> CheckRecord:
-    if got.shape != want.shape or not np.isfinite(got).all():
-        # As far apart as embeddings can be; still numbers, so that they can be printed and stored.
-        return CheckRecord(kind, batch, worst_cosine=-1.0, largest_error=1e9)
+def _compare(kind: str, batch: int, got: Embeddings, want: npt.NDArray[np.float64], first: Embeddings) -> BatchCheck:
+    got_norm = np.linalg.norm(got.astype(np.float64), axis=-1)
     norm = np.linalg.norm(want, axis=1)
-    cosine = (got * want).sum(axis=1) / (np.linalg.norm(got.astype(np.float64), axis=1) * norm)
+    if got.shape != want.shape or not np.isfinite(got).all() or not (got_norm > 0).all() or not (norm > 0).all():
+        # As far apart as embeddings can be; still numbers, so that they can be printed and stored.
+        return BatchCheck(kind, batch, worst_cosine=-1.0, mean_cosine=-1.0, largest_error=_FAR)
+    cosine = (got * want).sum(axis=1) / (got_norm * norm)
     error = np.abs(got - want).max(axis=1) / norm
-    return CheckRecord(kind, batch, worst_cosine=float(cosine.min()), largest_error=float(error.max()))
+    among_batches = np.abs(got[: len(first)] - first).max(axis=1) / norm[: len(first)]
+    return BatchCheck(
+        kind,
+        batch,
+        worst_cosine=float(cosine.min()),
+        mean_cosine=float(cosine.mean()),
+        largest_error=float(error.max()),
+        batch_error=float(among_batches.max()),
+    )
+
+
+@contextlib.contextmanager
+def _onnxruntime_errors(path: Path) -> Iterator[None]:
+    """Turns what ONNX Runtime raises, which has no common type, into one line."""
+    try:
+        yield
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [""])[0][:160]
+        raise EnvironmentUnfitError(
+            f"ONNX Runtime {onnxruntime.__version__} cannot run the graph: {first}",
+            where=path.name,
+            fix="try another version of onnxruntime, and report this",
+        ) from error

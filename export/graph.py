@@ -45,13 +45,14 @@ def trace_graph(module: ViewsEncoder, path: Path) -> None:
         EnvironmentUnfitError: The installed PyTorch and onnxscript cannot trace the encoder.
         OutputError: The file cannot be written.
     """
-    data = _traced(module)
+    model = _traced(module)
+    _strip(model)
     with atomic_write(path) as stream:
-        stream.write(data)
+        stream.write(model.SerializeToString())
 
 
-def _traced(module: ViewsEncoder) -> bytes:
-    """The finished graph; the exporter's own copies of the weights are let go on return."""
+def _traced(module: ViewsEncoder) -> onnx.ModelProto:
+    """The graph as the exporter leaves it; the exporter's own copies of the weights are let go on return."""
     size = module.encoder.architecture.image_size
     # Two views: a dimension of one would be taken for a constant.
     example = torch.zeros((2, size, size, 4), dtype=torch.uint8)
@@ -78,7 +79,7 @@ def _traced(module: ViewsEncoder) -> bytes:
                 input_size_limit=_LARGEST_FOLD,
                 output_size_limit=_LARGEST_FOLD,
             )
-            model = program.model_proto
+            return program.model_proto
     # The exporter has no error type of its own to catch, and its texts run over pages.
     except Exception as error:
         first = (str(error).strip().splitlines() or [""])[0][:120]
@@ -86,9 +87,6 @@ def _traced(module: ViewsEncoder) -> bytes:
             f"PyTorch {torch.__version__} cannot trace the encoder: {type(error).__name__}: {first}",
             fix="install the versions that the extra 'export' names, and report this",
         ) from error
-    _strip(model)
-    data: bytes = model.SerializeToString()
-    return data
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +15,16 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the export stage needs PyTorch")
 onnx = pytest.importorskip("onnx", reason="the export stage needs onnx")
+onnxruntime = pytest.importorskip("onnxruntime", reason="the export stage needs ONNX Runtime")
 
 from mvrec_edge.export import export_bundle, pipeline, random_weights  # noqa: E402
-from mvrec_edge.export.check import GraphCheck, check_graph, seeded_views  # noqa: E402
+from mvrec_edge.export.check import BatchCheck, GraphCheck, check_graph, seeded_views  # noqa: E402
 from mvrec_edge.export.encoder import load_encoder  # noqa: E402
 from mvrec_edge.export.graph import OPSET, trace_graph  # noqa: E402
 from mvrec_edge.export.views_encoder import ViewsEncoder  # noqa: E402
-from mvrec_edge.runtime.bundle import Bundle, CheckRecord, EncoderArchitecture  # noqa: E402
+from mvrec_edge.runtime.bundle import Bundle, EncoderArchitecture  # noqa: E402
 from mvrec_edge.runtime.bundle.onnx_screen import screen_onnx  # noqa: E402
-from mvrec_edge.runtime.errors import EnvironmentUnfitError  # noqa: E402
+from mvrec_edge.runtime.errors import EnvironmentUnfitError, OutputError  # noqa: E402
 
 TINY = EncoderArchitecture(32, 16, 64, 2, 24)
 
@@ -88,6 +94,59 @@ def test_only_the_class_token_leaves_the_last_block(graph: Path) -> None:
     assert [shape[-2:] for shape in hidden] == [[5, 256], [1, 256]]
 
 
+def test_the_exporter_is_silent(module: ViewsEncoder, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    trace_graph(module, tmp_path / "a.onnx")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_another_process_gives_the_same_bytes(graph: Path, tmp_path: Path) -> None:
+    """Nothing may hang on the order of a set, or on what was traced before."""
+    program = (
+        "import sys, pathlib\n"
+        "from mvrec_edge.export import random_weights\n"
+        "from mvrec_edge.export.encoder import load_encoder\n"
+        "from mvrec_edge.export.graph import trace_graph\n"
+        "from mvrec_edge.export.views_encoder import ViewsEncoder\n"
+        "from mvrec_edge.runtime.bundle import EncoderArchitecture\n"
+        "weights = random_weights(EncoderArchitecture(32, 16, 64, 2, 24), seed=0)\n"
+        "trace_graph(ViewsEncoder(load_encoder(weights)), pathlib.Path(sys.argv[1]))\n"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "a.onnx")], env=environment, capture_output=True, check=True
+    )
+    assert (result.stdout, result.stderr) == (b"", b"")
+    assert (tmp_path / "a.onnx").read_bytes() == graph.read_bytes()
+
+
+def test_little_plumbing(graph: Path) -> None:
+    """One shape is read for the number of views; weights are stored the way they are used."""
+    model = onnx.load(graph)
+    counts = Counter(node.op_type for node in model.graph.node)
+    assert (counts["Shape"], counts["Expand"], counts["Gather"], counts["Concat"]) == (1, 1, 1, 2)
+    weights = {item.name for item in model.graph.initializer}
+    for node in model.graph.node:
+        assert not (node.op_type in {"Slice", "Transpose"} and node.input[0] in weights)
+    assert counts["LayerNormalization"] == 2 * TINY.layers + 2
+    # Four products with weights and two of attention in a block, the last block's queries apart; and the projection.
+    assert counts["MatMul"] == 6 * TINY.layers + 2
+
+
+def test_onnxruntime_recognises_the_activation(graph: Path, tmp_path: Path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    counts = Counter(node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node)
+    assert (counts["QuickGelu"], counts["Sigmoid"]) == (TINY.layers, 0)
+    assert counts["LayerNormalization"] == 2 * TINY.layers + 2
+
+
+def test_a_folder_that_is_not_there(module: ViewsEncoder, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        trace_graph(module, tmp_path / "nowhere" / "a.onnx")
+
+
 def test_the_check_passes_the_traced_graph(module: ViewsEncoder, graph: Path) -> None:
     seen: list[int] = []
     kinds = {"noise": seeded_views(9, 32, seed=0), "black": np.zeros((9, 32, 32, 4), np.uint8)}
@@ -118,13 +177,84 @@ def test_the_check_refuses_a_changed_graph(module: ViewsEncoder, graph: Path, tm
     assert not check.passed()
 
 
+def test_every_kind_of_perturbation_is_refused(module: ViewsEncoder, graph: Path, tmp_path: Path) -> None:
+    """Each weight of the graph in turn, with noise of a tenth of its largest value."""
+    kinds = {"noise": seeded_views(9, 32, seed=0)}
+    original = onnx.load(graph)
+    weights = [item.name for item in original.graph.initializer if item.data_type == onnx.TensorProto.FLOAT]
+    # Equal tensors, such as biases drawn as zero, are stored once.
+    assert len(weights) >= 20
+    passed = []
+    for name in weights:
+        model = onnx.ModelProto()
+        model.CopyFrom(original)
+        tensor = next(item for item in model.graph.initializer if item.name == name)
+        values = onnx.numpy_helper.to_array(tensor)
+        noise = np.random.default_rng(0).standard_normal(values.shape) * max(float(np.abs(values).max()), 1.0) * 0.1
+        tensor.CopyFrom(onnx.numpy_helper.from_array((values + noise).astype(np.float32), name))
+        onnx.save(model, tmp_path / "changed.onnx")
+        if check_graph(tmp_path / "changed.onnx", module, kinds, (9,)).passed():
+            passed.append(name)
+    assert passed == []
+
+
+def test_a_graph_that_answers_nothing_usable(module: ViewsEncoder, graph: Path, tmp_path: Path) -> None:
+    """NaN, zero and a missing column: numbers that can be printed, and a check that fails."""
+    for value in (float("nan"), 0.0, None):
+        model = onnx.load(graph)
+        product = next(node for node in model.graph.node if node.output[0] == "embedding")
+        tensor = next(item for item in model.graph.initializer if item.name == product.input[1])
+        values = onnx.numpy_helper.to_array(tensor)
+        changed = values[:, :-1] if value is None else np.full_like(values, value)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(changed), tensor.name))
+        model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = changed.shape[1]
+        onnx.save(model, tmp_path / "changed.onnx")
+        check = check_graph(tmp_path / "changed.onnx", module, {"noise": seeded_views(3, 32, seed=0)}, (1, 3))
+        assert not check.passed()
+        assert check.worst_cosine == -1.0
+        json.dumps(check.to_dict(), allow_nan=False)
+
+
+def test_a_file_that_is_no_graph(module: ViewsEncoder, tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(b"not a graph")
+    with pytest.raises(EnvironmentUnfitError, match=r"a\.onnx: ONNX Runtime .* cannot run the graph"):
+        check_graph(tmp_path / "a.onnx", module, {"noise": seeded_views(1, 32, seed=0)}, (1,))
+
+
+def test_a_check_of_nothing_is_refused(module: ViewsEncoder, graph: Path) -> None:
+    views = seeded_views(3, 32, seed=0)
+    for kinds, batches in (({}, (1,)), ({"x": views}, ()), ({"x": views}, (0, 1)), ({"x": views}, (1, 4))):
+        with pytest.raises(ValueError, match="views"):
+            check_graph(graph, module, kinds, batches)
+    assert not GraphCheck(()).passed()
+
+
+def test_a_check_in_plain_types(module: ViewsEncoder, graph: Path) -> None:
+    check = check_graph(graph, module, {"noise": seeded_views(9, 32, seed=0)}, (9, 1))
+    rows = json.loads(json.dumps(check.to_dict()))["rows"]
+    assert [(row["kind"], row["batch"]) for row in rows] == [("noise", 1), ("noise", 9)]
+    assert rows[0]["batch_error"] == 0.0
+    for row in rows:
+        assert row["worst_cosine"] <= row["mean_cosine"] <= 1.0 + 1e-6
+        assert row["batch_error"] <= 1e-4
+
+
 @pytest.mark.parametrize(
-    ("cosine", "error", "passed"),
-    [(1.0, 0.0, True), (0.99999, 1e-4, True), (0.999989, 0.0, False), (1.0, 1.1e-4, False), (float("nan"), 0, False)],
+    ("cosine", "error", "batch_error", "passed"),
+    [
+        (1.0, 0.0, 0.0, True),
+        (0.99999, 1e-4, 1e-4, True),
+        (0.999989, 0.0, 0.0, False),
+        (1.0, 1.1e-4, 0.0, False),
+        (1.0, 0.0, 1.1e-4, False),
+        (float("nan"), 0.0, 0.0, False),
+        (1.0, float("nan"), 0.0, False),
+    ],
 )
-def test_limits(cosine: float, error: float, passed: bool) -> None:
-    check = GraphCheck((CheckRecord("x", 1, 1.0, 0.0), CheckRecord("y", 3, cosine, error)))
-    assert check.passed() is passed
+def test_limits(cosine: float, error: float, batch_error: float, passed: bool) -> None:
+    good = BatchCheck("x", 1, worst_cosine=1.0, mean_cosine=1.0, largest_error=0.0)
+    row = BatchCheck("y", 3, worst_cosine=cosine, mean_cosine=1.0, largest_error=error, batch_error=batch_error)
+    assert GraphCheck((good, row)).passed() is passed
 
 
 def test_a_graph_that_differs_is_never_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
