@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from mvrec_edge.runtime.heads import open_head
 from mvrec_edge.runtime.heads.fine_tuning import FineTuning
 from mvrec_edge.runtime.support_cache import SupportCache
 
-__all__ = ["EvaluationSet", "HeadResult", "Protocol", "evaluate"]
+__all__ = ["EvaluationSet", "HeadResult", "Protocol", "check_counts", "evaluate"]
 
 
 @dataclass(frozen=True)
@@ -162,15 +162,32 @@ def _draw(data: EvaluationSet, shots: int, seed: int) -> _Draw:
     return cache, data.support[rest], data.support_labels[rest]
 
 
+def check_counts(counts: Mapping[str, int], shots: int) -> None:
+    """Refuses classes that shots cannot be drawn from.
+
+    Args:
+        counts: Instances of each class.
+        shots: The most that will be drawn of each.
+
+    Raises:
+        SupportError: There are fewer than two classes, or a class has fewer instances.
+    """
+    if len(counts) < 2:
+        raise SupportError(
+            "there are fewer than two classes to tell apart", fix="add labelled samples of another class"
+        )
+    for name, count in counts.items():
+        if count < shots:
+            raise SupportError(
+                f"the class '{name}' has {count} instances, fewer than {shots} shots",
+                fix="ask for fewer shots, or leave the class out",
+            )
+
+
 def _check(data: EvaluationSet, protocol: Protocol) -> None:
     counts = np.bincount(data.support_labels, minlength=len(data.class_names))
     most = max(protocol.shots)
-    for name, count in zip(data.class_names, counts, strict=True):
-        if count < most:
-            raise SupportError(
-                f"the class '{name}' has {count} instances, fewer than {most} shots",
-                fix="ask for fewer shots, or leave the class out",
-            )
+    check_counts(dict(zip(data.class_names, (int(count) for count in counts), strict=True)), most)
     if data.query is None and int((counts - most).sum()) == 0:
         raise InputError("every instance would be drawn, so none is left to classify", fix="give queries of their own")
     if data.query is not None and not len(data.query):

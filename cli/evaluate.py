@@ -22,6 +22,8 @@ from mvrec_edge.cli.options import (
 
 if TYPE_CHECKING:
     from mvrec_edge.calib import EvaluationSet, HeadResult, SupportSet
+    from mvrec_edge.calib.embedding_store import EmbeddingStore
+    from mvrec_edge.runtime import Engine, ViewPlan
 
 __all__ = ["evaluate"]
 
@@ -101,11 +103,6 @@ def evaluate(
     from mvrec_edge.cli.console import count_bar, say, say_problems
     from mvrec_edge.runtime.errors import OutputError, UsageError
 
-    if (features is None) == (bundle is None or support is None):
-        raise UsageError(
-            "give either BUNDLE and SUPPORT, or --features",
-            fix="example: mvrec-edge evaluate encoder.bundle train.csv --query valid.csv",
-        )
     names = tuple(name.strip() for name in heads.split(",") if name.strip())
     if unknown := [name for name in names if name not in HEAD_CHOICES]:
         raise UsageError(f"there is no head '{unknown[0]}'", fix="one of " + ", ".join(HEAD_CHOICES))
@@ -115,15 +112,15 @@ def evaluate(
 
     problems = 0
     about: dict[str, object] = {"shots": list(protocol.shots), "draws": draws}
-    if features is not None:
+    if features is not None and bundle is None and support is None and query is None:
         data = read_features(features)
         about["features"] = features.name
-    else:
+    elif features is None and bundle is not None and support is not None:
         from mvrec_edge.calib import read_support
         from mvrec_edge.calib.embedding_store import EmbeddingStore
+        from mvrec_edge.calib.evaluation import check_counts
         from mvrec_edge.runtime import Bundle, ViewPlan, open_engine, open_source
 
-        assert bundle is not None and support is not None  # noqa: S101, PT018 (checked above)
         opened = Bundle.load(bundle)
         plan = ViewPlan.by_name(views, size=opened.architecture.image_size, resample=resample)
         sets: list[SupportSet] = []
@@ -134,6 +131,9 @@ def evaluate(
                     sets.append(read_support(source, min_area=min_area, progress=advance))
                 say_problems(sets[-1].problems)
                 problems += len(sets[-1].problems)
+        # Before the encoder runs, which may take minutes.
+        labels = [instance.label for instance in sets[0].instances]
+        check_counts({name: labels.count(name) for name in sets[0].class_names}, max(protocol.shots))
         kept = EmbeddingStore(store or _cache_folder()) if keep else None
         with open_engine(engine, opened, batch=batch, threads=threads) as encoder:
             data = _encode(encoder, sets, plan, region_input, kept)
@@ -144,6 +144,11 @@ def evaluate(
             "view_plan": str(plan),
             "region_input": region_input,
         }
+    else:
+        raise UsageError(
+            "give either BUNDLE and SUPPORT, or --features",
+            fix="example: mvrec-edge evaluate encoder.bundle train.csv --query valid.csv",
+        )
     total = len(protocol.shots) * draws * len(names)
     with count_bar("evaluating", total, "heads") as advance:
         results = run_protocol(data, protocol, advance)
@@ -178,25 +183,21 @@ def _cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "mvrec-edge" / "embeddings"
 
 
-def _encode(encoder: object, sets: list[SupportSet], plan: object, region_input: str, store: object) -> EvaluationSet:
+def _encode(
+    encoder: Engine, sets: list[SupportSet], plan: ViewPlan, region_input: str, store: EmbeddingStore | None
+) -> EvaluationSet:
+    """Encodes the support and, where it is given, the query; labels become indices into the support's classes."""
     import numpy as np
 
     from mvrec_edge.calib import EvaluationSet
-    from mvrec_edge.calib.embedding_store import EmbeddingStore, encode_instances
+    from mvrec_edge.calib.embedding_store import encode_instances
     from mvrec_edge.calib.support import with_region_input
     from mvrec_edge.cli.console import say, view_bar
-    from mvrec_edge.runtime import Engine, ViewPlan
     from mvrec_edge.runtime.classifier import warn_if_random
-    from mvrec_edge.runtime.errors import InputError, SupportError
+    from mvrec_edge.runtime.errors import InputError
 
-    assert isinstance(encoder, Engine) and isinstance(plan, ViewPlan)  # noqa: S101, PT018 (our own objects)
-    assert store is None or isinstance(store, EmbeddingStore)  # noqa: S101
     warn_if_random(encoder.random_weights)
     names = sets[0].class_names
-    if len(names) < 2:
-        raise SupportError(
-            "there are fewer than two classes to tell apart", fix="add labelled samples of another class"
-        )
     for instance in (instance for part in sets[1:] for instance in part.instances):
         if instance.label not in names:
             raise InputError(

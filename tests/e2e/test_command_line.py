@@ -324,6 +324,7 @@ def test_a_changed_bundle_is_refused(line: Path, tiny_bundle_path: Path, tmp_pat
         (("calibrate", "BUNDLE", "PARTS", "--beta", "3", "--out", "c"), 2, "chooses beta"),
         (("evaluate",), 2, "either BUNDLE and SUPPORT, or --features"),
         (("evaluate", "BUNDLE"), 2, "either BUNDLE and SUPPORT, or --features"),
+        (("evaluate", "BUNDLE", "PARTS", "--features", "f"), 2, "either BUNDLE and SUPPORT, or --features"),
         (("evaluate", "--features", "text.txt"), 3, "not a file of features"),
         (("evaluate", "--features", "f", "--shots", "some"), 2, "no list of shots"),
         (("evaluate", "--features", "f", "--heads", "knn"), 2, "no head 'knn'"),

@@ -80,7 +80,7 @@ def test_without_queries_the_rest_is_classified_and_never_the_drawn() -> None:
             },
             Protocol(shots=(1,)),
             SupportError,
-            "only one class",
+            "fewer than two classes",
         ),
     ],
 )
