@@ -358,6 +358,19 @@ def test_an_export_never_replaces_what_it_did_not_make(tmp_path: Path) -> None:
     assert (tmp_path / "b" / "thesis.txt").read_text() == "years of work"
 
 
+def test_an_export_that_is_ended_leaves_nothing(tmp_path: Path) -> None:
+    command = [MVREC_EDGE, "export", "--random-weights", "ViT-Ti/16", "--out", tmp_path / "b"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("tracing"):
+                process.terminate()
+                break
+        process.stderr.read()
+        assert process.wait(timeout=60) == 143
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_version_and_debug(tmp_path: Path) -> None:
     assert run("--version").stdout.startswith("mvrec-edge ")
     result = subprocess.run(
