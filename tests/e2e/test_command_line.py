@@ -232,7 +232,9 @@ def test_a_query_of_an_unknown_class_is_refused(line: Path, tiny_bundle_path: Pa
     import shutil
 
     shutil.copytree(line / "parts" / "pit", tmp_path / "query" / "hole")
-    result = run("evaluate", tiny_bundle_path, line / "parts", "--query", tmp_path / "query", "--no-keep", code=3)
+    result = run(
+        "evaluate", tiny_bundle_path, line / "parts", "--query", tmp_path / "query", "--shots", 2, "--no-keep", code=3
+    )
     assert "'hole' is not among the support's" in result.stderr
 
 
@@ -329,7 +331,7 @@ def test_a_changed_bundle_is_refused(line: Path, tiny_bundle_path: Path, tmp_pat
         (("evaluate", "--features", "f", "--shots", "some"), 2, "no list of shots"),
         (("evaluate", "--features", "f", "--heads", "knn"), 2, "no head 'knn'"),
         (("evaluate", "BUNDLE", "PARTS", "--shots", "9", "--no-keep"), 3, "fewer than 9 shots"),
-        (("evaluate", "BUNDLE", "PARTS", "--input", "depth", "--no-keep"), 2, "region input"),
+        (("evaluate", "BUNDLE", "PARTS", "--input", "depth", "--shots", "2", "--no-keep"), 2, "region input"),
         (("classify", "BUNDLE", "CACHE", "none.jpg"), 3, "none.jpg"),
         (("classify", "BUNDLE", "text.txt", "PARTS"), 3, "not a support cache"),
         (("classify", "BUNDLE", "CACHE", "PARTS", "--engine", "abacus"), 2, "onnxruntime"),
