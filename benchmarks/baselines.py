@@ -5,8 +5,8 @@ protocol of the paper (1, 3, 5 shots, five draws of the released sampling, every
 with one.
 
 The text tower of CLIP is not part of the encoder here: where a method adds CLIP's zero-shot logits, class prototypes
-take their place (CLIP-Adapter) or the term is left out (Tip-Adapter). Every parameter is a published default, set
-below with its source, and none is tuned on the queries.
+take their place (CLIP-Adapter) or the term is left out (Tip-Adapter). The settings stand below:
+where they come from a release that is said, the others are our own. None is tuned on the queries.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ SHOTS, DRAWS = (1, 3, 5), 5
 
 #: Inverse regularisation of CLIP's linear probe (Radford et al. 2021, the released evaluation example).
 LINEAR_PROBE_C = 0.316
-#: Tip-Adapter's beta, and the rate, epsilon and epochs of its fine-tuning (Zhang et al. 2022, released configuration).
+#: Rate, epsilon and epochs as in Tip-Adapter's release (Zhang et al. 2022); beta is our own choice, not the release's.
 TIP_BETA, TIP_RATE, TIP_EPSILON, TIP_EPOCHS = 5.5, 1e-3, 1e-4, 20
-#: CLIP-Adapter's residual ratio and bottleneck (Gao et al. 2021); rate and steps for a full batch.
+#: CLIP-Adapter (Gao et al. 2021): its residual ratio and bottleneck; optimiser, rate and steps are our own.
 ADAPTER_RATIO, ADAPTER_REDUCTION, ADAPTER_RATE, ADAPTER_STEPS = 0.2, 4, 1e-3, 100
 #: CLIP's own logit scale.
 LOGIT_SCALE = 100.0
