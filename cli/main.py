@@ -17,6 +17,7 @@ from mvrec_edge.cli.demo import demo
 from mvrec_edge.cli.evaluate import evaluate
 from mvrec_edge.cli.export import export
 from mvrec_edge.cli.inspect import inspect
+from mvrec_edge.cli.verify import verify
 
 __all__ = ["app", "main"]
 
@@ -40,6 +41,7 @@ app.command()(calibrate)
 app.command()(classify)
 app.command()(evaluate)
 app.command()(inspect)
+app.command()(verify)
 app.command()(demo)
 
 
