@@ -67,6 +67,8 @@ def quantise(
                 model,
                 nncf.Dataset([int(index) for index in kept], feed),
                 model_type=nncf.ModelType.TRANSFORMER,
+                # Symmetric ranges: TensorRT has no zero points. They cost no accuracy and no time here.
+                preset=nncf.QuantizationPreset.PERFORMANCE,
                 subset_size=len(kept),
                 ignored_scope=nncf.IgnoredScope(names=apart),
             )

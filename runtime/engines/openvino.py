@@ -119,7 +119,8 @@ class OpenVinoSession:
 def _hint(precision: str, capabilities: list[str]) -> str:
     """The type of what stands between the products.
 
-    A bf16 or int8 graph is run in bfloat16 throughout where the processor has it: that is a fifth to a third faster,
-    and its certificate was made the same way. Elsewhere bfloat16 would be emulated.
+    A typed graph says itself what is narrow: with the hint bf16 its residual stream would be narrowed as well, which
+    gains 5% of the time and makes the distance to float32 twenty times larger. An int8 graph leaves open what stands
+    between its products; bfloat16 there costs nothing that int8 has not cost already. Elsewhere it would be emulated.
     """
-    return "bf16" if precision in ("bf16", "int8") and "BF16" in capabilities else "f32"
+    return "bf16" if precision == "int8" and "BF16" in capabilities else "f32"

@@ -60,9 +60,7 @@ def _spoilt(exact: Path, folder: Path, size: float) -> Path:
 def test_a_graph_below_its_limits_is_refused_unless_accepted(exact: tuple[ViewsEncoder, Path], tmp_path: Path) -> None:
     module, path = exact
     graph = _spoilt(path, tmp_path, 1.0)
-    with pytest.raises(
-        EnvironmentUnfitError, match="fp16 graph is below its limits on seeded views"
-    ):
+    with pytest.raises(EnvironmentUnfitError, match="fp16 graph is below its limits on seeded views"):
         _certifier(module).certify(graph, "fp16")
     record = _certifier(module).certify(graph, "fp16", accept=True)
     assert not record.within_limits
@@ -128,6 +126,15 @@ def test_a_bundle_of_every_precision(tmp_path: Path) -> None:
         if any(by_output.get(name, node).op_type == "DequantizeLinear" for name in node.input)
     }
     assert "MatMul" in quantised
+    # TensorRT has no zero points.
+    zeros = {node.input[2] for node in nodes if node.op_type == "QuantizeLinear"}
+    values = [
+        onnx.numpy_helper.to_array(item)
+        for item in onnx.load(bundle.graph("int8")).graph.initializer
+        if item.name in zeros
+    ]
+    assert values
+    assert all(value.dtype == np.int8 and not value.any() for value in values)
     assert "Conv" not in quantised
     final = next(node for node in nodes if "embedding" in node.output)
     assert all(by_output[name].op_type != "DequantizeLinear" for name in final.input if name in by_output)
