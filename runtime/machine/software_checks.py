@@ -70,8 +70,8 @@ def check_engines(facts: Facts) -> Iterator[Finding]:
             # A library that is installed and does not work is worth more attention than one that is not there.
             level: Level = "warning" if engine.installed and engine.fix is not None else "note"
             unusable.setdefault((level, engine.reason or "does not work", engine.fix), []).append(engine.name)
-    for (level, reason, fix), names in unusable.items():
-        yield Finding(level, ", ".join(names), reason, fix)
+    for (level, reason, advice), names in unusable.items():
+        yield Finding(level, ", ".join(names), reason, advice)
 
 
 def _check_usable(engine: EngineStatus, facts: Facts) -> Iterator[Finding]:
