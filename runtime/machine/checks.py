@@ -17,7 +17,7 @@ _SMALL_BOARD = 9 * _GIB
 _SWAP_FOR_PLANS = 4 * _GIB
 # Plans of ViT-L/14 in a few precisions, with their timing caches.
 _ROOM_FOR_PLANS = 3 * _GIB
-_DRIVER_CUDA_12, _DRIVER_CUDA_13 = 525, 580
+_DRIVER_CUDA_12 = 525
 
 
 def check_cpu(facts: Facts) -> Iterator[Finding]:
@@ -96,17 +96,36 @@ def check_gpu(facts: Facts) -> Iterator[Finding]:
 
 def _old_driver(facts: Facts) -> Iterator[Finding]:
     driver = next((gpu.driver for gpu in (facts.gpus.devices if facts.gpus else ()) if gpu.driver), None)
-    major = (driver or "").split(".")[0]
-    if not major.isdigit():
-        return
-    for_13 = next((name for name in facts.libraries if name.endswith("-cu13")), None)
-    fix = facts.fixes.driver()
-    if int(major) < _DRIVER_CUDA_12:
+    major = _major(driver)
+    if major is not None and major < _DRIVER_CUDA_12:
         text = f"the driver {driver} is old: libraries for CUDA 12 need {_DRIVER_CUDA_12} or newer"
-        yield Finding("warning", "GPU", text, fix)
-    elif for_13 is not None and int(major) < _DRIVER_CUDA_13:
-        text = f"{for_13} is built for CUDA 13, which needs driver {_DRIVER_CUDA_13} or newer; this is {driver}"
-        yield Finding("warning", "GPU", text, fix)
+        yield Finding("warning", "GPU", text, facts.fixes.driver())
+        return
+    served = _major(facts.cuda.version) if facts.cuda is not None else None
+    if served is None:
+        return
+    for name, version in sorted(_built_for(facts).items()):
+        wanted = _major(version)
+        if wanted is not None and wanted > served:
+            text = (
+                f"{name} is built for CUDA {wanted}, the driver serves up to {facts.cuda.version if facts.cuda else ''}"
+            )
+            yield Finding("warning", "GPU", text, f"a newer driver, or a {name} for CUDA {served}")
+
+
+def _built_for(facts: Facts) -> dict[str, str]:
+    """The CUDA versions that installed libraries want, by library."""
+    wanted = {engine.engine: engine.built_for_cuda for engine in facts.engines if engine.built_for_cuda is not None}
+    for name in facts.libraries:
+        title, _, version = name.rpartition("-cu")
+        if title == "tensorrt" and version.isdigit():
+            wanted[title] = version
+    return wanted
+
+
+def _major(version: str | None) -> int | None:
+    first = (version or "").split(".")[0]
+    return int(first) if first.isdigit() else None
 
 
 def check_jetson(facts: Facts) -> Iterator[Finding]:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from mvrec_edge.runtime.machine.child import probe
 
-__all__ = ["Cuda", "CudaDevice", "ask_cuda"]
+__all__ = ["LIBCUDA", "Cuda", "CudaDevice", "ask_cuda"]
+
+#: The driver's library; it comes with the driver, not with CUDA.
+LIBCUDA = "libcuda.so.1"
 
 # A driver whose GPU has fallen off the bus waits for a long time.
 _TIMEOUT = 30.0
@@ -45,14 +48,15 @@ class Cuda:
     failure: str | None = None
 
 
-def ask_cuda(path: Sequence[str] | None = None) -> Cuda:
+def ask_cuda(path: Sequence[str] | None = None, *, library: str = LIBCUDA) -> Cuda:
     """Loads `libcuda` in a process of its own and asks it.
 
     Args:
         path: Where that process looks for modules, instead of `sys.path`.
+        library: The library's name or path.
     """
-    answer = probe("cuda", path=path, timeout=_TIMEOUT)
-    if "libcuda.so.1" in answer.missing_libraries:
+    answer = probe("cuda", path=path, timeout=_TIMEOUT, library=library)
+    if library in answer.missing_libraries:
         return Cuda()
     devices = tuple(CudaDevice(**device) for device in answer.values.get("devices", []))
     return Cuda(True, answer.values.get("version"), devices, answer.failure)

@@ -38,6 +38,7 @@ class EngineStatus:
         devices: What the library offers to run on, where it says.
         precisions: For each precision None where it runs, or why not; empty where the engine does not work.
         tried: Whether a small graph was run in each precision; else `precisions` follows from the GPU's model.
+        built_for_cuda: The CUDA version that the library was built for, such as `"13.0"`; None where it does not say.
     """
 
     engine: str
@@ -50,6 +51,7 @@ class EngineStatus:
     devices: tuple[str, ...] = ()
     precisions: dict[str, str | None] = field(default_factory=dict)
     tried: bool = False
+    built_for_cuda: str | None = None
 
     @property
     def name(self) -> str:
@@ -97,21 +99,32 @@ def _onnxruntime(provider: str, answer: ProbeAnswer, fixes: Fixes, cuda: Cuda | 
     if answer.failure is not None:
         reason, installed = _failure("ONNX Runtime", "onnxruntime", answer)
         return EngineStatus("onnxruntime", provider, False, installed=installed, reason=reason, fix=fix)
-    version = answer.values.get("version")
+    version, built_for = answer.values.get("version"), answer.values.get("cuda")
     precisions = dict(answer.values.get("precisions") or {})
-    if "fp32" not in precisions:
+
+    def unusable(reason: str, fix: str, *, installed: bool = True) -> EngineStatus:
+        return EngineStatus(
+            "onnxruntime", provider, False, version, installed, reason=reason, fix=fix, built_for_cuda=built_for
+        )
+
+    if _PROVIDERS[provider] not in answer.values.get("providers", []):
         reason = f"the installed ONNX Runtime {version} was built without it"
-        return EngineStatus("onnxruntime", provider, False, version, installed=False, reason=reason, fix=fix)
-    if precisions["fp32"] is not None:
-        reason = precisions["fp32"]
-        if answer.missing_libraries:
-            reason = f"it is listed but does not load: {', '.join(answer.missing_libraries)} cannot be found"
-            fix = fixes.cuda_libraries(answer.missing_libraries)
-        return EngineStatus("onnxruntime", provider, False, version, reason=reason, fix=fix)
+        return unusable(reason, fixes.onnxruntime(provider), installed=False)
+    if answer.missing_libraries and precisions.get("fp32") is not None:
+        reason = f"it is listed but does not load: {', '.join(answer.missing_libraries)} cannot be found"
+        return unusable(reason, fixes.cuda_libraries(answer.missing_libraries))
+    if precisions.get("fp32", "") is not None:
+        return unusable(precisions.get("fp32") or "it did not run", fixes.onnxruntime(provider))
     tried = provider != "tensorrt"
-    if not tried:
-        precisions = _by_capability(cuda)
-    return EngineStatus("onnxruntime", provider, True, version, precisions=precisions, tried=tried)
+    return EngineStatus(
+        "onnxruntime",
+        provider,
+        True,
+        version,
+        precisions=precisions if tried else _by_capability(cuda),
+        tried=tried,
+        built_for_cuda=built_for,
+    )
 
 
 def _openvino(path: Sequence[str] | None, fixes: Fixes) -> EngineStatus:
@@ -147,7 +160,7 @@ def _tensorrt(cuda: Cuda, has_gpu: bool, path: Sequence[str] | None, fixes: Fixe
             devices = tuple(device.name for device in cuda.devices)
             return EngineStatus("tensorrt", None, True, version, devices=devices, precisions=_by_capability(cuda))
         failures[module] = bound
-    broken = [failure for module, bound in failures.items() if (failure := bound.failure) and module not in failure]
+    broken = [bound.failure for module, bound in failures.items() if not _absent(module, bound)]
     why = "neither cuda-python nor pycuda is installed" if not broken else f"its CUDA bindings fail: {broken[0]}"
     return EngineStatus("tensorrt", None, False, version, reason=why, fix=fixes.bindings())
 
@@ -155,11 +168,18 @@ def _tensorrt(cuda: Cuda, has_gpu: bool, path: Sequence[str] | None, fixes: Fixe
 def _failure(title: str, module: str, answer: ProbeAnswer) -> tuple[str, bool]:
     """Why a library does not work, and whether it is installed at all."""
     failure = answer.failure or ""
-    if failure == f"ModuleNotFoundError: No module named '{module}'":
+    if _absent(module, answer):
         return f"{title} is not installed", False
     if answer.missing_libraries:
         return f"{title} does not load: {', '.join(answer.missing_libraries)} cannot be found", True
     return f"{title} does not work: {failure}", True
+
+
+def _absent(module: str, answer: ProbeAnswer) -> bool:
+    """Whether a module, or a package it is in, was not found; another one that it needs does not count."""
+    parts = module.split(".")
+    packages = [".".join(parts[: count + 1]) for count in range(len(parts))]
+    return answer.failure in [f"ModuleNotFoundError: No module named '{package}'" for package in packages]
 
 
 def _by_capability(cuda: Cuda | None) -> dict[str, str | None]:

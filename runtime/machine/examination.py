@@ -11,6 +11,7 @@ from mvrec_edge import __version__
 from mvrec_edge.runtime.errors import MvrecEdgeError
 from mvrec_edge.runtime.machine.bundles import check_bundle, examine_bundle
 from mvrec_edge.runtime.machine.checks import check_cache_folder, check_cpu, check_gpu, check_jetson, check_memory
+from mvrec_edge.runtime.machine.cuda import LIBCUDA
 from mvrec_edge.runtime.machine.facts import Facts, gather
 from mvrec_edge.runtime.machine.report import LEVELS, Finding, Report
 from mvrec_edge.runtime.machine.software_checks import check_engines, check_libraries, check_python
@@ -24,6 +25,7 @@ def examine_machine(
     root: Path = Path("/"),
     path: Sequence[str] | None = None,
     environment: Mapping[str, str] = os.environ,
+    cuda_library: str = LIBCUDA,
 ) -> Report:
     """Finds out what this machine can run, and what would put right what it cannot.
 
@@ -34,11 +36,12 @@ def examine_machine(
         root: Where `/proc`, `/sys`, `/etc` and `/var` are; tests give a recorded machine.
         path: Where libraries are looked for, instead of `sys.path`.
         environment: The environment variables that name the folder for TensorRT plans.
+        cuda_library: Name or path of the CUDA driver's library.
 
     Returns:
         The report. It holds whatever went wrong; nothing is raised for an odd machine or a bad bundle.
     """
-    facts = gather(root, path, environment)
+    facts = gather(root, path, environment, cuda_library)
     findings = [*facts.failures, *_judge(facts)]
     status = None
     if bundle is not None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from mvrec_edge.runtime.machine.cache_folder import CacheFolder, examine_cache_folder
 from mvrec_edge.runtime.machine.cpu import Cpu, read_cpu
-from mvrec_edge.runtime.machine.cuda import Cuda, ask_cuda
+from mvrec_edge.runtime.machine.cuda import LIBCUDA, Cuda, ask_cuda
 from mvrec_edge.runtime.machine.engines import EngineStatus, examine_engines
 from mvrec_edge.runtime.machine.fixes import Fixes
 from mvrec_edge.runtime.machine.gpu import Gpus, read_gpus
@@ -63,13 +63,16 @@ class Facts:
         return self.fixes.has_gpu
 
 
-def gather(root: Path, path: Sequence[str] | None, environment: Mapping[str, str]) -> Facts:
+def gather(
+    root: Path, path: Sequence[str] | None, environment: Mapping[str, str], cuda_library: str = LIBCUDA
+) -> Facts:
     """Reads everything.
 
     Args:
         root: Where `/proc`, `/sys` and the like are.
         path: Where libraries are looked for, instead of `sys.path`.
         environment: The environment variables that name the folder for plans.
+        cuda_library: Name or path of the CUDA driver's library.
     """
     failures: list[Finding] = []
 
@@ -83,7 +86,7 @@ def gather(root: Path, path: Sequence[str] | None, environment: Mapping[str, str
 
     jetson = attempt("Jetson", lambda: read_jetson(root), None)
     gpus = attempt("GPU", lambda: read_gpus(root), None)
-    cuda = attempt("CUDA", lambda: ask_cuda(path), None)
+    cuda = attempt("CUDA", lambda: ask_cuda(path, library=cuda_library), None)
     listed = gpus is not None and (bool(gpus.devices) or gpus.on_bus > 0)
     has_gpu = jetson is not None or listed or (cuda is not None and bool(cuda.devices))
     fixes = Fixes(is_jetson=jetson is not None, has_gpu=has_gpu)

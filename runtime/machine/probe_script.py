@@ -31,11 +31,15 @@ def _onnxruntime(request: dict[str, Any]) -> dict[str, Any]:
     runtime = importlib.import_module("onnxruntime")
     answer: dict[str, Any] = {
         "version": getattr(runtime, "__version__", None),
+        "cuda": getattr(runtime, "cuda_version", None) or None,
         # Two wheels that overwrote each other can leave a module without its functions.
         "providers": list(runtime.get_available_providers()),
     }
     provider = request["provider"]
     if provider in answer["providers"]:
+        if provider != "CPUExecutionProvider" and hasattr(runtime, "preload_dlls"):
+            # As the engine does: finds the CUDA libraries that came as Python packages.
+            runtime.preload_dlls(directory="")
         wanted = [provider] if provider == "CPUExecutionProvider" else [provider, "CPUExecutionProvider"]
 
         def run(graph: bytes) -> Any:
@@ -76,8 +80,8 @@ def _bindings(request: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _cuda(_request: dict[str, Any]) -> dict[str, Any]:
-    library = ctypes.CDLL("libcuda.so.1")
+def _cuda(request: dict[str, Any]) -> dict[str, Any]:
+    library = ctypes.CDLL(request["library"])
     number = ctypes.c_int()
     answer: dict[str, Any] = {"version": None, "devices": []}
     if library.cuDriverGetVersion(ctypes.byref(number)) == 0:

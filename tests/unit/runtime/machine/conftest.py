@@ -5,6 +5,8 @@ The texts follow the formats of the real files, shortened to what is read; the v
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,7 +74,7 @@ LINE_PC: Mapping[str, str] = {
     "sys/fs/cgroup/system.slice/line.service/memory.current": "1073741824\n",
     "proc/meminfo": "MemTotal:       32768000 kB\nMemAvailable:   30000000 kB\nSwapTotal:       2097152 kB\n"
     "SwapFree:        2097152 kB\n",
-    "proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC\n",
+    "proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5\n",
     "sys/bus/pci/devices/0000:01:00.0/vendor": "0x10de\n",
     "sys/bus/pci/devices/0000:01:00.0/class": "0x030000\n",
     "sys/bus/pci/devices/0000:01:00.1/vendor": "0x10de\n",
@@ -209,3 +211,37 @@ def line_pc(tmp_path: Path, programs: Programs) -> Path:
 def arm_board(tmp_path: Path, programs: Programs) -> Path:
     """The root of an aarch64 board without a GPU."""
     return _lay_out(tmp_path / "board", ARM_BOARD)
+
+
+_LIBCUDA = """
+#include <string.h>
+int cuInit(unsigned int flags) { return INIT; }
+int cuDriverGetVersion(int *version) { *version = 12040; return 0; }
+int cuDeviceGetCount(int *count) { *count = 1; return 0; }
+int cuDeviceGet(int *device, int ordinal) { *device = ordinal; return 0; }
+int cuDeviceGetName(char *name, int length, int device) { strncpy(name, "A GPU", length); return 0; }
+int cuDeviceTotalMem_v2(size_t *size, int device) { *size = 12ULL << 30; return 0; }
+int cuDeviceGetAttribute(int *value, int which, int device) { *value = which == 75 ? 7 : 5; return 0; }
+"""
+
+
+def _compile(folder: Path, name: str, init: int) -> str:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler: a stand-in for the CUDA driver cannot be built")
+    source, library = folder / f"{name}.c", folder / f"{name}.so.1"
+    source.write_text(_LIBCUDA.replace("INIT", str(init)))
+    subprocess.run([compiler, "-w", "-shared", "-fPIC", "-o", library, source], check=True)
+    return str(library)
+
+
+@pytest.fixture(scope="session")
+def libcuda(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A CUDA driver for CUDA 12.4 with one GPU of compute capability 7.5."""
+    return _compile(tmp_path_factory.mktemp("driver"), "libcuda", 0)
+
+
+@pytest.fixture(scope="session")
+def broken_libcuda(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A CUDA driver that does not start."""
+    return _compile(tmp_path_factory.mktemp("driver"), "libcuda", 999)
