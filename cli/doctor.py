@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 __all__ = ["doctor"]
 
 _UNFIT = 5
-_BAD_BUNDLE = 4
 _MARKS = {
     "ok": ("ok", typer.colors.GREEN),
     "note": ("note", typer.colors.BLUE),
@@ -34,7 +33,7 @@ def doctor(
     """Show what this machine can run, and the command that would fix each problem.
 
     Libraries are tried in processes of their own, on graphs of a few hundred bytes; that takes some seconds. Nothing is
-    written. Exit code 0: at least one engine works; 4: the bundle cannot be used; 5: no engine works.
+    written. Exit code 0: at least one engine works; 5: none does; 3 or 4: the bundle cannot be used.
 
     Example: mvrec-edge doctor --bundle encoder.bundle
     """
@@ -54,8 +53,8 @@ def doctor(
         _show(report)
     if not report.usable:
         raise typer.Exit(_UNFIT)
-    if bundle is not None and report.bundle is None:
-        raise typer.Exit(_BAD_BUNDLE)
+    if report.bundle is not None:
+        raise typer.Exit(report.bundle.exit_code)
 
 
 def _show(report: Report) -> None:

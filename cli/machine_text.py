@@ -31,7 +31,7 @@ def machine_lines(report: Report) -> Iterator[tuple[str, str]]:
     yield from (("GPU", line) for line in _gpus(report))
     if report.libraries:
         yield "libraries", ", ".join(f"{name} {version}" for name, version in report.libraries.items())
-    if report.bundle is not None:
+    if report.bundle is not None and report.bundle.problem is None:
         yield "bundle", f"{report.bundle.path}: {report.bundle.encoder}; {', '.join(report.bundle.precisions)}"
 
 

@@ -6,22 +6,33 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mvrec_edge.runtime.bundle import Bundle
+from mvrec_edge.runtime.errors import InputError, MvrecEdgeError
 from mvrec_edge.runtime.machine.engines import EngineStatus
 from mvrec_edge.runtime.machine.report import BundleStatus, Finding
 
-__all__ = ["check_bundle", "examine_bundle"]
+__all__ = ["examine_bundle"]
 
 
-def examine_bundle(path: Path, engines: Sequence[EngineStatus]) -> BundleStatus:
+def examine_bundle(path: Path, engines: Sequence[EngineStatus]) -> tuple[BundleStatus, tuple[Finding, ...]]:
     """Opens a bundle, which checks every byte of it, and holds its precisions against the engines.
 
-    Raises:
-        InputError: There is no bundle at `path`.
-        IntegrityError: A file is missing, was changed, or is not listed in the manifest.
+    Args:
+        path: The bundle's folder.
+        engines: The engines of this machine.
+
+    Returns:
+        What the bundle is, and what is worth saying about it; nothing is raised for a bad one.
     """
-    bundle = Bundle.load(path)
+    try:
+        bundle = Bundle.load(path)
+    except MvrecEdgeError as error:
+        finding = Finding("problem", "bundle", f"{error.where or path}: {error.what}", error.fix)
+        return BundleStatus(str(path), problem=finding.text, exit_code=error.exit_code), (finding,)
+    except OSError as error:
+        finding = Finding("problem", "bundle", f"{path}: cannot be read: {error.strerror or error}")
+        return BundleStatus(str(path), problem=finding.text, exit_code=InputError.exit_code), (finding,)
     precisions = tuple(graph.precision for graph in bundle.manifest.graphs)
-    return BundleStatus(
+    status = BundleStatus(
         path=str(path),
         encoder=f"{bundle.architecture.name}, {bundle.weights}",
         precisions=precisions,
@@ -30,10 +41,10 @@ def examine_bundle(path: Path, engines: Sequence[EngineStatus]) -> BundleStatus:
             for precision in precisions
         },
     )
+    return status, tuple(_what_runs(status))
 
 
-def check_bundle(status: BundleStatus) -> Iterator[Finding]:
-    """Says what runs the bundle."""
+def _what_runs(status: BundleStatus) -> Iterator[Finding]:
     for precision, engines in status.runs.items():
         if engines:
             yield Finding("ok", "bundle", f"{precision} runs on {', '.join(engines)}")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def probe(name: str, *, path: Sequence[str] | None = None, timeout: float = TIME
     """Runs one probe of `probe_script.py`.
 
     Args:
-        name: The probe.
+        name: The probe, named after the library it tries; `"cuda-driver"` needs no Python module.
         path: Where modules are looked for, instead of `sys.path`.
         timeout: Seconds after which the process is ended.
         **request: What the probe needs to know, in plain JSON types.
@@ -56,6 +57,10 @@ def probe(name: str, *, path: Sequence[str] | None = None, timeout: float = TIME
         The answer, never an exception: that the process was killed is an answer, too.
     """
     folders = [str(Path(folder or ".").absolute()) for folder in (sys.path if path is None else path)]
+    top = str(request.get("module", name)).split(".")[0]
+    if top != "cuda-driver" and PathFinder.find_spec(top, folders) is None:
+        # Most machines have few of these libraries: no process is started to find that out.
+        return ProbeAnswer(failure=f"ModuleNotFoundError: No module named '{top}'")
     command = [sys.executable, "-c", _START, json.dumps(folders), str(_SCRIPT), json.dumps({"probe": name, **request})]
     try:
         done = subprocess.run(  # noqa: S603 (this interpreter and a script of this package)

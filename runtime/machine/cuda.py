@@ -55,7 +55,7 @@ def ask_cuda(path: Sequence[str] | None = None, *, library: str = LIBCUDA) -> Cu
         path: Where that process looks for modules, instead of `sys.path`.
         library: The library's name or path.
     """
-    answer = probe("cuda", path=path, timeout=_TIMEOUT, library=library)
+    answer = probe("cuda-driver", path=path, timeout=_TIMEOUT, library=library)
     if library in answer.missing_libraries:
         return Cuda()
     devices = tuple(CudaDevice(**device) for device in answer.values.get("devices", []))

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mvrec_edge import __version__
-from mvrec_edge.runtime.errors import MvrecEdgeError
-from mvrec_edge.runtime.machine.bundles import check_bundle, examine_bundle
+from mvrec_edge.runtime.machine.bundles import examine_bundle
 from mvrec_edge.runtime.machine.checks import check_cache_folder, check_cpu, check_gpu, check_jetson, check_memory
 from mvrec_edge.runtime.machine.cuda import LIBCUDA
 from mvrec_edge.runtime.machine.facts import Facts, gather
@@ -45,13 +44,8 @@ def examine_machine(
     findings = [*facts.failures, *_judge(facts)]
     status = None
     if bundle is not None:
-        try:
-            status = examine_bundle(bundle, facts.engines)
-            findings += check_bundle(status)
-        except MvrecEdgeError as error:
-            findings.append(Finding("problem", "bundle", f"{error.where or bundle}: {error.what}", error.fix))
-        except OSError as error:
-            findings.append(Finding("problem", "bundle", f"{bundle}: {error.strerror or error}"))
+        status, about = examine_bundle(bundle, facts.engines)
+        findings += about
     return Report(
         version=__version__,
         date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),

@@ -132,7 +132,7 @@ def _try_all(request: dict[str, Any], run: Any) -> dict[str, str | None]:
 
 _PROBES = {
     "bindings": _bindings,
-    "cuda": _cuda,
+    "cuda-driver": _cuda,
     "onnxruntime": _onnxruntime,
     "openvino": _openvino,
     "tensorrt": _tensorrt,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mvrec_edge.runtime.machine.cache_folder import CacheFolder
@@ -42,19 +42,23 @@ class Finding:
 
 @dataclass(frozen=True)
 class BundleStatus:
-    """A bundle that was checked, and what can run it here.
+    """A bundle that was checked, and what can run it here; only `path` and the last two say anything of a bad one.
 
     Attributes:
         path: Its folder.
         encoder: Architecture and weights in words.
         precisions: The precisions it holds.
         runs: For each precision the engines that can run it here, as `"engine"` or `"engine/provider"`.
+        problem: Why it cannot be used; None where it can.
+        exit_code: The exit code that other commands end with on this bundle; 0 where it can be used.
     """
 
     path: str
-    encoder: str
-    precisions: tuple[str, ...]
-    runs: dict[str, tuple[str, ...]]
+    encoder: str = ""
+    precisions: tuple[str, ...] = ()
+    runs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    problem: str | None = None
+    exit_code: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Report:
         libraries: Installed versions by name.
         engines: Every engine, usable or not.
         cache_folder: Where TensorRT plans go; None where it could not be found out.
-        bundle: The bundle that was given; None for none, or for one that cannot be used.
+        bundle: The bundle that was given; None for none.
         findings: What is worth saying, the most pressing first.
     """
 

@@ -215,7 +215,9 @@ def test_a_bundle_that_nothing_runs(arm_board: Path, site: Any, tiny_bundle_path
 def test_a_bundle_that_is_none(arm_board: Path, site: Any, tmp_path: Path) -> None:
     report = _examine(arm_board, site, bundle=tmp_path / "none")
     finding = _about(report, "is not a bundle")
-    assert (finding.level, report.bundle) == ("problem", None)
+    assert finding.level == "problem"
+    assert report.bundle is not None
+    assert (report.bundle.problem, report.bundle.exit_code) == (finding.text, 3)
 
 
 def test_a_machine_in_a_few_lines(line_pc: Path, orin_nano: Path, programs: Any) -> None:
