@@ -32,8 +32,9 @@ def doctor(
 ) -> None:
     """Show what this machine can run, and the command that would fix each problem.
 
-    Libraries are tried in processes of their own, on graphs of a few hundred bytes; that takes some seconds. Nothing is
-    written. Exit code 0: at least one engine works; 5: none does; 3 or 4: the bundle cannot be used.
+    Libraries are tried on graphs of a few hundred bytes; that takes some seconds.
+
+    Exit code 0: at least one engine works; 5: none does; 3 or 4: the bundle cannot be used.
 
     Example: mvrec-edge doctor --bundle encoder.bundle
     """

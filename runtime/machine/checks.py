@@ -86,9 +86,13 @@ def check_gpu(facts: Facts) -> Iterator[Finding]:
             # After an update the loaded driver and its libraries differ until the next start.
             fix = "sudo reboot" if "mismatch" in gpus.failure else facts.fixes.driver()
             yield Finding("problem", "GPU", gpus.failure, fix)
-        elif gpus.on_bus and not gpus.devices:
-            text = f"{gpus.on_bus} NVIDIA GPU on the bus, but no driver that serves it"
-            yield Finding("problem", "GPU", text, facts.fixes.driver())
+        elif gpus.on_bus and not gpus.devices and not (cuda is not None and cuda.devices):
+            if gpus.kernel_driver is not None:
+                text = f"the driver {gpus.kernel_driver} is loaded, but this process is given no GPU"
+                yield Finding("warning", "GPU", text, "start the container with --gpus all, or install nvidia-smi")
+            else:
+                text = "there is an NVIDIA GPU on the bus, but no driver that serves it"
+                yield Finding("warning", "GPU", text, facts.fixes.driver())
         yield from _old_driver(facts)
     if cuda is not None and cuda.failure is not None:
         yield Finding("problem", "CUDA", f"the driver offers no GPU: {cuda.failure}", facts.fixes.driver())

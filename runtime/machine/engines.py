@@ -95,9 +95,9 @@ def _ask_onnxruntime(provider: str, path: Sequence[str] | None) -> ProbeAnswer:
 
 
 def _onnxruntime(provider: str, answer: ProbeAnswer, fixes: Fixes, cuda: Cuda | None = None) -> EngineStatus:
-    fix = fixes.onnxruntime(provider)
     if answer.failure is not None:
         reason, installed = _failure("ONNX Runtime", "onnxruntime", answer)
+        fix = fixes.again(fixes.runtime_wheel) if installed else fixes.onnxruntime(provider)
         return EngineStatus("onnxruntime", provider, False, installed=installed, reason=reason, fix=fix)
     version, built_for = answer.values.get("version"), answer.values.get("cuda")
     precisions = dict(answer.values.get("precisions") or {})
@@ -110,11 +110,12 @@ def _onnxruntime(provider: str, answer: ProbeAnswer, fixes: Fixes, cuda: Cuda | 
     if _PROVIDERS[provider] not in answer.values.get("providers", []):
         reason = f"the installed ONNX Runtime {version} was built without it"
         return unusable(reason, fixes.onnxruntime(provider), installed=False)
-    if answer.missing_libraries and precisions.get("fp32") is not None:
-        reason = f"it is listed but does not load: {', '.join(answer.missing_libraries)} cannot be found"
-        return unusable(reason, fixes.cuda_libraries(answer.missing_libraries))
-    if precisions.get("fp32", "") is not None:
-        return unusable(precisions.get("fp32") or "it did not run", fixes.onnxruntime(provider))
+    reason = precisions.get("fp32", "it did not run")
+    if reason is not None:
+        if answer.missing_libraries:
+            reason = f"it is listed but does not load: {', '.join(answer.missing_libraries)} cannot be found"
+        fix = fixes.again(fixes.runtime_wheel) if provider == "cpu" else fixes.cuda_libraries(answer.missing_libraries)
+        return unusable(reason, fix)
     tried = provider != "tensorrt"
     return EngineStatus(
         "onnxruntime",
@@ -131,7 +132,9 @@ def _openvino(path: Sequence[str] | None, fixes: Fixes) -> EngineStatus:
     answer = probe("openvino", path=path, graphs=_graphs(*PRECISIONS), shape=[ROWS, COLUMNS])
     if answer.failure is not None:
         reason, installed = _failure("OpenVINO", "openvino", answer)
-        return EngineStatus("openvino", None, False, installed=installed, reason=reason, fix=fixes.install("openvino"))
+        return EngineStatus(
+            "openvino", None, False, installed=installed, reason=reason, fix=fixes.openvino(installed=installed)
+        )
     version = answer.values.get("version")
     devices = tuple(answer.values.get("devices", []))
     precisions = dict(answer.values.get("precisions") or {})
@@ -149,7 +152,9 @@ def _tensorrt(cuda: Cuda, has_gpu: bool, path: Sequence[str] | None, fixes: Fixe
     version = answer.values.get("version")
     if answer.failure is not None:
         reason, installed = _failure("TensorRT", "tensorrt", answer)
-        return EngineStatus("tensorrt", None, False, installed=installed, reason=reason, fix=fixes.tensorrt())
+        return EngineStatus(
+            "tensorrt", None, False, installed=installed, reason=reason, fix=fixes.tensorrt(installed=installed)
+        )
     if not cuda.devices:
         reason = cuda.failure or "the CUDA driver offers no GPU"
         return EngineStatus("tensorrt", None, False, version, reason=reason, fix=fixes.driver())

@@ -15,7 +15,7 @@ from mvrec_edge.runtime.machine.engines import EngineStatus, examine_engines
 from mvrec_edge.runtime.machine.fixes import Fixes
 from mvrec_edge.runtime.machine.gpu import Gpus, read_gpus
 from mvrec_edge.runtime.machine.jetson import Jetson, read_jetson
-from mvrec_edge.runtime.machine.libraries import Conflict, conflicts, installed_libraries
+from mvrec_edge.runtime.machine.libraries import Conflict, conflicts, installed_libraries, runtime_wheels
 from mvrec_edge.runtime.machine.memory import Memory, read_memory
 from mvrec_edge.runtime.machine.reading import read_text
 from mvrec_edge.runtime.machine.report import Finding
@@ -89,9 +89,10 @@ def gather(
     cuda = attempt("CUDA", lambda: ask_cuda(path, library=cuda_library), None)
     listed = gpus is not None and (bool(gpus.devices) or gpus.on_bus > 0)
     has_gpu = jetson is not None or listed or (cuda is not None and bool(cuda.devices))
-    fixes = Fixes(is_jetson=jetson is not None, has_gpu=has_gpu)
     nothing: dict[str, str] = {}
     libraries = attempt("libraries", lambda: installed_libraries(path), nothing)
+    wheel = next(iter(runtime_wheels(libraries)), "onnxruntime")
+    fixes = Fixes(is_jetson=jetson is not None, has_gpu=has_gpu, runtime_wheel=wheel)
     return Facts(
         system=attempt("system", lambda: read_system(root), nothing),
         cpu=attempt("CPU", lambda: read_cpu(root), None),

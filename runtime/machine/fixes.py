@@ -15,10 +15,12 @@ class Fixes:
     Attributes:
         is_jetson: Whether the machine is a Jetson, where CUDA and TensorRT come with JetPack.
         has_gpu: Whether there is an NVIDIA GPU.
+        runtime_wheel: The wheel that ONNX Runtime came in. Installing another one over it would make things worse.
     """
 
     is_jetson: bool = False
     has_gpu: bool = False
+    runtime_wheel: str = "onnxruntime"
 
     def install(self, name: str) -> str:
         """Installs an extra of this package."""
@@ -57,14 +59,18 @@ class Fixes:
             return "sudo apt install nvidia-jetpack"
         return "pip install 'onnxruntime-gpu[cuda,cudnn]'"
 
-    def tensorrt(self) -> str:
-        """Installs TensorRT."""
+    def tensorrt(self, *, installed: bool = False) -> str:
+        """Installs TensorRT, or mends one that is installed."""
         if self.is_jetson:
             return (
                 "sudo apt install nvidia-jetpack, and make the environment with "
                 "python3 -m venv --system-site-packages, since TensorRT's Python module comes with JetPack"
             )
-        return self.install("tensorrt")
+        return self.again("tensorrt") if installed else self.install("tensorrt")
+
+    def openvino(self, *, installed: bool = False) -> str:
+        """Installs OpenVINO, or mends one that is installed."""
+        return self.again("openvino") if installed else self.install("openvino")
 
     def bindings(self) -> str:
         """Installs what passes memory between Python and CUDA."""

@@ -55,7 +55,8 @@ def check_libraries(facts: Facts) -> Iterator[Finding]:
 def check_engines(facts: Facts) -> Iterator[Finding]:
     """What can run the encoder."""
     if not any(engine.usable for engine in facts.engines):
-        fix = facts.fixes.tensorrt() if facts.fixes.is_jetson else facts.fixes.install("cpu")
+        broken = next((engine.fix for engine in facts.engines if engine.installed and engine.fix is not None), None)
+        fix = broken or (facts.fixes.tensorrt() if facts.fixes.is_jetson else facts.fixes.install("cpu"))
         yield Finding("problem", "engines", "no engine works on this machine", fix)
     on_gpu = any(engine.usable and (engine.provider or engine.engine) in _GPU for engine in facts.engines)
     if facts.cuda is not None and facts.cuda.devices and not on_gpu:

@@ -104,9 +104,25 @@ def test_a_gpu_without_a_driver(line_pc: Path, site: Any, programs: Any) -> None
     (programs.folder / "nvidia-smi").unlink()
     (line_pc / "proc/driver/nvidia/version").unlink()
     finding = _about(_examine(line_pc, site), "no driver that serves it")
-    assert finding.level == "problem"
+    assert finding.level == "warning"
     assert finding.fix is not None
     assert "driver" in finding.fix
+
+
+def test_a_gpu_that_a_container_is_not_given(line_pc: Path, site: Any, programs: Any) -> None:
+    (programs.folder / "nvidia-smi").unlink()
+    finding = _about(_examine(line_pc, site), "the driver 550.54.15 is loaded, but this process is given no GPU")
+    assert finding.fix is not None
+    assert "--gpus all" in finding.fix
+
+
+def test_a_broken_gpu_wheel_is_mended_with_the_same_wheel(line_pc: Path, site: Any) -> None:
+    site.distribution("onnxruntime-gpu", "1.20.1")
+    site.module("onnxruntime", "raise ImportError('a file is torn')")
+    report = _examine(line_pc, site)
+    # Installing the CPU wheel over it would be the trap.
+    assert _about(report, "no engine works").fix == "pip install --force-reinstall onnxruntime-gpu"
+    assert _about(report, "ImportError: a file is torn").subject.startswith("onnxruntime/cpu, onnxruntime/cuda")
 
 
 def test_a_driver_that_was_updated_without_a_restart(line_pc: Path, site: Any, programs: Any) -> None:
