@@ -38,11 +38,6 @@ def check_cpu(facts: Facts) -> Iterator[Finding]:
         yield Finding("warning", "CPU", text, f"give --threads {threads}")
     if cpu.architecture == "x86_64" and "avx2" not in cpu.features:
         yield Finding("warning", "CPU", "it has no AVX2, so every engine is slow on it")
-    # ONNX Runtime has no bfloat16 on the CPU; on Arm the gain has not been measured.
-    if cpu.architecture == "x86_64" and "openvino" not in facts.libraries and (cpu.has_bf16 or cpu.has_int8):
-        what = [name for name, there in (("bfloat16", cpu.has_bf16), ("8-bit integers", cpu.has_int8)) if there]
-        text = f"it multiplies {' and '.join(what)} itself, which OpenVINO uses best; OpenVINO is not installed"
-        yield Finding("note", "CPU", text, facts.fixes.install("openvino"))
 
 
 def check_memory(facts: Facts) -> Iterator[Finding]:
@@ -74,7 +69,10 @@ def check_gpu(facts: Facts) -> Iterator[Finding]:
     gpus, cuda = facts.gpus, facts.cuda
     wheels = [name for name in facts.libraries if name == "onnxruntime-gpu" or name.startswith("tensorrt")]
     if not facts.has_gpu:
-        if "onnxruntime-gpu" in wheels:
+        if "onnxruntime-gpu" in facts.fixes.runtime_wheels:
+            # Removing one of several wheels would break the other.
+            if len(facts.fixes.runtime_wheels) > 1:
+                return
             fix = f"pip uninstall -y onnxruntime-gpu && {facts.fixes.install('cpu')}"
             yield Finding("warning", "GPU", "onnxruntime-gpu is installed, but there is no NVIDIA GPU", fix)
         elif wheels:

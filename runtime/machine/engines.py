@@ -97,7 +97,7 @@ def _ask_onnxruntime(provider: str, path: Sequence[str] | None) -> ProbeAnswer:
 def _onnxruntime(provider: str, answer: ProbeAnswer, fixes: Fixes, cuda: Cuda | None = None) -> EngineStatus:
     if answer.failure is not None:
         reason, installed = _failure("ONNX Runtime", "onnxruntime", answer)
-        fix = fixes.again(fixes.runtime_wheel) if installed else fixes.onnxruntime(provider)
+        fix = fixes.mend_onnxruntime() if installed else fixes.onnxruntime(provider)
         return EngineStatus("onnxruntime", provider, False, installed=installed, reason=reason, fix=fix)
     version, built_for = answer.values.get("version"), answer.values.get("cuda")
     precisions = dict(answer.values.get("precisions") or {})
@@ -114,7 +114,7 @@ def _onnxruntime(provider: str, answer: ProbeAnswer, fixes: Fixes, cuda: Cuda | 
     if reason is not None:
         if answer.missing_libraries:
             reason = f"it is listed but does not load: {', '.join(answer.missing_libraries)} cannot be found"
-        fix = fixes.again(fixes.runtime_wheel) if provider == "cpu" else fixes.cuda_libraries(answer.missing_libraries)
+        fix = fixes.mend_onnxruntime() if provider == "cpu" else fixes.cuda_libraries(answer.missing_libraries)
         return unusable(reason, fix)
     tried = provider != "tensorrt"
     return EngineStatus(

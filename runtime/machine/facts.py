@@ -91,8 +91,8 @@ def gather(
     has_gpu = jetson is not None or listed or (cuda is not None and bool(cuda.devices))
     nothing: dict[str, str] = {}
     libraries = attempt("libraries", lambda: installed_libraries(path), nothing)
-    wheel = next(iter(runtime_wheels(libraries)), "onnxruntime")
-    fixes = Fixes(is_jetson=jetson is not None, has_gpu=has_gpu, runtime_wheel=wheel)
+    wheels = tuple(runtime_wheels(libraries))
+    fixes = Fixes(is_jetson=jetson is not None, has_gpu=has_gpu, runtime_wheels=wheels)
     return Facts(
         system=attempt("system", lambda: read_system(root), nothing),
         cpu=attempt("CPU", lambda: read_cpu(root), None),

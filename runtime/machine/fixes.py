@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 __all__ = ["Fixes"]
 
+_JETSON_RUNTIME = "install the onnxruntime-gpu wheel that is built for this JetPack; the one on PyPI is not for Jetsons"
+
 
 @dataclass(frozen=True)
 class Fixes:
@@ -15,12 +17,13 @@ class Fixes:
     Attributes:
         is_jetson: Whether the machine is a Jetson, where CUDA and TensorRT come with JetPack.
         has_gpu: Whether there is an NVIDIA GPU.
-        runtime_wheel: The wheel that ONNX Runtime came in. Installing another one over it would make things worse.
+        runtime_wheels: The wheels that ONNX Runtime came in. Installing another one over one of them, or removing
+            one of several, would make things worse.
     """
 
     is_jetson: bool = False
     has_gpu: bool = False
-    runtime_wheel: str = "onnxruntime"
+    runtime_wheels: tuple[str, ...] = ()
 
     def install(self, name: str) -> str:
         """Installs an extra of this package."""
@@ -31,20 +34,22 @@ class Fixes:
         return f"pip install --force-reinstall {library}"
 
     def onnxruntime(self, provider: str) -> str:
-        """Makes ONNX Runtime work with one provider."""
+        """Gets an ONNX Runtime that has a provider."""
+        if len(self.runtime_wheels) > 1:
+            return self.mend_onnxruntime()
         if provider == "cpu":
             return self.install("cpu")
         if self.is_jetson:
-            return (
-                "install the onnxruntime-gpu wheel that is built for this JetPack; the one on PyPI is not for Jetsons"
-            )
+            return _JETSON_RUNTIME
         return f"pip uninstall -y onnxruntime && {self.install('gpu')}"
 
-    def one_onnxruntime(self, wheels: Sequence[str]) -> str:
-        """Leaves one of several ONNX Runtimes."""
-        removal = f"pip uninstall -y {' '.join(wheels)}"
-        if self.is_jetson and self.has_gpu:
-            return f"{removal}; then {self.onnxruntime('cuda')}"
+    def mend_onnxruntime(self) -> str:
+        """Puts right an ONNX Runtime that is broken, or of which several are installed."""
+        if len(self.runtime_wheels) < 2:
+            return self.again(*self.runtime_wheels or ("onnxruntime",))
+        removal = f"pip uninstall -y {' '.join(self.runtime_wheels)}"
+        if self.is_jetson:
+            return f"{removal}, then {_JETSON_RUNTIME}"
         return f"{removal} && {self.install('gpu' if self.has_gpu else 'cpu')}"
 
     def one_opencv(self, wheels: Sequence[str]) -> str:

@@ -143,13 +143,29 @@ def test_two_onnx_runtimes(arm_board: Path, site: Any) -> None:
     finding = _about(report, "onnxruntime and onnxruntime-gpu are installed and overwrite each other's files")
     assert finding.level == "problem"
     assert finding.fix == "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'mvrec-edge[cpu]'"
-    assert _about(report, "but there is no NVIDIA GPU").level == "warning"
+    # Removing one of the two alone would break the other.
+    assert "pip uninstall -y onnxruntime-gpu &&" not in json.dumps(report.to_dict())
+
+
+def test_a_gpu_wheel_without_a_gpu(arm_board: Path, site: Any) -> None:
+    site.distribution("onnxruntime-gpu", "1.20.1")
+    finding = _about(_examine(arm_board, site), "onnxruntime-gpu is installed, but there is no NVIDIA GPU")
+    assert finding.level == "warning"
+    assert finding.fix == "pip uninstall -y onnxruntime-gpu && pip install 'mvrec-edge[cpu]'"
+
+
+def test_tensorrt_without_a_gpu(arm_board: Path, site: Any) -> None:
+    site.distribution("tensorrt-cu12", "10.3.0")
+    finding = _about(_examine(arm_board, site), "tensorrt-cu12 is installed, but there is no NVIDIA GPU")
+    assert (finding.level, finding.fix) == ("note", "pip uninstall -y tensorrt-cu12")
 
 
 def test_two_onnx_runtimes_beside_a_gpu(line_pc: Path, site: Any) -> None:
     site.distribution("onnxruntime", "1.20.1")
     site.distribution("onnxruntime-gpu", "1.20.1")
-    finding = _about(_examine(line_pc, site), "overwrite each other's files")
+    report = _examine(line_pc, site)
+    finding = _about(report, "overwrite each other's files")
+    assert "pip uninstall -y onnxruntime &&" not in json.dumps(report.to_dict())
     assert finding.fix == "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'mvrec-edge[gpu]'"
 
 
