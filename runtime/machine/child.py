@@ -16,7 +16,7 @@ from typing import Any
 __all__ = ["ProbeAnswer", "probe"]
 
 # Loading the CUDA libraries from a cold disk takes tens of seconds.
-TIMEOUT = 120.0
+_TIMEOUT = 120.0
 
 _SCRIPT = Path(__file__).with_name("probe_script.py")
 # The child looks for modules exactly where this process does, and not in its own folder.
@@ -44,7 +44,7 @@ class ProbeAnswer:
     missing_libraries: tuple[str, ...] = ()
 
 
-def probe(name: str, *, path: Sequence[str] | None = None, timeout: float = TIMEOUT, **request: Any) -> ProbeAnswer:
+def probe(name: str, *, path: Sequence[str] | None = None, timeout: float = _TIMEOUT, **request: Any) -> ProbeAnswer:
     """Runs one probe of `probe_script.py`.
 
     Args:
