@@ -14,6 +14,7 @@ from mvrec_edge import __version__
 from mvrec_edge.cli.calibrate import calibrate
 from mvrec_edge.cli.classify import classify
 from mvrec_edge.cli.demo import demo
+from mvrec_edge.cli.doctor import doctor
 from mvrec_edge.cli.evaluate import evaluate
 from mvrec_edge.cli.export import export
 from mvrec_edge.cli.inspect import inspect
@@ -43,6 +44,7 @@ app.command()(evaluate)
 app.command()(inspect)
 app.command()(verify)
 app.command()(demo)
+app.command()(doctor)
 
 
 class _Settings:
