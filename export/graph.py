@@ -46,6 +46,7 @@ def trace_graph(module: ViewsEncoder, path: Path) -> None:
         OutputError: The file cannot be written.
     """
     model = _traced(module)
+    _read_the_count_after_the_cast(model.graph)
     _strip(model)
     with atomic_write(path) as stream:
         stream.write(model.SerializeToString())
@@ -87,6 +88,21 @@ def _traced(module: ViewsEncoder) -> onnx.ModelProto:
             f"PyTorch {torch.__version__} cannot trace the encoder: {type(error).__name__}: {first}",
             fix="install the versions that the extra 'export' names, and report this",
         ) from error
+
+
+def _read_the_count_after_the_cast(graph: onnx.GraphProto) -> None:
+    """Lets nothing but a cast read the uint8 input, which is all that TensorRT allows."""
+    (cast,) = (node for node in graph.node if node.op_type == "Cast" and node.input[0] == "views")
+    others = [node for node in graph.node if node is not cast]
+    for node in others:
+        for place, name in enumerate(node.input):
+            if name == "views":
+                node.input[place] = cast.output[0]
+    ordered = [cast, *others]
+    # Copied out before the field is emptied, which would take the nodes along.
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in ordered]
+    del graph.node[:]
+    graph.node.extend(copies)
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -119,6 +119,12 @@ def test_another_process_gives_the_same_bytes(graph: Path, tmp_path: Path) -> No
     assert (tmp_path / "a.onnx").read_bytes() == graph.read_bytes()
 
 
+def test_only_a_cast_reads_the_input(graph: Path) -> None:
+    """TensorRT takes uint8 as an input and into a cast only."""
+    readers = [node.op_type for node in onnx.load(graph).graph.node if "views" in node.input]
+    assert readers == ["Cast"]
+
+
 def test_little_plumbing(graph: Path) -> None:
     """One shape is read for the number of views; weights are stored the way they are used."""
     model = onnx.load(graph)
