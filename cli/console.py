@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from mvrec_edge.calib import HeadFit
 
-__all__ = ["Advance", "count_bar", "loss_bar", "say", "say_problems", "say_selection", "view_bar"]
+__all__ = ["Advance", "count_bar", "loss_bar", "phase_bar", "say", "say_problems", "say_selection", "view_bar"]
 
 #: Advances a progress bar by so many items.
 Advance = Callable[[int], None]
@@ -80,6 +80,25 @@ def loss_bar(title: str, steps: int | None) -> Iterator[Callable[[int, float], N
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(title, total=steps)
         yield lambda step, loss: progress.update(task, completed=step, description=f"{title}, loss {loss:.4f}")
+
+
+@contextlib.contextmanager
+def phase_bar(title: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar over the phases of a long work; it is given a phase, the steps done and the steps in all."""
+    if not sys.stderr.isatty():
+        yield lambda _phase, _step, _steps: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=None)
+
+        def show(phase: str, step: int, steps: int) -> None:
+            progress.update(task, completed=step, total=steps, description=f"{title}: {phase[:60]}")
+
+        yield show
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from mvrec_edge import __version__
+from mvrec_edge.cli.build import build
 from mvrec_edge.cli.calibrate import calibrate
 from mvrec_edge.cli.classify import classify
 from mvrec_edge.cli.demo import demo
@@ -38,6 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(export)
+app.command()(build)
 app.command()(calibrate)
 app.command()(classify)
 app.command()(evaluate)

@@ -95,7 +95,14 @@ def _open_openvino(request: _Request) -> Engine:
     return OpenVinoEngine(request.bundle, precision=request.precision, batch=request.batch, threads=request.threads)
 
 
+def _open_tensorrt(request: _Request) -> Engine:
+    from mvrec_edge.runtime.engines.tensorrt.engine import TensorRtEngine
+
+    return TensorRtEngine(request.bundle, precision=request.precision, batch=request.batch, say=request.say)
+
+
 _OPENERS: dict[str, Callable[[_Request], Engine]] = {
     "onnxruntime": _open_onnxruntime,
     "openvino": _open_openvino,
+    "tensorrt": _open_tensorrt,
 }

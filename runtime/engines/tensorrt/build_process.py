@@ -1,0 +1,48 @@
+"""The process that builds a plan: reads one JSON request on stdin, writes JSON lines on stdout.
+
+Building takes several times the memory of running, and a board that has too little kills the process that asks for
+it; here that is this one, and whoever waits for the plan can say what happened.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from mvrec_edge.runtime.engines.tensorrt.builder import build_plan
+from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
+from mvrec_edge.runtime.errors import MvrecEdgeError
+from mvrec_edge.runtime.files import atomic_write
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Builds what the request says; the last line is `{"done": true}` or an error with its exit code."""
+    request: dict[str, Any] = json.load(sys.stdin)
+    try:
+        plan = build_plan(
+            Path(request["graph"]),
+            request["image_size"],
+            BatchProfile.parse(request["profile"]),
+            workspace=request["workspace"],
+            timing_cache=None if request["timing_cache"] is None else Path(request["timing_cache"]),
+            progress=lambda phase, step, steps: _say({"phase": phase, "step": step, "steps": steps}),
+        )
+        with atomic_write(Path(request["target"])) as stream:
+            stream.write(plan)
+    except MvrecEdgeError as error:
+        _say({"error": error.what, "where": error.where, "fix": error.fix, "exit_code": error.exit_code})
+    else:
+        _say({"done": True})
+
+
+def _say(message: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Building a strongly typed plan from a typed ONNX graph. Runs in a process of its own, see `build_process`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mvrec_edge.runtime.engines.tensorrt.library import load_tensorrt, logger
+from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
+from mvrec_edge.runtime.errors import EnvironmentUnfitError
+from mvrec_edge.runtime.files import atomic_write
+
+__all__ = ["build_plan"]
+
+_MOST_PARSER_ERRORS = 3
+
+Progress = Callable[[str, int, int], None]
+
+
+def build_plan(
+    graph: Path,
+    image_size: int,
+    profile: BatchProfile,
+    *,
+    workspace: int | None,
+    timing_cache: Path | None,
+    progress: Progress,
+) -> bytes:
+    """Builds a plan.
+
+    The network is strongly typed on every release: the graph says what is float16 and what float32, and the builder
+    only chooses kernels. That is the one way that TensorRT 10 and 11 share.
+
+    Args:
+        graph: The ONNX file, screened.
+        image_size: Side S of a view in pixels.
+        profile: Batch sizes.
+        workspace: Most bytes of GPU memory for trying kernels; None for TensorRT's own limit.
+        timing_cache: Where timings of kernels are kept between builds; None for nowhere. A file that TensorRT does
+            not take is set aside by a new one.
+        progress: Called with a phase, the steps done and the steps in all.
+
+    Returns:
+        The serialised plan.
+
+    Raises:
+        MissingDependencyError: TensorRT is not installed.
+        EnvironmentUnfitError: TensorRT cannot read the graph or build the plan.
+        OutputError: The timing cache cannot be written.
+    """
+    tensorrt = load_tensorrt()
+    messages = logger(tensorrt)
+    builder = tensorrt.Builder(messages)
+    network = builder.create_network(1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = tensorrt.OnnxParser(network, messages)
+    if not parser.parse_from_file(str(graph)):
+        raise EnvironmentUnfitError(
+            f"TensorRT {tensorrt.__version__} cannot read the graph: {_parser_errors(parser)}",
+            where=graph,
+            fix="report this; meanwhile --engine onnxruntime --provider cuda runs the same graph",
+        )
+    config = builder.create_builder_config()
+    if workspace is not None:
+        config.set_memory_pool_limit(tensorrt.MemoryPoolType.WORKSPACE, workspace)
+    shapes = builder.create_optimization_profile()
+    sizes = ((count, image_size, image_size, 4) for count in (profile.smallest, profile.usual, profile.largest))
+    shapes.set_shape("views", *sizes)
+    config.add_optimization_profile(shapes)
+    config.progress_monitor = _monitor(tensorrt, progress)
+    cache = _timing_cache(config, timing_cache)
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        reason = "; ".join(messages.errors) or "it does not say why"
+        raise EnvironmentUnfitError(
+            f"TensorRT {tensorrt.__version__} cannot build the plan: {reason}",
+            where=graph,
+            fix="give a smaller --workspace-gb or --batch where memory is short, or another --precision",
+        )
+    if timing_cache is not None and cache is not None:
+        with atomic_write(timing_cache) as stream:
+            stream.write(bytes(config.get_timing_cache().serialize()))
+    return bytes(plan)
+
+
+def _timing_cache(config: Any, path: Path | None) -> Any:
+    if path is None:
+        return None
+    kept = path.read_bytes() if path.is_file() else b""
+    cache = config.create_timing_cache(kept)
+    # False: made by another version or GPU. Its timings are of no use here, and an empty one takes its place.
+    if not config.set_timing_cache(cache, ignore_mismatch=False):
+        cache = config.create_timing_cache(b"")
+        config.set_timing_cache(cache, ignore_mismatch=False)
+    return cache
+
+
+def _parser_errors(parser: Any) -> str:
+    found = []
+    for index in range(min(parser.num_errors, _MOST_PARSER_ERRORS)):
+        error = parser.get_error(index)
+        found.append(f"{error.node_operator()} '{error.node_name()}': {error.desc()}")
+    if parser.num_errors > _MOST_PARSER_ERRORS:
+        found.append(f"and {parser.num_errors - _MOST_PARSER_ERRORS} more")
+    return "; ".join(found) or "it does not say why"
+
+
+def _monitor(tensorrt: Any, progress: Progress) -> Any:
+    class Monitor(tensorrt.IProgressMonitor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            tensorrt.IProgressMonitor.__init__(self)
+            self.steps: dict[str, int] = {}
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            # Phases nest; the outermost are what a reader can follow.
+            if parent_phase is None:
+                self.steps[phase_name] = num_steps
+                progress(phase_name, 0, num_steps)
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            if phase_name in self.steps:
+                progress(phase_name, step + 1, self.steps[phase_name])
+            return True
+
+        def phase_finish(self, phase_name: str) -> None:
+            if phase_name in self.steps:
+                progress(phase_name, self.steps[phase_name], self.steps.pop(phase_name))
+
+    return Monitor()

@@ -1,0 +1,173 @@
+"""Asking for a plan: the one on disk, or else one that a process of its own builds."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mvrec_edge.runtime.bundle import Bundle
+from mvrec_edge.runtime.bundle.onnx_screen import screen_onnx
+from mvrec_edge.runtime.engines.tensorrt.cuda import Gpu
+from mvrec_edge.runtime.engines.tensorrt.library import load_tensorrt
+from mvrec_edge.runtime.engines.tensorrt.plans import PlanKey, plan_path, record_plan, verified_plan
+from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
+from mvrec_edge.runtime.errors import (
+    EnvironmentUnfitError,
+    IntegrityError,
+    MvrecEdgeError,
+    OutputError,
+)
+from mvrec_edge.runtime.files import writing
+from mvrec_edge.runtime.user_cache import user_cache
+
+__all__ = ["BuiltPlan", "ensure_plan"]
+
+_MODULE = "mvrec_edge.runtime.engines.tensorrt.build_process"
+_LARGEST_NOTE = 2000
+
+Progress = Callable[[str, int, int], None]
+
+
+class BuiltPlan:
+    """A plan that may be loaded.
+
+    Attributes:
+        path: Where it lies.
+        key: What it depends on.
+        data: Its bytes, whose hash was checked.
+        built: Whether it was built just now.
+    """
+
+    def __init__(self, path: Path, key: PlanKey, data: bytes, *, built: bool) -> None:
+        self.path = path
+        self.key = key
+        self.data = data
+        self.built = built
+
+
+def ensure_plan(
+    bundle: Bundle,
+    precision: str,
+    gpu: Gpu,
+    profile: BatchProfile,
+    *,
+    workspace: int | None = None,
+    timing_cache: Path | None = None,
+    force: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Progress = lambda _phase, _step, _steps: None,
+) -> BuiltPlan:
+    """Returns the plan of a bundle's graph for this machine, and builds it where there is none.
+
+    Args:
+        bundle: A verified bundle.
+        precision: Which of its graphs.
+        gpu: The GPU.
+        profile: Batch sizes.
+        workspace: Most bytes of GPU memory for trying kernels.
+        timing_cache: Where timings of kernels are kept; by default in the user's cache folder.
+        force: Whether to build it although there is one.
+        say: Takes a line for each step that takes long.
+        progress: Called with a phase, the steps done and the steps in all.
+
+    Raises:
+        MissingDependencyError: TensorRT is not installed.
+        EnvironmentUnfitError: The plan cannot be built here.
+        IntegrityError: The graph holds something that must not be run.
+        OutputError: The plan cannot be written.
+    """
+    tensorrt = load_tensorrt()
+    graph = bundle.graph(precision)
+    record = bundle.manifest.file(graph.name)
+    key = PlanKey.of(record.sha256, str(tensorrt.__version__), gpu, profile)
+    path = plan_path(key)
+    if not force:
+        try:
+            found = verified_plan(key, path)
+        except IntegrityError as error:
+            say(f"the plan is not loaded, and built again: {error}")
+        else:
+            if found is not None:
+                return BuiltPlan(path, key, found, built=False)
+    screen_onnx(graph)
+    say(
+        f"building a TensorRT {key.tensorrt} plan of the {precision} graph for {gpu.name}, batch {profile}: this takes "
+        f"minutes, once; it is kept as {path}"
+    )
+    with writing(path):
+        folder = user_cache() / "plans"
+        folder.mkdir(mode=0o700, exist_ok=True)
+    # Whatever an earlier build left under this name is not the plan of this record any more.
+    path.with_suffix(".json").unlink(missing_ok=True)
+    request = {
+        "graph": str(graph),
+        "image_size": bundle.architecture.image_size,
+        "profile": str(profile),
+        "workspace": workspace,
+        "timing_cache": str(timing_cache or folder / "timing.cache"),
+        "target": str(path),
+    }
+    _run(request, progress)
+    record_plan(key, path)
+    data = verified_plan(key, path)
+    if data is None:
+        raise OutputError("the plan is gone right after it was built", where=path)
+    return BuiltPlan(path, key, data, built=True)
+
+
+def _run(request: dict[str, Any], progress: Progress) -> None:
+    """Runs the building process to its end."""
+    with tempfile.TemporaryFile() as notes:
+        process = subprocess.Popen(  # noqa: S603 (our own module)
+            [sys.executable, "-m", _MODULE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=notes, text=True
+        )
+        last: dict[str, Any] = {}
+        try:
+            if process.stdin is None or process.stdout is None:
+                raise AssertionError("pipes were asked for")
+            process.stdin.write(json.dumps(request))
+            process.stdin.close()
+            for line in process.stdout:
+                # A library may print on its own; only our lines are messages.
+                if not line.startswith("{"):
+                    continue
+                last = json.loads(line)
+                if "phase" in last:
+                    progress(last["phase"], last["step"], last["steps"])
+            code = process.wait()
+        finally:
+            # Interrupted: a build that goes on would hold the GPU.
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+            process.stdout.close() if process.stdout else None
+        notes.seek(0)
+        said = notes.read()[-_LARGEST_NOTE:].decode(errors="replace")
+    _check_end(code, last, said)
+
+
+def _check_end(code: int, last: dict[str, Any], said: str) -> None:
+    if last.get("done") is True and code == 0:
+        return
+    if "error" in last:
+        kinds: dict[int, type[MvrecEdgeError]] = {4: IntegrityError, 6: OutputError}
+        kind = kinds.get(last["exit_code"], EnvironmentUnfitError)
+        raise kind(last["error"], where=last["where"], fix=last["fix"])
+    if code < 0:
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        cause = ", most likely because memory ran out" if name == "SIGKILL" else ""
+        raise EnvironmentUnfitError(
+            f"building the plan was ended by {name}{cause}",
+            fix="close other programs, add swap, or give a smaller --workspace-gb and --batch; building takes several "
+            "times the memory of running",
+        )
+    reason = (said.strip().splitlines() or ["it said nothing"])[-1][:300]
+    raise EnvironmentUnfitError(
+        f"building the plan ended with exit code {code}: {reason}", fix="run 'mvrec-edge doctor', and report this"
+    )

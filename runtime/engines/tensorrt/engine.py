@@ -1,0 +1,219 @@
+"""Running a TensorRT plan: pinned buffers, one stream, a CUDA graph for each batch size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mvrec_edge.runtime.bundle import Bundle
+from mvrec_edge.runtime.engines.base import Engine, preferred_precision
+from mvrec_edge.runtime.engines.tensorrt.building import Progress, ensure_plan
+from mvrec_edge.runtime.engines.tensorrt.cuda import Cuda, open_cuda
+from mvrec_edge.runtime.engines.tensorrt.library import load_tensorrt, logger
+from mvrec_edge.runtime.engines.tensorrt.profile import DEFAULT_PROFILE, BatchProfile
+from mvrec_edge.runtime.errors import EnvironmentUnfitError
+
+__all__ = ["PRECISIONS_IN_ORDER", "TensorRtEngine"]
+
+#: float16 is what these processors are made for, and its certificate says what it costs.
+PRECISIONS_IN_ORDER = ("fp16", "fp32", "bf16", "int8")
+
+_INPUT, _OUTPUT = "views", "embedding"
+
+
+@dataclass
+class _Buffers:
+    """Memory of the largest batch, on both sides; smaller batches use its beginning."""
+
+    views: npt.NDArray[np.uint8]
+    embeddings: npt.NDArray[np.float32]
+    views_address: int
+    embeddings_address: int
+
+
+class TensorRtEngine(Engine):
+    """Runs a bundle's graph as a TensorRT plan, which is built on first use.
+
+    Args:
+        bundle: A verified bundle.
+        precision: Which graph; by default fp16 where there is one, or else fp32.
+        batch: Most views that are computed at once; by default the profile's largest.
+        profile: Batch sizes of the plan; by default 1:27:54, up to `batch` where that is larger.
+        workspace: Most bytes of GPU memory for trying kernels while building.
+        timing_cache: Where timings of kernels are kept between builds.
+        say: Takes a line where a plan has to be built.
+        progress: Called with a phase, the steps done and the steps in all while it is built.
+
+    Raises:
+        MissingDependencyError: TensorRT, or both cuda-python and PyCUDA, are not installed.
+        EnvironmentUnfitError: There is no GPU, or the plan cannot be built or loaded.
+        IntegrityError: The graph holds something that must not be run.
+        UsageError: The bundle has no such graph, or the batch does not fit the profile.
+    """
+
+    name = "tensorrt"
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        precision: str | None = None,
+        batch: int | None = None,
+        profile: BatchProfile | None = None,
+        workspace: int | None = None,
+        timing_cache: Path | None = None,
+        say: Callable[[str], None] = lambda _: None,
+        progress: Progress = lambda _phase, _step, _steps: None,
+    ) -> None:
+        precision = preferred_precision(bundle, precision, PRECISIONS_IN_ORDER, self.name)
+        if profile is None:
+            largest = max(batch or 0, DEFAULT_PROFILE.largest)
+            profile = BatchProfile(DEFAULT_PROFILE.smallest, DEFAULT_PROFILE.usual, largest)
+        super().__init__(
+            image_size=bundle.architecture.image_size,
+            embedding_dim=bundle.architecture.embedding_dim,
+            fingerprint=bundle.fingerprint(precision),
+            precision=precision,
+            batch=min(batch or profile.largest, profile.largest),
+            random_weights=bundle.weights.is_random,
+        )
+        self.profile = profile
+        self._tensorrt = load_tensorrt()
+        self._cuda: Cuda | None = open_cuda()
+        self._launches: dict[int, Callable[[], None]] = {}
+        self._contexts: dict[int, Any] = {}
+        try:
+            plan = ensure_plan(
+                bundle,
+                precision,
+                self._cuda.gpu,
+                profile,
+                workspace=workspace,
+                timing_cache=timing_cache,
+                say=say,
+                progress=progress,
+            )
+            with self._cuda.active():
+                self._open(plan.data, plan.path)
+                for bucket in profile.buckets:
+                    if bucket <= profile.bucket(self.batch):
+                        self._warm_up(bucket)
+        except BaseException:
+            self.close()
+            raise
+        self.device = (
+            f"{self._cuda.gpu.name}, TensorRT {self._tensorrt.__version__}, {self._cuda.library}, "
+            f"{len(self._launches)} CUDA graphs"
+        )
+
+    def _open(self, plan: bytes, path: Path) -> None:
+        cuda = self._device()
+        self._messages = logger(self._tensorrt)
+        self._runtime = self._tensorrt.Runtime(self._messages)
+        self._engine = self._runtime.deserialize_cuda_engine(plan)
+        if self._engine is None:
+            raise EnvironmentUnfitError(
+                f"TensorRT cannot load the plan: {'; '.join(self._messages.errors) or 'it does not say why'}",
+                where=path,
+                fix="build it again: mvrec-edge build BUNDLE --force",
+            )
+        self._check_tensors(path)
+        size, most = self.image_size, self.profile.largest
+        views = cuda.pinned((most, size, size, 4), np.uint8)
+        embeddings = cuda.pinned((most, self.embedding_dim), np.float32)
+        views[...] = 0
+        self._buffers = _Buffers(views, embeddings, cuda.allocate(views.nbytes), cuda.allocate(embeddings.nbytes))
+        # One for all batch sizes, which run one after the other on one stream.
+        self._scratch_size = max(int(self._engine.device_memory_size_v2), 1)
+        self._scratch = cuda.allocate(self._scratch_size)
+
+    def _check_tensors(self, path: Path) -> None:
+        """A plan with other tensors would read and write where it should not."""
+        engine, library = self._engine, self._tensorrt
+        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+        largest = tuple(engine.get_tensor_profile_shape(_INPUT, 0)[2]) if _INPUT in names else ()
+        size = self.image_size
+        if (
+            sorted(names) != sorted((_INPUT, _OUTPUT))
+            or engine.get_tensor_mode(_INPUT) != library.TensorIOMode.INPUT
+            or engine.get_tensor_dtype(_INPUT) != library.DataType.UINT8
+            or engine.get_tensor_dtype(_OUTPUT) != library.DataType.FLOAT
+            or largest != (self.profile.largest, size, size, 4)
+            or tuple(engine.get_tensor_shape(_OUTPUT))[1:] != (self.embedding_dim,)
+        ):
+            raise EnvironmentUnfitError(
+                "the plan's inputs and outputs are not those of the bundle's graph",
+                where=path,
+                fix="build it again: mvrec-edge build BUNDLE --force",
+            )
+
+    def _warm_up(self, bucket: int) -> None:
+        """Runs a batch size once, which loads its kernels, and records it as a CUDA graph.
+
+        Each size has a context of its own: a graph that was recorded in a context is only good while its shapes stay.
+        """
+        cuda, library, engine = self._device(), self._tensorrt, self._engine
+        context = engine.create_execution_context(library.ExecutionContextAllocationStrategy.USER_MANAGED)
+        if context is None:
+            raise EnvironmentUnfitError(
+                f"TensorRT cannot make a context: {'; '.join(self._messages.errors) or 'it does not say why'}",
+                fix="close what else uses the GPU's memory, or build with a smaller --batch",
+            )
+        context.set_device_memory(self._scratch, self._scratch_size)
+        context.set_tensor_address(_INPUT, self._buffers.views_address)
+        context.set_tensor_address(_OUTPUT, self._buffers.embeddings_address)
+        context.set_input_shape(_INPUT, (bucket, self.image_size, self.image_size, 4))
+        self._contexts[bucket] = context
+        self._enqueue(bucket)
+        cuda.wait()
+        launch = cuda.capture(lambda: self._enqueue(bucket))
+        if launch is not None:
+            self._launches[bucket] = launch
+            launch()
+            cuda.wait()
+
+    def _enqueue(self, bucket: int) -> None:
+        cuda, buffers, context = self._device(), self._buffers, self._contexts[bucket]
+        cuda.to_gpu(buffers.views_address, buffers.views[:bucket])
+        if not context.execute_async_v3(cuda.stream):
+            raise EnvironmentUnfitError(
+                f"TensorRT could not run the plan: {'; '.join(self._messages.errors) or 'it does not say why'}",
+                fix="build it again: mvrec-edge build BUNDLE --force",
+            )
+        cuda.from_gpu(buffers.embeddings[:bucket], buffers.embeddings_address)
+
+    def _encode_batch(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        cuda, count = self._device(), len(views)
+        bucket = self.profile.bucket(count)
+        # What is left in the buffer behind them fills the bucket; its embeddings are not read.
+        self._buffers.views[:count] = views
+        with cuda.active():
+            launch = self._launches.get(bucket)
+            if launch is None:
+                self._enqueue(bucket)
+            else:
+                launch()
+            cuda.wait()
+        return self._buffers.embeddings[:count].copy()
+
+    def _device(self) -> Cuda:
+        if self._cuda is None:
+            raise EnvironmentUnfitError("the engine is closed", fix="open it again")
+        return self._cuda
+
+    def close(self) -> None:
+        """Frees the plan and every buffer; may be called twice."""
+        if self._cuda is None:
+            return
+        cuda, self._cuda = self._cuda, None
+        self._launches.clear()
+        with cuda.active():
+            # In this order: a context belongs to its engine, and that to its runtime.
+            self._contexts.clear()
+            self._engine = self._runtime = None
+        cuda.close()

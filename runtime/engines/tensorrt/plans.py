@@ -1,0 +1,108 @@
+"""Plans on disk: a local cache under a key, never a file to be carried around.
+
+A plan runs on the GPU model, the TensorRT version and the system it was built for, and nowhere else; and it is
+executable code. So it lies in a folder of this user alone, under a key of all that it depends on, with a record of its
+hash that is checked before TensorRT sees a byte.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from mvrec_edge.runtime.engines.tensorrt.cuda import Gpu
+from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
+from mvrec_edge.runtime.errors import IntegrityError
+from mvrec_edge.runtime.fields import Fields, parse_json
+from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes, sha256_file
+from mvrec_edge.runtime.user_cache import user_cache_path
+
+__all__ = ["PlanKey", "plan_path", "record_plan", "verified_plan"]
+
+_SCHEMA = "mvrec-edge/plan/1"
+_LARGEST_RECORD = 1 << 16
+_LARGEST_PLAN = 1 << 34
+
+
+@dataclass(frozen=True)
+class PlanKey:
+    """What a plan depends on.
+
+    Attributes:
+        graph: SHA-256 of the ONNX file.
+        tensorrt: TensorRT's version.
+        gpu: The GPU's name.
+        capability: Its compute capability.
+        profile: The batch sizes.
+        system: Operating system and processor.
+    """
+
+    graph: str
+    tensorrt: str
+    gpu: str
+    capability: str
+    profile: str
+    system: str
+
+    @classmethod
+    def of(cls, graph: str, tensorrt: str, gpu: Gpu, profile: BatchProfile) -> PlanKey:
+        """The key of a plan on this machine."""
+        return cls(graph, tensorrt, gpu.name, gpu.capability, str(profile), f"{platform.system()} {platform.machine()}")
+
+    @property
+    def digest(self) -> str:
+        """The key as a hash, which is the plan's file name."""
+        return sha256_bytes(canonical_json(dataclasses.asdict(self)))
+
+
+def plan_path(key: PlanKey) -> Path:
+    """Where the plan of a key lies, or will lie."""
+    return user_cache_path() / "plans" / f"{key.digest}.plan"
+
+
+def record_plan(key: PlanKey, path: Path) -> None:
+    """Writes the record of a plan beside it, after the plan itself.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    record = {
+        "schema": _SCHEMA,
+        "key": dataclasses.asdict(key),
+        "size": path.stat().st_size,
+        "sha256": sha256_file(path),
+    }
+    with atomic_write(path.with_suffix(".json")) as stream:
+        stream.write(canonical_json(record))
+
+
+def verified_plan(key: PlanKey, path: Path) -> bytes | None:
+    """The bytes of a plan, if it is the one of this key and nobody changed it.
+
+    Args:
+        key: What it must depend on.
+        path: Where it should lie.
+
+    Returns:
+        The plan; None where there is none.
+
+    Raises:
+        IntegrityError: There is one, and its record or its hash says that it is another.
+    """
+    record = path.with_suffix(".json")
+    if not path.is_file() or not record.is_file():
+        return None
+    if path.is_symlink() or record.stat().st_size > _LARGEST_RECORD or path.stat().st_size > _LARGEST_PLAN:
+        raise IntegrityError("is not a plan of this program", where=path, fix="remove it")
+    fields = Fields(parse_json(record.read_bytes(), str(record)), str(record))
+    fields.choice("schema", _SCHEMA)
+    stored = dict(fields.object("key").payload)
+    if stored != dataclasses.asdict(key):
+        changed = sorted(name for name, value in dataclasses.asdict(key).items() if stored.get(name) != value)
+        raise IntegrityError(f"was built for another {', '.join(changed)}", where=path, fix="build it again")
+    plan = path.read_bytes()
+    if len(plan) != fields.integer("size", 0, _LARGEST_PLAN) or sha256_bytes(plan) != fields.text("sha256", longest=64):
+        raise IntegrityError("was changed after it was built", where=path, fix="build it again")
+    return plan
