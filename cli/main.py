@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from mvrec_edge import __version__
+from mvrec_edge.cli.bench import bench
 from mvrec_edge.cli.calibrate import calibrate
 from mvrec_edge.cli.classify import classify
 from mvrec_edge.cli.demo import demo
@@ -40,6 +41,7 @@ app.command()(calibrate)
 app.command()(classify)
 app.command()(evaluate)
 app.command()(inspect)
+app.command()(bench)
 app.command()(demo)
 
 
