@@ -13,6 +13,8 @@ from mvrec_edge.cli.options import BundlePath, Overwrite, Threads
 
 __all__ = ["bench"]
 
+# A load from which on the figures are another program's as well.
+_BUSY = 0.5
 _PLOTS = (".png", ".html")
 
 
@@ -110,9 +112,14 @@ def bench(
     )
     _write(record, json_file, markdown_file, plot)
     _show(record)
+    if (record["load_before"] or 0.0) > _BUSY:
+        say(f"warning: the machine was computing something else (load {record['load_before']:.1f}); measure again")
     if keep:
-        kept = record_speeds(speeds_of(record, opened))
-        say(f"speeds kept: {kept}")
+        try:
+            say(f"speeds kept: {record_speeds(speeds_of(record, opened))}")
+        except OutputError as error:
+            # The figures are there; that they cannot be kept for later is no failure of the measurement.
+            say(f"warning: the speeds are not kept: {error}")
     asked = {candidate.name for candidate in candidates if candidate.required}
     failed = [row["candidate"] for row in record["candidates"] if row["error"] is not None]
     failed += [row["candidate"] for row in record["unavailable"] if row["candidate"] in asked]

@@ -11,7 +11,7 @@ from mvrec_edge.runtime.errors import EnvironmentUnfitError
 from mvrec_edge.runtime.measuring.plan import Budget, Member, Samples
 from mvrec_edge.runtime.measuring.process import Worker
 
-__all__ = ["Schedule"]
+__all__ = ["Schedule", "in_turn"]
 
 # Embeddings that are compared between candidates, to see that they compute the same.
 _COMPARED = 3
@@ -21,6 +21,14 @@ _PRODUCTS_PER_VISIT = 3
 _LONGEST_PRODUCT_S = 0.5
 # A cell this slow is not worth a run that only brings its data back into the processor's caches.
 _LONGEST_REFRESH_S = 1.0
+
+
+def in_turn(members: Sequence[Member], number: int) -> tuple[Member, ...]:
+    """The order of round `number`: as given, then turned around, and so on.
+
+    So none always follows the same one, and a machine that slows down little by little favours none.
+    """
+    return tuple(reversed(members)) if number % 2 else tuple(members)
 
 
 class Schedule:
@@ -56,7 +64,7 @@ class Schedule:
         """
         with self:
             for number in range(self.budget.starts):
-                for member in self._order(number):
+                for member in in_turn(self._alive(), number):
                     self._guard(member, self._start)
                     if not (self.side_by_side and number == self.budget.starts - 1):
                         self._end(member)
@@ -65,7 +73,7 @@ class Schedule:
                 # Cells that are compared lie close together in time, if all workers are there.
                 batches = self.budget.batches
                 for group in [(batch,) for batch in batches] if self.side_by_side else [batches]:
-                    for member in self._order(number):
+                    for member in in_turn(self._alive(), number):
                         self._guard(member, partial(self._visit, number=number, batches=group))
                         if not self.side_by_side:
                             self._end(member)
@@ -80,9 +88,8 @@ class Schedule:
         for member in self.members:
             self._end(member)
 
-    def _order(self, number: int) -> tuple[Member, ...]:
-        alive = tuple(member for member in self.members if self.samples[member.name].error is None)
-        return alive[::-1] if number % 2 else alive
+    def _alive(self) -> tuple[Member, ...]:
+        return tuple(member for member in self.members if self.samples[member.name].error is None)
 
     def _guard(self, member: Member, action: Callable[[Member], None]) -> None:
         try:
