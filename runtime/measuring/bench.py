@@ -54,7 +54,7 @@ def measure_bundle(
     if checkpoint is not None:
         check_checkpoint(bundle, checkpoint)
     baselines, unavailable = baseline_members(bundle, budget, checkpoint) if torch else ((), {})
-    members = (*baselines, *assemble(bundle, candidates, budget))
+    members = assemble(bundle, candidates, budget, baselines)
     if side_by_side is None:
         side_by_side = fits_in_memory(members, available_memory())
     schedule = Schedule(members, budget, side_by_side=side_by_side)

@@ -30,17 +30,20 @@ _TORCH_WORKER = "mvrec_edge.export.baseline_worker"
 _TORCH_LIBRARIES = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 
-def assemble(bundle: Bundle, candidates: Sequence[Candidate], budget: Budget) -> tuple[Member, ...]:
-    """The members for a bundle's candidates, what the machine can do at most, and the stages.
+def assemble(
+    bundle: Bundle, candidates: Sequence[Candidate], budget: Budget, baselines: Sequence[Member] = ()
+) -> tuple[Member, ...]:
+    """All members: baselines, a bundle's candidates, what the machine can do at most, and the stages.
 
     Args:
         bundle: A verified bundle.
         candidates: What `parse_candidates` or `default_candidates` gave.
         budget: How long.
+        baselines: What `baseline_members` gave.
     """
-    precisions = tuple(dict.fromkeys(candidate.precision for candidate in candidates))
-    members = [_candidate(bundle, candidate, budget) for candidate in candidates]
-    return (*members, *_products(precisions), _stages(bundle, budget))
+    members = [*baselines, *(_candidate(bundle, candidate, budget) for candidate in candidates)]
+    precisions = dict.fromkeys(member.candidate.precision for member in members if member.candidate is not None)
+    return (*members, *_products(tuple(precisions)), _stages(bundle, budget))
 
 
 def baseline_members(

@@ -31,7 +31,8 @@ class Budget:
         starts: Processes that are started to measure start-up; the last one stays.
         threads: CPU threads; None for each library's own choice.
         views: Views for each defect.
-        sides: Sides of the matrices of which the fastest gives the ceiling.
+        sides: Sides of the matrices of which the fastest gives the ceiling, the smallest first; a side whose product
+            would take too long is left out.
         settle_s: Seconds of rest before each visit, in which the threads of the one before stop waiting for work.
 
     Raises:
@@ -46,7 +47,7 @@ class Budget:
     starts: int = 3
     threads: int | None = None
     views: int = 27
-    sides: tuple[int, ...] = (2048, 4096)
+    sides: tuple[int, ...] = (1024, 2048, 4096)
     settle_s: float = 0.25
 
     def __post_init__(self) -> None:

@@ -167,10 +167,11 @@ class Schedule:
 
     def _fastest_side(self, worker: Worker) -> int:
         found: dict[int, float] = {}
+        longest = min(_LONGEST_PRODUCT_S, self.budget.seconds / self.budget.rounds)
         for side in self.budget.sides:
             if found:
-                known, seconds = next(iter(found.items()))
-                if seconds * (side / known) ** 3 > _LONGEST_PRODUCT_S:
+                known, seconds = list(found.items())[-1]
+                if seconds * (side / known) ** 3 > longest:
                     break
             found[side] = min(worker.run("product", side, _PRODUCTS_PER_VISIT))
         return max(found, key=lambda side: side**3 / found[side])
