@@ -53,8 +53,12 @@ class Schedule:
 
     @property
     def visits(self) -> int:
-        """Steps that `run` reports at most."""
-        return len(self.members) * (self.budget.starts + self.budget.rounds)
+        """Steps that `run` reports, fewer where members fail."""
+        return len(self.members) * (self.budget.starts + self.budget.rounds * len(self._groups()))
+
+    def _groups(self) -> list[tuple[int, ...]]:
+        """The batch sizes of each turn: one, so that what is compared lies close together; all where starting is dear."""
+        return [(batch,) for batch in self.budget.batches] if self.side_by_side else [self.budget.batches]
 
     def run(self, progress: Callable[[int], None] = lambda _count: None) -> None:
         """Starts, warms up and measures; a member that fails is left out from there on.
@@ -70,14 +74,12 @@ class Schedule:
                         self._end(member)
                     progress(1)
             for number in range(self.budget.rounds):
-                # Cells that are compared lie close together in time, if all workers are there.
-                batches = self.budget.batches
-                for group in [(batch,) for batch in batches] if self.side_by_side else [batches]:
+                for group in self._groups():
                     for member in in_turn(self._alive(), number):
                         self._guard(member, partial(self._visit, number=number, batches=group))
                         if not self.side_by_side:
                             self._end(member)
-                progress(len(self.members))
+                        progress(1)
 
     def __enter__(self) -> Schedule:
         return self
