@@ -13,7 +13,7 @@ from _machine import write_result
 
 from mvrec_edge.runtime import Bundle
 from mvrec_edge.runtime.measuring.bench import measure_bundle
-from mvrec_edge.runtime.measuring.candidates import bundle_precisions, default_candidates, parse_candidates
+from mvrec_edge.runtime.measuring.candidates import default_candidates, parse_candidates
 from mvrec_edge.runtime.measuring.plan import Budget
 from mvrec_edge.runtime.measuring.tables import markdown
 
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     arguments = parser.parse_args()
     bundle = Bundle.load(arguments.bundle)
-    precisions = bundle_precisions(bundle)
+    precisions = bundle.precisions
     record = measure_bundle(
         bundle,
         parse_candidates(arguments.engine, precisions) if arguments.engine else default_candidates(precisions),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mvrec_edge.calib.evaluation import EvaluationSet, HeadResult, Protocol, evaluate
 from mvrec_edge.calib.features import read_features
 from mvrec_edge.calib.heads import HEAD_CHOICES, HeadFit, fit_head
+from mvrec_edge.calib.precision import compare_decisions
 from mvrec_edge.calib.sampling import sample_shots
 from mvrec_edge.calib.support import LabelledRegion, SupportSet, draw_shots, encode_support, read_support
 from mvrec_edge.runtime.heads.fine_tuning import FineTuning, fine_tune
@@ -18,6 +19,7 @@ __all__ = [
     "LabelledRegion",
     "Protocol",
     "SupportSet",
+    "compare_decisions",
     "draw_shots",
     "encode_support",
     "evaluate",

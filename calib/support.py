@@ -50,6 +50,11 @@ class LabelledRegion:
     region: Region
     label: str
 
+    @property
+    def source(self) -> str:
+        """Where it was read from, as a support cache records it."""
+        return self.region.source or self.image.name
+
 
 @dataclass(frozen=True)
 class SupportSet:
@@ -173,7 +178,7 @@ def encode_support(
         embeddings,
         [class_names.index(instance.label) for instance in instances],
         class_names,
-        sources=[instance.region.source or instance.image.name for instance in instances],
+        sources=[instance.source for instance in instances],
         view_plan=plan,
         encoder=engine.fingerprint,
         encoder_name=encoder_name,

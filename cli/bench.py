@@ -60,7 +60,7 @@ def bench(
         typer.Option("--plot", help="File for a plot: .html, or .png (extra 'plot').", show_default=False),
     ] = None,
     keep: Annotated[
-        bool, typer.Option("--keep/--no-keep", help="Keep the speeds in the user's cache folder, for later choices.")
+        bool, typer.Option("--keep/--no-keep", help="Keep the speeds in the user's cache folder, for --engine auto.")
     ] = True,
     threads: Threads = None,
     overwrite: Overwrite = False,
@@ -71,11 +71,13 @@ def bench(
     """
     from mvrec_edge.cli.console import count_bar, say
     from mvrec_edge.runtime import Bundle
+    from mvrec_edge.runtime.engines.base import usable_cpus
+    from mvrec_edge.runtime.engines.speeds import record_speeds
     from mvrec_edge.runtime.errors import OutputError, UsageError
     from mvrec_edge.runtime.measuring.bench import measure_bundle
-    from mvrec_edge.runtime.measuring.candidates import bundle_precisions, default_candidates, parse_candidates
+    from mvrec_edge.runtime.measuring.candidates import default_candidates, parse_candidates
     from mvrec_edge.runtime.measuring.plan import Budget
-    from mvrec_edge.runtime.measuring.speeds import record_speeds, speeds_of
+    from mvrec_edge.runtime.measuring.speeds import speeds_of
 
     # Everything that can be refused is refused before the first minute of measuring.
     budget = Budget(
@@ -100,7 +102,7 @@ def bench(
         if file is not None and not file.absolute().parent.is_dir():
             raise OutputError("its folder does not exist", where=file, fix="make the folder first")
     opened = Bundle.load(bundle)
-    precisions = bundle_precisions(opened)
+    precisions = opened.precisions
     candidates = parse_candidates(engine, precisions) if engine else default_candidates(precisions)
     record = measure_bundle(
         opened,
@@ -115,11 +117,7 @@ def bench(
     if (record["load_before"] or 0.0) > _BUSY:
         say(f"warning: the machine was computing something else (load {record['load_before']:.1f}); measure again")
     if keep:
-        try:
-            say(f"speeds kept: {record_speeds(speeds_of(record, opened))}")
-        except OutputError as error:
-            # The figures are there; that they cannot be kept for later is no failure of the measurement.
-            say(f"warning: the speeds are not kept: {error}")
+        record_speeds(speeds_of(record, opened, threads or usable_cpus()))
     asked = {candidate.name for candidate in candidates if candidate.required}
     failed = [row["candidate"] for row in record["candidates"] if row["error"] is not None]
     failed += [row["candidate"] for row in record["unavailable"] if row["candidate"] in asked]

@@ -16,6 +16,8 @@ from mvrec_edge.cli.options import (
     Masks,
     MinArea,
     Overwrite,
+    PrecisionName,
+    ProviderName,
     SourceFormat,
     Threads,
 )
@@ -70,22 +72,37 @@ def calibrate(
     triplet: Annotated[
         float, typer.Option("--triplet", min=0, help="Weight of the triplet loss of zip-f; the paper's text says 4.")
     ] = 0.0,
+    rebase: Annotated[
+        Path | None,
+        typer.Option(
+            "--rebase",
+            metavar="CACHE",
+            help="Encode the instances of this cache again, for another bundle or precision; its views and head are "
+            "kept. SUPPORT must hold its images.",
+            show_default=False,
+        ),
+    ] = None,
     source_format: Format = SourceFormat.auto,
     masks: Masks = None,
     image_root: ImageRoot = None,
     min_area: MinArea = None,
-    engine: EngineName = "onnxruntime",
-    batch: Batch = 32,
+    engine: EngineName = "auto",
+    precision: PrecisionName = None,
+    provider: ProviderName = None,
+    batch: Batch = None,
     threads: Threads = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Turn a few labelled defects into a support cache.
 
     Example: mvrec-edge calibrate encoder.bundle magnetic_tile/ --shots 5 --seed 0 --out line.safetensors
+
+    Example: mvrec-edge calibrate encoder.bundle labelled/ --rebase a.safetensors --precision int8 --out b.safetensors
     """
     from mvrec_edge.calib import HEAD_CHOICES, FineTuning, draw_shots, encode_support, fit_head, read_support
+    from mvrec_edge.calib.rebase import find_instances, rebased_plan
     from mvrec_edge.cli.console import count_bar, loss_bar, say, say_problems, say_selection, view_bar
-    from mvrec_edge.runtime import Bundle, ViewPlan, open_engine, open_source
+    from mvrec_edge.runtime import Bundle, SupportCache, ViewPlan, open_engine, open_source
     from mvrec_edge.runtime.errors import OutputError, UsageError
     from mvrec_edge.runtime.heads.aggregation import AGGREGATIONS
 
@@ -100,6 +117,11 @@ def calibrate(
         raise UsageError(f"beta must be above 0, not {beta}")
     if head == "auto" and (beta is not None or aggregate is not None):
         raise UsageError("the head 'auto' chooses beta and aggregation itself", fix="name a head to set them")
+    present = None if rebase is None else SupportCache.load(rebase)
+    if present is not None and (shots is not None or views != "mso" or head != "auto"):
+        raise UsageError(
+            "--rebase keeps the cache's instances, views and head", fix="leave out --shots, --views, --head"
+        )
     opened = Bundle.load(bundle)
     plan = ViewPlan.by_name(views, size=opened.architecture.image_size, resample=resample)
     source = open_source(support, format=source_format.value, masks=masks, image_root=image_root)
@@ -111,15 +133,21 @@ def calibrate(
         instances, short = draw_shots(labelled, shots, seed)
         for name in short:
             say(f"warning: the class '{name}' has fewer than {shots} instances; all of them are used")
+    if present is not None:
+        plan, instances = rebased_plan(present, plan.size), find_instances(present, labelled)
+        shots, seed = present.shots, present.seed or 0
+        head, beta, aggregate = present.head.name, present.head.beta, present.head.aggregate
     with (
-        open_engine(engine, opened, batch=batch, threads=threads) as encoder,
+        open_engine(
+            engine, opened, precision=precision, provider=provider, batch=batch, threads=threads, say=say
+        ) as encoder,
         view_bar("encoding", len(instances) * plan.count) as advance,
     ):
         cache = encode_support(
             encoder,
             instances,
             plan=plan,
-            encoder_name=f"{opened.architecture.name}, {opened.weights}",
+            encoder_name=f"{opened.architecture.name} {encoder.precision}, {opened.weights}",
             shots=shots,
             seed=None if shots is None else seed,
             progress=advance,

@@ -16,6 +16,8 @@ from mvrec_edge.cli.options import (
     Masks,
     MinArea,
     Overwrite,
+    PrecisionName,
+    ProviderName,
     SourceFormat,
     Threads,
 )
@@ -63,8 +65,10 @@ def classify(
     masks: Masks = None,
     image_root: ImageRoot = None,
     min_area: MinArea = None,
-    engine: EngineName = "onnxruntime",
-    batch: Batch = 32,
+    engine: EngineName = "auto",
+    precision: PrecisionName = None,
+    provider: ProviderName = None,
+    batch: Batch = None,
     threads: Threads = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -79,9 +83,13 @@ def classify(
     sources = [open_source(path, format=source_format.value, masks=masks, image_root=image_root) for path in inputs]
     opened = Bundle.load(bundle)
     loaded = SupportCache.load(cache)
+    # The cache decides: only embeddings of the same graph may be compared.
+    precision = precision or opened.precision_of(loaded.encoder)
     with (
         open_sink(out, overlay=overlay, table=table, resume=resume, overwrite=overwrite) as sink,
-        open_engine(engine, opened, batch=batch, threads=threads) as encoder,
+        open_engine(
+            engine, opened, precision=precision, provider=provider, batch=batch, threads=threads, say=say
+        ) as encoder,
     ):
         classifier = DefectClassifier(encoder, loaded, neighbours=neighbours)
         sink.write_problems([problem for source in sources for problem in source.problems])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +15,8 @@ from mvrec_edge.cli.options import (
     Masks,
     MinArea,
     Overwrite,
+    PrecisionName,
+    ProviderName,
     SourceFormat,
     Threads,
 )
@@ -86,8 +87,10 @@ def evaluate(
     masks: Masks = None,
     image_root: ImageRoot = None,
     min_area: MinArea = None,
-    engine: EngineName = "onnxruntime",
-    batch: Batch = 32,
+    engine: EngineName = "auto",
+    precision: PrecisionName = None,
+    provider: ProviderName = None,
+    batch: Batch = None,
     threads: Threads = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -102,6 +105,7 @@ def evaluate(
     from mvrec_edge.calib.report import evaluation_json, evaluation_markdown
     from mvrec_edge.cli.console import count_bar, say, say_problems
     from mvrec_edge.runtime.errors import OutputError, UsageError
+    from mvrec_edge.runtime.user_cache import user_cache_path
 
     names = tuple(name.strip() for name in heads.split(",") if name.strip())
     if unknown := [name for name in names if name not in HEAD_CHOICES]:
@@ -134,11 +138,14 @@ def evaluate(
         # Before the encoder runs, which may take minutes.
         labels = [instance.label for instance in sets[0].instances]
         check_counts({name: labels.count(name) for name in sets[0].class_names}, max(protocol.shots))
-        kept = EmbeddingStore(store or _cache_folder()) if keep else None
-        with open_engine(engine, opened, batch=batch, threads=threads) as encoder:
+        kept = EmbeddingStore(store or user_cache_path() / "embeddings") if keep else None
+        with open_engine(
+            engine, opened, precision=precision, provider=provider, batch=batch, threads=threads, say=say
+        ) as encoder:
             data = _encode(encoder, sets, plan, region_input, kept)
+            described = f"{opened.architecture.name} {encoder.precision}, {opened.weights}"
         about |= {
-            "encoder": f"{opened.architecture.name}, {opened.weights}",
+            "encoder": described,
             "support": support.name,
             "query": None if query is None else query.name,
             "view_plan": str(plan),
@@ -176,11 +183,6 @@ def _numbers(text: str) -> tuple[int, ...]:
     if not numbers or numbers[0] < 1:
         raise UsageError(f"'{text}' is no list of shots", fix="example: --shots 1,3,5")
     return numbers
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "mvrec-edge" / "embeddings"
 
 
 def _encode(

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mvrec_edge.cli.options import Overwrite
+from mvrec_edge.cli.certificates import certificate_line
+from mvrec_edge.cli.options import Format, ImageRoot, Masks, Overwrite, SourceFormat
 
 __all__ = ["export"]
 
@@ -32,15 +33,48 @@ def export(
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of drawn weights.")] = 0,
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision",
+            help="Graphs to write, any of fp32,fp16,bf16,int8. fp16 is for GPUs and TensorRT, bf16 for CPUs that have "
+            "it (checked in OpenVINO, extra 'openvino'), int8 for all (extra 'int8').",
+        ),
+    ] = "fp32",
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibration",
+            help="Your own labelled defects: int8 ranges are measured on their views, and every precision is judged "
+            "by them: cosines, and decisions that change. Without, rendered defects take their place.",
+            show_default=False,
+        ),
+    ] = None,
+    calibration_shots: Annotated[
+        int, typer.Option("--calibration-shots", min=2, help="Instances of each class to take from them.")
+    ] = 5,
+    calibration_views: Annotated[
+        str,
+        typer.Option("--calibration-views", help="View recipe for them: ms is 3 views a defect, mso all 27."),
+    ] = "ms",
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Write a graph that is below its limits all the same, with a note of it.")
+    ] = False,
+    source_format: Format = SourceFormat.auto,
+    masks: Masks = None,
+    image_root: ImageRoot = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Turn an AlphaCLIP checkpoint into a checked ONNX bundle (needs the extra 'export').
 
     Example: mvrec-edge export clip_l14_grit20m_fultune_2xe.pth --out encoder.bundle
+
+    Example: mvrec-edge export clip_l14.pth --precision fp32,fp16,bf16,int8 --calibration labelled/ --out encoder.bundle
     """
+    from mvrec_edge.cli.calibration import read_calibration
     from mvrec_edge.cli.console import say, view_bar
     from mvrec_edge.export import drawn_weights, export_bundle, read_checkpoint
-    from mvrec_edge.runtime.bundle import check_free
+    from mvrec_edge.runtime.bundle import check_free, parse_precisions
     from mvrec_edge.runtime.errors import UsageError
 
     if (checkpoint is None) == (random_weights is None):
@@ -48,6 +82,7 @@ def export(
             "give either a CHECKPOINT or --random-weights, and not both",
             fix="example: mvrec-edge export checkpoint.pth --out encoder.bundle",
         )
+    precisions = parse_precisions(precision)
     check_free(out, overwrite=overwrite)
     if checkpoint is not None:
         say(f"reading {checkpoint}")
@@ -55,12 +90,29 @@ def export(
     else:
         say(f"drawing weights for {random_weights}, seed {seed}")
         weights = drawn_weights(str(random_weights), seed)
-    bundle = export_bundle(weights, out, overwrite=overwrite, say=say, views_bar=view_bar)
-    checks = [check for graph in bundle.manifest.graphs for check in graph.checks]
-    say(
-        f"{out}: {bundle.architecture.name}, {bundle.weights}; worst cosine to PyTorch "
-        f"{min(check.worst_cosine for check in checks):.8f}, largest error "
-        f"{max(check.largest_error for check in checks):.1e} of the norm"
+    own = None
+    if calibration is not None:
+        own = read_calibration(
+            calibration,
+            size=weights.architecture.image_size,
+            views=calibration_views,
+            shots=calibration_shots,
+            source_format=source_format.value,
+            masks=masks,
+            image_root=image_root,
+        )
+    bundle = export_bundle(
+        weights,
+        out,
+        precisions=precisions,
+        calibration=own,
+        accept=accept,
+        overwrite=overwrite,
+        say=say,
+        views_bar=view_bar,
     )
+    say(f"{out}: {bundle.architecture.name}, {bundle.weights}")
+    for graph in bundle.manifest.graphs:
+        say(certificate_line(graph))
     if bundle.weights.is_random:
         say("warning: these weights are random: the bundle serves to measure time, it classifies nothing")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mvrec_edge.cli.certificates import certificate_line
+
 if TYPE_CHECKING:
     from mvrec_edge.runtime import Bundle, SupportCache
 
@@ -40,7 +42,6 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
     """A bundle in words."""
     architecture = bundle.architecture
     manifest = bundle.manifest
-    worst = [check for graph in manifest.graphs for check in graph.checks]
     return {
         "bundle": str(bundle.path),
         "architecture": f"{architecture.name}: {architecture.image_size} px, patch {architecture.patch_size}, "
@@ -49,13 +50,15 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
         "weights": str(bundle.weights),
         "work": f"{architecture.flops_per_view / 1e9:.1f} GFLOP per view",
         "graphs": [f"{graph.precision}: {graph.file}" for graph in manifest.graphs],
+        "certificate": [certificate_line(graph) for graph in manifest.graphs],
         "checked": [
-            f"{check.kind}, batch {check.batch}: worst cosine {check.worst_cosine:.8f}, "
-            f"largest error {check.largest_error:.1e} of the norm"
-            for check in worst
+            f"{graph.precision}, {check.kind}, batch {check.batch}: worst cosine {check.worst_cosine:.8f}, largest "
+            f"error {check.largest_error:.1e} of the norm"
+            for graph in manifest.graphs
+            for check in graph.checks
         ],
         "files": [f"{record.name}  {record.size:,} bytes  sha256 {record.sha256}" for record in manifest.files],
-        "fingerprint": bundle.fingerprint(),
+        "fingerprint": [f"{name}: {bundle.fingerprint(name)}" for name in bundle.precisions],
         "created by": manifest.created_by,
     }
 

@@ -15,9 +15,11 @@ from mvrec_edge.cli.bench import bench
 from mvrec_edge.cli.calibrate import calibrate
 from mvrec_edge.cli.classify import classify
 from mvrec_edge.cli.demo import demo
+from mvrec_edge.cli.doctor import doctor
 from mvrec_edge.cli.evaluate import evaluate
 from mvrec_edge.cli.export import export
 from mvrec_edge.cli.inspect import inspect
+from mvrec_edge.cli.verify import verify
 
 __all__ = ["app", "main"]
 
@@ -41,8 +43,10 @@ app.command()(calibrate)
 app.command()(classify)
 app.command()(evaluate)
 app.command()(inspect)
+app.command()(verify)
 app.command()(bench)
 app.command()(demo)
+app.command()(doctor)
 
 
 class _Settings:

@@ -17,6 +17,8 @@ __all__ = [
     "Masks",
     "MinArea",
     "Overwrite",
+    "PrecisionName",
+    "ProviderName",
     "SourceFormat",
     "Threads",
 ]
@@ -53,10 +55,40 @@ MinArea = Annotated[
     int | None,
     typer.Option("--min-area", min=1, help="Smallest defect in a mask, in pixels; smaller specks are ignored."),
 ]
-EngineName = Annotated[str, typer.Option("--engine", help="What runs the encoder: onnxruntime.")]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help="What runs the encoder: onnxruntime, openvino, tensorrt; 'auto' times those installed for the CPU, and "
+        "ONNX Runtime's CUDA provider, once and takes the fastest.",
+    ),
+]
+PrecisionName = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        help="Which of the bundle's graphs: fp32, fp16, bf16 or int8. By default the cache's own, or else the most "
+        "exact one.",
+        show_default=False,
+    ),
+]
+ProviderName = Annotated[
+    str | None,
+    typer.Option(
+        "--provider",
+        help="For --engine onnxruntime: cpu, cuda or tensorrt. What does not load is an error, not a fallback.",
+        show_default=False,
+    ),
+]
 Batch = Annotated[
-    int,
-    typer.Option("--batch", min=1, help="Most views the engine computes at once; regions of several images share it."),
+    int | None,
+    typer.Option(
+        "--batch",
+        min=1,
+        help="Most views the engine computes at once; regions of several images share it. By default 9 on a CPU, 54 on "
+        "a GPU.",
+        show_default=False,
+    ),
 ]
 Threads = Annotated[
     int | None,

@@ -1,4 +1,4 @@
-"""Compares an exported graph in ONNX Runtime with the PyTorch module it was traced from."""
+"""Compares an exported graph with the PyTorch module it was traced from."""
 
 from __future__ import annotations
 
@@ -11,13 +11,27 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime  # type: ignore[import-untyped,unused-ignore]
 import torch
 
 from mvrec_edge.export.views_encoder import ViewsEncoder
-from mvrec_edge.runtime.errors import EnvironmentUnfitError
+from mvrec_edge.runtime.bundle import Limits, limits_of
+from mvrec_edge.runtime.engines.onnxruntime import OnnxRuntimeSession
+from mvrec_edge.runtime.engines.openvino import OpenVinoSession
+from mvrec_edge.runtime.errors import EnvironmentUnfitError, MvrecEdgeError
 
-__all__ = ["FLOAT32_LIMITS", "BatchCheck", "GraphCheck", "Limits", "check_graph", "seeded_views"]
+__all__ = [
+    "FLOAT32_LIMITS",
+    "BatchCheck",
+    "GraphCheck",
+    "Runner",
+    "certifying_engine",
+    "check_graph",
+    "compare_all",
+    "compare_runner",
+    "open_runner",
+    "reference_embeddings",
+    "seeded_views",
+]
 
 # Views that PyTorch encodes at once: bounds its memory, and costs no time on a CPU.
 _CHUNK = 9
@@ -27,21 +41,10 @@ _FAR = 1e9
 Views = npt.NDArray[np.uint8]
 Embeddings = npt.NDArray[np.float32]
 
+#: Computes one batch, uint8 `[n, S, S, 4]` to `[n, C]`.
+Runner = Callable[[npt.NDArray[np.uint8]], npt.NDArray[Any]]
 
-@dataclass(frozen=True)
-class Limits:
-    """What a graph must reach.
-
-    Attributes:
-        cosine: Smallest allowed cosine between the two embeddings of a view.
-        error: Largest allowed difference of a component, as a share of the embedding's norm.
-    """
-
-    cosine: float
-    error: float
-
-
-FLOAT32_LIMITS = Limits(cosine=0.99999, error=1e-4)
+FLOAT32_LIMITS = limits_of("fp32")
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,17 @@ class GraphCheck:
         """The largest error of all, between batches as well, as a share of the norm."""
         return max(max(row.largest_error, row.batch_error) for row in self.rows)
 
-    def passed(self, limits: Limits = FLOAT32_LIMITS) -> bool:
-        """Whether every batch keeps the limits; a value that is not finite never does, nor does an empty check."""
-        return bool(self.rows) and all(
+    def passed(self, limits: Limits = FLOAT32_LIMITS, judged: str = "") -> bool:
+        """Whether the batches keep the limits; a value that is not finite never does, nor does an empty check.
+
+        Args:
+            limits: The limits.
+            judged: The kind of views they are held against; empty for every kind.
+        """
+        rows = [row for row in self.rows if judged in ("", row.kind)]
+        return bool(rows) and all(
             row.worst_cosine >= limits.cosine and row.largest_error <= limits.error and row.batch_error <= limits.error
-            for row in self.rows
+            for row in rows
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -106,9 +115,7 @@ def check_graph(
     batches: Sequence[int] = (1, 3, 27),
     progress: Callable[[int], None] = lambda _: None,
 ) -> GraphCheck:
-    """Runs views through the graph and the module and compares.
-
-    The module encodes each kind of views once, in pieces, however many batches the graph is asked for.
+    """Runs views through a float32 graph in ONNX Runtime and through the module, and compares.
 
     Args:
         path: The ONNX file.
@@ -124,20 +131,42 @@ def check_graph(
         ValueError: A kind has fewer views than the largest batch, or there is nothing to compare.
         EnvironmentUnfitError: ONNX Runtime cannot load or run the graph.
     """
-    if not kinds or not batches or min(batches) < 1:
-        raise ValueError("a check needs views and batches of at least one view")
-    if short := [kind for kind, views in kinds.items() if len(views) < max(batches)]:
-        raise ValueError(f"the views '{short[0]}' are fewer than the largest batch, {max(batches)}")
+    _require_views(kinds, batches)
     # Before the session is opened, so that PyTorch's working memory and ONNX Runtime's never add up.
-    wanted = {kind: _encode(module, views[: max(batches)], progress) for kind, views in kinds.items()}
-    with _onnxruntime_errors(path):
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    wanted = {kind: reference_embeddings(module, views[: max(batches)], progress) for kind, views in kinds.items()}
+    with open_runner(path, "fp32") as run:
+        return compare_runner(run, kinds, wanted, batches, progress)
+
+
+def compare_runner(
+    run: Runner,
+    kinds: Mapping[str, Views],
+    wanted: Mapping[str, npt.NDArray[np.float64]],
+    batches: Sequence[int],
+    progress: Callable[[int], None] = lambda _: None,
+) -> GraphCheck:
+    """Compares what a graph answers with the module's embeddings.
+
+    Args:
+        run: The graph, as `open_runner` gives it.
+        kinds: Views by kind, uint8 `[N, S, S, 4]`, N at least the largest batch.
+        wanted: For each kind the module's embeddings, `[N, C]`.
+        batches: Batch sizes to run, from 1 on.
+        progress: Called with a number of views as they are done.
+
+    Returns:
+        The comparison; it does not judge.
+
+    Raises:
+        ValueError: A kind has fewer views than the largest batch, or there is nothing to compare.
+        EnvironmentUnfitError: The graph cannot be run.
+    """
+    _require_views(kinds, batches)
     rows = []
     for kind, views in kinds.items():
         first: Embeddings | None = None
         for batch in sorted(batches):
-            with _onnxruntime_errors(path):
-                (got,) = session.run(["embedding"], {"views": views[:batch]})
+            got = run(views[:batch])
             row = _compare(kind, batch, got, wanted[kind][:batch], got if first is None else first)
             # A batch that went wrong is no reference for the next; it fails the check by itself.
             if first is None and row.worst_cosine > -1.0:
@@ -147,13 +176,82 @@ def check_graph(
     return GraphCheck(tuple(rows))
 
 
+def compare_all(
+    run: Runner,
+    kind: str,
+    views: Views,
+    wanted: npt.NDArray[np.float64],
+    progress: Callable[[int], None] = lambda _: None,
+) -> tuple[BatchCheck, Embeddings]:
+    """Runs every view of a kind in pieces of bounded memory.
+
+    Args:
+        run: The graph, as `open_runner` gives it.
+        kind: What the views are.
+        views: uint8 `[N, S, S, 4]`, at least one.
+        wanted: The module's embeddings, `[N, C]`.
+        progress: Called with a number of views as they are done.
+
+    Returns:
+        One comparison over all of them, and the graph's embeddings `[N, C]`.
+    """
+    parts = []
+    for start in range(0, len(views), _CHUNK):
+        parts.append(run(np.ascontiguousarray(views[start : start + _CHUNK])))
+        progress(len(parts[-1]))
+    got = np.concatenate(parts)
+    return _compare(kind, min(_CHUNK, len(views)), got, wanted, got), got
+
+
+@contextlib.contextmanager
+def open_runner(path: Path, precision: str) -> Iterator[Runner]:
+    """Opens a graph with the library that its certificate is made with; see `certifying_engine`.
+
+    Raises:
+        EnvironmentUnfitError: The library cannot load or, while it is open, run the graph.
+        MissingDependencyError: The library is not installed.
+    """
+    session: OnnxRuntimeSession | OpenVinoSession
+    engine = certifying_engine(precision)
+    try:
+        session = OpenVinoSession(path, precision) if engine == "openvino" else OnnxRuntimeSession(path, precision)
+        yield session.run
+    except MvrecEdgeError:
+        raise
+    # What the libraries raise has no common type.
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [""])[0][:160]
+        raise EnvironmentUnfitError(
+            f"{engine} cannot run the graph: {first}",
+            where=path.name,
+            fix="try another version of it, and report this",
+        ) from error
+    else:
+        session.close()
+
+
+def certifying_engine(precision: str) -> str:
+    """The engine that checks a graph: ONNX Runtime, but OpenVINO for bf16, which the former lacks on a CPU."""
+    return "openvino" if precision == "bf16" else "onnxruntime"
+
+
+def _require_views(kinds: Mapping[str, Views], batches: Sequence[int]) -> None:
+    if not kinds or not batches or min(batches) < 1:
+        raise ValueError("a check needs views and batches of at least one view")
+    if short := [kind for kind, views in kinds.items() if len(views) < max(batches)]:
+        raise ValueError(f"the views '{short[0]}' are fewer than the largest batch, {max(batches)}")
+
+
 def seeded_views(count: int, image_size: int, *, seed: int) -> npt.NDArray[np.uint8]:
     """Views of pure noise, uint8 `[count, S, S, 4]`, the same for a seed everywhere."""
     generator = np.random.Generator(np.random.PCG64(seed))
     return generator.integers(0, 256, (count, image_size, image_size, 4), dtype=np.uint8)
 
 
-def _encode(module: ViewsEncoder, views: Views, progress: Callable[[int], None]) -> npt.NDArray[np.float64]:
+def reference_embeddings(
+    module: ViewsEncoder, views: Views, progress: Callable[[int], None] = lambda _: None
+) -> npt.NDArray[np.float64]:
+    """What the module answers in float32, in pieces of bounded memory: `[N, S, S, 4]` to `[N, C]`."""
     parts = []
     with torch.inference_mode():
         for start in range(0, len(views), _CHUNK):
@@ -180,17 +278,3 @@ def _compare(kind: str, batch: int, got: Embeddings, want: npt.NDArray[np.float6
         largest_error=float(error.max()),
         batch_error=float(among_batches.max()),
     )
-
-
-@contextlib.contextmanager
-def _onnxruntime_errors(path: Path) -> Iterator[None]:
-    """Turns what ONNX Runtime raises, which has no common type, into one line."""
-    try:
-        yield
-    except Exception as error:
-        first = (str(error).strip().splitlines() or [""])[0][:160]
-        raise EnvironmentUnfitError(
-            f"ONNX Runtime {onnxruntime.__version__} cannot run the graph: {first}",
-            where=path.name,
-            fix="try another version of onnxruntime, and report this",
-        ) from error

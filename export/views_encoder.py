@@ -41,7 +41,8 @@ class ViewsEncoder(nn.Module):
 
     def forward(self, views: torch.Tensor) -> torch.Tensor:
         """uint8 `[N, S, S, 4]` (red, green, blue, mask) to float32 `[N, C]`."""
-        return self.encoder.encode_patches(self.embed(views.permute(0, 3, 1, 2).float()))
+        # Cast first: TensorRT takes uint8 as an input, and into a cast only.
+        return self.encoder.encode_patches(self.embed(views.float().permute(0, 3, 1, 2)))
 
 
 def normalise(views: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -62,9 +62,11 @@ class DefectClassifier:
     def __init__(self, engine: Engine, cache: SupportCache, *, head: Head | None = None, neighbours: int = 3) -> None:
         if cache.encoder != engine.fingerprint:
             raise FingerprintMismatchError(
-                f"the support cache was made with another bundle ({cache.encoder_name or 'unknown encoder'}, "
-                f"fingerprint {cache.encoder[:12] or 'none'}; this one is {engine.fingerprint[:12]})",
-                fix="run 'mvrec-edge calibrate' with this bundle, or use the bundle the cache was made with",
+                f"the support cache was made with another bundle or precision "
+                f"({cache.encoder_name or 'unknown encoder'}, fingerprint {cache.encoder[:12] or 'none'}; this one is "
+                f"{engine.precision}, {engine.fingerprint[:12]})",
+                fix="encode it again: mvrec-edge calibrate BUNDLE SUPPORT --rebase CACHE "
+                f"--precision {engine.precision} --out NEW; or use what the cache was made with",
             )
         if cache.view_plan is None:
             raise UsageError("the support cache has no view plan", fix="make it with view_plan=...")

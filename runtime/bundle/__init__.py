@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from mvrec_edge.runtime.bundle.architecture import EncoderArchitecture
 from mvrec_edge.runtime.bundle.bundle import Bundle, check_free, write_bundle
-from mvrec_edge.runtime.bundle.manifest import CheckRecord, FileRecord, GraphRecord, Manifest, WeightsSource
+from mvrec_edge.runtime.bundle.certificate import CheckRecord, GraphRecord, LabelRecord
+from mvrec_edge.runtime.bundle.golden import Golden
+from mvrec_edge.runtime.bundle.manifest import FileRecord, Manifest, WeightsSource
+from mvrec_edge.runtime.bundle.precision import PRECISIONS, Limits, limits_of, parse_precisions
 
 __all__ = [
+    "PRECISIONS",
     "Bundle",
     "CheckRecord",
     "EncoderArchitecture",
     "FileRecord",
+    "Golden",
     "GraphRecord",
+    "LabelRecord",
+    "Limits",
     "Manifest",
     "WeightsSource",
     "check_free",
+    "limits_of",
+    "parse_precisions",
     "write_bundle",
 ]

@@ -8,13 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvrec_edge.runtime.bundle.architecture import EncoderArchitecture
-from mvrec_edge.runtime.bundle.manifest import (
-    MANIFEST_NAME,
-    FileRecord,
-    GraphRecord,
-    Manifest,
-    WeightsSource,
-)
+from mvrec_edge.runtime.bundle.certificate import GraphRecord
+from mvrec_edge.runtime.bundle.manifest import MANIFEST_NAME, FileRecord, Manifest, WeightsSource
 from mvrec_edge.runtime.errors import InputError, IntegrityError, OutputError
 from mvrec_edge.runtime.files import atomic_write, sha256_file, sync_folder, writing
 
@@ -70,20 +65,26 @@ class Bundle:
         """Where the weights came from."""
         return self.manifest.weights
 
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """The precisions it has a graph of."""
+        return self.manifest.precisions
+
     def fingerprint(self, precision: str = "fp32") -> str:
         """What an embedding of this bundle depends on, as a hash. See `Manifest.fingerprint`."""
         return self.manifest.fingerprint(precision)
+
+    def precision_of(self, fingerprint: str) -> str | None:
+        """The precision whose embeddings have this fingerprint; None where they come from another bundle."""
+        return next((name for name in self.precisions if self.fingerprint(name) == fingerprint), None)
 
     def graph(self, precision: str = "fp32") -> Path:
         """The path of the ONNX graph of one precision.
 
         Raises:
-            IntegrityError: The bundle has none of that precision.
+            UsageError: The bundle has none of that precision.
         """
-        for record in self.manifest.graphs:
-            if record.precision == precision:
-                return self.path / record.file
-        raise IntegrityError(f"the bundle has no {precision} graph", where=self.path, fix="export the bundle again")
+        return self.path / self.manifest.graph(precision).file
 
 
 def _verify(folder: Path, manifest: Manifest) -> None:

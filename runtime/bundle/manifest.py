@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from mvrec_edge.runtime.bundle.architecture import EncoderArchitecture
-from mvrec_edge.runtime.errors import IntegrityError
+from mvrec_edge.runtime.bundle.certificate import GraphRecord
+from mvrec_edge.runtime.errors import IntegrityError, UsageError
 from mvrec_edge.runtime.fields import Fields, parse_json
 from mvrec_edge.runtime.files import canonical_json, sha256_bytes
 
-__all__ = ["MANIFEST_NAME", "CheckRecord", "FileRecord", "GraphRecord", "Manifest", "WeightsSource"]
+__all__ = ["MANIFEST_NAME", "FileRecord", "Manifest", "WeightsSource"]
 
 MANIFEST_NAME = "manifest.json"
-SCHEMA = "mvrec-edge/bundle/1"
+SCHEMA = "mvrec-edge/bundle/2"
 
 # What a manifest may claim; a file that claims more is refused before anything is allocated for it.
 _MOST_FILES = 64
@@ -64,38 +65,6 @@ class WeightsSource:
 
 
 @dataclass(frozen=True)
-class CheckRecord:
-    """How one batch of views came through the exported graph, against the PyTorch module in float32.
-
-    Attributes:
-        kind: What the views were, such as `"seeded noise"`.
-        batch: Views in the batch.
-        worst_cosine: Smallest cosine between the two embeddings of a view.
-        largest_error: Largest absolute difference of a component, as a share of the embedding's norm.
-    """
-
-    kind: str
-    batch: int
-    worst_cosine: float
-    largest_error: float
-
-
-@dataclass(frozen=True)
-class GraphRecord:
-    """One ONNX graph of a bundle.
-
-    Attributes:
-        file: Its file name.
-        precision: `"fp32"`.
-        checks: What it was checked against when it was exported.
-    """
-
-    file: str
-    precision: str
-    checks: tuple[CheckRecord, ...]
-
-
-@dataclass(frozen=True)
 class Manifest:
     """What a bundle holds. Round trip: `Manifest.parse(manifest.serialise())` equals the manifest.
 
@@ -124,21 +93,41 @@ class Manifest:
                 return record
         raise IntegrityError(f"the file '{name}' is not listed", where=MANIFEST_NAME, fix="export the bundle again")
 
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """The precisions there is a graph of, in the order of the graphs."""
+        return tuple(graph.precision for graph in self.graphs)
+
+    def graph(self, precision: str) -> GraphRecord:
+        """The record of one graph.
+
+        Raises:
+            UsageError: There is none of that precision.
+        """
+        for graph in self.graphs:
+            if graph.precision == precision:
+                return graph
+        raise UsageError(
+            f"the bundle has no {precision} graph, it has {', '.join(self.precisions) or 'none'}",
+            fix=f"export it with --precision {','.join(dict.fromkeys((*self.precisions, precision)))}",
+        )
+
     def fingerprint(self, precision: str) -> str:
         """Identifies what an embedding depends on: weights, graph and the way pixels go in.
 
         Embeddings made under different fingerprints must not be compared.
+
+        Raises:
+            UsageError: There is no graph of that precision.
         """
-        for graph in self.graphs:
-            if graph.precision == precision:
-                parts = {
-                    "architecture": dataclasses.asdict(self.architecture),
-                    "graph": self.file(graph.file).sha256,
-                    "input": _INPUT,
-                    "weights": dataclasses.asdict(self.weights),
-                }
-                return sha256_bytes(canonical_json(parts))
-        raise IntegrityError(f"there is no {precision} graph", where=MANIFEST_NAME, fix="export the bundle again")
+        parts = {
+            "architecture": dataclasses.asdict(self.architecture),
+            "graph": self.file(self.graph(precision).file).sha256,
+            "input": _INPUT,
+            "precision": precision,
+            "weights": dataclasses.asdict(self.weights),
+        }
+        return sha256_bytes(canonical_json(parts))
 
     def serialise(self) -> bytes:
         """The bytes of `manifest.json`."""
@@ -176,7 +165,8 @@ class Manifest:
             architecture=_architecture(fields.object("architecture")),
             weights=_weights(fields.object("weights")),
             graphs=tuple(
-                _graph(Fields(item, f"{where}: graphs")) for item in fields.sequence("graphs", most=_MOST_FILES)
+                GraphRecord.parse(Fields(item, f"{where}: graphs"))
+                for item in fields.sequence("graphs", most=_MOST_FILES)
             ),
             files=tuple(_file(Fields(item, f"{where}: files")) for item in fields.sequence("files", most=_MOST_FILES)),
         )
@@ -207,23 +197,6 @@ def _weights(fields: Fields) -> WeightsSource:
         name=fields.text("name"),
         sha256=fields.text("sha256", longest=64),
         seed=fields.optional_integer("seed", 0, 2**63),
-    )
-
-
-def _graph(fields: Fields) -> GraphRecord:
-    checks = [Fields(item, f"{fields.where}: checks") for item in fields.sequence("checks", most=1024)]
-    return GraphRecord(
-        file=fields.text("file"),
-        precision=fields.choice("precision", "fp32"),
-        checks=tuple(
-            CheckRecord(
-                kind=check.text("kind"),
-                batch=check.integer("batch", 1, 1 << 20),
-                worst_cosine=check.number("worst_cosine", -1.01, 1.01),
-                largest_error=check.number("largest_error", 0.0, 1e9),
-            )
-            for check in checks
-        ),
     )
 
 

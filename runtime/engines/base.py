@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError
 
-__all__ = ["DEFAULT_BATCH", "Engine"]
+if TYPE_CHECKING:
+    from mvrec_edge.runtime.bundle import Bundle
 
-# One 27-view region and a little more: regions of several images fill it together.
-DEFAULT_BATCH = 32
+__all__ = ["CPU_BATCH", "GPU_BATCH", "Engine", "preferred_precision", "usable_cpus"]
+
+#: A third of a 27-view region: on a CPU more views at once take memory and gain no speed.
+CPU_BATCH = 9
+#: Two 27-view regions: a GPU has work for many views at once, and regions of several images share a batch.
+GPU_BATCH = 54
 
 
 class Engine(ABC):
@@ -27,6 +33,7 @@ class Engine(ABC):
         image_size: Side S of a view in pixels.
         embedding_dim: Channels C of an embedding.
         fingerprint: Identifies the embeddings: those of engines with the same fingerprint may be compared.
+        precision: The precision of the graph that is run.
         batch: Most views that are computed at once.
         random_weights: Whether the weights were drawn, so that predictions mean nothing.
 
@@ -44,7 +51,8 @@ class Engine(ABC):
         image_size: int,
         embedding_dim: int,
         fingerprint: str,
-        batch: int = DEFAULT_BATCH,
+        precision: str = "fp32",
+        batch: int = CPU_BATCH,
         random_weights: bool = False,
     ) -> None:
         if batch < 1:
@@ -52,6 +60,7 @@ class Engine(ABC):
         self.image_size = image_size
         self.embedding_dim = embedding_dim
         self.fingerprint = fingerprint
+        self.precision = precision
         self.batch = batch
         self.random_weights = random_weights
 
@@ -105,3 +114,39 @@ class Engine(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def preferred_precision(bundle: Bundle, wanted: str | None, able: Sequence[str], engine: str) -> str:
+    """Which of a bundle's graphs an engine runs.
+
+    Args:
+        bundle: The bundle.
+        wanted: What was asked for; None for the first of `able` that the bundle has.
+        able: What the engine can run, what it prefers first.
+        engine: The engine in words, for messages.
+
+    Raises:
+        UsageError: The engine cannot run what was asked for, or the bundle does not have it.
+    """
+    if wanted is not None:
+        bundle.manifest.graph(wanted)
+        if wanted not in able:
+            raise UsageError(
+                f"{engine} cannot run a {wanted} graph, it runs {', '.join(able)}",
+                fix="choose another --engine or --precision",
+            )
+        return wanted
+    for precision in able:
+        if precision in bundle.precisions:
+            return precision
+    raise UsageError(
+        f"{engine} runs {', '.join(able)}, and the bundle has only {', '.join(bundle.precisions)}",
+        fix="choose another --engine, or export the bundle with another --precision",
+    )
+
+
+def usable_cpus() -> int:
+    """The CPUs that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -11,8 +11,8 @@ from typing import Any
 
 from mvrec_edge.runtime.bundle import Bundle
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
+from mvrec_edge.runtime.machine.memory import read_memory
 from mvrec_edge.runtime.measuring.candidates import Candidate
-from mvrec_edge.runtime.measuring.machine import available_memory
 from mvrec_edge.runtime.measuring.members import assemble, baseline_members, check_checkpoint
 from mvrec_edge.runtime.measuring.plan import Budget, fits_in_memory
 from mvrec_edge.runtime.measuring.record import make_record
@@ -56,7 +56,7 @@ def measure_bundle(
     baselines, unavailable = baseline_members(bundle, budget, checkpoint) if torch else ((), {})
     members = assemble(bundle, candidates, budget, baselines)
     if side_by_side is None:
-        side_by_side = fits_in_memory(members, available_memory())
+        side_by_side = fits_in_memory(members, read_memory().usable)
     schedule = Schedule(members, budget, side_by_side=side_by_side)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     began = time.monotonic()

@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mvrec_edge.runtime.bundle import Bundle
+from mvrec_edge.runtime.bundle import PRECISIONS, Bundle
 from mvrec_edge.runtime.engines import Engine, engine_names, open_engine
-from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError
+from mvrec_edge.runtime.engines.choice import installed_engines
+from mvrec_edge.runtime.engines.registry import AUTO
+from mvrec_edge.runtime.errors import UsageError
 
 __all__ = [
-    "PRECISIONS",
     "TORCH",
     "Candidate",
-    "bundle_precisions",
     "default_candidates",
     "open_candidate",
     "parse_candidates",
 ]
 
-#: Precisions a bundle can hold.
-PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 #: The engine name of the PyTorch baselines, which no bundle is opened with.
 TORCH = "torch"
 
@@ -69,11 +67,9 @@ def parse_candidates(texts: Sequence[str], precisions: Sequence[str]) -> tuple[C
             continue
         left, slash, precision = text.partition("/")
         engine, colon, provider = left.partition(":")
-        if engine not in engine_names():
+        if engine not in _names():
             note = "; PyTorch is measured with --torch" if engine == TORCH else ""
-            raise UsageError(
-                f"there is no engine '{engine}' in '{text}'", fix=f"engines: {', '.join(engine_names())}{note}"
-            )
+            raise UsageError(f"there is no engine '{engine}' in '{text}'", fix=f"engines: {', '.join(_names())}{note}")
         if (slash and precision not in PRECISIONS) or (colon and not provider):
             raise UsageError(
                 f"'{text}' is not NAME[:PROVIDER][/PRECISION]",
@@ -88,13 +84,13 @@ def parse_candidates(texts: Sequence[str], precisions: Sequence[str]) -> tuple[C
 
 
 def default_candidates(precisions: Sequence[str]) -> tuple[Candidate, ...]:
-    """Every engine of the registry with every precision of the bundle."""
-    return tuple(Candidate(engine, precision) for engine in engine_names() for precision in precisions)
+    """Every engine of the registry, and every provider that is installed, with every precision of the bundle."""
+    pairs = dict.fromkeys([*((name, None) for name in _names()), *installed_engines()])
+    return tuple(Candidate(engine, precision, provider) for engine, provider in pairs for precision in precisions)
 
 
-def bundle_precisions(bundle: Bundle) -> tuple[str, ...]:
-    """The precisions that the bundle has a graph for."""
-    return tuple(record.precision for record in bundle.manifest.graphs)
+def _names() -> tuple[str, ...]:
+    return tuple(name for name in engine_names() if name != AUTO)
 
 
 def open_candidate(candidate: Candidate, bundle: Bundle, *, batch: int, threads: int | None) -> Engine:
@@ -109,9 +105,11 @@ def open_candidate(candidate: Candidate, bundle: Bundle, *, batch: int, threads:
     Raises:
         MvrecEdgeError: What `open_engine` raises.
     """
-    # To be replaced by open_engine(..., precision=candidate.precision, provider=candidate.provider, ...).
-    if candidate.precision != "fp32" or candidate.provider is not None:
-        raise EnvironmentUnfitError(
-            f"'{candidate.name}' cannot be opened: this version opens float32 graphs with an engine's own provider only"
-        )
-    return open_engine(candidate.engine, bundle, batch=batch, threads=threads)
+    return open_engine(
+        candidate.engine,
+        bundle,
+        precision=candidate.precision,
+        provider=candidate.provider,
+        batch=batch,
+        threads=threads,
+    )

@@ -9,8 +9,8 @@ import numpy as np
 
 from mvrec_edge import __version__
 from mvrec_edge.runtime.bundle import Bundle
+from mvrec_edge.runtime.machine import describe_machine
 from mvrec_edge.runtime.measuring.ceilings import Ceilings
-from mvrec_edge.runtime.measuring.machine import describe_machine
 from mvrec_edge.runtime.measuring.members import BASELINES
 from mvrec_edge.runtime.measuring.plan import Member, Samples
 from mvrec_edge.runtime.measuring.schedule import Schedule

@@ -57,7 +57,7 @@ class Schedule:
         return len(self.members) * (self.budget.starts + self.budget.rounds * len(self._groups()))
 
     def _groups(self) -> list[tuple[int, ...]]:
-        """The batch sizes of each turn: one, so that what is compared lies close together; all where starting is dear."""
+        """The batch sizes of a turn: one, so that what is compared lies close together; all where a start is dear."""
         return [(batch,) for batch in self.budget.batches] if self.side_by_side else [self.budget.batches]
 
     def run(self, progress: Callable[[int], None] = lambda _count: None) -> None:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.engines.base import DEFAULT_BATCH, Engine
+from mvrec_edge.runtime.engines.base import CPU_BATCH, Engine
 
 __all__ = ["FakeEngine"]
 
@@ -40,7 +40,7 @@ class FakeEngine(Engine):
         image_size: int = 224,
         embedding_dim: int = 32,
         fingerprint: str = "fake",
-        batch: int = DEFAULT_BATCH,
+        batch: int = CPU_BATCH,
     ) -> None:
         super().__init__(image_size=image_size, embedding_dim=embedding_dim, fingerprint=fingerprint, batch=batch)
         projection = np.random.default_rng(0).standard_normal((_GRID * _GRID * 4, embedding_dim))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mvrec_edge.runtime import Bundle
-from mvrec_edge.runtime.measuring.speeds import read_speeds
+from mvrec_edge.runtime.engines.speeds import SpeedKey, read_speeds
 
 MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
 QUICK = ("--batch", "1,2", "--seconds", "0.01", "--rounds", "1", "--repeats", "1", "--warm-up", "1", "--starts", "1")
@@ -33,7 +33,7 @@ def run(cache: Path, *arguments: object, code: int = 0) -> subprocess.CompletedP
     return result
 
 
-def test_measures_writes_and_keeps(tiny_bundle_path: Path, tmp_path: Path) -> None:
+def test_measures_writes_and_keeps(tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [tmp_path / name for name in ("bench.json", "bench.md", "bench.html")]
     options = [text for pair in zip(("--json", "--markdown", "--plot"), files, strict=True) for text in pair]
     result = run(tmp_path / "cache", tiny_bundle_path, *QUICK, "--engine", "onnxruntime/fp32", "--threads", 1, *options)
@@ -52,8 +52,9 @@ def test_measures_writes_and_keeps(tiny_bundle_path: Path, tmp_path: Path) -> No
     assert "onnxruntime/fp32" in files[1].read_text()
     assert "<svg" in files[2].read_text()
     bundle = Bundle.load(tiny_bundle_path)
-    (speed,) = read_speeds(path=tmp_path / "cache" / "speeds.json", fingerprints=[bundle.fingerprint()])
-    assert (speed.engine, speed.threads) == ("onnxruntime", 1)
+    monkeypatch.setenv("MVREC_EDGE_CACHE", str(tmp_path / "cache"))
+    key = SpeedKey(bundle.fingerprint(), "onnxruntime", "", 1)
+    assert read_speeds([key])[key] > 0
     again = run(tmp_path / "cache", tiny_bundle_path, *QUICK, "--json", files[0], code=6)
     assert "exists already" in again.stderr
 

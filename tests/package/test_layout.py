@@ -86,7 +86,9 @@ def test_the_light_parts_import_without_heavy_libraries() -> None:
     assert (result.stdout.strip(), result.returncode) == ("imported", 0), result.stderr
 
 
-@pytest.mark.parametrize("command", [[], ["export"], ["calibrate"], ["classify"], ["evaluate"], ["inspect"], ["demo"]])
+@pytest.mark.parametrize(
+    "command", [[], ["export"], ["calibrate"], ["classify"], ["evaluate"], ["inspect"], ["demo"], ["doctor"]]
+)
 def test_help_loads_nothing_heavy_and_shows_an_example(command: list[str]) -> None:
     code = (
         "import sys\n"

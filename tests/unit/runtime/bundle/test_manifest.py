@@ -16,14 +16,14 @@ from mvrec_edge.runtime.bundle import (
     Manifest,
     WeightsSource,
 )
-from mvrec_edge.runtime.errors import IntegrityError
+from mvrec_edge.runtime.errors import IntegrityError, UsageError
 from mvrec_edge.runtime.files import canonical_json, sha256_bytes
 
 MANIFEST = Manifest(
     created_by="mvrec-edge 0.1.0",
     architecture=EncoderArchitecture(56, 14, 128, 3, 64),
     weights=WeightsSource("checkpoint", "clip_l14.pth", "ab" * 32),
-    graphs=(GraphRecord("encoder.fp32.onnx", "fp32", (CheckRecord("seeded noise", 27, 0.9999999, 2e-6),)),),
+    graphs=(GraphRecord("encoder.fp32.onnx", "fp32", (CheckRecord("seeded noise", 27, 0.9999999, 0.99999995, 2e-6),)),),
     files=(FileRecord("encoder.fp32.onnx", 12, "cd" * 32),),
 )
 
@@ -104,5 +104,5 @@ def test_the_fingerprint_depends_on_graph_and_weights() -> None:
     )
     prints = {manifest.fingerprint("fp32") for manifest in (MANIFEST, other_graph, other_weights)}
     assert len(prints) == 3
-    with pytest.raises(IntegrityError, match="no fp16 graph"):
+    with pytest.raises(UsageError, match=r"no fp16 graph, it has fp32 .*--precision fp32,fp16"):
         MANIFEST.fingerprint("fp16")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mvrec_edge.runtime import Bundle
+from mvrec_edge.runtime.engines.speeds import SpeedKey
 from mvrec_edge.runtime.files import canonical_json
 from mvrec_edge.runtime.measuring.candidates import Candidate
 from mvrec_edge.runtime.measuring.charts import curves, write_html
@@ -156,6 +157,6 @@ def test_a_record_without_cells_still_draws(record: dict[str, Any], tmp_path: Pa
 
 
 def test_speeds_leave_pytorch_out(record: dict[str, Any], tiny_bundle: Bundle) -> None:
-    (speed,) = speeds_of(record, tiny_bundle)
-    assert (speed.engine, speed.precision, speed.provider, speed.batch) == ("onnxruntime", "fp32", "", 27)
-    assert speed.fingerprint == tiny_bundle.fingerprint("fp32")
+    speeds = speeds_of(record, tiny_bundle, threads=3)
+    key = SpeedKey(tiny_bundle.fingerprint("fp32"), "onnxruntime", "", 3)
+    assert speeds == {key: pytest.approx(2750 / 27, rel=1e-4)}

@@ -1,0 +1,62 @@
+"""The user's labelled defects as views, for the precisions of an export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mvrec_edge.export.precision import Calibration
+
+__all__ = ["read_calibration"]
+
+
+def read_calibration(
+    path: Path, *, size: int, views: str, shots: int, source_format: str, masks: Path | None, image_root: Path | None
+) -> Calibration:
+    """Reads a labelled set and cuts the views of a few instances of each class.
+
+    Args:
+        path: The labelled set.
+        size: Side of a view in pixels.
+        views: View recipe.
+        shots: Instances of each class.
+        source_format: Annotation format.
+        masks: Folder of masks, or one mask.
+        image_root: Where a table's image paths begin.
+
+    Raises:
+        InputError: The set cannot be read, or has fewer than two classes.
+    """
+    import numpy as np
+
+    from mvrec_edge.calib import compare_decisions, draw_shots, read_support
+    from mvrec_edge.calib.support import group_by_image
+    from mvrec_edge.cli.console import count_bar, say_problems
+    from mvrec_edge.export.precision import Calibration
+    from mvrec_edge.runtime import ViewPlan, crop_views, open_source, read_image
+    from mvrec_edge.runtime.errors import SupportError
+
+    plan = ViewPlan.by_name(views, size=size)
+    source = open_source(path, format=source_format, masks=masks, image_root=image_root)
+    with count_bar("reading labels", len(source), "images") as advance:
+        labelled = read_support(source, progress=advance)
+    say_problems(labelled.problems)
+    names = labelled.class_names
+    if len(names) < 2:
+        raise SupportError(
+            f"there are {len(names)} classes: whether decisions change can only be seen with two or more",
+            where=path,
+            fix="give a set with labels of at least two classes",
+        )
+    # The first draw of the protocol; no user asks for another here.
+    instances, _ = draw_shots(labelled, shots, seed=0)
+    cut = np.empty((len(instances), plan.count, size, size, 4), np.uint8)
+    with count_bar("cutting views", len(instances), "defects") as advance:
+        for image, places in group_by_image(instances).items():
+            pixels = read_image(image)
+            for place in places:
+                cut[place] = crop_views(pixels, instances[place].region, plan)
+                advance(1)
+    labels = [names.index(instance.label) for instance in instances]
+    return Calibration(cut, lambda reference, answers: compare_decisions(reference, answers, labels, names))

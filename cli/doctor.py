@@ -1,0 +1,71 @@
+"""`mvrec-edge doctor`: what this machine can run, and the command that would fix each problem."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mvrec_edge.runtime.machine import Report
+
+__all__ = ["doctor"]
+
+_UNFIT = 5
+_MARKS = {
+    "ok": ("ok", typer.colors.GREEN),
+    "note": ("note", typer.colors.BLUE),
+    "warning": ("warning", typer.colors.YELLOW),
+    "problem": ("PROBLEM", typer.colors.RED),
+}
+
+
+def doctor(
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--bundle", metavar="BUNDLE", help="A bundle to check, too: whether it is whole, and what runs it."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Show what this machine can run, and the command that would fix each problem.
+
+    Libraries are tried on graphs of a few hundred bytes; that takes some seconds.
+
+    Exit code 0: at least one engine works; 5: none does; 3 or 4: the bundle cannot be used.
+
+    Example: mvrec-edge doctor --bundle encoder.bundle
+    """
+    try:
+        from mvrec_edge.runtime.machine import examine_machine
+    except ImportError as error:
+        # Without numpy or OpenCV there is nothing to examine with, but still something to say.
+        typer.echo(f"error: a library that is always needed does not load: {error}", err=True)
+        typer.echo("       pip install --force-reinstall numpy opencv-python-headless safetensors", err=True)
+        raise typer.Exit(_UNFIT) from error
+    report = examine_machine(bundle=bundle)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        _show(report)
+    if not report.usable:
+        raise typer.Exit(_UNFIT)
+    if report.bundle is not None:
+        raise typer.Exit(report.bundle.exit_code)
+
+
+def _show(report: Report) -> None:
+    from mvrec_edge.cli.machine_text import machine_lines
+
+    for key, value in machine_lines(report):
+        typer.echo(f"{key:<11}{value}")
+    typer.echo("")
+    for finding in report.findings:
+        word, colour = _MARKS[finding.level]
+        typer.echo(f"{typer.style(f'{word:<8}', fg=colour)} {finding.subject}: {finding.text}")
+        if finding.fix is not None:
+            typer.echo(f"{'':<9}fix: {finding.fix}")

@@ -1,0 +1,92 @@
+"""A machine in words, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mvrec_edge.runtime.machine import Report
+    from mvrec_edge.runtime.machine.cpu import Cpu
+    from mvrec_edge.runtime.machine.jetson import Jetson
+    from mvrec_edge.runtime.machine.memory import Memory
+
+__all__ = ["machine_lines"]
+
+_GIB = 1 << 30
+
+
+def machine_lines(report: Report) -> Iterator[tuple[str, str]]:
+    """Pairs of a key and a line that describe what was read."""
+    system = report.system
+    if system:
+        yield "system", f"{system['name']}, kernel {system['kernel']}, Python {system['python']}"
+    if report.jetson is not None:
+        yield "board", _jetson(report.jetson)
+    if report.cpu is not None:
+        yield "CPU", _cpu(report.cpu)
+        yield "", "has " + (", ".join(report.cpu.features) or "none of the instructions that matter here")
+    if report.memory is not None:
+        yield "memory", _memory(report.memory)
+    yield from (("GPU", line) for line in _gpus(report))
+    if report.libraries:
+        yield "libraries", ", ".join(f"{name} {version}" for name, version in report.libraries.items())
+    if report.bundle is not None and report.bundle.problem is None:
+        yield "bundle", f"{report.bundle.path}: {report.bundle.encoder}; {', '.join(report.bundle.precisions)}"
+
+
+def _cpu(cpu: Cpu) -> str:
+    parts = [cpu.model]
+    cores = f"{cpu.logical_cores} processors"
+    if cpu.physical_cores is not None:
+        cores = f"{cpu.physical_cores} cores, {cores}"
+    parts.append(cores)
+    if cpu.usable_cores != cpu.logical_cores:
+        parts.append(f"{cpu.usable_cores} for this process")
+    if cpu.cgroup_cores is not None:
+        parts.append(f"{cpu.cgroup_cores:g} granted by the container")
+    if cpu.max_mhz is not None:
+        parts.append(f"up to {cpu.max_mhz} MHz")
+    if cpu.governors:
+        parts.append(f"governor {'/'.join(cpu.governors)}")
+    return ", ".join(parts)
+
+
+def _memory(memory: Memory) -> str:
+    def size(value: int | None) -> str:
+        return "unknown" if value is None else f"{value / _GIB:.1f} GiB"
+
+    text = f"{size(memory.total)}, available {size(memory.available)}, swap {size(memory.swap_total)}"
+    if memory.swap_compressed:
+        text += f" ({size(memory.swap_compressed)} of it compressed memory)"
+    if memory.cgroup_limit is not None:
+        text += f", container limit {size(memory.cgroup_limit)}"
+    return text
+
+
+def _jetson(jetson: Jetson) -> str:
+    parts = [jetson.model]
+    parts += [f"JetPack {jetson.jetpack}"] if jetson.jetpack else []
+    parts += [f"L4T {jetson.l4t}"] if jetson.l4t else []
+    parts += [f"power mode {jetson.power_mode}"] if jetson.power_mode else []
+    parts += [f"GPU clock {jetson.gpu_mhz} of {jetson.gpu_max_mhz} MHz"] if jetson.gpu_max_mhz else []
+    return ", ".join(parts)
+
+
+def _gpus(report: Report) -> Iterator[str]:
+    devices = () if report.gpus is None else report.gpus.devices
+    for gpu in devices:
+        parts = [gpu.name]
+        parts += [f"driver {gpu.driver}"] if gpu.driver else []
+        if gpu.memory_total is not None and gpu.memory_free is not None:
+            parts.append(f"{gpu.memory_total / _GIB:.1f} GiB, {gpu.memory_free / _GIB:.1f} free")
+        parts += [f"compute capability {gpu.compute_capability}"] if gpu.compute_capability else []
+        parts += [f"clock {gpu.clock_mhz} of {gpu.max_clock_mhz} MHz"] if gpu.max_clock_mhz else []
+        parts += [f"limit {gpu.power_limit_w:g} W"] if gpu.power_limit_w else []
+        yield ", ".join(parts)
+    cuda = report.cuda
+    if cuda is not None and cuda.installed:
+        names = ", ".join(f"{device.name} ({device.compute_capability})" for device in cuda.devices) or "no GPU"
+        yield f"CUDA {cuda.version or 'of unknown version'} offers {names}"
+    elif not devices:
+        yield "no NVIDIA GPU" if report.gpus is None or not report.gpus.on_bus else "an NVIDIA GPU without a driver"

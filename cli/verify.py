@@ -1,0 +1,87 @@
+"""`mvrec-edge verify`: does this machine compute what the export did?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mvrec_edge.cli.options import BundlePath, Threads
+
+if TYPE_CHECKING:
+    from mvrec_edge.runtime.verification import Verdict
+
+__all__ = ["verify"]
+
+
+def verify(
+    bundle: BundlePath,
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--engine",
+            help="Engine to check, such as openvino, onnxruntime:cuda or tensorrt; may be given several times. By "
+            "default onnxruntime and openvino, as far as they are installed.",
+            show_default=False,
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option("--precision", help="Graphs to check, such as fp16,int8; by default all.", show_default=False),
+    ] = None,
+    threads: Threads = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Run a bundle's golden views on this machine and compare with what its graphs answered when they were exported.
+
+    Exit code 0: every graph that an engine can run passed, and there is at least one; 1: one failed, or an engine
+    named with --engine did not run; 5: nothing could be run.
+
+    Example: mvrec-edge verify encoder.bundle --engine openvino --engine onnxruntime
+    """
+    from mvrec_edge.cli.console import count_bar, say
+    from mvrec_edge.runtime import Bundle
+    from mvrec_edge.runtime.bundle import parse_precisions
+    from mvrec_edge.runtime.engines.choice import installed_engines
+    from mvrec_edge.runtime.errors import EnvironmentUnfitError
+    from mvrec_edge.runtime.verification import verify_bundle
+
+    opened = Bundle.load(Path(bundle))
+    wanted = None if precision is None else parse_precisions(precision)
+    for name in wanted or ():
+        opened.manifest.graph(name)
+    named = [_pair(item) for item in engine or ()]
+    engines = named or installed_engines()
+    total = len(engines) * len(wanted or opened.precisions)
+    with count_bar("verifying", total, "graphs") as advance:
+        verdicts = list(verify_bundle(opened, engines, wanted, threads=threads, say=say, progress=advance))
+    if as_json:
+        import dataclasses
+        import json
+
+        rows = [dataclasses.asdict(verdict) | {"passed": verdict.passed} for verdict in verdicts]
+        typer.echo(json.dumps({"bundle": str(bundle), "verdicts": rows}, indent=2))
+    else:
+        for verdict in verdicts:
+            typer.echo(_line(verdict))
+    if all(verdict.passed is None for verdict in verdicts):
+        raise EnvironmentUnfitError("no engine could run any graph of the bundle", fix="run 'mvrec-edge doctor'")
+    if any(verdict.passed is False or (named and verdict.passed is None) for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+def _pair(text: str) -> tuple[str, str | None]:
+    name, _, provider = text.partition(":")
+    return name, provider or None
+
+
+def _line(verdict: Verdict) -> str:
+    head = f"{verdict.engine:<18}{verdict.precision:<6}"
+    if verdict.cosine is None or verdict.reference_cosine is None:
+        return f"{head}not run  {verdict.reason}"
+    word = "pass" if verdict.passed else "FAIL"
+    return (
+        f"{head}{word:<9}cosine {verdict.cosine:.7f} to the export (limit {verdict.limit}), "
+        f"{verdict.reference_cosine:.7f} to float32; {verdict.device}"
+    )

@@ -1,0 +1,118 @@
+"""Int8 by post-training quantisation of the float32 graph.
+
+NNCF does it: with its transformer preset it moves the outliers of activations into the weights (SmoothQuant, Xiao et
+al. 2023) before it measures ranges, quantises weights per channel and activations per tensor, and corrects the bias
+that rounding leaves. What comes out is standard QuantizeLinear and DequantizeLinear nodes, which ONNX Runtime, OpenVINO
+and TensorRT read alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
+from mvrec_edge.runtime.files import atomic_write
+
+__all__ = ["MOST_CALIBRATION_VIEWS", "quantise"]
+
+#: Ranges change little after this many views, and each of them is encoded several times over.
+MOST_CALIBRATION_VIEWS = 96
+
+
+def quantise(
+    source: Path,
+    target: Path,
+    views: npt.NDArray[np.uint8],
+    progress: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Writes an int8 graph.
+
+    The patch embedding and the final projection stay float32: they are 1% of the work, pixels of 0 to 255 have no range
+    to calibrate, and the projection's output is the embedding itself.
+
+    Args:
+        source: The float32 graph.
+        target: The file to write.
+        views: uint8 `[N, S, S, 4]` to measure ranges on; at most `MOST_CALIBRATION_VIEWS` of them, spread evenly, are
+            used.
+        progress: Called with 1 for every view that goes through; each goes through several times.
+
+    Raises:
+        MissingDependencyError: NNCF is not installed.
+        EnvironmentUnfitError: NNCF cannot quantise the graph.
+        OutputError: The file cannot be written.
+    """
+    nncf = _nncf()
+    kept = np.unique(np.linspace(0, len(views) - 1, min(len(views), MOST_CALIBRATION_VIEWS)).round().astype(int))
+
+    def feed(index: int) -> dict[str, npt.NDArray[np.uint8]]:
+        progress(1)
+        return {"views": views[index : index + 1]}
+
+    model = onnx.load(source)
+    outputs = {item.name for item in model.graph.output}
+    apart = [node.name for node in model.graph.node if node.op_type == "Conv" or outputs & set(node.output)]
+    try:
+        with _silenced():
+            quantised = nncf.quantize(
+                model,
+                nncf.Dataset([int(index) for index in kept], feed),
+                model_type=nncf.ModelType.TRANSFORMER,
+                # Symmetric ranges: TensorRT has no zero points. They cost no accuracy and no time here.
+                preset=nncf.QuantizationPreset.PERFORMANCE,
+                subset_size=len(kept),
+                ignored_scope=nncf.IgnoredScope(names=apart),
+            )
+    # NNCF raises whatever the step it is in raises.
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [""])[0][:160]
+        raise EnvironmentUnfitError(
+            f"NNCF {nncf.__version__} cannot quantise the graph: {type(error).__name__}: {first}",
+            fix="leave int8 out, or install the versions that the extra 'int8' names",
+        ) from error
+    _strip(quantised)
+    with atomic_write(target) as stream:
+        stream.write(quantised.SerializeToString(deterministic=True))
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Takes out what concerns only the quantiser, such as its version and settings."""
+    model.producer_version = ""
+    model.ClearField("metadata_props")
+    model.graph.ClearField("value_info")
+    used = {name for node in model.graph.node for name in node.input}
+    kept = [item for item in model.graph.initializer if item.name in used]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+
+
+def _nncf() -> Any:
+    try:
+        with _silenced():
+            import nncf
+            import nncf.onnx
+    except ImportError as error:
+        raise MissingDependencyError("nncf", extra="int8", purpose="quantising to int8") from error
+    return nncf
+
+
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """Keeps the quantiser's own bars and notes off the terminal; what matters is checked afterwards."""
+    logger = logging.getLogger("nncf")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)

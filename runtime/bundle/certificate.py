@@ -1,0 +1,129 @@
+"""What a graph was checked against when it was exported: the certificate that travels in the bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mvrec_edge.runtime.bundle.precision import PRECISIONS
+from mvrec_edge.runtime.fields import Fields
+
+__all__ = ["CheckRecord", "GraphRecord", "LabelRecord"]
+
+_MOST_CHECKS = 1024
+_MOST_INSTANCES = 1 << 20
+
+
+@dataclass(frozen=True)
+class CheckRecord:
+    """How one batch of views came through the exported graph, against the PyTorch module in float32.
+
+    Attributes:
+        kind: What the views were, such as `"seeded noise"`.
+        batch: Views in the batch.
+        worst_cosine: Smallest cosine between the two embeddings of a view.
+        mean_cosine: Mean of the same cosines.
+        largest_error: Largest absolute difference of a component, as a share of the embedding's norm.
+        batch_error: Largest difference from what the graph answered to the same views in the smallest batch.
+    """
+
+    kind: str
+    batch: int
+    worst_cosine: float
+    mean_cosine: float
+    largest_error: float
+    batch_error: float = 0.0
+
+    @classmethod
+    def parse(cls, fields: Fields) -> CheckRecord:
+        """Reads one record of a manifest."""
+        return cls(
+            kind=fields.text("kind"),
+            batch=fields.integer("batch", 1, 1 << 20),
+            worst_cosine=fields.number("worst_cosine", -1.01, 1.01),
+            mean_cosine=fields.number("mean_cosine", -1.01, 1.01),
+            largest_error=fields.number("largest_error", 0.0, 1e9),
+            batch_error=fields.number("batch_error", 0.0, 1e9),
+        )
+
+
+@dataclass(frozen=True)
+class LabelRecord:
+    """What a precision changes in the decisions on the calibration set, keys and queries both encoded with it.
+
+    Every instance is decided by the others (leave one out), once on float32 embeddings and once on the graph's.
+
+    Attributes:
+        instances: Instances that could be left out.
+        flips: Instances whose decision differs.
+        correct_reference: Instances decided rightly on the float32 embeddings.
+        correct: Instances decided rightly on the graph's embeddings.
+        mean_margin_lost: Mean loss of the probability margin between the float32 decision and the best other class;
+            negative where the margin grew.
+        worst_margin_lost: The largest such loss.
+    """
+
+    instances: int
+    flips: int
+    correct_reference: int
+    correct: int
+    mean_margin_lost: float
+    worst_margin_lost: float
+
+    @classmethod
+    def parse(cls, fields: Fields) -> LabelRecord:
+        """Reads one record of a manifest."""
+        return cls(
+            instances=fields.integer("instances", 0, _MOST_INSTANCES),
+            flips=fields.integer("flips", 0, _MOST_INSTANCES),
+            correct_reference=fields.integer("correct_reference", 0, _MOST_INSTANCES),
+            correct=fields.integer("correct", 0, _MOST_INSTANCES),
+            mean_margin_lost=fields.number("mean_margin_lost", -2.0, 2.0),
+            worst_margin_lost=fields.number("worst_margin_lost", -2.0, 2.0),
+        )
+
+
+@dataclass(frozen=True)
+class GraphRecord:
+    """One ONNX graph of a bundle, and its certificate.
+
+    Attributes:
+        file: Its file name.
+        precision: `"fp32"`, `"fp16"`, `"bf16"` or `"int8"`.
+        checks: What it was checked against when it was exported.
+        engine: The library that ran it for the check.
+        judged: The kind of views that its limits were held against; empty for every kind.
+        labels: What it changes in decisions; None where no labels were given.
+        calibrated_on: The kind of views that an int8 graph's ranges were measured on; empty for the others.
+        within_limits: Whether it keeps its limits; a graph that does not is in a bundle only where `--accept` was
+            given.
+    """
+
+    file: str
+    precision: str
+    checks: tuple[CheckRecord, ...]
+    engine: str = "onnxruntime"
+    judged: str = ""
+    labels: LabelRecord | None = None
+    calibrated_on: str = ""
+    within_limits: bool = True
+
+    @property
+    def judged_checks(self) -> tuple[CheckRecord, ...]:
+        """The checks that the limits were held against."""
+        return tuple(check for check in self.checks if self.judged in ("", check.kind))
+
+    @classmethod
+    def parse(cls, fields: Fields) -> GraphRecord:
+        """Reads one record of a manifest."""
+        checks = [Fields(item, f"{fields.where}: checks") for item in fields.sequence("checks", most=_MOST_CHECKS)]
+        labels = fields.payload.get("labels")
+        return cls(
+            file=fields.text("file"),
+            precision=fields.choice("precision", *PRECISIONS),
+            checks=tuple(CheckRecord.parse(check) for check in checks),
+            engine=fields.text("engine", longest=64),
+            judged=fields.text("judged", longest=64),
+            labels=None if labels is None else LabelRecord.parse(Fields(labels, f"{fields.where}: labels")),
+            calibrated_on=fields.text("calibrated_on", longest=64),
+            within_limits=fields.payload.get("within_limits") is True,
+        )

@@ -1,0 +1,135 @@
+"""`--engine auto`: the fastest engine of this machine for one graph, measured once and remembered."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from mvrec_edge.runtime.bundle import Bundle
+from mvrec_edge.runtime.engines.base import usable_cpus
+from mvrec_edge.runtime.engines.speeds import SpeedKey, read_speeds, record_speeds
+from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError, MvrecEdgeError, UsageError
+
+__all__ = ["choose_engine", "installed_engines"]
+
+# Views of a trial, and how often it is run; the first run warms up.
+_VIEWS = 3
+_RUNS = 3
+
+
+def choose_engine(
+    bundle: Bundle,
+    *,
+    precision: str | None = None,
+    threads: int | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[str, str | None]:
+    """Chooses among ONNX Runtime on the CPU, OpenVINO, and ONNX Runtime on CUDA, as far as they are installed.
+
+    Where more than one can run the graph, each is timed on a few views, one after the other, and the times are kept
+    in the user's cache folder, so that this is done once for a machine, a graph and a number of threads. TensorRT
+    is not among them: it is chosen by name, because building its plan takes minutes.
+
+    Args:
+        bundle: The bundle.
+        precision: Which graph; by default the most exact one there is.
+        threads: CPU threads; by default one for each core that this process may use.
+        say: Takes a line when something is measured.
+
+    Returns:
+        The engine's name, and ONNX Runtime's provider or None.
+
+    Raises:
+        MissingDependencyError: No engine is installed.
+        UsageError: No installed engine runs a graph of this precision.
+        EnvironmentUnfitError: None of them can be opened.
+    """
+    installed = installed_engines()
+    if not installed:
+        raise MissingDependencyError("onnxruntime", extra="cpu", purpose="running the encoder")
+    precision = precision or bundle.precisions[0]
+    candidates = [item for item in installed if precision in _ABLE[item]]
+    if not candidates:
+        raise UsageError(
+            f"no installed engine runs a {precision} graph: {', '.join(name for name, _ in installed)}",
+            fix="install the extra 'openvino', or choose another --precision",
+        )
+    if len(candidates) == 1:
+        return candidates[0]
+    count = threads or usable_cpus()
+    keys = {item: SpeedKey(bundle.fingerprint(precision), item[0], item[1] or "", count) for item in candidates}
+    known = read_speeds(list(keys.values()))
+    if len(known) < len(keys):
+        say(f"timing {' and '.join(_words(item) for item in candidates)} on this machine, once")
+        known = _measure(bundle, precision, keys, threads)
+        # What failed is tried again next time: a driver or a library may have been mended.
+        record_speeds({key: value for key, value in known.items() if value < _CANNOT})
+    best = min(candidates, key=lambda item: known[keys[item]])
+    times = ", ".join(f"{_words(item)} {_time(known[keys[item]])}" for item in candidates)
+    say(f"engine: {_words(best)} ({times})")
+    return best
+
+
+_CPU, _CUDA, _OPENVINO = ("onnxruntime", None), ("onnxruntime", "cuda"), ("openvino", None)
+_ABLE: dict[tuple[str, str | None], tuple[str, ...]] = {
+    _OPENVINO: ("fp32", "fp16", "bf16", "int8"),
+    _CPU: ("fp32", "fp16", "int8"),
+    _CUDA: ("fp32", "fp16", "bf16"),
+}
+# Slower than any that runs, and still a number that can be kept.
+_CANNOT = 1e8
+
+
+def installed_engines() -> list[tuple[str, str | None]]:
+    """The engines that are installed, as pairs of a name and ONNX Runtime's provider or None; TensorRT is left out."""
+    found: list[tuple[str, str | None]] = []
+    if importlib.util.find_spec("openvino") is not None:
+        found.append(_OPENVINO)
+    if importlib.util.find_spec("onnxruntime") is not None:
+        found.append(_CPU)
+        import onnxruntime  # type: ignore[import-untyped,unused-ignore]
+
+        if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+            found.append(_CUDA)
+    return found
+
+
+def _measure(
+    bundle: Bundle, precision: str, keys: dict[tuple[str, str | None], SpeedKey], threads: int | None
+) -> dict[SpeedKey, float]:
+    from mvrec_edge.runtime.engines.registry import open_engine
+
+    size = bundle.architecture.image_size
+    views = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (_VIEWS, size, size, 4), dtype=np.uint8)
+    times: dict[SpeedKey, float] = {}
+    failures: list[MvrecEdgeError] = []
+    for (name, provider), key in keys.items():
+        try:
+            # One at a time, so that their memory never adds up.
+            with open_engine(name, bundle, precision=precision, provider=provider, threads=threads) as engine:
+                engine.encode(views)
+                best = float("inf")
+                for _ in range(_RUNS):
+                    start = time.perf_counter()
+                    engine.encode(views)
+                    best = min(best, time.perf_counter() - start)
+            times[key] = best * 1e3 / _VIEWS
+        except MvrecEdgeError as error:
+            failures.append(error)
+            times[key] = _CANNOT
+    if len(failures) == len(keys):
+        raise EnvironmentUnfitError(
+            f"no engine runs the {precision} graph: {failures[0].what}", fix="run 'mvrec-edge doctor'"
+        ) from failures[0]
+    return times
+
+
+def _time(milliseconds: float) -> str:
+    return "cannot run it" if milliseconds >= _CANNOT else f"{milliseconds:.3g} ms a view"
+
+
+def _words(item: tuple[str, str | None]) -> str:
+    return item[0] if item[1] is None else f"{item[0]} on {item[1]}"

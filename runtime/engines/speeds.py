@@ -1,0 +1,95 @@
+"""What each engine was measured to take on this machine, kept for `--engine auto`."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mvrec_edge.runtime.errors import IntegrityError, OutputError
+from mvrec_edge.runtime.fields import Fields, parse_json
+from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes
+from mvrec_edge.runtime.user_cache import user_cache, user_cache_path
+
+__all__ = ["SpeedKey", "read_speeds", "record_speeds"]
+
+SCHEMA = "mvrec-edge/speeds/1"
+_NAME = "speeds.json"
+_MOST_ENTRIES = 4096
+_LARGEST_FILE = 1 << 20
+
+
+@dataclass(frozen=True)
+class SpeedKey:
+    """What a measured time belongs to.
+
+    Attributes:
+        fingerprint: The fingerprint of the embeddings: bundle and precision.
+        engine: The engine's name.
+        provider: ONNX Runtime's provider; empty for the other engines.
+        threads: CPU threads.
+    """
+
+    fingerprint: str
+    engine: str
+    provider: str
+    threads: int
+
+    @property
+    def digest(self) -> str:
+        """The key under which a time is kept; another processor or library version is another key."""
+        parts = {
+            "fingerprint": self.fingerprint,
+            "engine": self.engine,
+            "provider": self.provider,
+            "threads": self.threads,
+            "processor": _processor(),
+            "libraries": [_version(name) for name in ("onnxruntime", "onnxruntime-gpu", "openvino")],
+        }
+        return sha256_bytes(canonical_json(parts))
+
+
+def read_speeds(keys: list[SpeedKey]) -> dict[SpeedKey, float]:
+    """The milliseconds per view that were measured for some of the keys; a file that is damaged counts as empty."""
+    times = _load()
+    return {key: times[key.digest] for key in keys if key.digest in times}
+
+
+def record_speeds(speeds: Mapping[SpeedKey, float]) -> None:
+    """Keeps milliseconds per view; a folder that cannot be written is no error, the next run measures again."""
+    times = _load() | {key.digest: float(value) for key, value in speeds.items()}
+    kept = dict(list(times.items())[-_MOST_ENTRIES:])
+    with contextlib.suppress(OutputError), atomic_write(user_cache() / _NAME) as stream:
+        stream.write(canonical_json({"schema": SCHEMA, "milliseconds_per_view": kept}))
+
+
+def _load() -> dict[str, float]:
+    path = user_cache_path() / _NAME
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            return {}
+        fields = Fields(parse_json(path.read_bytes(), str(path)), str(path))
+        fields.choice("schema", SCHEMA)
+        times = fields.object("milliseconds_per_view")
+        return {key: times.number(key, 1e-9, 1e9) for key in times.payload}
+    except (OSError, IntegrityError):
+        return {}
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    with contextlib.suppress(OSError):
+        for line in info.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

@@ -1,0 +1,106 @@
+"""Trying a library in a process of its own, so that one that crashes or hangs is an answer and no accident."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Any
+
+__all__ = ["ProbeAnswer", "probe"]
+
+# Loading the CUDA libraries from a cold disk takes tens of seconds.
+_TIMEOUT = 120.0
+
+_SCRIPT = Path(__file__).with_name("probe_script.py")
+# The child looks for modules exactly where this process does, and not in its own folder.
+_START = (
+    "import json, runpy, sys; "
+    "sys.path[:] = json.loads(sys.argv.pop(1)); "
+    "script = sys.argv.pop(1); "
+    "runpy.run_path(script, run_name='__main__')"
+)
+_MISSING_LIBRARY = re.compile(r"(lib[\w.+-]+\.so[.\d]*): cannot open shared object file")
+
+
+@dataclass(frozen=True)
+class ProbeAnswer:
+    """What a probe found.
+
+    Attributes:
+        values: What it printed; empty where it failed before it could.
+        failure: Why it failed, in one line; None where it did not.
+        missing_libraries: Shared libraries that could not be found while it ran.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    failure: str | None = None
+    missing_libraries: tuple[str, ...] = ()
+
+
+def probe(name: str, *, path: Sequence[str] | None = None, timeout: float = _TIMEOUT, **request: Any) -> ProbeAnswer:
+    """Runs one probe of `probe_script.py`.
+
+    Args:
+        name: The probe, named after the library it tries; `"cuda-driver"` needs no Python module.
+        path: Where modules are looked for, instead of `sys.path`.
+        timeout: Seconds after which the process is ended.
+        **request: What the probe needs to know, in plain JSON types.
+
+    Returns:
+        The answer, never an exception: that the process was killed is an answer, too.
+    """
+    folders = [str(Path(folder or ".").absolute()) for folder in (sys.path if path is None else path)]
+    top = str(request.get("module", name)).split(".")[0]
+    if top != "cuda-driver" and PathFinder.find_spec(top, folders) is None:
+        # Most machines have few of these libraries: no process is started to find that out.
+        return ProbeAnswer(failure=f"ModuleNotFoundError: No module named '{top}'")
+    command = [sys.executable, "-c", _START, json.dumps(folders), str(_SCRIPT), json.dumps({"probe": name, **request})]
+    try:
+        done = subprocess.run(  # noqa: S603 (this interpreter and a script of this package)
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            # From the root of the disk, so that no file of the user's folder is taken for a module.
+            cwd=_SCRIPT.anchor,
+        )
+    except subprocess.TimeoutExpired:
+        return ProbeAnswer(failure=f"did not answer within {timeout:g} s")
+    except OSError as error:
+        return ProbeAnswer(failure=f"no process could be started: {error.strerror or error}")
+    said = done.stderr.decode("utf-8", "replace")
+    missing = tuple(sorted(set(_MISSING_LIBRARY.findall(said))))
+    values = _last_line(done.stdout.decode("utf-8", "replace"))
+    if values is None:
+        return ProbeAnswer(failure=_how_it_ended(done.returncode, said), missing_libraries=missing)
+    failure = values.pop("error", None)
+    missing = tuple(sorted({*missing, *_MISSING_LIBRARY.findall(f"{failure} {json.dumps(values)}")}))
+    return ProbeAnswer(values, None if failure is None else " ".join(str(failure).split()), missing)
+
+
+def _last_line(output: str) -> dict[str, Any] | None:
+    lines = output.strip().splitlines()
+    try:
+        values = json.loads(lines[-1]) if lines else None
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def _how_it_ended(code: int, said: str) -> str:
+    if code < 0:
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = str(-code)
+        return f"crashed when it was tried ({name})"
+    lines = said.strip().splitlines()
+    return f"ended with {code}" + (f": {lines[-1][:300]}" if lines else "")
