@@ -25,8 +25,8 @@ def bench(
         list[str] | None,
         typer.Option(
             "--engine",
-            help="What to measure: NAME, NAME/PRECISION or NAME:PROVIDER/PRECISION, separated by commas. By default every engine "
-            "that opens, with every precision in the bundle.",
+            help="What to measure: NAME, NAME/PRECISION or NAME:PROVIDER/PRECISION, separated by commas. By "
+            "default every engine that opens, with every precision in the bundle.",
             show_default=False,
         ),
     ] = None,
