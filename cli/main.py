@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from mvrec_edge import __version__
+from mvrec_edge.cli.bench import bench
 from mvrec_edge.cli.build import build
 from mvrec_edge.cli.calibrate import calibrate
 from mvrec_edge.cli.classify import classify
@@ -45,6 +46,7 @@ app.command()(classify)
 app.command()(evaluate)
 app.command()(inspect)
 app.command()(verify)
+app.command()(bench)
 app.command()(demo)
 app.command()(doctor)
 

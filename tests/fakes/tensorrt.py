@@ -102,7 +102,7 @@ class ITimingCache:
 class IOptimizationProfile:
     shapes: tuple = ()
 
-    def set_shape(self, input, min, opt, max) -> None:  # noqa: A002
+    def set_shape(self, input, min, opt, max) -> None:
         assert input == "views"
         self.shapes = (tuple(min), tuple(opt), tuple(max))
 

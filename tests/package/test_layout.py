@@ -87,7 +87,7 @@ def test_the_light_parts_import_without_heavy_libraries() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["export"], ["calibrate"], ["classify"], ["evaluate"], ["inspect"], ["demo"], ["doctor"]]
+    "command", [[], ["export"], ["calibrate"], ["classify"], ["evaluate"], ["inspect"], ["bench"], ["demo"], ["doctor"]]
 )
 def test_help_loads_nothing_heavy_and_shows_an_example(command: list[str]) -> None:
     code = (

@@ -1,0 +1,172 @@
+"""`mvrec-edge bench`: what each engine takes on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mvrec_edge.cli.options import BundlePath, Overwrite, Threads
+
+__all__ = ["bench"]
+
+# A load from which on the figures are another program's as well.
+_BUSY = 0.5
+_PLOTS = (".png", ".html")
+
+
+def bench(
+    bundle: BundlePath,
+    batch: Annotated[str, typer.Option("--batch", help="Views in a batch, such as 1,9,27.")] = "1,3,9,27,54",
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--engine",
+            help="What to measure: NAME, NAME/PRECISION or NAME:PROVIDER/PRECISION, separated by commas. By "
+            "default every engine that opens, with every precision in the bundle.",
+            show_default=False,
+        ),
+    ] = None,
+    torch: Annotated[
+        bool, typer.Option("--torch/--no-torch", help="Measure the encoder as released, in PyTorch, beside them.")
+    ] = True,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoint",
+            help="Weights for PyTorch, of a bundle that was made from a checkpoint; must be that one.",
+            show_default=False,
+        ),
+    ] = None,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Runs of each engine at each batch size.")] = 20,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.01, help="Time for each engine at each batch size; 3 runs at least.")
+    ] = 20.0,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds in which each engine has its turn.")] = 5,
+    warm_up: Annotated[int, typer.Option("--warm-up", min=1, help="Runs before those that count.")] = 2,
+    starts: Annotated[int, typer.Option("--starts", min=1, help="Processes started to measure start-up.")] = 3,
+    views: Annotated[int, typer.Option("--views", min=1, max=1024, help="Views for each defect.")] = 27,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="File for the whole record.", show_default=False)
+    ] = None,
+    markdown_file: Annotated[
+        Path | None, typer.Option("--markdown", help="File for the tables.", show_default=False)
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", help="File for a plot: .html, or .png (extra 'plot').", show_default=False),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep/--no-keep", help="Keep the speeds in the user's cache folder, for --engine auto.")
+    ] = True,
+    threads: Threads = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Measure latency, throughput, start-up and memory of every engine, side by side.
+
+    Example: mvrec-edge bench encoder.bundle --batch 1,9,27 --json bench.json --plot bench.html
+    """
+    from mvrec_edge.cli.console import count_bar, say
+    from mvrec_edge.runtime import Bundle
+    from mvrec_edge.runtime.engines.base import usable_cpus
+    from mvrec_edge.runtime.engines.speeds import record_speeds
+    from mvrec_edge.runtime.errors import OutputError, UsageError
+    from mvrec_edge.runtime.measuring.bench import measure_bundle
+    from mvrec_edge.runtime.measuring.candidates import default_candidates, parse_candidates
+    from mvrec_edge.runtime.measuring.plan import Budget
+    from mvrec_edge.runtime.measuring.speeds import speeds_of
+
+    # Everything that can be refused is refused before the first minute of measuring.
+    budget = Budget(
+        batches=_numbers(batch),
+        repeats=repeats,
+        seconds=seconds,
+        rounds=rounds,
+        warm_up=warm_up,
+        starts=starts,
+        threads=threads,
+        views=views,
+    )
+    if plot is not None and plot.suffix.lower() not in _PLOTS:
+        raise UsageError(f"a plot ends in {' or '.join(_PLOTS)}", where=plot, fix="example: --plot bench.html")
+    if plot is not None and plot.suffix.lower() == ".png":
+        from mvrec_edge.runtime.measuring.charts_png import require_matplotlib
+
+        require_matplotlib()
+    for file in (json_file, markdown_file, plot):
+        if file is not None and file.exists() and not overwrite:
+            raise OutputError("exists already", where=file, fix="choose another name, or give --overwrite")
+        if file is not None and not file.absolute().parent.is_dir():
+            raise OutputError("its folder does not exist", where=file, fix="make the folder first")
+    opened = Bundle.load(bundle)
+    precisions = opened.precisions
+    candidates = parse_candidates(engine, precisions) if engine else default_candidates(precisions)
+    record = measure_bundle(
+        opened,
+        candidates,
+        budget,
+        torch=torch,
+        checkpoint=checkpoint,
+        bar=lambda total: count_bar("measuring", total, "turns"),
+    )
+    _write(record, json_file, markdown_file, plot)
+    _show(record)
+    if (record["load_before"] or 0.0) > _BUSY:
+        say(f"warning: the machine was computing something else (load {record['load_before']:.1f}); measure again")
+    if keep:
+        record_speeds(speeds_of(record, opened, threads or usable_cpus()))
+    asked = {candidate.name for candidate in candidates if candidate.required}
+    failed = [row["candidate"] for row in record["candidates"] if row["error"] is not None]
+    failed += [row["candidate"] for row in record["unavailable"] if row["candidate"] in asked]
+    if failed:
+        say(f"not measured, or not to the end: {', '.join(failed)}")
+        raise typer.Exit(1)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    from mvrec_edge.runtime.errors import UsageError
+
+    with contextlib.suppress(ValueError):
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    raise UsageError(f"'{text}' is not a list of whole numbers", fix="example: --batch 1,9,27")
+
+
+def _write(record: Mapping[str, Any], json_file: Path | None, markdown_file: Path | None, plot: Path | None) -> None:
+    from mvrec_edge.runtime.files import atomic_write, canonical_json
+    from mvrec_edge.runtime.measuring.charts import write_html
+    from mvrec_edge.runtime.measuring.charts_png import write_png
+    from mvrec_edge.runtime.measuring.tables import markdown
+
+    if json_file is not None:
+        with atomic_write(json_file) as stream:
+            stream.write(canonical_json(record))
+    if markdown_file is not None:
+        with atomic_write(markdown_file) as stream:
+            stream.write(markdown(record).encode())
+    if plot is not None:
+        (write_png if plot.suffix.lower() == ".png" else write_html)(record, plot)
+
+
+def _show(record: Mapping[str, Any]) -> None:
+    """Prints the tables on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from mvrec_edge.runtime.measuring.tables import tables
+
+    console = Console()
+    if not console.is_terminal:
+        # In a file nothing needs to fit a window.
+        console.width = 200
+    for shown in tables(record):
+        grid = Table(title=Text(shown.title), caption=Text(shown.note) if shown.note else None, title_justify="left")
+        for place, name in enumerate(shown.header):
+            grid.add_column(name, justify="left" if place in shown.words else "right", overflow="fold")
+        for row in shown.rows:
+            # Text, since a reason may hold brackets that the console would take for markup.
+            grid.add_row(*(Text(cell) for cell in row))
+        console.print(grid)

@@ -1,0 +1,100 @@
+"""What the machine's processor can do at most: large matrix products, measured between the candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mvrec_edge.runtime.measuring.schedule import Schedule
+from mvrec_edge.runtime.measuring.statistics import median
+
+__all__ = ["Ceilings"]
+
+
+@dataclass(frozen=True)
+class _Ceiling:
+    dtype: str
+    library: str
+    side: int
+    # GFLOP/s by round: the best of a few products for each visit.
+    rates: Mapping[int, Sequence[float]]
+
+    @property
+    def all_rates(self) -> list[float]:
+        return [rate for rates in self.rates.values() for rate in rates]
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """The matrix products of a run.
+
+    Attributes:
+        known: What was measured.
+        missing: Why something was not, by dtype or library.
+    """
+
+    known: tuple[_Ceiling, ...]
+    missing: Mapping[str, str]
+
+    @classmethod
+    def of(cls, schedule: Schedule) -> Ceilings:
+        """Takes them out of a schedule that has run."""
+        known, missing = [], {}
+        for member in schedule.members:
+            if not member.dtype:
+                continue
+            samples, library = schedule.samples[member.name], member.name.removeprefix("product ").split("/")[0]
+            for (_, side), rounds in samples.times.items():
+                work = 2.0 * side**3
+                rates = {number: [work / seconds / 1e9 for seconds in times] for number, times in rounds.items()}
+                known.append(_Ceiling(member.dtype, library, side, rates))
+            if samples.error is not None:
+                missing[f"{member.dtype} by {library}"] = samples.error
+        wanted = {member.candidate.precision for member in schedule.members if member.candidate is not None}
+        for dtype in sorted(wanted - {ceiling.dtype for ceiling in known}):
+            missing[dtype] = "not measured: no library at hand multiplies this type"
+        return cls(tuple(known), missing)
+
+    def _highest(self, dtype: str) -> _Ceiling | None:
+        fitting = [ceiling for ceiling in self.known if ceiling.dtype == dtype]
+        return max(fitting, key=lambda ceiling: median(ceiling.all_rates) or 0.0, default=None)
+
+    def share(self, dtype: str, work: float, rounds: Mapping[int, Sequence[float]]) -> float | None:
+        """The share of the ceiling that a cell reaches: the median over rounds of the share in a round.
+
+        Args:
+            dtype: What the products are computed in, such as `"bf16"`.
+            work: Floating point operations of one run.
+            rounds: Seconds of the cell's runs by round.
+
+        Returns:
+            The share; None where the type was not measured.
+        """
+        ceiling = self._highest(dtype)
+        if ceiling is None:
+            return None
+        shares = []
+        for number, times in rounds.items():
+            seconds, rate = median(times), median(ceiling.rates.get(number, ()))
+            if seconds and rate:
+                shares.append(work / seconds / 1e9 / rate)
+        return median(shares)
+
+    def to_record(self) -> dict[str, Any]:
+        """Plain JSON types: a row for each type and library, and what is missing."""
+        rows = []
+        for ceiling in self.known:
+            middle = median(ceiling.all_rates)
+            rows.append(
+                {
+                    "dtype": ceiling.dtype,
+                    "library": ceiling.library,
+                    "side": ceiling.side,
+                    "visits": len(ceiling.all_rates),
+                    "median_gflop_per_s": None if middle is None else round(middle, 1),
+                    "best_gflop_per_s": round(max(ceiling.all_rates), 1),
+                    "used_for_shares": ceiling is self._highest(ceiling.dtype),
+                }
+            )
+        return {"rows": rows, "not_measured": dict(self.missing)}

@@ -1,0 +1,151 @@
+"""Who takes part in a run: candidates, PyTorch baselines, the machine's matrix products, the other stages."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from mvrec_edge.runtime.bundle import Bundle
+from mvrec_edge.runtime.errors import IntegrityError, UsageError
+from mvrec_edge.runtime.files import sha256_file
+from mvrec_edge.runtime.measuring.candidates import TORCH, Candidate
+from mvrec_edge.runtime.measuring.plan import Budget, Member
+
+__all__ = ["BASELINES", "STAGES_MEMBER", "assemble", "baseline_members", "check_checkpoint"]
+
+#: The encoder as released, in PyTorch; the first one is what the others are compared with.
+BASELINES = (
+    Candidate(TORCH, "fp32", "eager"),
+    Candidate(TORCH, "fp32", "compile"),
+    Candidate(TORCH, "bf16", "autocast"),
+)
+STAGES_MEMBER = "stages"
+
+_WORKER = "mvrec_edge.runtime.measuring.worker"
+# By name only: the runtime does not import the export stage, it lets a process of its own run it.
+_TORCH_WORKER = "mvrec_edge.export.baseline_worker"
+_TORCH_LIBRARIES = ("torch", "onnx", "onnxscript", "onnxruntime")
+
+
+def assemble(
+    bundle: Bundle, candidates: Sequence[Candidate], budget: Budget, baselines: Sequence[Member] = ()
+) -> tuple[Member, ...]:
+    """All members: baselines, a bundle's candidates, what the machine can do at most, and the stages.
+
+    Args:
+        bundle: A verified bundle.
+        candidates: What `parse_candidates` or `default_candidates` gave.
+        budget: How long.
+        baselines: What `baseline_members` gave.
+    """
+    members = [*baselines, *(_candidate(bundle, candidate, budget) for candidate in candidates)]
+    precisions = dict.fromkeys(member.candidate.precision for member in members if member.candidate is not None)
+    return (*members, *_products(tuple(precisions)), _stages(bundle, budget))
+
+
+def baseline_members(
+    bundle: Bundle, budget: Budget, checkpoint: Path | None = None
+) -> tuple[tuple[Member, ...], dict[str, str]]:
+    """The PyTorch baselines that are possible, and why others are not.
+
+    Args:
+        bundle: A verified bundle.
+        budget: How long.
+        checkpoint: The weights that the bundle was made from; not needed for drawn weights.
+
+    Returns:
+        The members, and the reason by candidate name for each one left out.
+    """
+    names = [candidate.name for candidate in BASELINES]
+    for library in _TORCH_LIBRARIES:
+        if importlib.util.find_spec(library) is None:
+            reason = f"'{library}' is not installed (pip install 'mvrec-edge[export]')"
+            return (), dict.fromkeys(names, reason)
+    if checkpoint is None and not bundle.weights.is_random:
+        reason = f"its weights are not at hand (give --checkpoint {bundle.weights.name})"
+        return (), dict.fromkeys(names, reason)
+    members, missing = [], {}
+    for candidate in BASELINES:
+        if candidate.provider == "compile" and not _compiler():
+            missing[candidate.name] = "torch.compile needs a C++ compiler, and there is none"
+            continue
+        members.append(_candidate(bundle, candidate, budget, checkpoint))
+    return tuple(members), missing
+
+
+def check_checkpoint(bundle: Bundle, checkpoint: Path) -> None:
+    """Refuses a checkpoint that the bundle was not made from.
+
+    Raises:
+        UsageError: The bundle was made from drawn weights, or there is no such file.
+        IntegrityError: The file's hash is not the one in the manifest.
+    """
+    if bundle.weights.is_random:
+        raise UsageError("the bundle has drawn weights, so it has no checkpoint", fix="leave --checkpoint out")
+    if not checkpoint.is_file():
+        raise UsageError("there is no such file", where=checkpoint, fix="give the checkpoint of the bundle")
+    if sha256_file(checkpoint) != bundle.weights.sha256:
+        raise IntegrityError(
+            f"is not the checkpoint that the bundle was made from, which is {bundle.weights}",
+            where=checkpoint,
+            fix="give that one, or export this one",
+        )
+
+
+def _candidate(bundle: Bundle, candidate: Candidate, budget: Budget, checkpoint: Path | None = None) -> Member:
+    torch = candidate.engine == TORCH
+    setup = {
+        "kind": "engine",
+        "bundle": str(bundle.path.absolute()),
+        "engine": candidate.engine,
+        "provider": candidate.provider,
+        "precision": candidate.precision,
+        "batch": max(budget.batches),
+        "checkpoint": None if checkpoint is None else str(checkpoint.absolute()),
+    }
+    # A baseline holds float32 weights, whatever it computes with.
+    size = _graph_size(bundle, "fp32" if torch else candidate.precision)
+    return Member(candidate.name, _TORCH_WORKER if torch else _WORKER, setup, candidate, size=size)
+
+
+def _graph_size(bundle: Bundle, precision: str) -> int:
+    sizes = {record.precision: bundle.manifest.file(record.file).size for record in bundle.manifest.graphs}
+    return sizes.get(precision, max(sizes.values(), default=0))
+
+
+def _products(precisions: Sequence[str]) -> list[Member]:
+    found = []
+    installed = {name for name in ("torch", "openvino") if importlib.util.find_spec(name) is not None}
+    if not all(importlib.util.find_spec(library) for library in _TORCH_LIBRARIES):
+        installed.discard("torch")
+    for precision in precisions:
+        ways = []
+        if precision == "fp32":
+            ways.append(("numpy", _WORKER))
+        if "torch" in installed and precision != "fp16":
+            ways.append(("torch", _TORCH_WORKER))
+        if "openvino" in installed and precision != "fp16":
+            ways.append(("openvino", _WORKER))
+        for library, module in ways:
+            setup = {"kind": f"{library} product", "precision": precision}
+            found.append(Member(f"product {library}/{precision}", module, setup, parts=("product",), dtype=precision))
+    return found
+
+
+def _stages(bundle: Bundle, budget: Budget) -> Member:
+    setup = {
+        "kind": "stages",
+        "image_size": bundle.architecture.image_size,
+        "embedding_dim": bundle.architecture.embedding_dim,
+        "views": budget.views,
+    }
+    parts = ("decode", "crop exact", "crop fast", "classify")
+    return Member(STAGES_MEMBER, _WORKER, setup, parts=parts)
+
+
+def _compiler() -> bool:
+    named = os.environ.get("CXX")
+    return any(shutil.which(name) for name in ([named] if named else ["g++", "clang++", "c++"]))
