@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,18 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 #: Small enough to encode hundreds of views in a test, with the shape of the real one.
 TINY = EncoderArchitecture(image_size=56, patch_size=14, width=128, layers=3, embedding_dim=64)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps what is measured and built in a test out of the user's cache folder."""
+    before = os.environ.get("MVREC_EDGE_CACHE")
+    os.environ["MVREC_EDGE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["MVREC_EDGE_CACHE"]
+    else:
+        os.environ["MVREC_EDGE_CACHE"] = before
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +46,24 @@ def tiny_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bundles") / "tiny.bundle"
     export_bundle(random_weights(TINY, seed=0), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def precisions_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same encoder in all four precisions."""
+    for library, reason in (("torch", "exports"), ("openvino", "checks bf16"), ("nncf", "makes int8")):
+        pytest.importorskip(library, reason=f"{library} {reason}")
+    from mvrec_edge.export import export_bundle, random_weights
+
+    path = tmp_path_factory.mktemp("bundles") / "precisions.bundle"
+    export_bundle(random_weights(TINY, seed=0), path, precisions=("fp32", "fp16", "bf16", "int8"))
+    return path
+
+
+@pytest.fixture
+def precisions_bundle(precisions_bundle_path: Path) -> Bundle:
+    """The same bundle, opened."""
+    return Bundle.load(precisions_bundle_path)
 
 
 @pytest.fixture

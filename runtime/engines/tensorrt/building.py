@@ -103,17 +103,24 @@ def ensure_plan(
     with writing(path):
         folder = user_cache() / "plans"
         folder.mkdir(mode=0o700, exist_ok=True)
-    # Whatever an earlier build left under this name is not the plan of this record any more.
-    path.with_suffix(".json").unlink(missing_ok=True)
+    # Under another name, so that a build that fails leaves an earlier plan as it was.
+    fresh = path.with_suffix(".new")
     request = {
         "graph": str(graph),
         "image_size": bundle.architecture.image_size,
         "profile": str(profile),
         "workspace": workspace,
         "timing_cache": str(timing_cache or folder / "timing.cache"),
-        "target": str(path),
+        "target": str(fresh),
     }
-    _run(request, progress)
+    try:
+        _run(request, progress)
+        with writing(path):
+            # Never the new plan under the old record: between the two steps there is no plan at all.
+            path.with_suffix(".json").unlink(missing_ok=True)
+            fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
     record_plan(key, path)
     data = verified_plan(key, path)
     if data is None:

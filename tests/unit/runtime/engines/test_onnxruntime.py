@@ -10,7 +10,7 @@ import pytest
 
 from mvrec_edge.runtime import Bundle, open_engine
 from mvrec_edge.runtime.bundle import EncoderArchitecture, GraphRecord, WeightsSource, write_bundle
-from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, MissingDependencyError
+from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, MissingDependencyError, UsageError
 
 
 def test_encodes_and_describes_itself(tiny_bundle: Bundle) -> None:
@@ -56,3 +56,50 @@ def test_a_missing_library_names_the_extra(tiny_bundle: Bundle, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingDependencyError, match=r"mvrec-edge\[cpu\]"):
         open_engine("onnxruntime", tiny_bundle)
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_a_provider_that_is_not_there_never_becomes_the_cpu(tiny_bundle: Bundle, provider: str) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if len(onnxruntime.get_available_providers()) > 2:
+        pytest.skip("this build of ONNX Runtime has GPU providers")
+    with pytest.raises(EnvironmentUnfitError, match=r"has no (CUDA|Tensorrt)ExecutionProvider, it has .*extra 'gpu'"):
+        open_engine("onnxruntime", tiny_bundle, provider=provider)
+
+
+def test_a_provider_that_is_listed_and_does_not_load(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime's own answer to that is the CPU, and a line in its log."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    with pytest.raises(EnvironmentUnfitError, match="would run on CPUExecutionProvider instead of CUDA"):
+        open_engine("onnxruntime", tiny_bundle, provider="cuda")
+
+
+def test_names_that_do_not_exist(tiny_bundle: Bundle) -> None:
+    with pytest.raises(UsageError, match="no provider 'abacus'"):
+        open_engine("onnxruntime", tiny_bundle, provider="abacus")
+    with pytest.raises(UsageError, match="has no providers"):
+        open_engine("openvino", tiny_bundle, provider="cuda")
+    with pytest.raises(UsageError, match="there is no precision 'fp8'"):
+        open_engine("onnxruntime", tiny_bundle, precision="fp8")
+    with pytest.raises(UsageError, match="the bundle has no int8 graph, it has fp32"):
+        open_engine("onnxruntime", tiny_bundle, precision="int8")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_each_precision_is_an_engine_of_its_own(precisions_bundle: Bundle, precision: str) -> None:
+    size = precisions_bundle.architecture.image_size
+    pixels = np.random.default_rng(0).integers(0, 256, (4, size, size, 4), dtype=np.uint8)
+    with open_engine("onnxruntime", precisions_bundle) as exact:
+        wanted = exact.encode(pixels)
+        assert exact.precision == "fp32"
+    with open_engine("onnxruntime", precisions_bundle, precision=precision) as engine:
+        assert (engine.precision, engine.fingerprint) == (precision, precisions_bundle.fingerprint(precision))
+        got = engine.encode(pixels)
+    cosine = (got * wanted).sum(1) / np.linalg.norm(got, axis=1) / np.linalg.norm(wanted, axis=1)
+    assert cosine.min() > {"fp32": 0.999999, "fp16": 0.9999, "int8": 0.97}[precision]
+
+
+def test_bfloat16_has_no_kernel_here(precisions_bundle: Bundle) -> None:
+    with pytest.raises(UsageError, match="onnxruntime on cpu cannot run a bf16 graph, it runs fp32, fp16, int8"):
+        open_engine("onnxruntime", precisions_bundle, precision="bf16")

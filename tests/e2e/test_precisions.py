@@ -1,0 +1,98 @@
+"""Precisions from the command line: export, verify, calibrate, rebase, classify."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
+
+
+def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        [MVREC_EDGE, *(str(argument) for argument in arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+    assert result.returncode == code, f"exit code {result.returncode}\n{result.stdout}\n{result.stderr}"
+    assert "Traceback" not in result.stderr
+    return result
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from mvrec_edge.runtime.testing.dataset import write_dataset
+
+    folder = tmp_path_factory.mktemp("parts") / "parts"
+    write_dataset(folder, families=("scratch", "pit"), per_class=3, size=(240, 320), seed=0)
+    return folder
+
+
+def test_export_with_calibration(parts: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="the export stage needs PyTorch")
+    result = run(
+        "export",
+        *("--random-weights", "ViT-Ti/16", "--precision", "fp16", "--out", tmp_path / "b"),
+        *("--calibration", parts, "--calibration-shots", 2),
+    )
+    assert "fp16: cosine to PyTorch float32 " in result.stderr
+    assert "(calibration views, onnxruntime); 0 of 4 decisions differ" in result.stderr
+    shown = json.loads(run("inspect", tmp_path / "b", "--json").stdout)
+    assert shown["graphs"] == ["fp16: encoder.fp16.onnx"]
+    assert "0 of 4 decisions differ" in shown["certificate"][0]
+
+
+def test_unknown_precision_is_refused_first(tmp_path: Path) -> None:
+    result = run("export", "--random-weights", "ViT-L/14", "--precision", "fp8", "--out", tmp_path / "b", code=2)
+    assert "there is no precision 'fp8' (any of fp32,fp16,bf16,int8)" in result.stderr
+
+
+def test_verify(precisions_bundle_path: Path) -> None:
+    lines = run("verify", precisions_bundle_path, "--engine", "openvino").stdout.splitlines()
+    assert [line.split()[:3] for line in lines] == [
+        ["openvino", name, "pass"] for name in ("fp32", "fp16", "bf16", "int8")
+    ]
+    rows = json.loads(run("verify", precisions_bundle_path, "--json").stdout)["verdicts"]
+    passed = {(row["engine"], row["precision"]): row["passed"] for row in rows}
+    assert passed["onnxruntime", "bf16"] is None
+    assert sum(value is True for value in passed.values()) == 7
+    run("verify", precisions_bundle_path, "--engine", "onnxruntime", "--precision", "bf16", code=5)
+    assert "not run" in run("verify", precisions_bundle_path, "--engine", "onnxruntime", code=1).stdout
+
+
+def test_a_cache_belongs_to_its_precision(precisions_bundle_path: Path, parts: Path, tmp_path: Path) -> None:
+    bundle, cache = precisions_bundle_path, tmp_path / "a.safetensors"
+    run("calibrate", bundle, parts, "--shots", 2, "--views", "ms", "--head", "zip-c", "--out", cache)
+    # The cache decides which graph runs.
+    assert run("classify", bundle, cache, parts, "--out", tmp_path / "a.jsonl").returncode == 0
+    result = run("classify", bundle, cache, parts, "--precision", "int8", code=4)
+    assert "--rebase CACHE --precision int8" in result.stderr
+    moved = tmp_path / "b.safetensors"
+    run("calibrate", bundle, parts, "--rebase", cache, "--precision", "int8", "--engine", "onnxruntime", "--out", moved)
+    run("classify", bundle, moved, parts, "--out", tmp_path / "b.jsonl", "--engine", "openvino")
+    before, after = (json.loads(run("inspect", path, "--json").stdout) for path in (cache, moved))
+    assert before["support cache"] == after["support cache"]
+    assert before["view plan"] == after["view plan"]
+    assert after["head"].startswith("zip-c")
+    assert " int8, " in after["encoder"]
+    assert len((tmp_path / "a.jsonl").read_text().splitlines()) == len((tmp_path / "b.jsonl").read_text().splitlines())
+
+
+def test_rebase_needs_the_same_images(precisions_bundle_path: Path, parts: Path, tmp_path: Path) -> None:
+    from mvrec_edge.runtime.testing.dataset import write_dataset
+
+    run("calibrate", precisions_bundle_path, parts, "--views", "ms", "--out", tmp_path / "a.safetensors")
+    write_dataset(tmp_path / "other", families=("scratch", "pit"), per_class=2, size=(240, 320), seed=1)
+    moving = ("calibrate", precisions_bundle_path, tmp_path / "other", "--rebase", tmp_path / "a.safetensors")
+    result = run(*moving, "--precision", "fp16", "--out", tmp_path / "b.safetensors", code=3)
+    assert "2 of the cache's 6 instances are not in the labelled set" in result.stderr
+    result = run(*moving, "--shots", 2, "--out", tmp_path / "b.safetensors", code=2)
+    assert "--rebase keeps the cache's instances" in result.stderr
+    assert not (tmp_path / "b.safetensors").exists()

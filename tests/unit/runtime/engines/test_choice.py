@@ -1,0 +1,106 @@
+"""`--engine auto`: what is measured, what is remembered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mvrec_edge.runtime import Bundle, open_engine
+from mvrec_edge.runtime.engines.base import usable_cpus
+from mvrec_edge.runtime.engines.choice import choose_engine, installed_engines
+from mvrec_edge.runtime.engines.speeds import SpeedKey, read_speeds, record_speeds
+from mvrec_edge.runtime.errors import MissingDependencyError, UsageError
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MVREC_EDGE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def _both_installed() -> None:
+    pytest.importorskip("openvino", reason="there is nothing to choose without it")
+    pytest.importorskip("onnxruntime", reason="there is nothing to choose without it")
+
+
+def _key(bundle: Bundle, engine: str, precision: str = "fp32") -> SpeedKey:
+    return SpeedKey(bundle.fingerprint(precision), engine, "", usable_cpus())
+
+
+@pytest.mark.usefixtures("_both_installed")
+def test_measures_once_and_remembers(tiny_bundle: Bundle) -> None:
+    first: list[str] = []
+    chosen = choose_engine(tiny_bundle, say=first.append)
+    assert "on this machine, once" in first[0]
+    speeds = read_speeds([_key(tiny_bundle, "openvino"), _key(tiny_bundle, "onnxruntime")])
+    assert chosen[0] == min(speeds, key=lambda key: speeds[key]).engine
+    second: list[str] = []
+    assert choose_engine(tiny_bundle, say=second.append) == chosen
+    assert second == first[1:]
+
+
+@pytest.mark.usefixtures("_both_installed")
+@pytest.mark.parametrize("fast", ["openvino", "onnxruntime"])
+def test_takes_the_faster_one(tiny_bundle: Bundle, fast: str) -> None:
+    record_speeds({_key(tiny_bundle, name): 1.0 if name == fast else 2.0 for name in ("openvino", "onnxruntime")})
+    with open_engine("auto", tiny_bundle) as engine:
+        assert engine.name == fast
+
+
+@pytest.mark.usefixtures("_both_installed")
+def test_only_one_can(precisions_bundle: Bundle) -> None:
+    said: list[str] = []
+    assert choose_engine(precisions_bundle, precision="bf16", say=said.append) == ("openvino", None)
+    assert said == []
+
+
+@pytest.mark.usefixtures("_both_installed")
+def test_one_that_breaks_is_left_out(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    monkeypatch.setattr(
+        "mvrec_edge.runtime.engines.choice.installed_engines", lambda: [("openvino", None), ("onnxruntime", None)]
+    )
+    said: list[str] = []
+    assert choose_engine(tiny_bundle, say=said.append) == ("onnxruntime", None)
+    assert "openvino cannot run it" in said[-1]
+    # It may be mended by the next time.
+    assert read_speeds([_key(tiny_bundle, "openvino")]) == {}
+
+
+def test_nothing_is_installed(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("openvino", "onnxruntime"):
+        monkeypatch.setitem(__import__("sys").modules, name, None)
+    assert installed_engines() == []
+    with pytest.raises(MissingDependencyError, match=r"mvrec-edge\[cpu\]"):
+        choose_engine(tiny_bundle)
+
+
+def test_nothing_that_is_installed_can(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    if len(installed_engines()) != 1:
+        pytest.skip("only ONNX Runtime's CPU provider cannot run bf16")
+    with pytest.raises(UsageError, match="no installed engine runs a bf16 graph"):
+        choose_engine(tiny_bundle, precision="bf16")
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b'{"schema": "other"}', b'{"schema": "mvrec-edge/speeds/1"}', b"[" * 9999]
+)
+def test_a_damaged_file_counts_as_empty(tiny_bundle: Bundle, tmp_path: Path, damage: bytes) -> None:
+    key = _key(tiny_bundle, "openvino")
+    record_speeds({key: 3.0})
+    assert read_speeds([key]) == {key: 3.0}
+    (tmp_path / "cache" / "speeds.json").write_bytes(damage)
+    assert read_speeds([key]) == {}
+    record_speeds({key: 4.0})
+    assert read_speeds([key]) == {key: 4.0}
+
+
+def test_other_threads_are_another_key(tiny_bundle: Bundle) -> None:
+    key = _key(tiny_bundle, "openvino")
+    other = SpeedKey(key.fingerprint, key.engine, key.provider, key.threads + 1)
+    record_speeds({key: 3.0})
+    assert read_speeds([other]) == {}
+    assert np.isfinite(read_speeds([key])[key])

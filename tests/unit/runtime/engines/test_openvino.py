@@ -1,0 +1,89 @@
+"""OpenVINO: the same embeddings as ONNX Runtime, at every precision."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mvrec_edge.runtime import Bundle, open_engine
+from mvrec_edge.runtime.bundle import EncoderArchitecture, GraphRecord, WeightsSource, write_bundle
+from mvrec_edge.runtime.engines.openvino import OpenVinoSession
+from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, MissingDependencyError
+
+
+def _pixels(bundle: Bundle, count: int = 5) -> np.ndarray:
+    size = bundle.architecture.image_size
+    return np.random.default_rng(0).integers(0, 256, (count, size, size, 4), dtype=np.uint8)
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    return float(((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min())
+
+
+@pytest.mark.parametrize(
+    ("precision", "limit"), [("fp32", 0.999999), ("fp16", 0.9999), ("bf16", 0.9999), ("int8", 0.97)]
+)
+def test_every_precision(precisions_bundle: Bundle, precision: str, limit: float) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is what is tested")
+    pixels = _pixels(precisions_bundle)
+    with open_engine("onnxruntime", precisions_bundle) as exact:
+        wanted = exact.encode(pixels)
+    with open_engine("openvino", precisions_bundle, precision=precision, batch=2, threads=1) as engine:
+        assert engine.name == "openvino"
+        assert engine.device.startswith("cpu, 1 threads, ")
+        assert engine.fingerprint == precisions_bundle.fingerprint(precision)
+        got = engine.encode(pixels)
+        assert got.dtype == np.float32
+        assert _cosine(got, wanted) >= limit
+        # The request reuses its memory; an answer given out must not change.
+        kept = got.copy()
+        engine.encode(pixels[::-1].copy())
+        np.testing.assert_array_equal(got, kept)
+
+
+def test_a_typed_graph_keeps_its_float32_parts(precisions_bundle: Bundle) -> None:
+    """With bfloat16 throughout, as a hint would have it, the distance to float32 is several times as large."""
+    pytest.importorskip("openvino", reason="OpenVINO is what is tested")
+    assert "f32 between the products" in OpenVinoSession(precisions_bundle.graph("bf16"), "bf16").device
+
+
+def test_a_missing_library_names_the_extra(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(MissingDependencyError, match=r"mvrec-edge\[openvino\]"):
+        open_engine("openvino", tiny_bundle)
+
+
+def _bundle_of(tmp_path: Path, graph: bytes) -> Bundle:
+    with write_bundle(tmp_path / "b") as draft:
+        (draft.folder / "encoder.fp32.onnx").write_bytes(graph)
+        draft.finish(
+            created_by="test",
+            architecture=EncoderArchitecture(56, 14, 128, 3, 64),
+            weights=WeightsSource("random", "tiny", "", 0),
+            graphs=(GraphRecord("encoder.fp32.onnx", "fp32", ()),),
+        )
+    return Bundle.load(tmp_path / "b")
+
+
+def test_what_is_no_graph_never_reaches_the_library(tmp_path: Path) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is what is tested")
+    with pytest.raises(IntegrityError, match="not a well-formed ONNX file"):
+        open_engine("openvino", _bundle_of(tmp_path, b"not a graph"))
+
+
+def test_a_graph_the_library_cannot_load_is_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is what is tested")
+    onnx = pytest.importorskip("onnx", reason="onnx makes the graph")
+    helper = onnx.helper
+    views = helper.make_tensor_value_info("views", onnx.TensorProto.FLOAT, [2, 3])
+    embedding = helper.make_tensor_value_info("embedding", onnx.TensorProto.FLOAT, [2, 2])
+    # A product of a matrix with itself, whose sides do not fit.
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["views", "views"], ["embedding"])], "g", [views], [embedding]
+    )
+    with pytest.raises(EnvironmentUnfitError, match=r"OpenVINO .* cannot load the graph") as caught:
+        open_engine("openvino", _bundle_of(tmp_path, helper.make_model(graph).SerializeToString()))
+    assert "\n" not in str(caught.value)
