@@ -27,7 +27,7 @@ _OPEN = """
 import sys, time
 start = time.perf_counter()
 from mvrec_edge.runtime import Bundle, open_engine
-bundle = Bundle.load(sys.argv[1])
+bundle = Bundle.load(sys.argv[1], graphs=[sys.argv[3]])
 verified = time.perf_counter()
 open_engine(sys.argv[2], bundle, precision=sys.argv[3])
 print(verified - start, time.perf_counter() - start)

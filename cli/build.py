@@ -58,7 +58,7 @@ def build(
     profile = BatchProfile.parse(batch)
     if precision is not None and precision not in PRECISIONS:
         raise UsageError(f"there is no precision '{precision}'", fix="one of " + ", ".join(PRECISIONS))
-    opened = Bundle.load(bundle)
+    opened = Bundle.load(bundle, graphs=())
     precision = preferred_precision(opened, precision, PRECISIONS_IN_ORDER, "tensorrt")
     load_tensorrt()
     cuda = open_cuda()

@@ -122,7 +122,7 @@ def calibrate(
         raise UsageError(
             "--rebase keeps the cache's instances, views and head", fix="leave out --shots, --views, --head"
         )
-    opened = Bundle.load(bundle)
+    opened = Bundle.load(bundle, graphs=())
     plan = ViewPlan.by_name(views, size=opened.architecture.image_size, resample=resample)
     source = open_source(support, format=source_format.value, masks=masks, image_root=image_root)
     with count_bar("reading labels", len(source), "images") as advance:

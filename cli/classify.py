@@ -81,7 +81,7 @@ def classify(
     from mvrec_edge.runtime import Bundle, DefectClassifier, SupportCache, open_engine, open_source
 
     sources = [open_source(path, format=source_format.value, masks=masks, image_root=image_root) for path in inputs]
-    opened = Bundle.load(bundle)
+    opened = Bundle.load(bundle, graphs=())
     loaded = SupportCache.load(cache)
     # The cache decides: only embeddings of the same graph may be compared.
     precision = precision or opened.precision_of(loaded.encoder)

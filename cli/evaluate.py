@@ -125,7 +125,7 @@ def evaluate(
         from mvrec_edge.calib.evaluation import check_counts
         from mvrec_edge.runtime import Bundle, ViewPlan, open_engine, open_source
 
-        opened = Bundle.load(bundle)
+        opened = Bundle.load(bundle, graphs=())
         plan = ViewPlan.by_name(views, size=opened.architecture.image_size, resample=resample)
         sets: list[SupportSet] = []
         for path in (support, query):

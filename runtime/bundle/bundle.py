@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mvrec_edge.runtime.bundle.architecture import EncoderArchitecture
@@ -29,13 +30,16 @@ class Bundle:
 
     path: Path
     manifest: Manifest
+    _verified: set[str] = field(default_factory=set, repr=False, compare=False)
 
     @classmethod
-    def load(cls, path: str | Path) -> Bundle:
-        """Opens a bundle and checks every byte of it before any library sees one.
+    def load(cls, path: str | Path, *, graphs: Sequence[str] | None = None) -> Bundle:
+        """Opens a bundle and checks its bytes before any library sees one.
 
         Args:
             path: The folder that `mvrec-edge export` wrote.
+            graphs: The precisions whose graphs are hashed now; by default all. The others are hashed when `graph` is
+                asked for them, so that whoever runs one precision does not wait for the others.
 
         Raises:
             InputError: There is no bundle at `path`.
@@ -52,8 +56,13 @@ class Bundle:
         if source.stat().st_size > _LARGEST_MANIFEST:
             raise IntegrityError("is too large for a manifest", where=source, fix="export the bundle again")
         manifest = Manifest.parse(source.read_bytes(), str(source))
-        _verify(folder, manifest)
-        return cls(folder, manifest)
+        _check_names_and_sizes(folder, manifest)
+        bundle = cls(folder, manifest)
+        later = {record.file for record in manifest.graphs if graphs is not None and record.precision not in graphs}
+        for record in manifest.files:
+            if record.name not in later:
+                bundle._check_hash(record.name)
+        return bundle
 
     @property
     def architecture(self) -> EncoderArchitecture:
@@ -79,16 +88,31 @@ class Bundle:
         return next((name for name in self.precisions if self.fingerprint(name) == fingerprint), None)
 
     def graph(self, precision: str = "fp32") -> Path:
-        """The path of the ONNX graph of one precision.
+        """The path of the ONNX graph of one precision, whose hash was checked.
 
         Raises:
             UsageError: The bundle has none of that precision.
+            IntegrityError: The file was changed.
         """
-        return self.path / self.manifest.graph(precision).file
+        name = self.manifest.graph(precision).file
+        self._check_hash(name)
+        return self.path / name
+
+    def _check_hash(self, name: str) -> None:
+        """Hashes a file once, and compares with the manifest."""
+        if name in self._verified:
+            return
+        if sha256_file(self.path / name) != self.manifest.file(name).sha256:
+            raise IntegrityError(
+                "was changed after it was exported: its hash differs from the manifest's",
+                where=self.path / name,
+                fix="copy or export the bundle again",
+            )
+        self._verified.add(name)
 
 
-def _verify(folder: Path, manifest: Manifest) -> None:
-    """Compares the folder with the manifest: names first, then sizes, then hashes, cheapest first."""
+def _check_names_and_sizes(folder: Path, manifest: Manifest) -> None:
+    """Compares the folder with the manifest, cheapest first; hashes come after this."""
     listed = {record.name for record in manifest.files}
     if strangers := sorted(
         item.name for item in folder.iterdir() if item.name not in listed and item.name != MANIFEST_NAME
@@ -106,13 +130,6 @@ def _verify(folder: Path, manifest: Manifest) -> None:
             raise IntegrityError(
                 f"has {file.stat().st_size} bytes, its manifest says {record.size}",
                 where=file,
-                fix="copy or export the bundle again",
-            )
-    for record in manifest.files:
-        if sha256_file(folder / record.name) != record.sha256:
-            raise IntegrityError(
-                "was changed after it was exported: its hash differs from the manifest's",
-                where=folder / record.name,
                 fix="copy or export the bundle again",
             )
     for graph in manifest.graphs:

@@ -121,7 +121,8 @@ def open_subject(request: dict[str, Any], verified: Callable[[], None]) -> Subje
             views=request["views"],
             threads=threads,
         )
-    bundle = Bundle.load(request["bundle"])
+    # What was asked for alone, as the commands of the line do it.
+    bundle = Bundle.load(request["bundle"], graphs=[request["precision"]])
     verified()
     return EngineSubject(open_candidate(candidate_of(request), bundle, batch=request["batch"], threads=threads))
 

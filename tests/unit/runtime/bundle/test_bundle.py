@@ -107,3 +107,18 @@ def test_overwrite_never_removes_what_is_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="not a bundle"):
         make(tmp_path / "home", overwrite=True)
     assert (tmp_path / "home" / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_graph_is_hashed_before_it_is_handed_out(tmp_path: Path) -> None:
+    """Whoever asks for some graphs only does not wait for the others, and still gets none that was changed."""
+    make(tmp_path / "b")
+    file = tmp_path / "b" / "encoder.fp32.onnx"
+    data = bytearray(file.read_bytes())
+    data[0] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(IntegrityError, match="was changed after it was exported"):
+        Bundle.load(tmp_path / "b")
+    bundle = Bundle.load(tmp_path / "b", graphs=())
+    for _ in range(2):
+        with pytest.raises(IntegrityError, match="was changed after it was exported"):
+            bundle.graph("fp32")
