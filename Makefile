@@ -5,15 +5,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# The Python side of TensorRT alone, for the test that compares our calls with it. Not to be had for every Python and
+# processor: then that test says so and is skipped.
+BINDINGS := .tensorrt-bindings
+TENSORRT_VERSIONS := 10.3.0 10.13.3.9 11.4.0.106
+
 .PHONY: demo test test-slow check format clean
 
 demo: $(READY)
 	$(BIN)/mvrec-edge demo --out demo-output --overwrite
 
-test: $(READY)
+test: $(READY) $(BINDINGS)
 	$(BIN)/pytest -m "not slow"
 
-test-slow: $(READY)
+test-slow: $(READY) $(BINDINGS)
 	$(BIN)/pytest
 
 check: $(READY)
@@ -27,6 +32,12 @@ format: $(READY)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output
+
+$(BINDINGS): | $(READY)
+	mkdir -p $@
+	-for version in $(TENSORRT_VERSIONS); do \
+		$(BIN)/pip download --quiet --no-deps --only-binary :all: --dest $@ tensorrt_cu12_bindings==$$version; \
+	done
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
