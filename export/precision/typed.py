@@ -1,9 +1,9 @@
 """Writes the precision of every operation into a float32 graph: float16 or bfloat16 where it is safe.
 
-Matrix products, and what stands directly between them, run in the narrow type. LayerNorm, softmax (in fp16), the residual
-stream, the patch embedding and the final projection stay float32: CLIP's residual stream holds channels that are
-hundreds of times larger than the others, and a sum or a variance over them in float16 is where naive conversions of
-it break; the folded patch embedding has weights near the subnormals of float16.
+Matrix products, and what stands directly between them, run in the narrow type. LayerNorm, softmax (in fp16), the
+residual stream, the patch embedding and the final projection stay float32: CLIP's residual stream holds channels that
+are hundreds of times larger than the others, and a sum or a variance over them in float16 is where naive conversions
+of it break; the folded patch embedding has weights near the subnormals of float16.
 
 The types stand in the graph itself, as casts and typed weights, so that every engine computes the same thing and none
 decides for itself.
@@ -25,8 +25,8 @@ NARROW_TYPES = {"fp16": onnx.TensorProto.FLOAT16, "bf16": onnx.TensorProto.BFLOA
 _FLOAT = onnx.TensorProto.FLOAT
 # Run in the type of what they are given; the last three only move elements.
 _FOLLOWING = frozenset({"Mul", "Sigmoid", "Split", "Reshape", "Transpose"})
-# Between two bfloat16 products a bfloat16 softmax loses nothing more: it has the range of float32, engines sum in float32
-# inside, and its input and output are rounded to bfloat16 either way. In float16 the exponent is too small for that.
+# Between two bfloat16 products a bfloat16 softmax loses nothing more: it has the range of float32, engines sum in
+# float32 inside, and its input and output are rounded to bfloat16 either way. float16 has no such range.
 _FOLLOWING_IN = {"fp16": _FOLLOWING, "bf16": _FOLLOWING | {"Softmax"}}
 _LARGEST: dict[int, float] = {onnx.TensorProto.FLOAT16: 65504.0, onnx.TensorProto.BFLOAT16: 3.0e38}
 
