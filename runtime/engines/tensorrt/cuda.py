@@ -75,7 +75,7 @@ class Cuda(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Frees everything that was allocated."""
+        """Frees everything that was allocated; may be called twice."""
 
 
 def open_cuda() -> Cuda:
@@ -169,7 +169,11 @@ class _CudaPython(Cuda):
                 work()
             finally:
                 graph = self._call(self._runtime.cudaStreamEndCapture, self._stream)
-            launched = self._call(self._runtime.cudaGraphInstantiate, graph, 0)
+            try:
+                launched = self._call(self._runtime.cudaGraphInstantiate, graph, 0)
+            except EnvironmentUnfitError:
+                self._call(self._runtime.cudaGraphDestroy, graph)
+                raise
         except EnvironmentUnfitError:
             # Some layers cannot be captured; the work is then started call by call, which is right and a little slower.
             return None
@@ -181,6 +185,8 @@ class _CudaPython(Cuda):
         return launch
 
     def close(self) -> None:
+        if self._stream is None:
+            return
         runtime = self._runtime
         for graph, launched in self._graphs:
             self._call(runtime.cudaGraphExecDestroy, launched)
@@ -190,7 +196,7 @@ class _CudaPython(Cuda):
         for address in self._pinned:
             self._call(runtime.cudaFreeHost, address)
         self._call(runtime.cudaStreamDestroy, self._stream)
-        self._graphs, self._addresses, self._pinned = [], [], []
+        self._graphs, self._addresses, self._pinned, self._stream = [], [], [], None
 
 
 class _PyCuda(Cuda):
@@ -244,6 +250,8 @@ class _PyCuda(Cuda):
         self._stream.synchronize()
 
     def close(self) -> None:
+        if self._stream is None:
+            return
         with self.active():
             for allocation in self._allocations.values():
                 allocation.free()

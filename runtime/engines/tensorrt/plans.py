@@ -94,7 +94,8 @@ def verified_plan(key: PlanKey, path: Path) -> bytes | None:
     record = path.with_suffix(".json")
     if not path.is_file() or not record.is_file():
         return None
-    if path.is_symlink() or record.stat().st_size > _LARGEST_RECORD or path.stat().st_size > _LARGEST_PLAN:
+    linked = path.is_symlink() or record.is_symlink()
+    if linked or record.stat().st_size > _LARGEST_RECORD or path.stat().st_size > _LARGEST_PLAN:
         raise IntegrityError("is not a plan of this program", where=path, fix="remove it")
     fields = Fields(parse_json(record.read_bytes(), str(record)), str(record))
     fields.choice("schema", _SCHEMA)
