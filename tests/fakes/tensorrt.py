@@ -121,7 +121,9 @@ class IBuilderConfig:
         self.profiles.append(profile)
         return 0
 
-    def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache:
+    def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache | None:
+        if serialized_timing_cache and not serialized_timing_cache.startswith(b"timings of "):
+            return None
         return ITimingCache(serialized_timing_cache)
 
     def set_timing_cache(self, cache, ignore_mismatch) -> bool:
@@ -156,6 +158,8 @@ class Builder:
         monitor.step_complete("Building Engine", 0)
         if _mode == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if _mode == "wait":
+            signal.pause()
         if _mode == "crash":
             raise RuntimeError("a library broke")
         if _mode == "fail":

@@ -118,7 +118,7 @@ class TensorRtEngine(Engine):
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             raise EnvironmentUnfitError(
-                f"TensorRT cannot load the plan: {'; '.join(self._messages.errors) or 'it does not say why'}",
+                f"TensorRT cannot load the plan: {self._said()}",
                 where=path,
                 fix="build it again: mvrec-edge build BUNDLE --force",
             )
@@ -161,13 +161,20 @@ class TensorRtEngine(Engine):
         context = engine.create_execution_context(library.ExecutionContextAllocationStrategy.USER_MANAGED)
         if context is None:
             raise EnvironmentUnfitError(
-                f"TensorRT cannot make a context: {'; '.join(self._messages.errors) or 'it does not say why'}",
+                f"TensorRT cannot make a context: {self._said()}",
                 fix="close what else uses the GPU's memory, or build with a smaller --batch",
             )
         context.set_device_memory(self._scratch, self._scratch_size)
-        context.set_tensor_address(_INPUT, self._buffers.views_address)
-        context.set_tensor_address(_OUTPUT, self._buffers.embeddings_address)
-        context.set_input_shape(_INPUT, (bucket, self.image_size, self.image_size, 4))
+        taken = (
+            context.set_tensor_address(_INPUT, self._buffers.views_address)
+            and context.set_tensor_address(_OUTPUT, self._buffers.embeddings_address)
+            and context.set_input_shape(_INPUT, (bucket, self.image_size, self.image_size, 4))
+        )
+        if not taken:
+            raise EnvironmentUnfitError(
+                f"TensorRT does not take a batch of {bucket}: {self._said()}",
+                fix="build it again: mvrec-edge build BUNDLE --force",
+            )
         self._contexts[bucket] = context
         self._enqueue(bucket)
         cuda.wait()
@@ -182,7 +189,7 @@ class TensorRtEngine(Engine):
         cuda.to_gpu(buffers.views_address, buffers.views[:bucket])
         if not context.execute_async_v3(cuda.stream):
             raise EnvironmentUnfitError(
-                f"TensorRT could not run the plan: {'; '.join(self._messages.errors) or 'it does not say why'}",
+                f"TensorRT could not run the plan: {self._said()}",
                 fix="build it again: mvrec-edge build BUNDLE --force",
             )
         cuda.from_gpu(buffers.embeddings[:bucket], buffers.embeddings_address)
@@ -200,6 +207,9 @@ class TensorRtEngine(Engine):
                 launch()
             cuda.wait()
         return self._buffers.embeddings[:count].copy()
+
+    def _said(self) -> str:
+        return "; ".join(self._messages.errors) or "it does not say why"
 
     def _device(self) -> Cuda:
         if self._cuda is None:
