@@ -4,16 +4,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# TensorRT's own Python bindings, which calls are checked against; tests skip what is not there.
+BINDINGS := .tensorrt-bindings
+TENSORRT := 10.3.0 10.13.3.9 11.4.0.106
 
 .PHONY: demo test test-slow check format clean
 
 demo: $(READY)
 	$(BIN)/mvrec-edge demo --out demo-output --overwrite
 
-test: $(READY)
+test: $(READY) | $(BINDINGS)
 	$(BIN)/pytest -m "not slow"
 
-test-slow: $(READY)
+test-slow: $(READY) | $(BINDINGS)
 	$(BIN)/pytest
 
 check: $(READY)
@@ -26,9 +29,14 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output $(BINDINGS)
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@
+
+$(BINDINGS): | $(READY)
+	-for version in $(TENSORRT); do \
+		$(BIN)/pip download --quiet --no-deps --dest $@ tensorrt_cu12_bindings==$$version; \
+	done

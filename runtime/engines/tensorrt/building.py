@@ -135,12 +135,12 @@ def _run(request: dict[str, Any], progress: Progress) -> None:
             process = subprocess.Popen(  # noqa: S603 (our own module)
                 [sys.executable, "-m", _MODULE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=notes, text=True
             )
-        except OSError as error:
+        except OSError as refusal:
             raise EnvironmentUnfitError(
-                f"the process that builds the plan cannot be started: {error.strerror or error}",
+                f"the process that builds the plan cannot be started: {refusal.strerror or refusal}",
                 where=sys.executable,
                 fix="run mvrec-edge with a Python that is installed as a program of its own",
-            ) from error
+            ) from refusal
         last: dict[str, Any] = {}
         try:
             if process.stdin is None or process.stdout is None:

@@ -155,7 +155,7 @@ def test_no_memory_left_with_pycuda(stand_ins: Any, monkeypatch: pytest.MonkeyPa
 
 def test_no_gpu(stand_ins: Any) -> None:
     stand_ins.mode(FAKE_CUDA="none")
-    with pytest.raises(EnvironmentUnfitError, match="cudaErrorNoDevice.*mvrec-edge doctor"):
+    with pytest.raises(EnvironmentUnfitError, match=r"cudaErrorNoDevice.*mvrec-edge doctor"):
         open_cuda()
     assert stand_ins.held == (0, 0, 0)
 

@@ -116,7 +116,7 @@ def test_a_failure_in_use_is_one_line(
     stand_ins.mode(FAKE_CUDA="nograph")
     with TensorRtEngine(bundle, profile=SMALL) as engine:
         monkeypatch.setattr(stand_ins.tensorrt.IExecutionContext, "execute_async_v3", lambda self, stream: False)
-        with pytest.raises(EnvironmentUnfitError, match="could not run the plan: it does not say why.*--force"):
+        with pytest.raises(EnvironmentUnfitError, match=r"could not run the plan: it does not say why.*--force"):
             engine.encode(pixels(1))
 
 
@@ -176,14 +176,14 @@ def test_a_refusal_while_warming_up(
 
 def test_no_memory_for_a_context(stand_ins: Any, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stand_ins.tensorrt.ICudaEngine, "create_execution_context", lambda self, strategy: None)
-    with pytest.raises(EnvironmentUnfitError, match="cannot make a context.*smaller --batch"):
+    with pytest.raises(EnvironmentUnfitError, match=r"cannot make a context.*smaller --batch"):
         TensorRtEngine(bundle, profile=SMALL)
 
 
 @pytest.mark.parametrize("mode", ["full", "none"])
 def test_no_gpu_memory_and_no_gpu(stand_ins: Any, bundle: Bundle, mode: str) -> None:
     stand_ins.mode(FAKE_CUDA=mode)
-    with pytest.raises(EnvironmentUnfitError, match="CUDA: .* failed with cudaError"):
+    with pytest.raises(EnvironmentUnfitError, match=r"CUDA: .* failed with cudaError"):
         TensorRtEngine(bundle, profile=SMALL)
 
 
