@@ -1,7 +1,7 @@
 """Our calls against the real Python bindings of TensorRT, from the first release that is supported to the last.
 
-NVIDIA's wheels of the bindings load over three shared libraries. Here those are empty ones that define the nine functions the
-bindings ask for: nothing can be built with them, but classes, methods and signatures are the real ones.
+NVIDIA's wheels of the bindings load over three shared libraries. Here those are empty ones that define the nine
+functions the bindings ask for: nothing can be built with them, but classes, methods and signatures are the real ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pytest
 
 # Tests are no package: what lies beside this file is found by its folder.
 sys.path.insert(0, str(Path(__file__).parent))
-from used_api import Use, used_api  # noqa: E402
+from used_api import Use, used_api
 
 sys.path.pop(0)
 

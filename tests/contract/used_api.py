@@ -1,7 +1,7 @@
 """What our sources use of TensorRT's Python bindings, read from the sources themselves.
 
-An object of TensorRT is known by the name of the variable that holds it; a method called on anything else than those and
-our own objects is reported, so that a new call cannot slip past the check.
+An object of TensorRT is known by the name of the variable that holds it; a method called on anything else than those
+and our own objects is reported, so that a new call cannot slip past the check.
 """
 
 from __future__ import annotations

@@ -221,7 +221,7 @@ def test_what_a_library_prints_is_no_message(ask: Ask, tmp_path: Path, monkeypat
 
 def test_a_process_that_does_not_listen(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(building, "_MODULE", "no_such_module_anywhere")
-    with pytest.raises(EnvironmentUnfitError, match="ended with exit code 1: .*No module named"):
+    with pytest.raises(EnvironmentUnfitError, match=r"ended with exit code 1: .*No module named"):
         ask()
 
 
@@ -296,7 +296,7 @@ def test_a_cache_folder_that_cannot_be_made(ask: Ask, tmp_path: Path, monkeypatc
 
 
 def test_the_record_is_written_last(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever looks between the steps finds the old plan, none, or the new one, and never one under a foreign record."""
+    """Whoever looks between the steps finds the old plan, none, or the new one, never one under a foreign record."""
     path = ask().path
     seen: list[tuple[bool, bool]] = []
     record = building.record_plan
