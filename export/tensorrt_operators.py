@@ -1,9 +1,9 @@
-"""Whether TensorRT's ONNX parser should take a graph: operators, element types and restrictions, from its documentation.
+"""Whether TensorRT's ONNX parser should take a graph, from its documentation.
 
-A graph is exported on one machine and its plan built on another, where a refusal costs a walk to the line. This finds the
-refusals that can be read from the graph. Source: `docs/operators.md` of github.com/onnx/onnx-tensorrt in the edition
-for TensorRT 10.15; the one for 10.3 was not at hand, and the change log names nothing between the two that concerns
-these operators with these types.
+A graph is exported on one machine and its plan built on another, where a refusal costs a walk to the line. This finds
+the refusals that can be read from the graph: operators, element types, restrictions. Source: `docs/operators.md` of
+github.com/onnx/onnx-tensorrt in the edition for TensorRT 10.15; the one for 10.3 was not at hand, and the change log
+names nothing between the two that concerns these operators with these types.
 """
 
 from __future__ import annotations
