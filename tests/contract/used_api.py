@@ -33,7 +33,19 @@ KINDS = {
 #: Expressions that hold our own objects, or those of Python and NumPy.
 OWN = frozenset(
     {
-        *("self", "super()", "cuda", "cuda.gpu", "self._cuda", "self._cuda.gpu", "bundle", "profile", "self.profile"),
+        *(
+            "self",
+            "super()",
+            "cuda",
+            "cuda.gpu",
+            "self._cuda",
+            "self._cuda.gpu",
+            "bundle",
+            "bundle.manifest",
+            "PlanKey",
+            "profile",
+            "self.profile",
+        ),
         *("self._buffers", "self._buffers.embeddings[:count]", "self._launches", "self._contexts"),
         *("timing_cache", "timing_cache.parent", "path", "stream", "found", "self.errors", "self.steps", "part"),
         *("str(tensorrt.__version__)", "str(msg)"),

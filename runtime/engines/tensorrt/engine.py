@@ -15,6 +15,7 @@ from mvrec_edge.runtime.engines.base import Engine, preferred_precision
 from mvrec_edge.runtime.engines.tensorrt.building import Progress, ensure_plan
 from mvrec_edge.runtime.engines.tensorrt.cuda import Cuda, open_cuda
 from mvrec_edge.runtime.engines.tensorrt.library import load_tensorrt, logger
+from mvrec_edge.runtime.engines.tensorrt.plans import PlanKey, built_profiles
 from mvrec_edge.runtime.engines.tensorrt.profile import DEFAULT_PROFILE, BatchProfile
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
 
@@ -42,8 +43,9 @@ class TensorRtEngine(Engine):
     Args:
         bundle: A verified bundle.
         precision: Which graph; by default fp16 where there is one, or else fp32.
-        batch: Most views that are computed at once; by default the profile's largest.
-        profile: Batch sizes of the plan; by default 1:27:54, up to `batch` where that is larger.
+        batch: Most views that are computed at once, and no more than the profile's largest, which is the default.
+        profile: Batch sizes of the plan; by default those of a plan that is there, or else 1:27:54, up to `batch` where
+            that is larger.
         workspace: Most bytes of GPU memory for trying kernels while building.
         timing_cache: Where timings of kernels are kept between builds.
         say: Takes a line where a plan has to be built.
@@ -71,23 +73,21 @@ class TensorRtEngine(Engine):
         progress: Progress = lambda _phase, _step, _steps: None,
     ) -> None:
         precision = preferred_precision(bundle, precision, PRECISIONS_IN_ORDER, self.name)
-        if profile is None:
-            largest = max(batch or 0, DEFAULT_PROFILE.largest)
-            profile = BatchProfile(DEFAULT_PROFILE.smallest, DEFAULT_PROFILE.usual, largest)
         super().__init__(
             image_size=bundle.architecture.image_size,
             embedding_dim=bundle.architecture.embedding_dim,
             fingerprint=bundle.fingerprint(precision),
             precision=precision,
-            batch=min(batch or profile.largest, profile.largest),
+            batch=batch or DEFAULT_PROFILE.largest,
             random_weights=bundle.weights.is_random,
         )
-        self.profile = profile
         self._tensorrt = load_tensorrt()
         self._cuda: Cuda | None = open_cuda()
         self._launches: dict[int, Callable[[], None]] = {}
         self._contexts: dict[int, Any] = {}
         try:
+            self.profile = profile = profile or self._usual_profile(bundle, batch)
+            self.batch = min(batch or profile.largest, profile.largest)
             plan = ensure_plan(
                 bundle,
                 precision,
@@ -110,6 +110,15 @@ class TensorRtEngine(Engine):
             f"{self._cuda.gpu.name}, TensorRT {self._tensorrt.__version__}, {self._cuda.library}, "
             f"{len(self._launches)} CUDA graphs"
         )
+
+    def _usual_profile(self, bundle: Bundle, batch: int | None) -> BatchProfile:
+        """Batch sizes where none are asked for: whoever built a plan with others need not repeat them at every run."""
+        default = DEFAULT_PROFILE
+        usual = BatchProfile(default.smallest, default.usual, max(batch or 0, default.largest))
+        graph = bundle.manifest.file(bundle.graph(self.precision).name).sha256
+        key = PlanKey.of(graph, str(self._tensorrt.__version__), self._device().gpu, usual)
+        there = built_profiles(key)
+        return usual if usual in there or not there else there[0]
 
     def _open(self, plan: bytes, path: Path) -> None:
         cuda = self._device()

@@ -79,6 +79,22 @@ def test_a_batch_size(bundle: Bundle, batch: int | None, profile: str, used: int
         assert engine.device.endswith(f"{len(run)} CUDA graphs")
 
 
+@pytest.mark.parametrize("batch", [None, 2, 100])
+def test_a_plan_that_is_there_is_taken_whatever_its_batch_sizes(bundle: Bundle, batch: int | None) -> None:
+    TensorRtEngine(bundle, profile=SMALL).close()
+    said: list[str] = []
+    with open_engine("tensorrt", bundle, batch=batch, say=said.append) as engine:
+        assert said == []
+        assert engine.batch == min(batch or 4, 4)
+
+
+def test_the_usual_plan_before_a_newer_one(bundle: Bundle) -> None:
+    for profile in (BatchProfile(1, 27, 54), SMALL):
+        TensorRtEngine(bundle, profile=profile).close()
+    with TensorRtEngine(bundle) as engine:
+        assert str(engine.profile) == "1:27:54"
+
+
 def test_only_a_precision_of_the_bundle(bundle: Bundle) -> None:
     with pytest.raises(UsageError, match="int8"):
         TensorRtEngine(bundle, precision="int8")

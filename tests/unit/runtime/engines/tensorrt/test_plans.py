@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from mvrec_edge.runtime.engines.tensorrt import BatchProfile
 from mvrec_edge.runtime.engines.tensorrt.cuda import Gpu
-from mvrec_edge.runtime.engines.tensorrt.plans import PlanKey, plan_path, record_plan, verified_plan
+from mvrec_edge.runtime.engines.tensorrt.plans import (
+    PlanKey,
+    built_profiles,
+    plan_path,
+    record_plan,
+    verified_plan,
+)
 from mvrec_edge.runtime.errors import IntegrityError
 from mvrec_edge.runtime.files import canonical_json
 
@@ -142,3 +149,30 @@ def test_the_record_says_what_the_plan_is(path: Path) -> None:
     assert record == canonical_json(json.loads(record))
     assert json.loads(record)["key"] == dataclasses.asdict(KEY)
     assert json.loads(record)["size"] == len(PLAN)
+
+
+def test_profiles_of_the_plans_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MVREC_EDGE_CACHE", str(tmp_path))
+    assert built_profiles(KEY) == []
+    (tmp_path / "plans").mkdir()
+    ages = {"1:9:27": 3, "1:27:54": 2, "1:3:9": 1}
+    for profile, age in ages.items():
+        key = dataclasses.replace(KEY, profile=profile)
+        plan_path(key).write_bytes(PLAN)
+        record_plan(key, plan_path(key))
+        os.utime(plan_path(key).with_suffix(".json"), (1000 - age, 1000 - age))
+    for field in ("graph", "tensorrt", "gpu", "capability", "system"):
+        other = dataclasses.replace(KEY, profile="1:1:1", **{field: "another"})
+        plan_path(other).write_bytes(PLAN)
+        record_plan(other, plan_path(other))
+    assert [str(profile) for profile in built_profiles(KEY)] == ["1:3:9", "1:27:54", "1:9:27"]
+    # A record without its plan, a torn one, one of nonsense and one under a foreign name are passed over.
+    plan_path(dataclasses.replace(KEY, profile="1:3:9")).unlink()
+    record = plan_path(KEY).with_suffix(".json")
+    (tmp_path / "plans" / "foreign.json").write_bytes(record.read_bytes())
+    (tmp_path / "plans" / "foreign.plan").write_bytes(PLAN)
+    nonsense = dataclasses.replace(KEY, profile="9:3:1")
+    plan_path(nonsense).write_bytes(PLAN)
+    record_plan(nonsense, plan_path(nonsense))
+    record.write_bytes(record.read_bytes()[:-20])
+    assert [str(profile) for profile in built_profiles(KEY)] == ["1:9:27"]
