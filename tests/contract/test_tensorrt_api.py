@@ -10,6 +10,7 @@ import enum
 import inspect
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,10 +28,8 @@ sys.path.pop(0)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WHEELS = REPOSITORY / ".tensorrt-bindings"
-SOURCES = [
-    REPOSITORY / "runtime" / "engines" / "tensorrt" / f"{name}.py"
-    for name in ("builder", "engine", "library", "building")
-]
+FOLDER = REPOSITORY / "runtime" / "engines" / "tensorrt"
+SOURCES = [FOLDER / f"{name}.py" for name in ("builder", "building", "engine", "library", "tensors")]
 VERSIONS = ("10.3.0", "10.13.3.9", "11.4.0.106")
 
 _POINTERS = (
@@ -144,8 +143,19 @@ def test_the_version_is_the_one_that_was_asked_for(bindings: dict[str, Any]) -> 
 
 
 def test_nothing_is_called_that_is_not_checked() -> None:
-    files = ("builder.py", "engine.py", "library.py")
+    files = ("builder.py", "engine.py", "library.py", "tensors.py")
     assert [line for line in USAGE.unknown if line.startswith(files)] == []
+
+
+def test_no_other_source_touches_the_library() -> None:
+    """A new one that loads it, or is given the module, belongs to those that are read here."""
+    users = {
+        path
+        for path in FOLDER.glob("*.py")
+        if re.search(r"load_tensorrt\(|TensorIOMode|self\._tensorrt", path.read_text())
+    }
+    assert users <= set(SOURCES)
+    assert len(users) >= 5
 
 
 def test_what_is_used_is_found_in_the_sources() -> None:

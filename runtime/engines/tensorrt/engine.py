@@ -17,14 +17,13 @@ from mvrec_edge.runtime.engines.tensorrt.cuda import Cuda, open_cuda
 from mvrec_edge.runtime.engines.tensorrt.library import load_tensorrt, logger
 from mvrec_edge.runtime.engines.tensorrt.plans import PlanKey, built_profiles
 from mvrec_edge.runtime.engines.tensorrt.profile import DEFAULT_PROFILE, BatchProfile
+from mvrec_edge.runtime.engines.tensorrt.tensors import INPUT, OUTPUT, check_tensors
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
 
 __all__ = ["PRECISIONS_IN_ORDER", "TensorRtEngine"]
 
 #: float16 is what these processors are made for, and its certificate says what it costs.
 PRECISIONS_IN_ORDER = ("fp16", "fp32", "bf16", "int8")
-
-_INPUT, _OUTPUT = "views", "embedding"
 
 
 @dataclass
@@ -131,7 +130,7 @@ class TensorRtEngine(Engine):
                 where=path,
                 fix="build it again: mvrec-edge build BUNDLE --force",
             )
-        self._check_tensors(path)
+        check_tensors(self._tensorrt, self._engine, (self.profile.largest, self.image_size), self.embedding_dim, path)
         size, most = self.image_size, self.profile.largest
         views = cuda.pinned((most, size, size, 4), np.uint8)
         embeddings = cuda.pinned((most, self.embedding_dim), np.float32)
@@ -140,26 +139,6 @@ class TensorRtEngine(Engine):
         # One for all batch sizes, which run one after the other on one stream.
         self._scratch_size = max(int(self._engine.device_memory_size_v2), 1)
         self._scratch = cuda.allocate(self._scratch_size)
-
-    def _check_tensors(self, path: Path) -> None:
-        """A plan with other tensors would read and write where it should not."""
-        engine, library = self._engine, self._tensorrt
-        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-        largest = tuple(engine.get_tensor_profile_shape(_INPUT, 0)[2]) if _INPUT in names else ()
-        size = self.image_size
-        if (
-            sorted(names) != sorted((_INPUT, _OUTPUT))
-            or engine.get_tensor_mode(_INPUT) != library.TensorIOMode.INPUT
-            or engine.get_tensor_dtype(_INPUT) != library.DataType.UINT8
-            or engine.get_tensor_dtype(_OUTPUT) != library.DataType.FLOAT
-            or largest != (self.profile.largest, size, size, 4)
-            or tuple(engine.get_tensor_shape(_OUTPUT))[1:] != (self.embedding_dim,)
-        ):
-            raise EnvironmentUnfitError(
-                "the plan's inputs and outputs are not those of the bundle's graph",
-                where=path,
-                fix="build it again: mvrec-edge build BUNDLE --force",
-            )
 
     def _warm_up(self, bucket: int) -> None:
         """Runs a batch size once, which loads its kernels, and records it as a CUDA graph.
@@ -175,9 +154,9 @@ class TensorRtEngine(Engine):
             )
         context.set_device_memory(self._scratch, self._scratch_size)
         taken = (
-            context.set_tensor_address(_INPUT, self._buffers.views_address)
-            and context.set_tensor_address(_OUTPUT, self._buffers.embeddings_address)
-            and context.set_input_shape(_INPUT, (bucket, self.image_size, self.image_size, 4))
+            context.set_tensor_address(INPUT, self._buffers.views_address)
+            and context.set_tensor_address(OUTPUT, self._buffers.embeddings_address)
+            and context.set_input_shape(INPUT, (bucket, self.image_size, self.image_size, 4))
         )
         if not taken:
             raise EnvironmentUnfitError(
