@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 from collections.abc import Callable
 from typing import Any
@@ -109,11 +110,16 @@ class OnCudaPython(Cuda):
             return
         runtime = self._runtime
         for graph, launched in self._graphs:
-            self._call(runtime.cudaGraphExecDestroy, launched)
-            self._call(runtime.cudaGraphDestroy, graph)
+            self._free(runtime.cudaGraphExecDestroy, launched)
+            self._free(runtime.cudaGraphDestroy, graph)
         for address in self._addresses:
-            self._call(runtime.cudaFree, address)
+            self._free(runtime.cudaFree, address)
         for address in self._pinned:
-            self._call(runtime.cudaFreeHost, address)
-        self._call(runtime.cudaStreamDestroy, self._stream)
+            self._free(runtime.cudaFreeHost, address)
+        self._free(runtime.cudaStreamDestroy, self._stream)
         self._graphs, self._addresses, self._pinned, self._stream = [], [], [], None
+
+    def _free(self, function: Any, handle: Any) -> None:
+        # After some failures every call fails, and the first one was what had to be said.
+        with contextlib.suppress(EnvironmentUnfitError):
+            self._call(function, handle)

@@ -121,6 +121,20 @@ def test_a_graph_that_cannot_be_made_ready_is_destroyed(stand_ins: Any, monkeypa
     assert len(destroyed) == 1
 
 
+def test_closing_after_a_failure_frees_what_can_be_freed(stand_ins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And says nothing: it would hide what went wrong before."""
+    from cuda.bindings import runtime
+
+    cuda = open_cuda()
+    cuda.allocate(8)
+    cuda.pinned((4,), np.uint8)
+    status = runtime.cudaError_t.cudaErrorMemoryAllocation
+    monkeypatch.setattr(runtime, "cudaFree", lambda address: (status,))
+    cuda.close()
+    assert stand_ins.held == (1, 0, 0)
+    stand_ins.gpu.allocations.clear()
+
+
 def test_pycuda_records_nothing(stand_ins: Any) -> None:
     stand_ins.without("cuda")
     cuda = open_cuda()
