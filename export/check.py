@@ -14,14 +14,13 @@ import numpy.typing as npt
 import torch
 
 from mvrec_edge.export.views_encoder import ViewsEncoder
-from mvrec_edge.runtime.bundle import Limits, limits_of
+from mvrec_edge.runtime.bundle import CheckRecord, Limits, limits_of
 from mvrec_edge.runtime.engines.onnxruntime import OnnxRuntimeSession
 from mvrec_edge.runtime.engines.openvino import OpenVinoSession
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MvrecEdgeError
 
 __all__ = [
     "FLOAT32_LIMITS",
-    "BatchCheck",
     "GraphCheck",
     "Runner",
     "certifying_engine",
@@ -48,29 +47,6 @@ FLOAT32_LIMITS = limits_of("fp32")
 
 
 @dataclass(frozen=True)
-class BatchCheck:
-    """How one batch of views came through the graph.
-
-    Attributes:
-        kind: What the views were, such as `"seeded noise"`.
-        batch: Views in the batch.
-        worst_cosine: Smallest cosine between the graph's and the module's embedding of a view; -1 where the graph's
-            output has a wrong shape or holds a value that is not finite.
-        mean_cosine: Mean of the same cosines.
-        largest_error: Largest absolute difference of a component, as a share of the norm of the module's embedding.
-        batch_error: Largest absolute difference from what the graph answered to the same views in the smallest
-            batch that gave an answer, as the same share; 0 for that batch itself.
-    """
-
-    kind: str
-    batch: int
-    worst_cosine: float
-    mean_cosine: float
-    largest_error: float
-    batch_error: float = 0.0
-
-
-@dataclass(frozen=True)
 class GraphCheck:
     """What came of a comparison.
 
@@ -78,7 +54,7 @@ class GraphCheck:
         rows: One for each kind of views and each batch size.
     """
 
-    rows: tuple[BatchCheck, ...]
+    rows: tuple[CheckRecord, ...]
 
     @property
     def worst_cosine(self) -> float:
@@ -182,7 +158,7 @@ def compare_all(
     views: Views,
     wanted: npt.NDArray[np.float64],
     progress: Callable[[int], None] = lambda _: None,
-) -> tuple[BatchCheck, Embeddings]:
+) -> tuple[CheckRecord, Embeddings]:
     """Runs every view of a kind in pieces of bounded memory.
 
     Args:
@@ -261,16 +237,16 @@ def reference_embeddings(
     return np.concatenate(parts)
 
 
-def _compare(kind: str, batch: int, got: Embeddings, want: npt.NDArray[np.float64], first: Embeddings) -> BatchCheck:
+def _compare(kind: str, batch: int, got: Embeddings, want: npt.NDArray[np.float64], first: Embeddings) -> CheckRecord:
     got_norm = np.linalg.norm(got.astype(np.float64), axis=-1)
     norm = np.linalg.norm(want, axis=1)
     if got.shape != want.shape or not np.isfinite(got).all() or not (got_norm > 0).all() or not (norm > 0).all():
         # As far apart as embeddings can be; still numbers, so that they can be printed and stored.
-        return BatchCheck(kind, batch, worst_cosine=-1.0, mean_cosine=-1.0, largest_error=_FAR)
+        return CheckRecord(kind, batch, worst_cosine=-1.0, mean_cosine=-1.0, largest_error=_FAR)
     cosine = (got * want).sum(axis=1) / (got_norm * norm)
     error = np.abs(got - want).max(axis=1) / norm
     among_batches = np.abs(got[: len(first)] - first).max(axis=1) / norm[: len(first)]
-    return BatchCheck(
+    return CheckRecord(
         kind,
         batch,
         worst_cosine=float(cosine.min()),

@@ -54,8 +54,10 @@ class DefectClassifier:
 
     Example:
         >>> bundle = Bundle.load("encoder.bundle")                                # doctest: +SKIP
-        >>> with open_engine("onnxruntime", bundle) as engine:                    # doctest: +SKIP
-        ...     classifier = DefectClassifier(engine, SupportCache.load("line.safetensors"))
+        >>> cache = SupportCache.load("line.safetensors")                         # doctest: +SKIP
+        >>> precision = bundle.precision_of(cache.encoder)                        # doctest: +SKIP
+        >>> with open_engine("auto", bundle, precision=precision) as engine:      # doctest: +SKIP
+        ...     classifier = DefectClassifier(engine, cache)
         ...     predictions = classifier.classify(image, [Region(mask)])
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from mvrec_edge.runtime.files import writing
@@ -10,13 +11,14 @@ from mvrec_edge.runtime.files import writing
 __all__ = ["user_cache", "user_cache_path"]
 
 
-def user_cache_path() -> Path:
+def user_cache_path(environment: Mapping[str, str] = os.environ) -> Path:
     """`$MVREC_EDGE_CACHE`, else `mvrec-edge` under `$XDG_CACHE_HOME`, else `~/.cache/mvrec-edge`; nothing is made."""
-    own = os.environ.get("MVREC_EDGE_CACHE")
-    if own:
+    if own := environment.get("MVREC_EDGE_CACHE"):
         return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "mvrec-edge"
+    if base := environment.get("XDG_CACHE_HOME"):
+        return Path(base) / "mvrec-edge"
+    home = environment.get("HOME")
+    return (Path(home) if home else Path.home()) / ".cache" / "mvrec-edge"
 
 
 def user_cache() -> Path:

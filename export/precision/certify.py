@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.export.check import (
-    BatchCheck,
     GraphCheck,
     certifying_engine,
     compare_all,
@@ -95,7 +94,7 @@ class Certifier:
         return GraphRecord(
             file=graph.name,
             precision=precision,
-            checks=tuple(_record(row) for row in check.rows),
+            checks=check.rows,
             engine=certifying_engine(precision),
             judged=judged,
             labels=labels,
@@ -112,7 +111,7 @@ class Certifier:
         # Never the user's own: a bundle is copied around, and their images are not.
         return np.concatenate([views[:_GOLDEN] for views in self.kinds.values()])
 
-    def _decisions(self, answers: npt.NDArray[np.float32], own: BatchCheck) -> LabelRecord | None:
+    def _decisions(self, answers: npt.NDArray[np.float32], own: CheckRecord) -> LabelRecord | None:
         # A graph that answers nonsense has no decisions to compare; its cosine fails it already.
         if self.calibration is None or self.calibration.compare is None or own.worst_cosine == -1.0:
             return None
@@ -143,15 +142,4 @@ def _complaint(
     return EnvironmentUnfitError(
         f"the {precision} graph is below its limits on {judged or 'seeded views'}: {figures}",
         fix=f"no bundle was written; leave {precision} out, calibrate on more and other views, or give --accept",
-    )
-
-
-def _record(row: BatchCheck) -> CheckRecord:
-    return CheckRecord(
-        kind=row.kind,
-        batch=row.batch,
-        worst_cosine=row.worst_cosine,
-        mean_cosine=row.mean_cosine,
-        largest_error=row.largest_error,
-        batch_error=row.batch_error,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Protocol, final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError
 if TYPE_CHECKING:
     from mvrec_edge.runtime.bundle import Bundle
 
-__all__ = ["CPU_BATCH", "GPU_BATCH", "Engine", "preferred_precision", "usable_cpus"]
+__all__ = ["CPU_BATCH", "GPU_BATCH", "Engine", "GraphEngine", "Session", "preferred_precision", "usable_cpus"]
 
 #: A third of a 27-view region: on a CPU more views at once take memory and gain no speed.
 CPU_BATCH = 9
@@ -114,6 +114,54 @@ class Engine(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Session(Protocol):
+    """A library that holds one graph.
+
+    Attributes:
+        device: What it really runs on.
+    """
+
+    device: str
+
+    def run(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        """Computes one batch: contiguous uint8 `[n, S, S, 4]` to `[n, C]`."""
+        ...
+
+    def close(self) -> None:
+        """Frees what the library holds."""
+        ...
+
+
+class GraphEngine(Engine):
+    """An engine that is one session over one graph of a bundle.
+
+    Args:
+        bundle: The bundle.
+        precision: The graph's precision.
+        session: The open session.
+        batch: Most views that are computed at once.
+    """
+
+    def __init__(self, bundle: Bundle, precision: str, session: Session, batch: int) -> None:
+        super().__init__(
+            image_size=bundle.architecture.image_size,
+            embedding_dim=bundle.architecture.embedding_dim,
+            fingerprint=bundle.fingerprint(precision),
+            precision=precision,
+            batch=batch,
+            random_weights=bundle.weights.is_random,
+        )
+        self._session = session
+        self.device = session.device
+
+    def _encode_batch(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        return self._session.run(views)
+
+    def close(self) -> None:
+        """Frees the session."""
+        self._session.close()
 
 
 def preferred_precision(bundle: Bundle, wanted: str | None, able: Sequence[str], engine: str) -> str:

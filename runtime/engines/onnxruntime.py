@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.bundle.onnx_screen import screen_onnx
-from mvrec_edge.runtime.engines.base import CPU_BATCH, GPU_BATCH, Engine, preferred_precision, usable_cpus
+from mvrec_edge.runtime.engines.base import CPU_BATCH, GPU_BATCH, GraphEngine, preferred_precision, usable_cpus
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "te
 _CPU = PROVIDERS["cpu"]
 
 
-class OnnxRuntimeEngine(Engine):
+class OnnxRuntimeEngine(GraphEngine):
     """Runs a bundle's graph in ONNX Runtime.
 
     Args:
@@ -56,23 +56,8 @@ class OnnxRuntimeEngine(Engine):
         provider = provider or "cpu"
         able = self.precisions if provider == "cpu" else (*self.precisions, "bf16")
         precision = preferred_precision(bundle, precision, able, f"{self.name} on {provider}")
-        self._session = OnnxRuntimeSession(bundle.graph(precision), precision, provider, threads)
-        self.device = self._session.device
-        super().__init__(
-            image_size=bundle.architecture.image_size,
-            embedding_dim=bundle.architecture.embedding_dim,
-            fingerprint=bundle.fingerprint(precision),
-            precision=precision,
-            batch=batch or (CPU_BATCH if provider == "cpu" else GPU_BATCH),
-            random_weights=bundle.weights.is_random,
-        )
-
-    def _encode_batch(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-        return self._session.run(views)
-
-    def close(self) -> None:
-        """Frees the session."""
-        self._session.close()
+        session = OnnxRuntimeSession(bundle.graph(precision), precision, provider, threads)
+        super().__init__(bundle, precision, session, batch or (CPU_BATCH if provider == "cpu" else GPU_BATCH))
 
 
 class OnnxRuntimeSession:

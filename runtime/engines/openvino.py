@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.bundle.onnx_screen import screen_onnx
-from mvrec_edge.runtime.engines.base import CPU_BATCH, Engine, preferred_precision, usable_cpus
+from mvrec_edge.runtime.engines.base import CPU_BATCH, GraphEngine, preferred_precision, usable_cpus
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ __all__ = ["OpenVinoEngine", "OpenVinoSession"]
 _DEVICE = "CPU"
 
 
-class OpenVinoEngine(Engine):
+class OpenVinoEngine(GraphEngine):
     """Runs a bundle's graph in OpenVINO on the CPU.
 
     Args:
@@ -43,23 +43,8 @@ class OpenVinoEngine(Engine):
         self, bundle: Bundle, *, precision: str | None = None, batch: int | None = None, threads: int | None = None
     ) -> None:
         precision = preferred_precision(bundle, precision, self.precisions, self.name)
-        self._session = OpenVinoSession(bundle.graph(precision), precision, threads)
-        self.device = self._session.device
-        super().__init__(
-            image_size=bundle.architecture.image_size,
-            embedding_dim=bundle.architecture.embedding_dim,
-            fingerprint=bundle.fingerprint(precision),
-            precision=precision,
-            batch=batch or CPU_BATCH,
-            random_weights=bundle.weights.is_random,
-        )
-
-    def _encode_batch(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-        return self._session.run(views)
-
-    def close(self) -> None:
-        """Frees the compiled model."""
-        self._session.close()
+        session = OpenVinoSession(bundle.graph(precision), precision, threads)
+        super().__init__(bundle, precision, session, batch or CPU_BATCH)
 
 
 class OpenVinoSession:

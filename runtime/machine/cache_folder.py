@@ -6,9 +6,10 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-__all__ = ["CacheFolder", "examine_cache_folder", "plan_folder"]
+from mvrec_edge.runtime.user_cache import user_cache_path
+
+__all__ = ["CacheFolder", "examine_cache_folder"]
 
 
 @dataclass(frozen=True)
@@ -26,19 +27,9 @@ class CacheFolder:
     free: int | None
 
 
-def plan_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """`$MVREC_EDGE_CACHE`, else `$XDG_CACHE_HOME/mvrec-edge`, else `~/.cache/mvrec-edge`."""
-    if own := environment.get("MVREC_EDGE_CACHE"):
-        return Path(own)
-    if shared := environment.get("XDG_CACHE_HOME"):
-        return Path(shared) / "mvrec-edge"
-    home = environment.get("HOME")
-    return (Path(home) if home else Path.home()) / ".cache" / "mvrec-edge"
-
-
 def examine_cache_folder(environment: Mapping[str, str] = os.environ) -> CacheFolder:
     """Looks whether the folder can be written, without making it."""
-    folder = plan_folder(environment).absolute()
+    folder = user_cache_path(environment).absolute()
     place = folder
     while not place.exists() and place != place.parent:
         place = place.parent

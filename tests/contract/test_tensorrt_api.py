@@ -27,7 +27,7 @@ from used_api import Use, used_api
 sys.path.pop(0)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-WHEELS = REPOSITORY / ".tensorrt-bindings"
+WHEELS = Path(os.environ.get("TENSORRT_BINDINGS", REPOSITORY / ".tensorrt-bindings"))
 FOLDER = REPOSITORY / "runtime" / "engines" / "tensorrt"
 SOURCES = [FOLDER / f"{name}.py" for name in ("builder", "building", "engine", "library", "tensors")]
 VERSIONS = ("10.3.0", "10.13.3.9", "11.4.0.106")
@@ -65,7 +65,7 @@ def _surface(version: str, folder: Path) -> dict[str, Any]:
     if version in _surfaces:
         return _surfaces[version]
     tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
-    wheels = sorted(WHEELS.glob(f"tensorrt_cu12_bindings-{version}-{tag}-*.whl"))
+    wheels = sorted(WHEELS.glob(f"tensorrt_cu1*_bindings-{version}-{tag}-*.whl"))
     if not wheels:
         pytest.skip(f"no TensorRT {version} bindings for {tag} in {WHEELS.name}/: see the Makefile")
     compiler = shutil.which("gcc") or shutil.which("cc")

@@ -18,11 +18,11 @@ onnx = pytest.importorskip("onnx", reason="the export stage needs onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="the export stage needs ONNX Runtime")
 
 from mvrec_edge.export import export_bundle, pipeline, random_weights  # noqa: E402
-from mvrec_edge.export.check import BatchCheck, GraphCheck, check_graph, seeded_views  # noqa: E402
+from mvrec_edge.export.check import GraphCheck, check_graph, seeded_views  # noqa: E402
 from mvrec_edge.export.encoder import load_encoder  # noqa: E402
 from mvrec_edge.export.graph import OPSET, trace_graph  # noqa: E402
 from mvrec_edge.export.views_encoder import ViewsEncoder  # noqa: E402
-from mvrec_edge.runtime.bundle import Bundle, EncoderArchitecture  # noqa: E402
+from mvrec_edge.runtime.bundle import Bundle, CheckRecord, EncoderArchitecture  # noqa: E402
 from mvrec_edge.runtime.bundle.onnx_screen import screen_onnx  # noqa: E402
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, OutputError  # noqa: E402
 
@@ -258,8 +258,8 @@ def test_a_check_in_plain_types(module: ViewsEncoder, graph: Path) -> None:
     ],
 )
 def test_limits(cosine: float, error: float, batch_error: float, passed: bool) -> None:
-    good = BatchCheck("x", 1, worst_cosine=1.0, mean_cosine=1.0, largest_error=0.0)
-    row = BatchCheck("y", 3, worst_cosine=cosine, mean_cosine=1.0, largest_error=error, batch_error=batch_error)
+    good = CheckRecord("x", 1, worst_cosine=1.0, mean_cosine=1.0, largest_error=0.0)
+    row = CheckRecord("y", 3, worst_cosine=cosine, mean_cosine=1.0, largest_error=error, batch_error=batch_error)
     assert GraphCheck((good, row)).passed() is passed
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mvrec_edge.runtime.bundle.onnx_screen import screen_onnx
-from mvrec_edge.runtime.machine.cache_folder import examine_cache_folder, plan_folder
+from mvrec_edge.runtime.machine.cache_folder import examine_cache_folder
 from mvrec_edge.runtime.machine.libraries import (
     conflicts,
     installed_libraries,
@@ -18,6 +18,7 @@ from mvrec_edge.runtime.machine.libraries import (
     runtime_wheels,
 )
 from mvrec_edge.runtime.machine.tiny_graph import COLUMNS, PRECISIONS, ROWS, tiny_graph
+from mvrec_edge.runtime.user_cache import user_cache_path
 
 
 def test_what_is_installed_is_read_without_an_import(site: Any) -> None:
@@ -100,7 +101,7 @@ def test_a_tiny_graph_doubles_its_input(precision: str) -> None:
     ],
 )
 def test_where_plans_go(environment: dict[str, str], folder: str) -> None:
-    assert plan_folder(environment) == Path(folder)
+    assert user_cache_path(environment) == Path(folder)
 
 
 def test_the_cache_folder_is_not_made_to_look_at_it(tmp_path: Path) -> None:
