@@ -19,8 +19,8 @@ def build(
         str,
         typer.Option(
             "--batch",
-            help="Smallest, usual and largest batch, such as 1:27:54: kernels are chosen for the usual one, memory is "
-            "reserved for the largest.",
+            help="Smallest, usual and largest batch: kernels are chosen for the usual one, memory is reserved for the "
+            "largest.",
         ),
     ] = "1:27:54",
     workspace_gb: Annotated[

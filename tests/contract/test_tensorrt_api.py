@@ -1,16 +1,16 @@
-"""Our calls against the real Python bindings of three TensorRT releases.
+"""Our calls against the real Python bindings of TensorRT, from the first release that is supported to the last.
 
-The library itself is not needed: the bindings load over a shared library that only defines the nine entry points they
-import. That shows that every class, flag, method and argument exists; it builds nothing.
+NVIDIA's wheels of the bindings load over three shared libraries. Here those are empty ones that define the nine
+functions the bindings ask for: nothing can be built with them, but classes, methods and signatures are the real ones.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import importlib
+import enum
 import inspect
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,192 +20,230 @@ from typing import Any
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
-WHEELS = Path(os.environ.get("TENSORRT_BINDINGS", HERE.parents[1] / ".tensorrt-bindings"))
+# Tests are no package: what lies beside this file is found by its folder.
+sys.path.insert(0, str(Path(__file__).parent))
+from used_api import Use, used_api
+
+sys.path.pop(0)
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+WHEELS = Path(os.environ.get("TENSORRT_BINDINGS", REPOSITORY / ".tensorrt-bindings"))
+FOLDER = REPOSITORY / "runtime" / "engines" / "tensorrt"
+SOURCES = [FOLDER / f"{name}.py" for name in ("builder", "building", "engine", "library", "tensors")]
 VERSIONS = ("10.3.0", "10.13.3.9", "11.4.0.106")
 
-_ENTRY_POINTS = (
+_POINTERS = (
     "createInferBuilder_INTERNAL",
     "createInferRuntime_INTERNAL",
     "createInferRefitter_INTERNAL",
     "createNvOnnxParser_INTERNAL",
     "createNvOnnxParserRefitter_INTERNAL",
-    "getNvOnnxParserVersion",
     "getPluginRegistry",
     "getBuilderPluginRegistry",
-    "initLibNvInferPlugins",
 )
+_STUB = "".join(f"void* {name}(void) {{ return 0; }}\n" for name in _POINTERS)
+_STUB += "int getNvOnnxParserVersion(void) { return 0; }\nint initLibNvInferPlugins(void) { return 1; }\n"
+
+USAGE = used_api(SOURCES)
 
 
-def _load(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(scope="session", params=VERSIONS)
+def bindings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the bindings of a version offer."""
+    return _surface(request.param, tmp_path_factory.mktemp("bindings"))
 
 
-used = _load("used_api")
+@pytest.fixture(scope="session")
+def oldest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return _surface(VERSIONS[0], tmp_path_factory.mktemp("bindings"))
 
 
-def _probe(version: str, folder: Path, classes: list[str] | None = None) -> dict[str, Any]:
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("no C compiler: the stub that the bindings load over cannot be made")
-    tag = f"cp{sys.version_info.major}{sys.version_info.minor}-"
-    wheels = sorted(WHEELS.glob(f"tensorrt_cu1*_bindings-{version}-{tag}*.whl")) if WHEELS.is_dir() else []
+_surfaces: dict[str, dict[str, Any]] = {}
+
+
+def _surface(version: str, folder: Path) -> dict[str, Any]:
+    if version in _surfaces:
+        return _surfaces[version]
+    tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    wheels = sorted(WHEELS.glob(f"tensorrt_cu1*_bindings-{version}-{tag}-*.whl"))
     if not wheels:
-        pytest.skip(f"no bindings of TensorRT {version} for this Python in {WHEELS.name}: make tensorrt-bindings")
-    with zipfile.ZipFile(wheels[0]) as archive:
-        archive.extractall(folder)
-    source = folder / "stub.c"
-    source.write_text("".join(f"void *{name}(void) {{ return 0; }}\n" for name in _ENTRY_POINTS))
+        pytest.skip(f"no TensorRT {version} bindings for {tag} in {WHEELS.name}/: see the Makefile")
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler for the libraries under the bindings")
+    with zipfile.ZipFile(wheels[0]) as wheel:
+        wheel.extractall(folder)
+    (folder / "stub.c").write_text(_STUB)
     major = version.split(".")[0]
-    for library in ("libnvinfer", "libnvinfer_plugin", "libnvonnxparser"):
-        target = folder / f"{library}.so.{major}"
-        subprocess.run([compiler, "-shared", "-fPIC", "-o", target, source], check=True)
-    request = {
-        "uses": [dataclasses.asdict(use) for use in used.used_api()],
-        "overridden": used.overridden(),
-        "classes": classes or [],
-    }
-    result = subprocess.run(
-        [sys.executable, HERE / "probe_bindings.py"],
-        input=json.dumps(request),
+    for library in ("nvinfer", "nvinfer_plugin", "nvonnxparser"):
+        name = f"lib{library}.so.{major}"
+        subprocess.run(
+            [compiler, "-shared", "-fPIC", f"-Wl,-soname,{name}", "-o", folder / name, folder / "stub.c"], check=True
+        )
+    answer = subprocess.run(
+        [sys.executable, Path(__file__).with_name("bindings_surface.py"), folder],
+        env={**os.environ, "LD_LIBRARY_PATH": str(folder)},
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "LD_LIBRARY_PATH": str(folder), "PYTHONPATH": str(folder)},
     )
-    assert result.returncode == 0, result.stderr
-    answer: dict[str, Any] = json.loads(result.stdout)
-    return answer
+    assert answer.returncode == 0, answer.stderr
+    _surfaces[version] = json.loads(answer.stdout.splitlines()[-1])
+    return _surfaces[version]
 
 
-def test_the_list_is_read_off_the_sources() -> None:
-    names = {f"{use.owner}.{use.name}".strip(".") for use in used.used_api()}
-    expected = {
-        "Builder",
-        "Builder.build_serialized_network",
-        "Builder.create_builder_config",
-        "Builder.create_network",
-        "Builder.create_optimization_profile",
-        "DataType.FLOAT",
-        "DataType.UINT8",
-        "ExecutionContextAllocationStrategy.USER_MANAGED",
-        "IBuilderConfig.add_optimization_profile",
-        "IBuilderConfig.create_timing_cache",
-        "IBuilderConfig.get_timing_cache",
-        "IBuilderConfig.progress_monitor",
-        "IBuilderConfig.set_memory_pool_limit",
-        "IBuilderConfig.set_timing_cache",
-        "ICudaEngine.create_execution_context",
-        "ICudaEngine.device_memory_size_v2",
-        "ICudaEngine.get_tensor_dtype",
-        "ICudaEngine.get_tensor_mode",
-        "ICudaEngine.get_tensor_name",
-        "ICudaEngine.get_tensor_profile_shape",
-        "ICudaEngine.get_tensor_shape",
-        "ICudaEngine.num_io_tensors",
-        "IExecutionContext.execute_async_v3",
-        "IExecutionContext.set_device_memory",
-        "IExecutionContext.set_input_shape",
-        "IExecutionContext.set_tensor_address",
-        "ILogger.ERROR",
-        "ILogger.INTERNAL_ERROR",
-        "IOptimizationProfile.set_shape",
-        "ITimingCache.serialize",
-        "MemoryPoolType.WORKSPACE",
-        "NetworkDefinitionCreationFlag.STRONGLY_TYPED",
-        "OnnxParser",
-        "OnnxParser.get_error",
-        "OnnxParser.num_errors",
-        "OnnxParser.parse_from_file",
-        "ParserError.desc",
-        "ParserError.node_name",
-        "ParserError.node_operator",
-        "Runtime",
-        "Runtime.deserialize_cuda_engine",
-        "TensorIOMode.INPUT",
+def _problem(use: Use, bindings: dict[str, Any]) -> str | None:
+    """What is wrong with a use, if anything."""
+    text = f"{use.where}: {use.owner or 'tensorrt'}.{use.name}"
+    if not use.owner:
+        return None if use.name in bindings["module"] else f"{text} does not exist"
+    attribute = bindings["classes"].get(use.owner, {}).get(use.name)
+    if attribute is None:
+        return f"{text} does not exist"
+    if use.stored and not attribute["settable"]:
+        return f"{text} cannot be set"
+    if use.positional is None:
+        return None
+    if any(_takes(signature, use) for signature in attribute["signatures"]):
+        return None
+    return f"{text} takes {attribute['signatures']}, not {use.positional} and {use.keywords}"
+
+
+def _takes(signature: list[tuple[str, bool]], use: Use) -> bool:
+    """Whether an overload takes the arguments of a call."""
+    positional = use.positional or 0
+    if positional > len(signature):
+        return False
+    rest = dict(signature[positional:])
+    if not set(use.keywords) <= set(rest):
+        return False
+    missing = [name for name, optional in rest.items() if not optional and name not in use.keywords]
+    # What comes from a sequence is taken to be as long as it must be.
+    return bool(missing) if use.more else not missing
+
+
+def test_every_use_is_there(bindings: dict[str, Any]) -> None:
+    assert [problem for use in USAGE.uses if (problem := _problem(use, bindings))] == []
+
+
+def test_every_override_is_there(bindings: dict[str, Any]) -> None:
+    assert {(owner, name) for _, owner, name, _ in USAGE.overrides} == {
+        ("ILogger", "log"),
+        ("IProgressMonitor", "phase_start"),
+        ("IProgressMonitor", "step_complete"),
+        ("IProgressMonitor", "phase_finish"),
     }
-    assert expected <= names
-    assert set(used.overridden()) == {"ILogger", "IProgressMonitor"}
+    for where, owner, name, parameters in USAGE.overrides:
+        wanted = [tuple(parameter for parameter, _ in one) for one in bindings["classes"][owner][name]["signatures"]]
+        assert parameters in wanted, where
 
 
-def test_what_11_removed_is_not_used() -> None:
-    parts = {part for use in used.used_api() for part in (use.owner, *use.name.split("."))}
-    assert not parts & {"BuilderFlag", "FP16", "INT8", "EXPLICIT_BATCH", "IInt8Calibrator", "device_memory_size"}
+def test_the_version_is_the_one_that_was_asked_for(bindings: dict[str, Any]) -> None:
+    assert bindings["version"] in VERSIONS
 
 
-def test_nothing_hangs_on_a_name_that_is_not_looked_at() -> None:
-    """A new variable that holds an object of the library belongs into `KINDS`, or it is not checked."""
-    own = {
-        "buffers",
-        "bundle",
-        "cuda",
-        "embeddings",
-        "error",
-        "messages",
-        "np",
-        "path",
-        "plan",
-        "profile",
-        "self",
-        "stream",
+def test_nothing_is_called_that_is_not_checked() -> None:
+    files = ("builder.py", "engine.py", "library.py", "tensors.py")
+    assert [line for line in USAGE.unknown if line.startswith(files)] == []
+
+
+def test_no_other_source_touches_the_library() -> None:
+    """A new one that loads it, or is given the module, belongs to those that are read here."""
+    users = {
+        path
+        for path in FOLDER.glob("*.py")
+        if re.search(r"load_tensorrt\(|TensorIOMode|self\._tensorrt", path.read_text())
     }
-    own |= {"DEFAULT_PROFILE", "found", "npt", "part", "tensorrt", "timing_cache", "views"}
-    other = used.other_roots()
-    assert {name for name in other if not name.startswith("self._")} - own == set()
-    assert {name for name in other if name.startswith("self._")} <= {
-        "self._buffers",
-        "self._buffers.embeddings",
-        "self._buffers.embeddings[:count]",
-        "self._buffers.views",
-        "self._contexts",
-        "self._cuda",
-        "self._cuda.gpu",
-        "self._launches",
-        "self._messages",
-        "self._tensorrt",
+    assert users <= set(SOURCES)
+    assert len(users) >= 5
+
+
+def test_what_is_used_is_found_in_the_sources() -> None:
+    found = {f"{use.owner}.{use.name}".lstrip(".") for use in USAGE.uses}
+    assert found >= {
+        *("__version__", "Builder", "OnnxParser", "Runtime", "ILogger", "IProgressMonitor"),
+        *(
+            "Builder.__init__",
+            "OnnxParser.__init__",
+            "Runtime.__init__",
+            "ILogger.__init__",
+            "IProgressMonitor.__init__",
+        ),
+        *("NetworkDefinitionCreationFlag.STRONGLY_TYPED", "MemoryPoolType.WORKSPACE", "TensorIOMode.INPUT"),
+        *("DataType.UINT8", "DataType.FLOAT", "ExecutionContextAllocationStrategy.USER_MANAGED"),
+        *("ILogger.ERROR", "ILogger.INTERNAL_ERROR"),
+        *("Builder.create_network", "Builder.create_builder_config", "Builder.create_optimization_profile"),
+        *("Builder.build_serialized_network", "OnnxParser.parse_from_file", "OnnxParser.num_errors"),
+        *("OnnxParser.get_error", "ParserError.node_operator", "ParserError.node_name", "ParserError.desc"),
+        *("IBuilderConfig.set_memory_pool_limit", "IBuilderConfig.add_optimization_profile"),
+        *("IBuilderConfig.progress_monitor", "IBuilderConfig.create_timing_cache", "IBuilderConfig.set_timing_cache"),
+        *("IBuilderConfig.get_timing_cache", "ITimingCache.serialize", "IOptimizationProfile.set_shape"),
+        *("Runtime.deserialize_cuda_engine", "ICudaEngine.create_execution_context", "ICudaEngine.num_io_tensors"),
+        *("ICudaEngine.device_memory_size_v2", "ICudaEngine.get_tensor_name", "ICudaEngine.get_tensor_dtype"),
+        *("ICudaEngine.get_tensor_mode", "ICudaEngine.get_tensor_shape", "ICudaEngine.get_tensor_profile_shape"),
+        *("IExecutionContext.set_device_memory", "IExecutionContext.set_tensor_address"),
+        *("IExecutionContext.set_input_shape", "IExecutionContext.execute_async_v3"),
     }
+    assert any(use.stored and use.name == "progress_monitor" for use in USAGE.uses)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_every_call_exists(version: str, tmp_path: Path) -> None:
-    answer = _probe(version, tmp_path)
-    assert answer["version"] == version
-    assert answer["problems"] == []
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("tensorrt.NoSuchClass", "tensorrt.NoSuchClass does not exist"),
+        ("tensorrt.DataType.UINT9", "DataType.UINT9 does not exist"),
+        ("config.num_such_things", "IBuilderConfig.num_such_things does not exist"),
+        ("builder.create_network(1, 2)", "Builder.create_network takes"),
+        ("builder.create_network(flag=1)", "Builder.create_network takes"),
+        ("builder.build_serialized_network(network)", "Builder.build_serialized_network takes"),
+        ("tensorrt.Runtime()", "Runtime.__init__ takes"),
+        ("parser.num_errors = 3", "OnnxParser.num_errors cannot be set"),
+        ("shapes.set_shape(1, 2, 3, 4, *sizes)", "IOptimizationProfile.set_shape takes"),
+    ],
+)
+def test_a_wrong_use_is_noticed(oldest: dict[str, Any], tmp_path: Path, line: str, complaint: str) -> None:
+    source = tmp_path / "wrong.py"
+    source.write_text(line + "\n")
+    problems = [_problem(use, oldest) for use in used_api([source]).uses]
+    assert any(complaint in problem for problem in problems if problem)
 
 
-def test_a_call_that_does_not_exist_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    uses = [
-        used.Use("Builder", "build_cuda_engine", 1),
-        used.Use("IBuilderConfig", "set_timing_cache", 1, ("ignore",)),
-        used.Use("IExecutionContext", "execute_async_v3", 3),
-        used.Use("", "BuilderFlag.FP16"),
-    ]
-    monkeypatch.setattr(used, "used_api", lambda: uses)
-    problems = _probe("11.4.0.106", tmp_path)["problems"]
-    assert len(problems) == 4
+def test_a_method_of_something_unknown_is_noticed(tmp_path: Path) -> None:
+    source = tmp_path / "wrong.py"
+    source.write_text("refitter = tensorrt.Refitter()\nrefitter.refit_cuda_engine()\n")
+    assert used_api([source]).unknown == ["wrong.py:2: refitter.refit_cuda_engine()"]
 
 
-def test_the_stand_in_has_nothing_that_the_real_one_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(HERE.parent / "fakes"))
-    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
-    fake = importlib.import_module("tensorrt")
-    try:
-        classes = {
-            name: item for name, item in vars(fake).items() if inspect.isclass(item) and not name.startswith("_")
-        }
-        classes = {name: item for name, item in classes.items() if item.__module__ == "tensorrt"}
-        real = _probe("10.3.0", tmp_path, list(classes))["names"]
-        assert set(real) == set(classes)
-        own = {"logger", "data", "cache", "profiles", "limits", "shapes", "network", "header", "session", "channels"}
-        for name, item in classes.items():
-            lacking = {key for key in vars(item) if not key.startswith("_")} - set(real[name]) - own
-            assert lacking == set(), name
-    finally:
-        sys.modules.pop("tensorrt", None)
-        sys.modules.pop("fake_gpu", None)
+def test_the_stand_in_has_nothing_that_the_real_one_lacks(
+    oldest: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(REPOSITORY / "tests" / "fakes"), *sys.path])
+    for name in ("tensorrt", "fake_gpu"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    import tensorrt
+
+    classes = {
+        name: value
+        for name, value in vars(tensorrt).items()
+        if isinstance(value, type) and value.__module__ == "tensorrt" and not name.startswith("_")
+    }
+    for name in ("tensorrt", "fake_gpu"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    assert len(classes) > 10
+    invented = []
+    for name, value in classes.items():
+        real = oldest["classes"].get(name)
+        if real is None:
+            invented.append(name)
+            continue
+        members = value.__members__ if issubclass(value, enum.Enum) else vars(value)
+        for member in members:
+            if member.startswith("_") and member != "__init__":
+                continue
+            if member not in real:
+                invented.append(f"{name}.{member}")
+            elif inspect.isfunction(members[member]) and member != "__init__":
+                parameters = list(inspect.signature(members[member]).parameters)
+                if parameters not in [[one for one, _ in signature] for signature in real[member]["signatures"]]:
+                    invented.append(f"{name}.{member}({', '.join(parameters)})")
+    assert invented == []

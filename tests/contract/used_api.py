@@ -1,105 +1,148 @@
-"""What our sources use of TensorRT's Python bindings, read off the sources themselves."""
+"""What our sources use of TensorRT's Python bindings, read from the sources themselves.
+
+An object of TensorRT is known by the name of the variable that holds it; a method called on anything else than those
+and our own objects is reported, so that a new call cannot slip past the check.
+"""
 
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-SOURCES = Path(__file__).resolve().parents[2] / "runtime" / "engines" / "tensorrt"
+#: Expressions that are the module.
+MODULE = frozenset({"tensorrt", "library", "self._tensorrt"})
 
-#: Names under which our sources hold the module or an object of one of its classes; "" is the module.
+#: Expressions that hold an object of TensorRT, and its class.
 KINDS = {
-    "tensorrt": "",
-    "library": "",
-    "self._tensorrt": "",
     "builder": "Builder",
     "network": "INetworkDefinition",
     "parser": "OnnxParser",
     "error": "ParserError",
     "config": "IBuilderConfig",
+    "config.get_timing_cache()": "ITimingCache",
     "shapes": "IOptimizationProfile",
     "cache": "ITimingCache",
-    "config.get_timing_cache()": "ITimingCache",
     "engine": "ICudaEngine",
     "self._engine": "ICudaEngine",
     "context": "IExecutionContext",
     "self._runtime": "Runtime",
 }
-_FILES = ("builder.py", "engine.py", "library.py")
+
+#: Expressions that hold our own objects, or those of Python and NumPy.
+OWN = frozenset(
+    {
+        *(
+            "self",
+            "super()",
+            "cuda",
+            "cuda.gpu",
+            "self._cuda",
+            "self._cuda.gpu",
+            "bundle",
+            "bundle.manifest",
+            "PlanKey",
+            "profile",
+            "self.profile",
+        ),
+        *("self._buffers", "self._buffers.embeddings[:count]", "self._launches", "self._contexts"),
+        *("timing_cache", "timing_cache.parent", "path", "stream", "found", "self.errors", "self.steps", "part"),
+        *("str(tensorrt.__version__)", "str(msg)"),
+    }
+)
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Use:
-    """One attribute, and how it is called, if it is.
+    """One attribute that is read, set or called.
 
     Attributes:
-        owner: A class of the module; empty for the module itself.
-        name: The attribute, with dots for what lies in it.
-        positional: Positional arguments of the call; -1 where it is not called.
-        keywords: Names of its keyword arguments.
+        where: File and line.
+        owner: Class in the module; empty for the module itself.
+        name: The attribute; `__init__` where the class itself is called.
+        positional: Positional arguments of a call, `self` among them; None where it is not called.
+        more: Whether more positional arguments come from a sequence.
+        keywords: Names of keyword arguments.
+        stored: Whether it is set.
     """
 
+    where: str
     owner: str
     name: str
-    positional: int = -1
+    positional: int | None = None
+    more: bool = False
     keywords: tuple[str, ...] = ()
+    stored: bool = False
 
 
-def used_api() -> list[Use]:
-    """Every use in the sources."""
-    found: set[Use] = set()
-    for name in _FILES:
-        tree = ast.parse((SOURCES / name).read_text())
+@dataclass
+class Usage:
+    """What some sources use.
+
+    Attributes:
+        uses: Attributes of TensorRT.
+        unknown: Methods called on what is neither TensorRT's nor ours.
+        overrides: File and line, class, method and parameters of every method of a subclass.
+    """
+
+    uses: list[Use] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    overrides: list[tuple[str, str, str, tuple[str, ...]]] = field(default_factory=list)
+
+
+def used_api(paths: list[Path]) -> Usage:
+    """Reads sources."""
+    usage = Usage()
+    for path in paths:
+        tree = ast.parse(path.read_text())
         calls = {id(node.func): node for node in ast.walk(tree) if isinstance(node, ast.Call)}
-        inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         for node in ast.walk(tree):
-            if not isinstance(node, ast.Attribute):
-                continue
-            owner, path = _split(node)
-            # Of `tensorrt.ILogger.ERROR` the longest counts; `__version__` and `__init__` are nobody's own.
-            if owner is None or (KINDS[owner] == "" and id(node) in inner) or path.endswith("__"):
-                continue
-            call = calls.get(id(node))
-            if call is None:
-                found.add(Use(KINDS[owner], path))
-            else:
-                positional = 100 if any(isinstance(item, ast.Starred) for item in call.args) else len(call.args)
-                keywords = tuple(sorted(item.arg for item in call.keywords if item.arg))
-                found.add(Use(KINDS[owner], path, positional, keywords))
-    return sorted(found)
+            if isinstance(node, ast.Attribute):
+                _attribute(node, calls.get(id(node)), f"{path.name}:{node.lineno}", usage)
+            elif isinstance(node, ast.ClassDef):
+                usage.overrides.extend(_overrides(node, path.name))
+    return usage
 
 
-def _split(node: ast.Attribute) -> tuple[str | None, str]:
-    """The known name that an attribute hangs on, and the rest; None where it hangs on another."""
-    text = ast.unparse(node)
-    for name in sorted(KINDS, key=len, reverse=True):
-        if text.startswith(name + ".") and "(" not in text[len(name) :]:
-            return name, text[len(name) + 1 :]
-    return None, ""
+def _attribute(node: ast.Attribute, call: ast.Call | None, where: str, usage: Usage) -> None:
+    base = ast.unparse(node.value)
+    if base in MODULE:
+        usage.uses.append(Use(where, "", node.attr))
+        if call is not None:
+            usage.uses.append(_called(call, where, node.attr, "__init__", bound=True))
+    elif base.rpartition(".")[0] in MODULE:
+        # A member of a class: of an enumeration, or a method that is given its object itself.
+        owner = base.rpartition(".")[2]
+        member = Use(where, owner, node.attr)
+        usage.uses.append(member if call is None else _called(call, where, owner, node.attr, bound=False))
+    elif base in KINDS:
+        owner = KINDS[base]
+        if call is not None:
+            usage.uses.append(_called(call, where, owner, node.attr, bound=True))
+        else:
+            usage.uses.append(Use(where, owner, node.attr, stored=isinstance(node.ctx, ast.Store)))
+    elif call is not None and base not in OWN and not isinstance(node.value, (ast.Constant, ast.JoinedStr)):
+        usage.unknown.append(f"{where}: {base}.{node.attr}()")
 
 
-def other_roots() -> set[str]:
-    """The names that attributes hang on and that are none of the library's, so that a new one is not overlooked."""
-    found = set()
-    for name in _FILES:
-        for node in ast.walk(ast.parse((SOURCES / name).read_text())):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id not in KINDS:
-                found.add(node.value.id)
-            if isinstance(node, ast.Attribute) and ast.unparse(node.value) in KINDS:
-                continue
-            if isinstance(node, ast.Attribute) and ast.unparse(node.value).startswith("self._"):
-                found.add(ast.unparse(node.value))
-    return found
+def _called(call: ast.Call, where: str, owner: str, name: str, *, bound: bool) -> Use:
+    plain = [argument for argument in call.args if not isinstance(argument, ast.Starred)]
+    return Use(
+        where,
+        owner,
+        name,
+        positional=len(plain) + bound,
+        more=len(plain) < len(call.args),
+        keywords=tuple(keyword.arg or "**" for keyword in call.keywords),
+    )
 
 
-def overridden() -> dict[str, dict[str, list[str]]]:
-    """For each class of the library that ours derive from, its methods that we override, with their parameters."""
-    found: dict[str, dict[str, list[str]]] = {}
-    for name in _FILES:
-        for node in ast.walk(ast.parse((SOURCES / name).read_text())):
-            if isinstance(node, ast.ClassDef) and node.bases and ast.unparse(node.bases[0]).startswith("tensorrt."):
-                base = ast.unparse(node.bases[0]).removeprefix("tensorrt.")
-                methods = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name != "__init__"]
-                found[base] = {item.name: [argument.arg for argument in item.args.args[1:]] for item in methods}
-    return found
+def _overrides(node: ast.ClassDef, file: str) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
+    for base in node.bases:
+        if not isinstance(base, ast.Attribute) or ast.unparse(base.value) not in MODULE:
+            continue
+        for method in node.body:
+            if isinstance(method, ast.FunctionDef) and method.name != "__init__":
+                parameters = tuple(argument.arg for argument in method.args.args)
+                yield f"{file}:{method.lineno}", base.attr, method.name, parameters

@@ -32,7 +32,7 @@ def check(address: int, size: int) -> None:
 
 
 def new_stream() -> int:
-    handle = 0x1000 + len(streams)
+    handle = max(streams, default=0x1000) + 1
     streams[handle] = []
     return handle
 

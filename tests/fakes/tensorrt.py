@@ -73,16 +73,16 @@ class OnnxParser:
         self.network = network
         self.num_errors = 0
 
-    def parse_from_file(self, path: str) -> bool:
+    def parse_from_file(self, model: str) -> bool:
         import onnx
 
         if _mode == "parser":
             self.num_errors = 5
             return False
-        model = onnx.load(path)
-        readers = {node.op_type for node in model.graph.node if "views" in node.input}
+        graph = onnx.load(model).graph
+        readers = {node.op_type for node in graph.node if "views" in node.input}
         assert readers == {"Cast"}, f"uint8 is read by {readers}"
-        with open(path, "rb") as stream:
+        with open(model, "rb") as stream:
             self.network.data = stream.read()
         return True
 
@@ -100,11 +100,11 @@ class ITimingCache:
 
 
 class IOptimizationProfile:
-    shapes: tuple = ()
+    _shapes: tuple = ()
 
     def set_shape(self, input, min, opt, max) -> None:
         assert input == "views"
-        self.shapes = (tuple(min), tuple(opt), tuple(max))
+        self._shapes = (tuple(min), tuple(opt), tuple(max))
 
 
 class IBuilderConfig:
@@ -121,7 +121,9 @@ class IBuilderConfig:
         self.profiles.append(profile)
         return 0
 
-    def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache:
+    def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache | None:
+        if serialized_timing_cache and not serialized_timing_cache.startswith(b"timings of "):
+            return None
         return ITimingCache(serialized_timing_cache)
 
     def set_timing_cache(self, cache, ignore_mismatch) -> bool:
@@ -156,6 +158,8 @@ class Builder:
         monitor.step_complete("Building Engine", 0)
         if _mode == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if _mode == "wait":
+            signal.pause()
         if _mode == "crash":
             raise RuntimeError("a library broke")
         if _mode == "fail":
@@ -166,7 +170,7 @@ class Builder:
         monitor.phase_finish("Building Engine")
         (profile,) = config.profiles
         header = {
-            "shapes": profile.shapes,
+            "shapes": profile._shapes,
             "version": __version__,
             "workspace": config.limits.get(MemoryPoolType.WORKSPACE),
             "cached": config.cache is not None and bool(config.cache.data),

@@ -8,7 +8,7 @@ from typing import Any
 
 from mvrec_edge.runtime.engines.tensorrt.library import load_tensorrt, logger
 from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
-from mvrec_edge.runtime.errors import EnvironmentUnfitError
+from mvrec_edge.runtime.errors import EnvironmentUnfitError, OutputError
 from mvrec_edge.runtime.files import atomic_write
 
 __all__ = ["build_plan"]
@@ -49,6 +49,9 @@ def build_plan(
         EnvironmentUnfitError: TensorRT cannot read the graph or build the plan.
         OutputError: The timing cache cannot be written.
     """
+    if timing_cache is not None and not timing_cache.parent.is_dir():
+        # Now, and not after minutes of building.
+        raise OutputError("cannot be written: its folder is missing", where=timing_cache, fix="make the folder")
     tensorrt = load_tensorrt()
     messages = logger(tensorrt)
     builder = tensorrt.Builder(messages)
@@ -88,8 +91,9 @@ def _timing_cache(config: Any, path: Path | None) -> Any:
         return None
     kept = path.read_bytes() if path.is_file() else b""
     cache = config.create_timing_cache(kept)
-    # False: made by another version or GPU. Its timings are of no use here, and an empty one takes its place.
-    if not config.set_timing_cache(cache, ignore_mismatch=False):
+    # None or False: not a cache, or made by another version or GPU. Its timings are of no use here, and an empty one
+    # takes its place.
+    if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
         cache = config.create_timing_cache(b"")
         config.set_timing_cache(cache, ignore_mismatch=False)
     return cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -103,24 +104,23 @@ def ensure_plan(
     with writing(path):
         folder = user_cache() / "plans"
         folder.mkdir(mode=0o700, exist_ok=True)
-    # Under another name, so that a build that fails leaves an earlier plan as it was.
-    fresh = path.with_suffix(".new")
-    request = {
-        "graph": str(graph),
-        "image_size": bundle.architecture.image_size,
-        "profile": str(profile),
-        "workspace": workspace,
-        "timing_cache": str(timing_cache or folder / "timing.cache"),
-        "target": str(fresh),
-    }
-    try:
+        # In a folder of its own, so that a build that fails leaves an earlier plan as it was, and no part of a new one.
+        work = tempfile.TemporaryDirectory(dir=folder, prefix=".build-")
+    with work:
+        fresh = Path(work.name) / "fresh.plan"
+        request = {
+            "graph": str(graph),
+            "image_size": bundle.architecture.image_size,
+            "profile": str(profile),
+            "workspace": workspace,
+            "timing_cache": str(timing_cache or folder / "timing.cache"),
+            "target": str(fresh),
+        }
         _run(request, progress)
         with writing(path):
             # Never the new plan under the old record: between the two steps there is no plan at all.
             path.with_suffix(".json").unlink(missing_ok=True)
             fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
     record_plan(key, path)
     data = verified_plan(key, path)
     if data is None:
@@ -131,22 +131,31 @@ def ensure_plan(
 def _run(request: dict[str, Any], progress: Progress) -> None:
     """Runs the building process to its end."""
     with tempfile.TemporaryFile() as notes:
-        process = subprocess.Popen(  # noqa: S603 (our own module)
-            [sys.executable, "-m", _MODULE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=notes, text=True
-        )
+        try:
+            process = subprocess.Popen(  # noqa: S603 (our own module)
+                [sys.executable, "-m", _MODULE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=notes, text=True
+            )
+        except OSError as refusal:
+            raise EnvironmentUnfitError(
+                f"the process that builds the plan cannot be started: {refusal.strerror or refusal}",
+                where=sys.executable,
+                fix="run mvrec-edge with a Python that is installed as a program of its own",
+            ) from refusal
         last: dict[str, Any] = {}
         try:
             if process.stdin is None or process.stdout is None:
                 raise AssertionError("pipes were asked for")
-            process.stdin.write(json.dumps(request))
-            process.stdin.close()
+            # It may have ended already; how it ended says more than that.
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(json.dumps(request))
+                process.stdin.flush()
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
             for line in process.stdout:
-                # A library may print on its own; only our lines are messages.
-                if not line.startswith("{"):
-                    continue
-                last = json.loads(line)
-                if "phase" in last:
-                    progress(last["phase"], last["step"], last["steps"])
+                message = _message(line)
+                last = message or last
+                if "phase" in message:
+                    progress(message["phase"], message["step"], message["steps"])
             code = process.wait()
         finally:
             # Interrupted: a build that goes on would hold the GPU.
@@ -157,6 +166,16 @@ def _run(request: dict[str, Any], progress: Progress) -> None:
         notes.seek(0)
         said = notes.read()[-_LARGEST_NOTE:].decode(errors="replace")
     _check_end(code, last, said)
+
+
+def _message(line: str) -> dict[str, Any]:
+    """A message of ours; empty for what a library printed on its own."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return {}
+    ours = isinstance(message, dict) and not message.keys().isdisjoint(("phase", "done", "error"))
+    return message if ours else {}
 
 
 def _check_end(code: int, last: dict[str, Any], said: str) -> None:

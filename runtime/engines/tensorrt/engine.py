@@ -15,15 +15,15 @@ from mvrec_edge.runtime.engines.base import Engine, preferred_precision
 from mvrec_edge.runtime.engines.tensorrt.building import Progress, ensure_plan
 from mvrec_edge.runtime.engines.tensorrt.cuda import Cuda, open_cuda
 from mvrec_edge.runtime.engines.tensorrt.library import load_tensorrt, logger
+from mvrec_edge.runtime.engines.tensorrt.plans import PlanKey, built_profiles
 from mvrec_edge.runtime.engines.tensorrt.profile import DEFAULT_PROFILE, BatchProfile
+from mvrec_edge.runtime.engines.tensorrt.tensors import INPUT, OUTPUT, check_tensors
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
 
 __all__ = ["PRECISIONS_IN_ORDER", "TensorRtEngine"]
 
 #: float16 is what these processors are made for, and its certificate says what it costs.
 PRECISIONS_IN_ORDER = ("fp16", "fp32", "bf16", "int8")
-
-_INPUT, _OUTPUT = "views", "embedding"
 
 
 @dataclass
@@ -42,8 +42,9 @@ class TensorRtEngine(Engine):
     Args:
         bundle: A verified bundle.
         precision: Which graph; by default fp16 where there is one, or else fp32.
-        batch: Most views that are computed at once; by default the profile's largest.
-        profile: Batch sizes of the plan; by default 1:27:54, up to `batch` where that is larger.
+        batch: Most views that are computed at once, and no more than the profile's largest, which is the default.
+        profile: Batch sizes of the plan; by default those of a plan that is there, or else 1:27:54, up to `batch` where
+            that is larger.
         workspace: Most bytes of GPU memory for trying kernels while building.
         timing_cache: Where timings of kernels are kept between builds.
         say: Takes a line where a plan has to be built.
@@ -71,23 +72,21 @@ class TensorRtEngine(Engine):
         progress: Progress = lambda _phase, _step, _steps: None,
     ) -> None:
         precision = preferred_precision(bundle, precision, PRECISIONS_IN_ORDER, self.name)
-        if profile is None:
-            largest = max(batch or 0, DEFAULT_PROFILE.largest)
-            profile = BatchProfile(DEFAULT_PROFILE.smallest, DEFAULT_PROFILE.usual, largest)
         super().__init__(
             image_size=bundle.architecture.image_size,
             embedding_dim=bundle.architecture.embedding_dim,
             fingerprint=bundle.fingerprint(precision),
             precision=precision,
-            batch=min(batch or profile.largest, profile.largest),
+            batch=batch or DEFAULT_PROFILE.largest,
             random_weights=bundle.weights.is_random,
         )
-        self.profile = profile
         self._tensorrt = load_tensorrt()
         self._cuda: Cuda | None = open_cuda()
         self._launches: dict[int, Callable[[], None]] = {}
         self._contexts: dict[int, Any] = {}
         try:
+            self.profile = profile = profile or self._usual_profile(bundle, batch)
+            self.batch = min(batch or profile.largest, profile.largest)
             plan = ensure_plan(
                 bundle,
                 precision,
@@ -111,6 +110,15 @@ class TensorRtEngine(Engine):
             f"{len(self._launches)} CUDA graphs"
         )
 
+    def _usual_profile(self, bundle: Bundle, batch: int | None) -> BatchProfile:
+        """Batch sizes where none are asked for: whoever built a plan with others need not repeat them at every run."""
+        default = DEFAULT_PROFILE
+        usual = BatchProfile(default.smallest, default.usual, max(batch or 0, default.largest))
+        graph = bundle.manifest.file(bundle.graph(self.precision).name).sha256
+        key = PlanKey.of(graph, str(self._tensorrt.__version__), self._device().gpu, usual)
+        there = built_profiles(key)
+        return usual if usual in there or not there else there[0]
+
     def _open(self, plan: bytes, path: Path) -> None:
         cuda = self._device()
         self._messages = logger(self._tensorrt)
@@ -118,11 +126,11 @@ class TensorRtEngine(Engine):
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             raise EnvironmentUnfitError(
-                f"TensorRT cannot load the plan: {'; '.join(self._messages.errors) or 'it does not say why'}",
+                f"TensorRT cannot load the plan: {self._said()}",
                 where=path,
                 fix="build it again: mvrec-edge build BUNDLE --force",
             )
-        self._check_tensors(path)
+        check_tensors(self._tensorrt, self._engine, (self.profile.largest, self.image_size), self.embedding_dim, path)
         size, most = self.image_size, self.profile.largest
         views = cuda.pinned((most, size, size, 4), np.uint8)
         embeddings = cuda.pinned((most, self.embedding_dim), np.float32)
@@ -131,26 +139,6 @@ class TensorRtEngine(Engine):
         # One for all batch sizes, which run one after the other on one stream.
         self._scratch_size = max(int(self._engine.device_memory_size_v2), 1)
         self._scratch = cuda.allocate(self._scratch_size)
-
-    def _check_tensors(self, path: Path) -> None:
-        """A plan with other tensors would read and write where it should not."""
-        engine, library = self._engine, self._tensorrt
-        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-        largest = tuple(engine.get_tensor_profile_shape(_INPUT, 0)[2]) if _INPUT in names else ()
-        size = self.image_size
-        if (
-            sorted(names) != sorted((_INPUT, _OUTPUT))
-            or engine.get_tensor_mode(_INPUT) != library.TensorIOMode.INPUT
-            or engine.get_tensor_dtype(_INPUT) != library.DataType.UINT8
-            or engine.get_tensor_dtype(_OUTPUT) != library.DataType.FLOAT
-            or largest != (self.profile.largest, size, size, 4)
-            or tuple(engine.get_tensor_shape(_OUTPUT))[1:] != (self.embedding_dim,)
-        ):
-            raise EnvironmentUnfitError(
-                "the plan's inputs and outputs are not those of the bundle's graph",
-                where=path,
-                fix="build it again: mvrec-edge build BUNDLE --force",
-            )
 
     def _warm_up(self, bucket: int) -> None:
         """Runs a batch size once, which loads its kernels, and records it as a CUDA graph.
@@ -161,13 +149,20 @@ class TensorRtEngine(Engine):
         context = engine.create_execution_context(library.ExecutionContextAllocationStrategy.USER_MANAGED)
         if context is None:
             raise EnvironmentUnfitError(
-                f"TensorRT cannot make a context: {'; '.join(self._messages.errors) or 'it does not say why'}",
+                f"TensorRT cannot make a context: {self._said()}",
                 fix="close what else uses the GPU's memory, or build with a smaller --batch",
             )
         context.set_device_memory(self._scratch, self._scratch_size)
-        context.set_tensor_address(_INPUT, self._buffers.views_address)
-        context.set_tensor_address(_OUTPUT, self._buffers.embeddings_address)
-        context.set_input_shape(_INPUT, (bucket, self.image_size, self.image_size, 4))
+        taken = (
+            context.set_tensor_address(INPUT, self._buffers.views_address)
+            and context.set_tensor_address(OUTPUT, self._buffers.embeddings_address)
+            and context.set_input_shape(INPUT, (bucket, self.image_size, self.image_size, 4))
+        )
+        if not taken:
+            raise EnvironmentUnfitError(
+                f"TensorRT does not take a batch of {bucket}: {self._said()}",
+                fix="build it again: mvrec-edge build BUNDLE --force",
+            )
         self._contexts[bucket] = context
         self._enqueue(bucket)
         cuda.wait()
@@ -182,7 +177,7 @@ class TensorRtEngine(Engine):
         cuda.to_gpu(buffers.views_address, buffers.views[:bucket])
         if not context.execute_async_v3(cuda.stream):
             raise EnvironmentUnfitError(
-                f"TensorRT could not run the plan: {'; '.join(self._messages.errors) or 'it does not say why'}",
+                f"TensorRT could not run the plan: {self._said()}",
                 fix="build it again: mvrec-edge build BUNDLE --force",
             )
         cuda.from_gpu(buffers.embeddings[:bucket], buffers.embeddings_address)
@@ -200,6 +195,9 @@ class TensorRtEngine(Engine):
                 launch()
             cuda.wait()
         return self._buffers.embeddings[:count].copy()
+
+    def _said(self) -> str:
+        return "; ".join(self._messages.errors) or "it does not say why"
 
     def _device(self) -> Cuda:
         if self._cuda is None:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from mvrec_edge.runtime.engines.tensorrt.cuda import Gpu
 from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
-from mvrec_edge.runtime.errors import IntegrityError
+from mvrec_edge.runtime.errors import IntegrityError, UsageError
 from mvrec_edge.runtime.fields import Fields, parse_json
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes, sha256_file
 from mvrec_edge.runtime.user_cache import user_cache_path
 
-__all__ = ["PlanKey", "plan_path", "record_plan", "verified_plan"]
+__all__ = ["PlanKey", "built_profiles", "plan_path", "record_plan", "verified_plan"]
 
 _SCHEMA = "mvrec-edge/plan/1"
 _LARGEST_RECORD = 1 << 16
@@ -62,6 +62,26 @@ def plan_path(key: PlanKey) -> Path:
     return user_cache_path() / "plans" / f"{key.digest}.plan"
 
 
+def built_profiles(key: PlanKey) -> list[BatchProfile]:
+    """The batch sizes that there are plans of, where all else is as in the key; the newest first.
+
+    What it says is not checked: whoever loads a plan does that, see `verified_plan`.
+    """
+    found: list[tuple[int, BatchProfile]] = []
+    for record in plan_path(key).parent.glob("*.json"):
+        try:
+            if record.stat().st_size > _LARGEST_RECORD or not record.with_suffix(".plan").is_file():
+                continue
+            stored = Fields(parse_json(record.read_bytes(), str(record)), str(record)).object("key")
+            other = dataclasses.replace(key, profile=stored.text("profile", longest=64))
+            if stored.payload == dataclasses.asdict(other) and plan_path(other) == record.with_suffix(".plan"):
+                found.append((record.stat().st_mtime_ns, BatchProfile.parse(other.profile)))
+        except (OSError, IntegrityError, UsageError):
+            # It is not ours, or broken; if it is the one that is wanted, loading it says so.
+            continue
+    return [profile for _, profile in sorted(found, key=lambda item: (-item[0], str(item[1])))]
+
+
 def record_plan(key: PlanKey, path: Path) -> None:
     """Writes the record of a plan beside it, after the plan itself.
 
@@ -94,7 +114,8 @@ def verified_plan(key: PlanKey, path: Path) -> bytes | None:
     record = path.with_suffix(".json")
     if not path.is_file() or not record.is_file():
         return None
-    if path.is_symlink() or record.stat().st_size > _LARGEST_RECORD or path.stat().st_size > _LARGEST_PLAN:
+    linked = path.is_symlink() or record.is_symlink()
+    if linked or record.stat().st_size > _LARGEST_RECORD or path.stat().st_size > _LARGEST_PLAN:
         raise IntegrityError("is not a plan of this program", where=path, fix="remove it")
     fields = Fields(parse_json(record.read_bytes(), str(record)), str(record))
     fields.choice("schema", _SCHEMA)

@@ -55,6 +55,11 @@ class Stream:
         _current()
         self.handle = fake_gpu.new_stream()
 
+    def __del__(self) -> None:
+        # As the real one: it goes with its last reference, while its context is current.
+        _current()
+        del fake_gpu.streams[self.handle]
+
     def synchronize(self) -> None:
         _current()
         fake_gpu.wait(self.handle)

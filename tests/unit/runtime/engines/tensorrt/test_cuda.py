@@ -1,0 +1,200 @@
+"""CUDA through cuda-python and through PyCUDA, over the stand-ins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mvrec_edge.runtime.engines.tensorrt.cuda import Cuda, Gpu, open_cuda
+from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
+
+LIBRARIES = ("cuda-python", "pycuda")
+
+
+@pytest.fixture(params=LIBRARIES)
+def cuda(request: pytest.FixtureRequest, stand_ins: Any) -> Iterator[Cuda]:
+    if request.param == "pycuda":
+        stand_ins.without("cuda")
+    opened = open_cuda()
+    assert opened.library == request.param
+    yield opened
+    opened.close()
+    assert stand_ins.held == (0, 0, 0)
+
+
+def test_the_gpu(cuda: Cuda) -> None:
+    assert cuda.gpu == Gpu("Fake GPU", "8.7")
+
+
+def test_a_copy_is_done_when_it_is_waited_for(cuda: Cuda) -> None:
+    with cuda.active():
+        there, back = cuda.pinned((2, 3), np.float32), cuda.pinned((2, 3), np.float32)
+        assert there.shape == (2, 3)
+        assert there.dtype == np.float32
+        there[...], back[...] = np.arange(6).reshape(2, 3), -1
+        address = cuda.allocate(there.nbytes)
+        cuda.to_gpu(address, there)
+        cuda.from_gpu(back, address)
+        assert (back == -1).all()
+        cuda.wait()
+        np.testing.assert_array_equal(back, there)
+
+
+def test_the_stream_is_a_number(cuda: Cuda, stand_ins: Any) -> None:
+    assert list(stand_ins.gpu.streams) == [cuda.stream]
+
+
+def test_closing_frees_everything(cuda: Cuda, stand_ins: Any) -> None:
+    with cuda.active():
+        cuda.pinned((4,), np.uint8)
+        cuda.allocate(8)
+        cuda.allocate(16)
+        cuda.capture(lambda: None)
+    assert stand_ins.held[0] >= 2
+    cuda.close()
+    assert stand_ins.held == (0, 0, 0)
+    # And once more, as an engine whose caller closes it twice.
+    cuda.close()
+
+
+def test_work_is_recorded_and_launched_as_often_as_wanted(stand_ins: Any) -> None:
+    cuda = open_cuda()
+    there, back = cuda.pinned((3,), np.uint8), cuda.pinned((3,), np.uint8)
+    address = cuda.allocate(3)
+    back[...] = 0
+
+    def work() -> None:
+        cuda.to_gpu(address, there)
+        cuda.from_gpu(back, address)
+
+    launch = cuda.capture(work)
+    assert launch is not None
+    there[...] = 1
+    cuda.wait()
+    assert back.tolist() == [0, 0, 0]
+    for value in (5, 7):
+        there[...] = value
+        launch()
+        cuda.wait()
+        assert back.tolist() == [value] * 3
+    cuda.close()
+    assert stand_ins.held == (0, 0, 0)
+
+
+def test_work_that_cannot_be_recorded(stand_ins: Any) -> None:
+    stand_ins.mode(FAKE_CUDA="nograph")
+    cuda = open_cuda()
+    assert cuda.capture(lambda: None) is None
+    cuda.close()
+
+
+@pytest.mark.parametrize("error", [EnvironmentUnfitError, RuntimeError])
+def test_a_failure_while_recording_ends_the_recording(stand_ins: Any, error: type[Exception]) -> None:
+    cuda = open_cuda()
+
+    def work() -> None:
+        raise error("a layer cannot be captured")
+
+    if error is EnvironmentUnfitError:
+        assert cuda.capture(work) is None
+    else:
+        with pytest.raises(RuntimeError):
+            cuda.capture(work)
+    assert stand_ins.gpu.capturing == {}
+    cuda.close()
+
+
+def test_a_graph_that_cannot_be_made_ready_is_destroyed(stand_ins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cuda.bindings import runtime
+
+    destroyed: list[Any] = []
+    status = runtime.cudaError_t.cudaErrorMemoryAllocation
+    monkeypatch.setattr(runtime, "cudaGraphInstantiate", lambda graph, flags: (status, None))
+    monkeypatch.setattr(runtime, "cudaGraphDestroy", lambda graph: (destroyed.append(graph), (status * 0,))[1])
+    cuda = open_cuda()
+    assert cuda.capture(lambda: None) is None
+    assert len(destroyed) == 1
+    cuda.close()
+    assert len(destroyed) == 1
+
+
+def test_closing_after_a_failure_frees_what_can_be_freed(stand_ins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And says nothing: it would hide what went wrong before."""
+    from cuda.bindings import runtime
+
+    cuda = open_cuda()
+    cuda.allocate(8)
+    cuda.pinned((4,), np.uint8)
+    status = runtime.cudaError_t.cudaErrorMemoryAllocation
+    monkeypatch.setattr(runtime, "cudaFree", lambda address: (status,))
+    cuda.close()
+    assert stand_ins.held == (1, 0, 0)
+    stand_ins.gpu.allocations.clear()
+
+
+def test_pycuda_records_nothing(stand_ins: Any) -> None:
+    stand_ins.without("cuda")
+    cuda = open_cuda()
+    assert cuda.capture(lambda: None) is None
+    cuda.close()
+
+
+def test_no_memory_left(stand_ins: Any) -> None:
+    stand_ins.mode(FAKE_CUDA="full")
+    cuda = open_cuda()
+    with pytest.raises(EnvironmentUnfitError, match="cudaMalloc failed with cudaErrorMemoryAllocation"):
+        cuda.allocate(1)
+    cuda.close()
+    assert stand_ins.held == (0, 0, 0)
+
+
+def test_no_memory_left_with_pycuda(stand_ins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_ins.without("cuda")
+    cuda = open_cuda()
+    import pycuda.driver as driver
+
+    def full(size: int) -> None:
+        raise driver.Error("out of memory")
+
+    monkeypatch.setattr(driver, "mem_alloc", full)
+    with pytest.raises(EnvironmentUnfitError, match="CUDA: out of memory"), cuda.active():
+        cuda.allocate(1)
+    cuda.close()
+    assert stand_ins.held == (0, 0, 0)
+    assert driver._stack == []
+
+
+def test_no_gpu(stand_ins: Any) -> None:
+    stand_ins.mode(FAKE_CUDA="none")
+    with pytest.raises(EnvironmentUnfitError, match=r"cudaErrorNoDevice.*mvrec-edge doctor"):
+        open_cuda()
+    assert stand_ins.held == (0, 0, 0)
+
+
+def test_no_gpu_with_pycuda(stand_ins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_ins.without("cuda")
+    import pycuda.driver as driver
+
+    def none() -> None:
+        raise driver.Error("no CUDA-capable device is detected")
+
+    monkeypatch.setattr(driver, "init", none)
+    with pytest.raises(EnvironmentUnfitError, match="no CUDA-capable device"):
+        open_cuda()
+
+
+def test_neither_library(stand_ins: Any) -> None:
+    stand_ins.without("cuda", "pycuda")
+    with pytest.raises(MissingDependencyError, match=r"cuda-python or pycuda.*mvrec-edge\[tensorrt\]"):
+        open_cuda()
+
+
+def test_a_name_as_text(stand_ins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its type differs between releases of cuda-python."""
+    monkeypatch.setattr(stand_ins.gpu, "NAME", "Orin\0\0")
+    cuda = open_cuda()
+    assert cuda.gpu.name == "Orin"
+    cuda.close()
