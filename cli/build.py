@@ -7,14 +7,19 @@ from typing import Annotated
 
 import typer
 
-from mvrec_edge.cli.options import BundlePath, PrecisionName
+from mvrec_edge.cli.options import BundlePath
 
 __all__ = ["build"]
 
 
 def build(
     bundle: BundlePath,
-    precision: PrecisionName = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision", help="Which of the bundle's graphs; by default fp16, or else fp32.", show_default=False
+        ),
+    ] = None,
     batch: Annotated[
         str,
         typer.Option(
