@@ -93,14 +93,19 @@ def test_told_to_end_it_leaves_no_worker(tiny_bundle_path: Path, number: signal.
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell ignores SIGINT in what it starts in the background, and so would everything below it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     workers: set[int] = set()
     tasks = Path(f"/proc/{process.pid}/task")
-    while not workers:
-        assert process.poll() is None
-        workers = {int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()}
-    process.send_signal(number)
-    _, messages = process.communicate(timeout=60)
+    try:
+        while not workers:
+            assert process.poll() is None
+            workers = {int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()}
+        process.send_signal(number)
+        _, messages = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode != 0
     assert "bug in mvrec-edge" not in messages
     # One that was only just being started ends by itself, since its input is closed.

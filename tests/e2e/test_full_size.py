@@ -15,6 +15,8 @@ from mvrec_edge.runtime import Bundle, open_engine
 pytest.importorskip("torch", reason="the export stage needs PyTorch")
 
 
+# Minutes, most of them PyTorch's; every smaller encoder goes the same way in the other tests.
+@pytest.mark.slow
 def test_vit_l_14_is_exported_checked_and_runs(tmp_path: Path) -> None:
     path = tmp_path / "l14.bundle"
     command = [Path(sys.executable).with_name("mvrec-edge"), "export", "--random-weights", "ViT-L/14", "--out", path]

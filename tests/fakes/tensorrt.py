@@ -228,6 +228,7 @@ class IExecutionContext:
         self.addresses: dict[str, int] = {}
         self.shape: tuple[int, ...] = ()
         self.memory = 0
+        self.profile: int | None = None
 
     def set_device_memory(self, memory: int, size: int) -> None:
         assert size >= self.engine.device_memory_size_v2
@@ -238,7 +239,14 @@ class IExecutionContext:
         self.addresses[name] = memory
         return True
 
+    def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool:
+        assert profile_index == 0
+        assert stream_handle in fake_gpu.streams
+        self.profile = profile_index
+        return True
+
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
+        assert self.profile == 0, "no profile was chosen"
         low, _, high = self.engine.header["shapes"]
         assert all(a <= b <= c for a, b, c in zip(low, shape, high, strict=True)), "outside the profile"
         self.shape = tuple(shape)

@@ -7,6 +7,7 @@ it; here that is this one, and whoever waits for the plan can say what happened.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,14 @@ __all__ = ["main"]
 def main() -> None:
     """Builds what the request says; the last line is `{"done": true}` or an error with its exit code."""
     request: dict[str, Any] = json.load(sys.stdin)
+    # Libraries print as they please; only what is written here is an answer, all else goes to stderr.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def say(message: dict[str, Any]) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
     try:
         plan = build_plan(
             Path(request["graph"]),
@@ -29,19 +38,14 @@ def main() -> None:
             BatchProfile.parse(request["profile"]),
             workspace=request["workspace"],
             timing_cache=None if request["timing_cache"] is None else Path(request["timing_cache"]),
-            progress=lambda phase, step, steps: _say({"phase": phase, "step": step, "steps": steps}),
+            progress=lambda phase, step, steps: say({"phase": phase, "step": step, "steps": steps}),
         )
         with atomic_write(Path(request["target"])) as stream:
             stream.write(plan)
     except MvrecEdgeError as error:
-        _say({"error": error.what, "where": error.where, "fix": error.fix, "exit_code": error.exit_code})
+        say({"error": error.what, "where": error.where, "fix": error.fix, "exit_code": error.exit_code})
     else:
-        _say({"done": True})
-
-
-def _say(message: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
+        say({"done": True})
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -133,7 +134,13 @@ def _run(request: dict[str, Any], progress: Progress) -> None:
     with tempfile.TemporaryFile() as notes:
         try:
             process = subprocess.Popen(  # noqa: S603 (our own module)
-                [sys.executable, "-m", _MODULE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=notes, text=True
+                [sys.executable, "-m", _MODULE],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=notes,
+                text=True,
+                # Not the folder that the user happens to stand in: a file there may be called tensorrt.py.
+                env={**os.environ, "PYTHONSAFEPATH": "1"},
             )
         except OSError as refusal:
             raise EnvironmentUnfitError(

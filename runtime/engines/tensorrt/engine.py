@@ -154,7 +154,9 @@ class TensorRtEngine(Engine):
             )
         context.set_device_memory(self._scratch, self._scratch_size)
         taken = (
-            context.set_tensor_address(INPUT, self._buffers.views_address)
+            # The first context takes the only profile by itself; releases differ on whether the others do.
+            context.set_optimization_profile_async(0, cuda.stream)
+            and context.set_tensor_address(INPUT, self._buffers.views_address)
             and context.set_tensor_address(OUTPUT, self._buffers.embeddings_address)
             and context.set_input_shape(INPUT, (bucket, self.image_size, self.image_size, 4))
         )

@@ -40,7 +40,11 @@ class OnCudaPython(Cuda):
         self._stream = self._call(runtime.cudaStreamCreate)
 
     def _call(self, function: Any, *arguments: Any) -> Any:
-        status, *values = function(*arguments)
+        try:
+            status, *values = function(*arguments)
+        # Older releases raise a plain RuntimeError where the driver's library is missing.
+        except RuntimeError as error:
+            raise EnvironmentUnfitError(f"CUDA: {error}", fix="run 'mvrec-edge doctor'") from error
         if int(status) != 0:
             raise EnvironmentUnfitError(
                 f"CUDA: {getattr(function, '__name__', 'a call')} failed with {getattr(status, 'name', status)}",

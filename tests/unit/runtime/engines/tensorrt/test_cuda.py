@@ -198,3 +198,16 @@ def test_a_name_as_text(stand_ins: Any, monkeypatch: pytest.MonkeyPatch) -> None
     cuda = open_cuda()
     assert cuda.gpu.name == "Orin"
     cuda.close()
+
+
+def test_a_missing_driver_is_one_line_whatever_the_release_raises() -> None:
+    """cuda-python 12.3 raises a plain RuntimeError, later ones return a status."""
+    from types import SimpleNamespace
+
+    from mvrec_edge.runtime.engines.tensorrt.on_cuda_python import OnCudaPython
+
+    def refuse(_device: int) -> tuple[int]:
+        raise RuntimeError("Failed to dlopen libcuda.so.1")
+
+    with pytest.raises(EnvironmentUnfitError, match=r"CUDA: Failed to dlopen libcuda\.so\.1 .*doctor"):
+        OnCudaPython(SimpleNamespace(cudaSetDevice=refuse))
