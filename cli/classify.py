@@ -79,12 +79,14 @@ def classify(
     from mvrec_edge.cli.console import say, view_bar
     from mvrec_edge.cli.records import ImageResult, open_sink
     from mvrec_edge.runtime import Bundle, DefectClassifier, SupportCache, open_engine, open_source
+    from mvrec_edge.runtime.classifier import check_encoder
 
     sources = [open_source(path, format=source_format.value, masks=masks, image_root=image_root) for path in inputs]
     opened = Bundle.load(bundle, graphs=())
     loaded = SupportCache.load(cache)
-    # The cache decides: only embeddings of the same graph may be compared.
-    precision = precision or opened.precision_of(loaded.encoder)
+    # The cache decides: only embeddings of the same graph may be compared. Asked before an engine is opened.
+    precision = precision or opened.precision_of(loaded.encoder) or opened.precisions[0]
+    check_encoder(loaded, opened.fingerprint(precision), precision)
     with (
         open_sink(out, overlay=overlay, table=table, resume=resume, overwrite=overwrite) as sink,
         open_engine(

@@ -19,7 +19,7 @@ from mvrec_edge.runtime.regions import Region
 from mvrec_edge.runtime.support_cache import SupportCache
 from mvrec_edge.runtime.views import ViewPlan
 
-__all__ = ["DefectClassifier", "RandomWeightsWarning", "warn_if_random"]
+__all__ = ["DefectClassifier", "RandomWeightsWarning", "check_encoder", "warn_if_random"]
 
 Key = TypeVar("Key")
 
@@ -62,14 +62,7 @@ class DefectClassifier:
     """
 
     def __init__(self, engine: Engine, cache: SupportCache, *, head: Head | None = None, neighbours: int = 3) -> None:
-        if cache.encoder != engine.fingerprint:
-            raise FingerprintMismatchError(
-                f"the support cache was made with another bundle or precision "
-                f"({cache.encoder_name or 'unknown encoder'}, fingerprint {cache.encoder[:12] or 'none'}; this one is "
-                f"{engine.precision}, {engine.fingerprint[:12]})",
-                fix="encode it again: mvrec-edge calibrate BUNDLE SUPPORT --rebase CACHE "
-                f"--precision {engine.precision} --out NEW; or use what the cache was made with",
-            )
+        check_encoder(cache, engine.fingerprint, engine.precision)
         if cache.view_plan is None:
             raise UsageError("the support cache has no view plan", fix="make it with view_plan=...")
         check_view_size(engine, cache.view_plan)
@@ -133,6 +126,27 @@ class DefectClassifier:
                 encoded.item.regions, answers, encoded.crop_ms, encoded.encode_ms, strict=True
             )
         ]
+
+
+def check_encoder(cache: SupportCache, fingerprint: str, precision: str) -> None:
+    """Refuses a cache whose embeddings another encoder made.
+
+    Args:
+        cache: The support cache.
+        fingerprint: What the embeddings to be compared have.
+        precision: The precision they are made with, for the message.
+
+    Raises:
+        FingerprintMismatchError: They must not be compared.
+    """
+    if cache.encoder != fingerprint:
+        raise FingerprintMismatchError(
+            f"the support cache was made with another bundle or precision "
+            f"({cache.encoder_name or 'unknown encoder'}, fingerprint {cache.encoder[:12] or 'none'}; this one is "
+            f"{precision}, {fingerprint[:12]})",
+            fix="encode it again: mvrec-edge calibrate BUNDLE SUPPORT --rebase CACHE "
+            f"--precision {precision} --out NEW; or use what the cache was made with",
+        )
 
 
 def check_view_size(engine: Engine, plan: ViewPlan) -> None:

@@ -59,6 +59,8 @@ def choose_engine(
         )
     if len(candidates) == 1:
         return candidates[0]
+    # Its hash is checked here, so that a changed file is said before anything is timed.
+    bundle.graph(precision)
     count = threads or usable_cpus()
     keys = {item: SpeedKey(bundle.fingerprint(precision), item[0], item[1] or "", count) for item in candidates}
     known = read_speeds(list(keys.values()))
@@ -67,10 +69,8 @@ def choose_engine(
         known = _measure(bundle, precision, keys, threads)
         # What failed is tried again next time: a driver or a library may have been mended.
         record_speeds({key: value for key, value in known.items() if value < _CANNOT})
-    best = min(candidates, key=lambda item: known[keys[item]])
-    times = ", ".join(f"{_words(item)} {_time(known[keys[item]])}" for item in candidates)
-    say(f"engine: {_words(best)} ({times})")
-    return best
+        say("; ".join(f"{_words(item)}: {_time(known[keys[item]])}" for item in candidates))
+    return min(candidates, key=lambda item: known[keys[item]])
 
 
 _CPU, _CUDA, _OPENVINO = ("onnxruntime", None), ("onnxruntime", "cuda"), ("openvino", None)

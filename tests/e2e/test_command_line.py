@@ -102,7 +102,7 @@ def test_a_second_run_and_the_python_api_give_the_same(line: Path, tiny_bundle_p
 
     bundle = Bundle.load(tiny_bundle_path)
     made: list[dict[str, object]] = []
-    with open_engine("onnxruntime", bundle) as engine, pytest.warns(UserWarning, match="random weights"):
+    with open_engine("auto", bundle) as engine, pytest.warns(UserWarning, match="random weights"):
         classifier = DefectClassifier(engine, SupportCache.load(line / "line.safetensors"))
         images = (
             ImageRegions(item.path, image, item.regions(image.shape[:2]).regions)
@@ -117,11 +117,11 @@ def test_a_second_run_and_the_python_api_give_the_same(line: Path, tiny_bundle_p
 def test_calibrating_from_python_gives_the_same_cache(line: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
     run("calibrate", tiny_bundle_path, line / "parts", "--out", tmp_path / "all")
     bundle = Bundle.load(tiny_bundle_path)
-    with open_engine("onnxruntime", bundle) as engine, pytest.warns(UserWarning, match="random weights"):
+    with open_engine("auto", bundle) as engine, pytest.warns(UserWarning, match="random weights"):
         cache = encode_support(
             engine,
             read_support(open_source(line / "parts")).instances,
-            encoder_name=f"{bundle.architecture.name}, {bundle.weights}",
+            encoder_name=f"{bundle.architecture.name} fp32, {bundle.weights}",
         )
     fit_head(cache).cache.save(tmp_path / "python")
     assert (tmp_path / "python").read_bytes() == (tmp_path / "all").read_bytes()

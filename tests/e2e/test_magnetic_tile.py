@@ -61,7 +61,7 @@ def test_every_region_of_every_image(shared_data: Path, tmp_path: Path) -> None:
         assert "error" not in record
 
     made = []
-    with open_engine("onnxruntime", Bundle.load(bundle)) as engine, pytest.warns(UserWarning, match="random"):
+    with open_engine("auto", Bundle.load(bundle)) as engine, pytest.warns(UserWarning, match="random"):
         classifier = DefectClassifier(engine, loaded)
         images = (
             ImageRegions(item.path, image, item.regions(image.shape[:2]).regions)

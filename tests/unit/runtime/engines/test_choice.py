@@ -38,7 +38,8 @@ def test_measures_once_and_remembers(tiny_bundle: Bundle) -> None:
     assert chosen[0] == min(speeds, key=lambda key: speeds[key]).engine
     second: list[str] = []
     assert choose_engine(tiny_bundle, say=second.append) == chosen
-    assert second == first[1:]
+    assert len(first) == 2
+    assert second == []
 
 
 @pytest.mark.usefixtures("_both_installed")
@@ -64,7 +65,7 @@ def test_one_that_breaks_is_left_out(tiny_bundle: Bundle, monkeypatch: pytest.Mo
     )
     said: list[str] = []
     assert choose_engine(tiny_bundle, say=said.append) == ("onnxruntime", None)
-    assert "openvino cannot run it" in said[-1]
+    assert "openvino: cannot run it" in said[-1]
     # It may be mended by the next time.
     assert read_speeds([_key(tiny_bundle, "openvino")]) == {}
 

@@ -76,7 +76,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stand
     pytest.importorskip("onnx", reason="the stand-in of TensorRT reads the graph with it")
     for name in ("FAKE_TENSORRT", "FAKE_TENSORRT_VERSION", "FAKE_CUDA"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(sys, "path", [str(FAKES), *sys.path])
+    monkeypatch.syspath_prepend(str(FAKES))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAKES), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
     monkeypatch.setenv("MVREC_EDGE_CACHE", str(tmp_path / "cache"))
     _purge()
