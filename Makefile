@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 BINDINGS := .tensorrt-bindings
 TENSORRT_VERSIONS := 10.3.0 10.13.3.9 11.4.0.106
 
-.PHONY: demo test test-slow check format clean
+.PHONY: demo test test-slow browser check format clean
 
 demo: $(READY)
 	$(BIN)/mvrec-edge demo --out demo-output --overwrite
@@ -20,6 +20,12 @@ test: $(READY) $(BINDINGS)
 
 test-slow: $(READY) $(BINDINGS)
 	$(BIN)/pytest
+
+# The report in a real browser; `make test` runs these too where the browser is there.
+browser: $(READY)
+	@command -v chromedriver >/dev/null || { \
+		echo "no Chromium with its driver; on Debian: apt-get install chromium chromium-driver"; exit 1; }
+	$(BIN)/pytest -m browser
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -16,7 +16,7 @@ from mvrec_edge.runtime.heads import open_head
 from mvrec_edge.runtime.heads.fine_tuning import FineTuning
 from mvrec_edge.runtime.support_cache import SupportCache
 
-__all__ = ["EvaluationSet", "HeadResult", "Protocol", "check_counts", "evaluate"]
+__all__ = ["Draw", "EvaluationSet", "HeadResult", "Protocol", "check_counts", "check_set", "draw", "evaluate"]
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,14 @@ class Protocol:
         draws: Draws for each number; their seeds are 0, 1, ...
         heads: Names of heads, as `fit_head` takes them.
         tuning: How `zip-f` is trained.
+        aggregate: How the views become one decision, for heads that are named; by default each head's own.
     """
 
     shots: tuple[int, ...] = (1, 3, 5)
     draws: int = 5
     heads: tuple[str, ...] = ("auto", "zip", "zip-c", "zip-f")
     tuning: FineTuning = field(default_factory=FineTuning)
+    aggregate: str | None = None
 
 
 @dataclass(frozen=True)
@@ -123,24 +125,22 @@ def evaluate(
         One result for each number of shots and head, in that order.
 
     Raises:
-        UsageError: The protocol is empty, or asks for an unknown head.
+        UsageError: The protocol is empty, asks for an unknown head, or names an aggregation for `auto`.
         SupportError: A class has fewer instances than shots, or there are fewer than two classes.
         InputError: There is no query, or an embedding is not finite.
     """
-    if not protocol.shots or protocol.draws < 1 or not protocol.heads:
-        raise UsageError("an evaluation needs at least one number of shots, one draw and one head")
-    _check(data, protocol)
+    check_set(data, protocol)
     results = []
     for shots in protocol.shots:
-        draws = [_draw(data, shots, seed) for seed in range(protocol.draws)]
+        draws = [draw(data, shots, seed) for seed in range(protocol.draws)]
         for head in protocol.heads:
             accuracies, chosen = [], []
             confusion = np.zeros((len(data.class_names),) * 2, np.int64)
-            for cache, query, labels in draws:
-                fit = fit_head(cache, head, tuning=protocol.tuning)
-                predicted = open_head(fit.cache).logits(query).argmax(axis=1)
-                accuracies.append(float((predicted == labels).mean()))
-                np.add.at(confusion, (labels, predicted), 1)
+            for each in draws:
+                fit = fit_head(each.cache, head, aggregate=protocol.aggregate, tuning=protocol.tuning)
+                predicted = open_head(fit.cache).logits(each.queries).argmax(axis=1)
+                accuracies.append(float((predicted == each.labels).mean()))
+                np.add.at(confusion, (each.labels, predicted), 1)
                 settings = fit.cache.head
                 chosen.append(f"{settings.name}, beta {settings.beta:g}, {settings.aggregate}")
                 progress(1)
@@ -148,18 +148,41 @@ def evaluate(
     return results
 
 
-_Draw = tuple[SupportCache, npt.NDArray[np.floating], npt.NDArray[np.int64]]
+@dataclass(frozen=True)
+class Draw:
+    """One draw of shots, and what is classified against it.
+
+    Attributes:
+        cache: The instances drawn, without a head fitted.
+        drawn: Places of those instances in the support, int64 `[K]`.
+        places: Places of the queries, in the query set where there is one and else in the support, int64 `[Q]`.
+        queries: float `[Q, V, C]`.
+        labels: int64 `[Q]`.
+    """
+
+    cache: SupportCache
+    drawn: npt.NDArray[np.int64]
+    places: npt.NDArray[np.int64]
+    queries: npt.NDArray[np.floating]
+    labels: npt.NDArray[np.int64]
 
 
-def _draw(data: EvaluationSet, shots: int, seed: int) -> _Draw:
-    drawn = sample_shots(data.support_labels.tolist(), shots, seed)
+def draw(data: EvaluationSet, shots: int, seed: int) -> Draw:
+    """Draws shots by the released protocol; what is left, or the query set, is to be classified.
+
+    Args:
+        data: Labelled embeddings.
+        shots: Instances of each class.
+        seed: Seed of the draw.
+    """
+    drawn = np.asarray(sample_shots(data.support_labels.tolist(), shots, seed), np.int64)
     cache = SupportCache.from_embeddings(
         data.support[drawn], data.support_labels[drawn], data.class_names, shots=shots, seed=seed
     )
     if data.query is not None and data.query_labels is not None:
-        return cache, data.query, data.query_labels
+        return Draw(cache, drawn, np.arange(len(data.query)), data.query, data.query_labels)
     rest = np.setdiff1d(np.arange(len(data.support_labels)), drawn)
-    return cache, data.support[rest], data.support_labels[rest]
+    return Draw(cache, drawn, rest, data.support[rest], data.support_labels[rest])
 
 
 def check_counts(counts: Mapping[str, int], shots: int) -> None:
@@ -184,7 +207,16 @@ def check_counts(counts: Mapping[str, int], shots: int) -> None:
             )
 
 
-def _check(data: EvaluationSet, protocol: Protocol) -> None:
+def check_set(data: EvaluationSet, protocol: Protocol) -> None:
+    """Refuses what the protocol cannot be run on.
+
+    Raises:
+        UsageError: The protocol is empty.
+        SupportError: A class has fewer instances than shots, or there are fewer than two classes.
+        InputError: There is no query, or an embedding is not finite.
+    """
+    if not protocol.shots or protocol.draws < 1 or not protocol.heads:
+        raise UsageError("an evaluation needs at least one number of shots, one draw and one head")
     counts = np.bincount(data.support_labels, minlength=len(data.class_names))
     most = max(protocol.shots)
     check_counts(dict(zip(data.class_names, (int(count) for count in counts), strict=True)), most)

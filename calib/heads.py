@@ -53,7 +53,7 @@ def fit_head(
         beta: Sharpness, for a named head; by default the published one.
         aggregate: Aggregation, for a named head; by default the published one.
         tuning: How `"zip-f"` is trained.
-        progress: Called with 1 after each instance that was left out.
+        progress: Called with the number of instances left out after each part of them.
         on_step: Called after each training step with its number and the loss.
 
     Returns:

@@ -38,25 +38,22 @@ def leave_one_out(
     """Classifies each support instance against all the others.
 
     All views of an instance leave together, and whatever a head computes from the support (its centre, say) is
-    computed anew without them. An instance that is its class's only one cannot be left out.
+    computed anew without them. What a head was trained to (the W and b of `zip-f`) stays, and has seen the instance:
+    there the answers are better than for a new defect. An instance that is its class's only one cannot be left out.
 
     Args:
-        cache: The support cache.
-        head: Name of a training-free head.
+        cache: The support cache; for a head that trains, it holds what training gave.
+        head: Name of a head.
         choices: Pairs of beta and aggregation.
-        progress: Called with 1 after each instance.
+        progress: Called with the number of instances after each part of them.
 
     Returns:
         The logits for each choice; H may be 0.
+
+    Raises:
+        UsageError: The head needs training and the cache has not been trained.
     """
     totals = np.bincount(cache.labels, minlength=len(cache.class_names))
-    instances = np.flatnonzero(totals[cache.labels] > 1)
-    logits = [np.empty((len(instances), len(cache.class_names)), np.float32) for _ in choices]
-    everyone = np.arange(len(cache.labels))
-    for row, left_out in enumerate(instances):
-        others = head_class(head)(cache.subset(everyone[everyone != left_out]))
-        answers = others.logits_for(cache.embeddings[left_out : left_out + 1].astype(np.float32), choices)
-        for target, answer in zip(logits, answers, strict=True):
-            target[row] = answer[0]
-        progress(1)
-    return LeftOut(instances.astype(np.int64), cache.labels[instances], tuple(logits))
+    instances = np.flatnonzero(totals[cache.labels] > 1).astype(np.int64)
+    logits = head_class(head)(cache).logits_left_out(instances, choices, progress)
+    return LeftOut(instances, cache.labels[instances], tuple(logits))

@@ -12,7 +12,7 @@ from mvrec_edge.calib.evaluation import HeadResult
 from mvrec_edge.runtime.errors import MissingDependencyError
 from mvrec_edge.runtime.files import writing
 
-__all__ = ["evaluation_json", "evaluation_markdown", "plot_evaluation"]
+__all__ = ["evaluation_json", "evaluation_markdown", "plain_name", "plot_evaluation", "table_row"]
 
 
 def evaluation_json(results: Sequence[HeadResult], class_names: Sequence[str], about: dict[str, Any]) -> dict[str, Any]:
@@ -36,16 +36,16 @@ def evaluation_markdown(results: Sequence[HeadResult], class_names: Sequence[str
     heads = list(dict.fromkeys(result.head for result in results))
     by_place = {(result.head, result.shots): result for result in results}
     lines = [f"# {title}", "", "Accuracy in %, mean and standard deviation over the draws.", ""]
-    lines += _row(["head", *(f"{count} shot{'s' if count > 1 else ''}" for count in shots)], header=True)
+    lines += table_row(["head", *(f"{count} shot{'s' if count > 1 else ''}" for count in shots)], header=True)
     for head in heads:
         cells = (by_place[head, count] for count in shots)
-        lines += _row([head, *(f"{100 * cell.mean:.2f} ± {100 * cell.spread:.2f}" for cell in cells)])
+        lines += table_row([head, *(f"{100 * cell.mean:.2f} ± {100 * cell.spread:.2f}" for cell in cells)])
     most = shots[-1]
     lines += ["", f"## Each class, {most} shots", ""]
-    lines += _row(["head", *(_plain(name) for name in class_names)], header=True)
+    lines += table_row(["head", *(plain_name(name) for name in class_names)], header=True)
     for head in heads:
         shares = by_place[head, most].per_class
-        lines += _row([head, *("-" if np.isnan(share) else f"{100 * share:.1f}" for share in shares)])
+        lines += table_row([head, *("-" if np.isnan(share) else f"{100 * share:.1f}" for share in shares)])
     for head in heads:
         lines += [
             "",
@@ -54,9 +54,9 @@ def evaluation_markdown(results: Sequence[HeadResult], class_names: Sequence[str
             "Rows are the true classes; summed over the draws.",
             "",
         ]
-        lines += _row(["", *(_plain(name) for name in class_names)], header=True)
+        lines += table_row(["", *(plain_name(name) for name in class_names)], header=True)
         for name, row in zip(class_names, by_place[head, most].confusion, strict=True):
-            lines += _row([_plain(name), *(str(int(count)) for count in row)])
+            lines += table_row([plain_name(name), *(str(int(count)) for count in row)])
     return "\n".join(lines) + "\n"
 
 
@@ -103,11 +103,12 @@ def plot_evaluation(results: Sequence[HeadResult], class_names: Sequence[str], p
         figure.savefig(path, dpi=120)
 
 
-def _row(cells: Sequence[str], *, header: bool = False) -> list[str]:
+def table_row(cells: Sequence[str], *, header: bool = False) -> list[str]:
+    """A row of a Markdown table, with the line below a header."""
     lines = ["| " + " | ".join(cells) + " |"]
     return [*lines, "| " + " | ".join("---" for _ in cells) + " |"] if header else lines
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A class name that cannot break a table."""
     return name.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

@@ -68,7 +68,7 @@ def select_head(cache: SupportCache, progress: Callable[[int], None] = lambda _:
 
     Args:
         cache: The support cache.
-        progress: Called with 1 after each instance and head.
+        progress: Called with the number of instances after each part of them, for each head.
 
     Returns:
         The choice, with the table it was made from.
@@ -100,7 +100,7 @@ def fit_head_temperature(
     Args:
         cache: The support cache.
         head: The head; its temperature is not looked at.
-        progress: Called with 1 after each instance.
+        progress: Called with the number of instances after each part of them.
 
     Returns:
         The head with its temperature, or None where no instance can be left out.

@@ -37,7 +37,8 @@ def bench(
         Path | None,
         typer.Option(
             "--checkpoint",
-            help="Weights for PyTorch, of a bundle that was made from a checkpoint; must be that one.",
+            help="Weights for PyTorch, of a bundle that was made from a checkpoint; must be that one. By default "
+            "such a bundle is measured without PyTorch.",
             show_default=False,
         ),
     ] = None,
@@ -50,14 +51,16 @@ def bench(
     starts: Annotated[int, typer.Option("--starts", min=1, help="Processes started to measure start-up.")] = 3,
     views: Annotated[int, typer.Option("--views", min=1, max=1024, help="Views for each defect.")] = 27,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="File for the whole record.", show_default=False)
+        Path | None, typer.Option("--json", help="File for the whole record; by default none.", show_default=False)
     ] = None,
     markdown_file: Annotated[
-        Path | None, typer.Option("--markdown", help="File for the tables.", show_default=False)
+        Path | None, typer.Option("--markdown", help="File for the tables; by default none.", show_default=False)
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option("--plot", help="File for a plot: .html, or .png (extra 'plot').", show_default=False),
+        typer.Option(
+            "--plot", help="File for a plot: .html, or .png (extra 'plot'); by default none.", show_default=False
+        ),
     ] = None,
     keep: Annotated[
         bool, typer.Option("--keep/--no-keep", help="Keep the speeds in the user's cache folder, for --engine auto.")

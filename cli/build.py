@@ -30,7 +30,12 @@ def build(
     ] = "1:27:54",
     workspace_gb: Annotated[
         float | None,
-        typer.Option("--workspace-gb", min=0.01, help="Most GPU memory for trying kernels, in GB.", show_default=False),
+        typer.Option(
+            "--workspace-gb",
+            min=0.01,
+            help="Most GPU memory for trying kernels, in GB; by default TensorRT's own limit.",
+            show_default=False,
+        ),
     ] = None,
     timing_cache: Annotated[
         Path | None,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mvrec_edge.cli.options import (
+    FORMATS,
     Batch,
     BundlePath,
     EngineName,
@@ -18,6 +19,7 @@ from mvrec_edge.cli.options import (
     Overwrite,
     PrecisionName,
     ProviderName,
+    RejectRate,
     SourceFormat,
     Threads,
 )
@@ -31,14 +33,18 @@ def calibrate(
         Path,
         typer.Argument(
             metavar="SUPPORT",
-            help="Labelled set: a folder for each class with images and masks, a labelme folder, a COCO file, an "
-            "MVTec-FS table or a boxes file with labels.",
+            help=f"Labelled set: {FORMATS}.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Support cache to write, such as line.safetensors.")],
     shots: Annotated[
         int | None,
-        typer.Option("--shots", min=1, help="Draw so many instances of each class; by default all are used."),
+        typer.Option(
+            "--shots",
+            min=1,
+            help="Draw so many instances of each class; by default all are used.",
+            show_default=False,
+        ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw (the paper uses 0 to 4).")] = 0,
     views: Annotated[
@@ -64,7 +70,8 @@ def calibrate(
         str | None,
         typer.Option(
             "--aggregate",
-            help="For a named head: 'uncertainty' lets certain views weigh more, 'mean' takes the mean embedding.",
+            help="For a named head: 'uncertainty' lets certain views weigh more, 'mean' takes the mean embedding; by "
+            "default the published one.",
             show_default=False,
         ),
     ] = None,
@@ -72,13 +79,43 @@ def calibrate(
     triplet: Annotated[
         float, typer.Option("--triplet", min=0, help="Weight of the triplet loss of zip-f; the paper's text says 4.")
     ] = 0.0,
+    tune: Annotated[
+        bool,
+        typer.Option(
+            "--tune",
+            help="Print what each precision and training-free head gives with few and with many views, and what it "
+            "costs on this machine; keep the cheapest of the most accurate.",
+        ),
+    ] = False,
+    tune_plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--tune-plot", help="With --tune: PNG file of the same; by default none is drawn.", show_default=False
+        ),
+    ] = None,
+    tune_precisions: Annotated[
+        str | None,
+        typer.Option(
+            "--tune-precisions",
+            help="With --tune: precisions to look at, such as fp32,int8; by default all of the bundle that run here, "
+            "or the one that --precision names.",
+            show_default=False,
+        ),
+    ] = None,
+    reject_rate: RejectRate = None,
+    pictures: Annotated[
+        bool,
+        typer.Option(
+            "--pictures/--no-pictures", help="Keep a small picture of each instance in the cache, for reports."
+        ),
+    ] = True,
     rebase: Annotated[
         Path | None,
         typer.Option(
             "--rebase",
             metavar="CACHE",
-            help="Encode the instances of this cache again, for another bundle or precision; its views and head are "
-            "kept. SUPPORT must hold its images.",
+            help="Instead of choosing instances: encode those of this cache again, for another bundle or precision; "
+            "its views, head and reject rate are kept. SUPPORT must hold its images.",
             show_default=False,
         ),
     ] = None,
@@ -95,16 +132,34 @@ def calibrate(
 ) -> None:
     """Turn a few labelled defects into a support cache.
 
-    Example: mvrec-edge calibrate encoder.bundle magnetic_tile/ --shots 5 --seed 0 --out line.safetensors
+    Example: mvrec-edge calibrate encoder.bundle labelled/ --out line.safetensors
+
+    Example: mvrec-edge calibrate encoder.bundle labels.csv --shots 5 --seed 0 --out line.safetensors
 
     Example: mvrec-edge calibrate encoder.bundle labelled/ --rebase a.safetensors --precision int8 --out b.safetensors
     """
-    from mvrec_edge.calib import HEAD_CHOICES, FineTuning, draw_shots, encode_support, fit_head, read_support
+    import time
+
+    from mvrec_edge.calib import (
+        HEAD_CHOICES,
+        FineTuning,
+        draw_shots,
+        encode_support,
+        fit_head,
+        fit_novelty,
+        read_support,
+    )
+    from mvrec_edge.calib.openset import describe_limits
     from mvrec_edge.calib.rebase import find_instances, rebased_plan
+    from mvrec_edge.calib.schedule import left_out, with_schedule
+    from mvrec_edge.calib.tuning import Variant
     from mvrec_edge.cli.console import count_bar, loss_bar, say, say_problems, say_selection, view_bar
+    from mvrec_edge.cli.tuning import encoded_variants, tuned
     from mvrec_edge.runtime import Bundle, SupportCache, ViewPlan, open_engine, open_source
     from mvrec_edge.runtime.errors import OutputError, UsageError
     from mvrec_edge.runtime.heads.aggregation import AGGREGATIONS
+    from mvrec_edge.runtime.openset import parse_rate
+    from mvrec_edge.runtime.support_versions import SupportVersions
 
     if out.exists() and not overwrite:
         raise OutputError("exists already", where=out, fix="choose another name, or give --overwrite")
@@ -117,6 +172,16 @@ def calibrate(
         raise UsageError(f"beta must be above 0, not {beta}")
     if head == "auto" and (beta is not None or aggregate is not None):
         raise UsageError("the head 'auto' chooses beta and aggregation itself", fix="name a head to set them")
+    if tune and (head != "auto" or rebase is not None):
+        raise UsageError("--tune chooses the head itself", fix="leave out --head and --rebase")
+    if tune_plot is not None and not tune:
+        raise UsageError("--tune-plot draws what --tune finds", fix="give --tune as well")
+    if tune_precisions is not None and (not tune or precision is not None):
+        raise UsageError(
+            "--tune-precisions names what --tune looks at" if not tune else "--precision is the only one looked at",
+            fix="give --tune as well" if not tune else "leave out --precision or --tune-precisions",
+        )
+    rate = None if reject_rate is None else parse_rate(reject_rate)
     present = None if rebase is None else SupportCache.load(rebase)
     if present is not None and (shots is not None or views != "mso" or head != "auto"):
         raise UsageError(
@@ -137,27 +202,49 @@ def calibrate(
         plan, instances = rebased_plan(present, plan.size), find_instances(present, labelled)
         shots, seed = present.shots, present.seed or 0
         head, beta, aggregate = present.head.name, present.head.beta, present.head.aggregate
-    with (
-        open_engine(
-            engine, opened, precision=precision, provider=provider, batch=batch, threads=threads, say=say
-        ) as encoder,
-        view_bar("encoding", len(instances) * plan.count) as advance,
-    ):
-        cache = encode_support(
-            encoder,
-            instances,
-            plan=plan,
-            encoder_name=f"{opened.architecture.name} {encoder.precision}, {opened.weights}",
-            shots=shots,
-            seed=None if shots is None else seed,
-            progress=advance,
-        )
+        rate = present.novelty.reject_rate if rate is None and present.novelty is not None else rate
+    views_in_all = len(instances) * plan.count
+
+    def encode(wanted: str | None) -> Variant:
+        with (
+            open_engine(
+                engine, opened, precision=wanted, provider=provider, batch=batch, threads=threads, say=say
+            ) as encoder,
+            view_bar(f"encoding, {encoder.precision}", views_in_all) as advance,
+        ):
+            start = time.perf_counter()
+            encoded = encode_support(
+                encoder,
+                instances,
+                plan=plan,
+                encoder_name=f"{opened.architecture.name} {encoder.precision}, {opened.weights}",
+                shots=shots,
+                seed=None if shots is None else seed,
+                pictures=pictures,
+                progress=advance,
+            )
+            view_ms = (time.perf_counter() - start) * 1e3 / views_in_all
+            return Variant(encoder.precision, encoded, view_ms, f"{encoder.name} on {encoder.device}")
+
     tuning = FineTuning(steps=steps, triplet=triplet)
-    with loss_bar("fine-tuning", steps if head == "zip-f" else None) as on_step:
-        fit = fit_head(cache, head, beta=beta, aggregate=aggregate, tuning=tuning, on_step=on_step)
-    say_selection(fit)
-    fit.cache.save(out)
-    classes = ", ".join(f"{name} {count}" for name, count in cache.counts.items())
-    say(f"{out}: {len(instances)} instances x {plan.count} views ({classes})")
+    if tune:
+        scheduled = tuned(encoded_variants(opened, encode, precision, tune_precisions), tune_plot)
+    else:
+        cache = encode(precision).cache
+        with loss_bar("fine-tuning", steps if head == "zip-f" else None) as on_step:
+            fit = fit_head(cache, head, beta=beta, aggregate=aggregate, tuning=tuning, on_step=on_step)
+        say_selection(fit)
+        with count_bar("view schedule", len(left_out(fit.cache)), "instances") as advance:
+            scheduled = with_schedule(fit.cache, advance)
+    if scheduled.schedule is not None:
+        say(scheduled.schedule.describe())
+    calibrated = fit_novelty(scheduled, rate)
+    say("unknown defects: " + "; ".join(describe_limits(calibrated)))
+    versions = SupportVersions(out)
+    with versions.change(lambda: say("a change of this cache is under way: waiting for it")):
+        kept = versions.write(calibrated)
+    classes = ", ".join(f"{name} {count}" for name, count in calibrated.counts.items())
+    before = "" if kept is None else f"; before: {out.name}.{kept}"
+    say(f"{out}: {len(instances)} instances x {plan.count} views ({classes}){before}")
     if labelled.problems:
         raise typer.Exit(1)

@@ -1,7 +1,8 @@
-"""`mvrec-edge demo`: the whole way, from weights to classes, on data it renders itself."""
+"""`mvrec-edge demo`: the whole way, from weights to a report, on defects it renders itself."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,102 +11,162 @@ import typer
 from mvrec_edge.cli.options import Overwrite
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mvrec_edge.calib import LabelledRegion
-    from mvrec_edge.runtime import Prediction
+    from mvrec_edge.export import EncoderWeights
+    from mvrec_edge.runtime import ImageRegions, Prediction
 
 __all__ = ["demo"]
 
-_ENCODER = "ViT-Ti/16"
-_FAMILIES = ("scratch", "crack", "pit", "stain")
-_PER_CLASS = 8
 _SHOTS = 5
+_MARK = ".mvrec-edge-demo"
 
 
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")] = Path("demo-output"),
+    images: Annotated[
+        int, typer.Option("--images", min=_SHOTS + 1, max=1000, help=f"Images of each class; {_SHOTS} are learned.")
+    ] = 15,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the images and of the draw.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Render defects, export a small encoder, calibrate 5 shots a class, classify the rest (needs the extra 'export').
+    """Render defects, export the pocket encoder, calibrate 5 shots a class, classify the rest (extra 'export').
 
-    The encoder has random weights: the demo shows that everything works and how it is used, not how well a trained
-    encoder classifies.
+    The defects are of kinds that the encoder was not trained on. The same is done with the same encoder and random
+    weights, so that the figures can be judged. Takes about a minute, needs no network, and writes a report to look at.
 
     Example: mvrec-edge demo --out demo-output
     """
+    from mvrec_edge.calib import draw_shots, read_support
+    from mvrec_edge.cli.console import say
+    from mvrec_edge.export import drawn_weights, read_checkpoint
+    from mvrec_edge.export.pocket import POCKET, POCKET_WEIGHTS
+    from mvrec_edge.runtime import open_source
+    from mvrec_edge.runtime.testing import HELD_OUT_FAMILIES
+    from mvrec_edge.runtime.testing.dataset import write_demo_line
+
+    _make_folder(out, overwrite)
+    say(f"1/3 rendering {images} images of each of {', '.join(HELD_OUT_FAMILIES)} on castings")
+    parts = out / "parts"
+    write_demo_line(parts, per_class=images, seed=seed)
+    support = read_support(open_source(parts))
+    shots, _ = draw_shots(support, _SHOTS, seed=seed)
+    rest = [instance for instance in support.instances if instance not in shots]
+    say(f"2/3 the pocket encoder: export, {_SHOTS} shots of each class, {len(rest)} other regions")
+    cache, report = out / "line.safetensors", out / "report.html"
+    trained = _try_out(read_checkpoint(POCKET_WEIGHTS), out / "pocket.bundle", cache, shots, rest, report=report)
+    say("3/3 the same with random weights")
+    drawn = _try_out(drawn_weights(POCKET, seed), out / "random.bundle", out / "random.safetensors", shots, rest)
+    for line in _table(support.class_names, trained, drawn):
+        typer.echo(line)
+    typer.echo(f"report: {report}")
+    typer.echo(f"next: mvrec-edge classify {out / 'pocket.bundle'} {out / 'line.safetensors'} {parts} --table")
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What an encoder made of the demo's defects.
+
+    Attributes:
+        predictions: One for each region.
+        head: The head that was chosen.
+    """
+
+    predictions: list[Prediction]
+    head: str
+
+    def right(self, name: str) -> tuple[int, int]:
+        """How many regions of a class were classified right, and of how many."""
+        of_class = [each for each in self.predictions if each.region.label == name]
+        return sum(each.label == name for each in of_class), len(of_class)
+
+
+def _make_folder(out: Path, overwrite: bool) -> None:
+    """Makes the demo's folder; one that the demo made earlier is replaced where that was asked for."""
     import shutil
 
-    from mvrec_edge.calib import draw_shots, encode_support, fit_head, read_support
-    from mvrec_edge.cli.console import say, view_bar
-    from mvrec_edge.cli.pictures import PictureFolder
-    from mvrec_edge.export import drawn_weights, export_bundle
-    from mvrec_edge.runtime import DefectClassifier, ImageRegions, open_engine, open_source, read_image
     from mvrec_edge.runtime.errors import OutputError
     from mvrec_edge.runtime.files import writing
-    from mvrec_edge.runtime.testing.dataset import write_dataset
 
-    mark = out / ".mvrec-edge-demo"
     if out.exists():
         if not overwrite:
             raise OutputError("exists already", where=out, fix="choose another folder, or give --overwrite")
-        if not mark.is_file():
+        if not (out / _MARK).is_file():
             raise OutputError("was not made by the demo, so it is not replaced", where=out, fix="choose another folder")
         shutil.rmtree(out)
     with writing(out):
         out.mkdir(parents=True)
-        mark.touch()
+        (out / _MARK).touch()
 
-    say(f"1/4 rendering {_PER_CLASS} images of each of {', '.join(_FAMILIES)}")
-    write_dataset(out / "parts", families=_FAMILIES, per_class=_PER_CLASS, size=(480, 640), seed=0)
-    say(f"2/4 exporting a small encoder, {_ENCODER}, with random weights")
-    bundle = export_bundle(drawn_weights(_ENCODER, 0), out / "encoder.bundle", views_bar=view_bar)
-    support = read_support(open_source(out / "parts"))
-    shots, _ = draw_shots(support, _SHOTS, seed=0)
-    rest = [instance for instance in support.instances if instance not in shots]
-    with open_engine("onnxruntime", bundle) as engine:
-        say(f"3/4 calibrating with {_SHOTS} shots of each class")
+
+def _try_out(
+    weights: EncoderWeights,
+    bundle_path: Path,
+    cache_path: Path,
+    shots: list[LabelledRegion],
+    rest: list[LabelledRegion],
+    *,
+    report: Path | None = None,
+) -> _Trial:
+    """Exports an encoder, calibrates it and classifies."""
+    import warnings
+
+    from mvrec_edge.calib import encode_support, fit_head, fit_novelty
+    from mvrec_edge.cli.console import view_bar
+    from mvrec_edge.cli.report import open_report, run_sections
+    from mvrec_edge.export import export_bundle
+    from mvrec_edge.runtime import DefectClassifier, open_engine
+    from mvrec_edge.runtime.classifier import RandomWeightsWarning
+
+    bundle = export_bundle(weights, bundle_path, views_bar=view_bar)
+    name = f"{bundle.architecture.name}, {bundle.weights}"
+    # Said by the table already.
+    with warnings.catch_warnings(), open_engine("onnxruntime", bundle) as engine:
+        warnings.simplefilter("ignore", RandomWeightsWarning)
         with view_bar("encoding", None) as advance:
-            encoded = encode_support(
-                engine,
-                shots,
-                encoder_name=f"{bundle.architecture.name}, {bundle.weights}",
-                shots=_SHOTS,
-                seed=0,
-                progress=advance,
-            )
-        cache = fit_head(encoded).cache
-        cache.save(out / "line.safetensors")
-        say(f"4/4 classifying the other {len(rest)} regions")
+            encoded = encode_support(engine, shots, encoder_name=name, shots=_SHOTS, seed=0, progress=advance)
+        cache = fit_novelty(fit_head(encoded).cache)
+        cache.save(cache_path)
         classifier = DefectClassifier(engine, cache)
-        pictures = PictureFolder(out / "pictures")
-        by_image: dict[Path, list[LabelledRegion]] = {}
-        for instance in rest:
-            by_image.setdefault(instance.image, []).append(instance)
-        predictions: list[Prediction] = []
-        items = (
-            ImageRegions(path, read_image(path), [instance.region for instance in instances])
-            for path, instances in by_image.items()
-        )
-        with view_bar("classifying", None) as advance:
-            for item, found in classifier.classify_many(items, advance):
-                pictures.save(item.key, item.image, found)
+        predictions = []
+        title = "Defects the encoder was not trained on"
+        with open_report(report, cache, title, overwrite=False) as page, view_bar("classifying", None) as advance:
+            for item, found in classifier.classify_many(_images(rest), advance):
                 predictions += found
-    for line in _accuracy(predictions):
-        typer.echo(line)
-    typer.echo(f"pictures: {out / 'pictures'}")
-    typer.echo(f"next: mvrec-edge classify {out / 'encoder.bundle'} {out / 'line.safetensors'} {out / 'parts'} --table")
+                if page is not None:
+                    page.add(item.key, item.image, found)
+            if page is not None:
+                page.add_details(
+                    *run_sections("demo", cache=cache, cache_name=cache_path.name, bundle=bundle, engine=engine)
+                )
+    return _Trial(predictions, cache.head.name)
 
 
-def _accuracy(predictions: list[Prediction]) -> list[str]:
-    """Accuracy for each class and in all, against chance."""
-    lines = [f"{'class':<12}{'right':>8}"]
-    right = 0
-    for name in predictions[0].probabilities:
-        of_class = [prediction for prediction in predictions if prediction.region.label == name]
-        hits = sum(prediction.label == name for prediction in of_class)
-        right += hits
-        lines.append(f"{name:<12}{f'{hits}/{len(of_class)}':>8}")
-    share = 100 * right / len(predictions)
-    chance = 100 / len(predictions[0].probabilities)
-    lines.append(f"{'all':<12}{f'{right}/{len(predictions)}':>8}  {share:.0f}%, chance is {chance:.0f}%")
-    lines.append("The encoder's weights are random: a trained encoder is what makes this accurate.")
+def _images(instances: list[LabelledRegion]) -> Iterator[ImageRegions[Path]]:
+    """The images of instances, each with its regions."""
+    from mvrec_edge.runtime import ImageRegions, read_image
+
+    by_image: dict[Path, list[LabelledRegion]] = {}
+    for instance in instances:
+        by_image.setdefault(instance.image, []).append(instance)
+    for path, found in by_image.items():
+        yield ImageRegions(path, read_image(path), [instance.region for instance in found])
+
+
+def _table(class_names: tuple[str, ...], trained: _Trial, drawn: _Trial) -> list[str]:
+    """Accuracy for each class and in all, beside random weights and chance."""
+    wide = max(len(name) for name in class_names) + 2
+    lines = [f"{'class':<{wide}}{'pocket':>12}{'random weights':>18}{'chance':>10}"]
+    chance = f"{100 / len(class_names):.0f}%"
+    rows = [(name, (name,)) for name in class_names] + [("all", class_names)]
+    for name, counted in rows:
+        shares = f"{_share(trained, counted):>12}{_share(drawn, counted):>18}{chance:>10}"
+        lines.append(f"{name:<{wide}}{shares}")
     return lines
+
+
+def _share(trial: _Trial, class_names: tuple[str, ...]) -> str:
+    counts = [trial.right(name) for name in class_names]
+    right, total = (sum(values) for values in zip(*counts, strict=True))
+    return f"{right}/{total} {100 * right / total:.0f}%"

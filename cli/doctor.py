@@ -25,7 +25,10 @@ def doctor(
     bundle: Annotated[
         Path | None,
         typer.Option(
-            "--bundle", metavar="BUNDLE", help="A bundle to check, too: whether it is whole, and what runs it."
+            "--bundle",
+            metavar="BUNDLE",
+            help="A bundle to check, too: whether it is whole, and what runs it; by default none.",
+            show_default=False,
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mvrec_edge.cli.options import (
+    FORMATS,
     Batch,
     EngineName,
     Format,
@@ -17,6 +18,7 @@ from mvrec_edge.cli.options import (
     Overwrite,
     PrecisionName,
     ProviderName,
+    ReportPath,
     SourceFormat,
     Threads,
 )
@@ -38,7 +40,7 @@ def evaluate(
         Path | None,
         typer.Argument(
             metavar="[SUPPORT]",
-            help="Labelled set that shots are drawn from: class folders, labelme, COCO, an MVTec-FS table, boxes.",
+            help=f"Labelled set that shots are drawn from: {FORMATS}.",
             show_default=False,
         ),
     ] = None,
@@ -46,34 +48,62 @@ def evaluate(
         Path | None,
         typer.Option(
             "--query",
-            help="Labelled set that is classified; by default what was not drawn from SUPPORT.",
+            help="Labelled set that is classified, of the same kinds; by default what was not drawn from SUPPORT.",
             show_default=False,
         ),
     ] = None,
     features: Annotated[
         Path | None,
-        typer.Option("--features", help="Cached features instead of BUNDLE and SUPPORT.", show_default=False),
+        typer.Option("--features", help="Cached features, instead of BUNDLE and SUPPORT.", show_default=False),
     ] = None,
     shots: Annotated[str, typer.Option("--shots", help="Instances for each class, such as 1,3,5.")] = "1,3,5",
-    draws: Annotated[int, typer.Option("--draws", min=1, help="Draws for each number of shots; seeds 0, 1, ...")] = 5,
+    draws: Annotated[
+        int, typer.Option("--draws", min=1, help="Draws for each number of shots; seeds 0, 1, and so on.")
+    ] = 5,
     heads: Annotated[
         str, typer.Option("--heads", help="Heads to compare: auto, zip, zip-c, zip-f.")
     ] = "auto,zip,zip-c,zip-f",
+    unknown: Annotated[
+        bool,
+        typer.Option(
+            "--unknown", help="Also leave each class out in turn, and say how well its defects are told as unknown."
+        ),
+    ] = False,
+    reject_rate: Annotated[
+        str,
+        typer.Option(
+            "--reject-rate",
+            metavar="RATE",
+            help="With --unknown: wanted share of known defects that are called unknown.",
+        ),
+    ] = "5%",
     steps: Annotated[int, typer.Option("--steps", min=1, help="Training steps of zip-f.")] = 500,
     triplet: Annotated[float, typer.Option("--triplet", min=0, help="Weight of the triplet loss of zip-f.")] = 0.0,
     views: Annotated[
         str,
-        typer.Option("--views", help="View recipe; mso_bbox crops by the defect's size (the paper's tables 3 and 4)."),
+        typer.Option(
+            "--views",
+            help="View recipe, as for calibrate; mso_bbox crops by the defect's size (the paper's tables 3 and 4).",
+        ),
     ] = "mso",
-    resample: Annotated[str, typer.Option("--resample", help="'exact' or 'fast'.")] = "exact",
+    resample: Annotated[
+        str, typer.Option("--resample", help="'exact' as in the released code, or 'fast' for small boards.")
+    ] = "exact",
     region_input: Annotated[
         str,
         typer.Option("--input", help="What the encoder sees of a region: 'mask', 'box' (filled), or 'full' (no mask)."),
     ] = "mask",
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder for evaluation.json, evaluation.md and a plot.", show_default=False),
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder for evaluation.json, evaluation.md and a plot, with --unknown also unknown.json and "
+            "unknown.md; by default only the table is shown.",
+            show_default=False,
+        ),
     ] = None,
+    report: ReportPath = None,
     store: Annotated[
         Path | None,
         typer.Option(
@@ -96,23 +126,39 @@ def evaluate(
 ) -> None:
     """Evaluate heads by the paper's protocol: few shots drawn several times, every query classified.
 
-    Example: mvrec-edge evaluate encoder.bundle train.csv --query valid.csv --shots 1,3,5 --out evaluation/
+    Example: mvrec-edge evaluate encoder.bundle labelled/ --shots 1,3 --out evaluation/
+
+    Example: mvrec-edge evaluate encoder.bundle train.csv --query valid.csv --shots 1,3,5
+
+    Example: mvrec-edge evaluate encoder.bundle labelled/ --shots 3,5 --heads auto --unknown
 
     Example: mvrec-edge evaluate --features features.safetensors
     """
-    from mvrec_edge.calib import HEAD_CHOICES, FineTuning, Protocol, read_features
+    from mvrec_edge.calib import HEAD_CHOICES, FineTuning, Protocol, evaluate_unknown, read_features
     from mvrec_edge.calib import evaluate as run_protocol
     from mvrec_edge.calib.report import evaluation_json, evaluation_markdown
+    from mvrec_edge.calib.unknown_report import unknown_json, unknown_lines, unknown_markdown
     from mvrec_edge.cli.console import count_bar, say, say_problems
+    from mvrec_edge.cli.report import encoder_section
     from mvrec_edge.runtime.errors import OutputError, UsageError
+    from mvrec_edge.runtime.files import canonical_json
+    from mvrec_edge.runtime.openset import parse_rate
     from mvrec_edge.runtime.user_cache import user_cache_path
 
     names = tuple(name.strip() for name in heads.split(",") if name.strip())
-    if unknown := [name for name in names if name not in HEAD_CHOICES]:
-        raise UsageError(f"there is no head '{unknown[0]}'", fix="one of " + ", ".join(HEAD_CHOICES))
+    if missing := [name for name in names if name not in HEAD_CHOICES]:
+        raise UsageError(f"there is no head '{missing[0]}'", fix="one of " + ", ".join(HEAD_CHOICES))
+    rate = parse_rate(reject_rate)
     protocol = Protocol(_numbers(shots), draws, names, FineTuning(steps=steps, triplet=triplet))
     if out is not None and out.exists() and not overwrite:
         raise OutputError("exists already", where=out, fix="choose another folder, or give --overwrite")
+    if report is not None:
+        from mvrec_edge.runtime.report import Section
+        from mvrec_edge.runtime.report.writing import check_place
+
+        if features is not None:
+            raise UsageError("a report shows pictures, and --features has none", fix="leave out --report")
+        check_place(report, overwrite=overwrite)
 
     problems = 0
     about: dict[str, object] = {"shots": list(protocol.shots), "draws": draws}
@@ -144,6 +190,7 @@ def evaluate(
         ) as encoder:
             data = _encode(encoder, sets, plan, region_input, kept)
             described = f"{opened.architecture.name} {encoder.precision}, {opened.weights}"
+            encoded_by = encoder_section(opened, encoder)
         about |= {
             "encoder": described,
             "support": support.name,
@@ -151,24 +198,54 @@ def evaluate(
             "view_plan": str(plan),
             "region_input": region_input,
         }
+    elif features is not None:
+        # Named with their values, since they may come from a config file and not be in sight.
+        given = {"BUNDLE": bundle, "SUPPORT": support, "--query": query}
+        superfluous = ", ".join(f"{name} ({value})" for name, value in given.items() if value is not None)
+        raise UsageError(
+            f"--features brings its own support and queries, so leave out {superfluous}",
+            fix="or leave out --features; where a config file gives them, leave out --config",
+        )
     else:
         raise UsageError(
             "give either BUNDLE and SUPPORT, or --features",
-            fix="example: mvrec-edge evaluate encoder.bundle train.csv --query valid.csv",
+            fix="example: mvrec-edge evaluate encoder.bundle labelled/ --shots 1,3",
         )
     total = len(protocol.shots) * draws * len(names)
     with count_bar("evaluating", total, "heads") as advance:
         results = run_protocol(data, protocol, advance)
     _print(results)
+    documents: dict[str, bytes] = {}
+    if unknown:
+        with count_bar("leaving classes out", len(protocol.shots) * draws * len(data.class_names), "trials") as advance:
+            told = evaluate_unknown(data, protocol, rate, advance)
+        typer.echo("\n".join(["", *unknown_lines(told, rate)]))
+        documents["unknown.json"] = canonical_json(unknown_json(told, data.class_names, rate, about))
+        documents["unknown.md"] = unknown_markdown(told, data.class_names, rate, "Unknown defects").encode()
     if out is not None:
+        documents["evaluation.json"] = canonical_json(evaluation_json(results, data.class_names, about))
+        documents["evaluation.md"] = evaluation_markdown(results, data.class_names, "Evaluation").encode()
         _write(
             out,
-            evaluation_json(results, data.class_names, about),
-            evaluation_markdown(results, data.class_names, "Evaluation"),
+            documents,
             results,
             data.class_names,
         )
         say(f"written: {out}")
+    if report is not None and support is not None:
+        from mvrec_edge.cli.evaluation_report import write_evaluation_report
+
+        write_evaluation_report(
+            report,
+            data,
+            sets,
+            protocol,
+            plan,
+            title=f"Evaluation of {(query or support).name}",
+            details=(encoded_by, Section.of("Evaluation", about)),
+            random_weights=encoder.random_weights,
+            overwrite=overwrite,
+        )
     if problems:
         raise typer.Exit(1)
 
@@ -227,17 +304,15 @@ def _print(results: list[HeadResult]) -> None:
         )
 
 
-def _write(
-    out: Path, payload: dict[str, object], markdown: str, results: list[HeadResult], class_names: tuple[str, ...]
-) -> None:
+def _write(out: Path, documents: dict[str, bytes], results: list[HeadResult], class_names: tuple[str, ...]) -> None:
     from mvrec_edge.calib.report import plot_evaluation
     from mvrec_edge.cli.console import say
     from mvrec_edge.runtime.errors import MissingDependencyError
-    from mvrec_edge.runtime.files import atomic_write, canonical_json, writing
+    from mvrec_edge.runtime.files import atomic_write, writing
 
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-    for name, data in (("evaluation.json", canonical_json(payload)), ("evaluation.md", markdown.encode())):
+    for name, data in documents.items():
         with atomic_write(out / name) as stream:
             stream.write(data)
     try:

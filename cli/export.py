@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mvrec_edge.cli.certificates import certificate_line
-from mvrec_edge.cli.options import Format, ImageRoot, Masks, Overwrite, SourceFormat
+from mvrec_edge.cli.options import FORMATS, Format, ImageRoot, Masks, Overwrite, SourceFormat
 
 __all__ = ["export"]
 
@@ -19,7 +19,8 @@ def export(
         Path | None,
         typer.Argument(
             metavar="CHECKPOINT",
-            help="AlphaCLIP visual checkpoint (.pth) or a safetensors file of the same tensors.",
+            help="AlphaCLIP visual checkpoint (.pth), a safetensors file of the same tensors, or the word 'pocket': "
+            "the small encoder that comes with the package.",
             show_default=False,
         ),
     ] = None,
@@ -28,7 +29,7 @@ def export(
         typer.Option(
             "--random-weights",
             help="Instead of a checkpoint: draw weights for this architecture (ViT-L/14, ViT-L/14@336, ViT-B/16, "
-            "ViT-Ti/16). For measuring time; such a bundle can classify nothing.",
+            "ViT-Ti/16, pocket). For measuring time; such a bundle can classify nothing.",
             show_default=False,
         ),
     ] = None,
@@ -46,7 +47,8 @@ def export(
         typer.Option(
             "--calibration",
             help="Your own labelled defects: int8 ranges are measured on their views, and every precision is judged "
-            "by them: cosines, and decisions that change. Without, rendered defects take their place.",
+            f"by them: cosines, and decisions that change. Any of {FORMATS}. By default rendered defects take their "
+            "place.",
             show_default=False,
         ),
     ] = None,
@@ -67,6 +69,8 @@ def export(
 ) -> None:
     """Turn an AlphaCLIP checkpoint into a checked ONNX bundle (needs the extra 'export').
 
+    Example: mvrec-edge export pocket --out pocket.bundle
+
     Example: mvrec-edge export clip_l14_grit20m_fultune_2xe.pth --out encoder.bundle
 
     Example: mvrec-edge export clip_l14.pth --precision fp32,fp16,bf16,int8 --calibration labelled/ --out encoder.bundle
@@ -74,6 +78,7 @@ def export(
     from mvrec_edge.cli.calibration import read_calibration
     from mvrec_edge.cli.console import say, view_bar
     from mvrec_edge.export import drawn_weights, export_bundle, read_checkpoint
+    from mvrec_edge.export.pocket import POCKET, POCKET_WEIGHTS
     from mvrec_edge.runtime.bundle import check_free, parse_precisions
     from mvrec_edge.runtime.errors import UsageError
 
@@ -86,7 +91,7 @@ def export(
     check_free(out, overwrite=overwrite)
     if checkpoint is not None:
         say(f"reading {checkpoint}")
-        weights = read_checkpoint(checkpoint)
+        weights = read_checkpoint(POCKET_WEIGHTS if str(checkpoint) == POCKET else checkpoint)
     else:
         say(f"drawing weights for {random_weights}, seed {seed}")
         weights = drawn_weights(str(random_weights), seed)

@@ -65,15 +65,20 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
 
 def describe_cache(cache: SupportCache) -> dict[str, Any]:
     """A support cache in words."""
+    from mvrec_edge.calib.openset import describe_limits
+
     count, views, channels = cache.embeddings.shape
     drawn = "all instances" if cache.shots is None else f"{cache.shots} shots, seed {cache.seed}"
     return {
         "support cache": f"{count} instances x {views} views x {channels} channels, float16",
         "classes": [f"{name}: {total}" for name, total in cache.counts.items()],
         "drawn": drawn,
+        "pictures": f"of {sum(map(bool, cache.thumbnails))} instances, for reports",
         "head": f"{cache.head.name}, beta {cache.head.beta:g}, aggregate {cache.head.aggregate}, "
         f"temperature {cache.head.temperature:.3g}",
+        "unknown defects": describe_limits(cache),
         "view plan": "unknown" if cache.view_plan is None else str(cache.view_plan),
+        "view schedule": "none: the default order" if cache.schedule is None else cache.schedule.describe(),
         "encoder": cache.encoder_name or "unknown",
         "made with": f"bundle fingerprint {cache.encoder or 'unknown'}",
         "fingerprint": cache.fingerprint,

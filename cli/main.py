@@ -13,13 +13,13 @@ import typer
 from mvrec_edge import __version__
 from mvrec_edge.cli.bench import bench
 from mvrec_edge.cli.build import build
-from mvrec_edge.cli.calibrate import calibrate
-from mvrec_edge.cli.classify import classify
+from mvrec_edge.cli.config.command import CONFIGURED, add_configured
 from mvrec_edge.cli.demo import demo
 from mvrec_edge.cli.doctor import doctor
-from mvrec_edge.cli.evaluate import evaluate
 from mvrec_edge.cli.export import export
+from mvrec_edge.cli.init import init
 from mvrec_edge.cli.inspect import inspect
+from mvrec_edge.cli.support.app import support
 from mvrec_edge.cli.verify import verify
 
 __all__ = ["app", "main"]
@@ -34,16 +34,18 @@ app = typer.Typer(
     help="Few-shot defect classification on the factory line: export an encoder once, calibrate on a few labelled "
     "defects, classify without PyTorch.",
     epilog="Exit codes: 0 done; 1 finished, but some items failed; 2 wrong usage; 3 bad input; 4 a file was changed "
-    "or does not belong; 5 this machine cannot do it; 6 a result cannot be written; 70 a bug.",
+    "or does not belong; 5 this machine cannot do it; 6 a result cannot be written; 7 a change would make things "
+    "worse; 70 a bug.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(init)
 app.command()(export)
 app.command()(build)
-app.command()(calibrate)
-app.command()(classify)
-app.command()(evaluate)
+for _name in CONFIGURED:
+    add_configured(app, _name)
+app.add_typer(support, name="support")
 app.command()(inspect)
 app.command()(verify)
 app.command()(bench)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "FORMATS",
     "Batch",
     "BundlePath",
     "EngineName",
@@ -19,6 +20,8 @@ __all__ = [
     "Overwrite",
     "PrecisionName",
     "ProviderName",
+    "RejectRate",
+    "ReportPath",
     "SourceFormat",
     "Threads",
 ]
@@ -37,23 +40,40 @@ class SourceFormat(str, Enum):
     aitex = "aitex"
 
 
+#: The formats in words, for the help of whatever takes labelled images, so that they are named alike everywhere.
+FORMATS = (
+    "class folders with masks, labelme, COCO, Pascal VOC, an MVTec-FS table, AITEX folders, or boxes in a CSV or JSON "
+    "Lines"
+)
+
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that 'mvrec-edge export' wrote.")]
 Format = Annotated[SourceFormat, typer.Option("--format", help="Annotation format; 'auto' looks at what is there.")]
 Masks = Annotated[
     Path | None,
     typer.Option(
         "--masks",
-        help="Folder of mask images (same relative paths as the images), or one mask file.",
+        help="Folder of mask images (same relative paths as the images), or one mask file; by default masks are beside "
+        "their images.",
         show_default=False,
     ),
 ]
 ImageRoot = Annotated[
     Path | None,
-    typer.Option("--image-root", help="Where a table's or COCO file's image paths begin.", show_default=False),
+    typer.Option(
+        "--image-root",
+        help="Folder where the image paths in a label file begin; by default the label file's own, and those that are "
+        "usual for its format.",
+        show_default=False,
+    ),
 ]
 MinArea = Annotated[
     int | None,
-    typer.Option("--min-area", min=1, help="Smallest defect in a mask, in pixels; smaller specks are ignored."),
+    typer.Option(
+        "--min-area",
+        min=1,
+        help="Smallest defect in a mask image, in pixels; smaller specks are ignored. By default 16.",
+        show_default=False,
+    ),
 ]
 EngineName = Annotated[
     str,
@@ -76,7 +96,8 @@ ProviderName = Annotated[
     str | None,
     typer.Option(
         "--provider",
-        help="For --engine onnxruntime: cpu, cuda or tensorrt. What does not load is an error, not a fallback.",
+        help="For --engine onnxruntime: cpu (by default), cuda or tensorrt. What does not load is an error, not a "
+        "fallback.",
         show_default=False,
     ),
 ]
@@ -93,5 +114,26 @@ Batch = Annotated[
 Threads = Annotated[
     int | None,
     typer.Option("--threads", min=1, help="CPU threads; by default one for each core.", show_default=False),
+]
+RejectRate = Annotated[
+    str | None,
+    typer.Option(
+        "--reject-rate",
+        metavar="RATE",
+        help="Call a defect 'unknown' where it lies further from every class than all but this share of the known "
+        "ones would, such as 5%. 'calibrate' stores the rate, 'classify' goes by what is stored; by default nothing is "
+        "called unknown.",
+        show_default=False,
+    ),
+]
+ReportPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        help="HTML page to look through the regions: pictures, probabilities, nearest support instances, confusion, a "
+        "map. One file that needs no network. By default none is written.",
+        show_default=False,
+    ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it is there already.")]

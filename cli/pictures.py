@@ -51,7 +51,7 @@ class PictureFolder:
         Raises:
             OutputError: The picture cannot be written.
         """
-        items = [OverlayItem(item.region, item.label, item.probability) for item in predictions]
+        items = [_item(prediction) for prediction in predictions]
         picture = draw_predictions(image, items, list(predictions[0].probabilities) if predictions else [])
         target = self.folder / self._name(path)
         flags = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
@@ -69,3 +69,10 @@ class PictureFolder:
             if self._owner.setdefault(name, path) == path:
                 return name
             number += 1
+
+
+def _item(prediction: Prediction) -> OverlayItem:
+    """What is drawn of a prediction: the probability belongs to the nearest class, so an unknown one shows that."""
+    if prediction.unknown:
+        return OverlayItem(prediction.region, f"{prediction.label}, near {prediction.nearest_class}")
+    return OverlayItem(prediction.region, prediction.label, prediction.probability)

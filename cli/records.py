@@ -111,7 +111,7 @@ class RecordSink:
                 name,
                 " ".join(str(value) for value in prediction.region.box),
                 prediction.label,
-                f"{prediction.probability:.3f}",
+                f"{prediction.probability:.3f}" + (f" {prediction.nearest_class}" if prediction.unknown else ""),
                 "" if nearest is None else f"{nearest.source} ({nearest.similarity:.3f})",
             )
         Console().print(table, markup=False)

@@ -12,12 +12,14 @@ from mvrec_edge.runtime.errors import UsageError
 
 __all__ = ["NAMED_ARCHITECTURES", "drawn_weights", "random_weights"]
 
-#: Architectures by the names they are known by; `ViT-Ti/16` is a small one for demonstrations and tests.
+#: Architectures by the names they are known by; `ViT-Ti/16` is a small one for tests, `pocket` that of the trained
+#: encoder in the package.
 NAMED_ARCHITECTURES = {
     "ViT-L/14": EncoderArchitecture(224, 14, 1024, 24, 768),
     "ViT-L/14@336": EncoderArchitecture(336, 14, 1024, 24, 768),
     "ViT-B/16": EncoderArchitecture(224, 16, 768, 12, 512),
     "ViT-Ti/16": EncoderArchitecture(224, 16, 192, 4, 256),
+    "pocket": EncoderArchitecture(128, 16, 256, 4, 256),
 }
 
 

@@ -9,9 +9,11 @@ engine is opened.
 from __future__ import annotations
 
 from mvrec_edge.runtime.bundle import Bundle
-from mvrec_edge.runtime.classifier import DefectClassifier, RandomWeightsWarning
+from mvrec_edge.runtime.classifier import DefectClassifier, RandomWeightsWarning, ReloadWarning
+from mvrec_edge.runtime.drift import DriftWarning
 from mvrec_edge.runtime.encoding import ImageRegions
 from mvrec_edge.runtime.engines import Engine, engine_names, open_engine
+from mvrec_edge.runtime.gradual import ViewUse
 from mvrec_edge.runtime.heads import (
     CentredZipAdapter,
     FineTunedZipAdapter,
@@ -23,6 +25,7 @@ from mvrec_edge.runtime.heads import (
     open_head,
 )
 from mvrec_edge.runtime.images import read_image, read_mask, to_rgb_uint8
+from mvrec_edge.runtime.openset import Novelty, NoveltyScorer
 from mvrec_edge.runtime.prediction import Prediction, StageTimes
 from mvrec_edge.runtime.regions import Region, open_source
 from mvrec_edge.runtime.support_cache import Adapter, HeadSettings, SupportCache
@@ -33,6 +36,7 @@ __all__ = [
     "Bundle",
     "CentredZipAdapter",
     "DefectClassifier",
+    "DriftWarning",
     "Engine",
     "FineTunedZipAdapter",
     "Head",
@@ -40,12 +44,16 @@ __all__ = [
     "HeadSettings",
     "ImageRegions",
     "Neighbour",
+    "Novelty",
+    "NoveltyScorer",
     "Prediction",
     "RandomWeightsWarning",
     "Region",
+    "ReloadWarning",
     "StageTimes",
     "SupportCache",
     "ViewPlan",
+    "ViewUse",
     "ZipAdapter",
     "crop_views",
     "engine_names",

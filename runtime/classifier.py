@@ -2,30 +2,92 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from mvrec_edge.runtime.drift import DriftMonitor, DriftWarning
 from mvrec_edge.runtime.encoding import EncodedImage, ImageRegions, encode_images
 from mvrec_edge.runtime.engines.base import Engine
-from mvrec_edge.runtime.errors import FingerprintMismatchError, UsageError
+from mvrec_edge.runtime.errors import FingerprintMismatchError, MvrecEdgeError, UsageError
+from mvrec_edge.runtime.gradual import Rule, ViewUse, see_gradually
 from mvrec_edge.runtime.heads import Head, open_head
-from mvrec_edge.runtime.prediction import Prediction, StageTimes
+from mvrec_edge.runtime.openset import Novelty, NoveltyScorer
+from mvrec_edge.runtime.prediction import UNKNOWN, Prediction, StageTimes
 from mvrec_edge.runtime.regions import Region
 from mvrec_edge.runtime.support_cache import SupportCache
 from mvrec_edge.runtime.views import ViewPlan
+from mvrec_edge.runtime.views.schedule import default_schedule
 
-__all__ = ["DefectClassifier", "RandomWeightsWarning", "check_encoder", "warn_if_random"]
+__all__ = ["DefectClassifier", "RandomWeightsWarning", "ReloadWarning", "check_encoder", "warn_if_random"]
 
 Key = TypeVar("Key")
+
+#: Every view of every region.
+ALL_VIEWS = ViewUse()
 
 
 class RandomWeightsWarning(UserWarning):
     """The encoder's weights were drawn, so predictions say nothing about the defect."""
+
+
+class ReloadWarning(UserWarning):
+    """A support cache that was asked for could not be taken up; the one before stays in use."""
+
+
+@dataclass(frozen=True)
+class _Support:
+    """All of a classifier that depends on its support cache.
+
+    A classifier holds one of these and takes it in hand once for each image; a new cache is a new object, put in place
+    by one assignment. Whatever else follows from a cache belongs here, so that no prediction meets half of a change.
+
+    Attributes:
+        cache: The support cache.
+        plan: The views it was made with.
+        head: The head over it.
+        rule: When the views seen are enough.
+        novelty: What scores regions as unlike all classes; None where calibration did not measure it.
+        drift: What watches those scores; None where it was not asked for or cannot be told.
+    """
+
+    cache: SupportCache
+    plan: ViewPlan
+    head: Head
+    rule: Rule
+    novelty: NoveltyScorer | None
+    drift: DriftMonitor | None
+
+    @classmethod
+    def open(
+        cls,
+        cache: SupportCache,
+        engine: Engine,
+        head: Head | None,
+        use: ViewUse,
+        reject_rate: float | None,
+        drift_window: int | None,
+    ) -> _Support:
+        """Checks that a cache and an engine belong together, and makes what depends on the cache."""
+        check_encoder(cache, engine.fingerprint, engine.precision)
+        if cache.view_plan is None:
+            raise UsageError("the support cache has no view plan", fix="make it with view_plan=...")
+        check_view_size(engine, cache.view_plan)
+        head = head or open_head(cache)
+        rule = Rule(head, cache.schedule or default_schedule(cache.view_plan), use)
+        novelty = None if cache.novelty is None and reject_rate is None else NoveltyScorer(cache, reject_rate)
+        drift = None
+        if drift_window is not None and novelty is not None and novelty.usual.known:
+            drift = DriftMonitor(drift_window, novelty.usual)
+        return cls(cache, cache.view_plan, head, rule, novelty, drift)
 
 
 def warn_if_random(random_weights: bool) -> None:
@@ -44,34 +106,118 @@ class DefectClassifier:
 
     Args:
         engine: An open engine.
-        cache: A support cache made with the same bundle.
+        cache: A support cache made with the same bundle, or the path of one, which `reload` then reads again.
         head: The head; by default the one the cache says.
         neighbours: How many of the nearest support instances a prediction names.
+        views: How many views are used; by default all.
+        say: Given one line when a requested reload is done or has failed, or a window of regions departs from what
+            calibration saw; by default a failure is a `ReloadWarning` and a drift a `DriftWarning`.
+        reject_rate: Wanted share of known defects that are called unknown, 0.00001 to 0.5; by default what the cache
+            says.
+        drift_window: Regions in a window that is compared with calibration, 10 to 100,000; by default none is. A cache
+            that does not say how far known defects lie from one another is not watched.
 
     Raises:
+        InputError: The cache cannot be read or is none.
+        IntegrityError: The cache was changed after it was written.
         FingerprintMismatchError: The cache was made with another bundle.
-        UsageError: The cache has no view plan, or one of another view size.
+        UsageError: The cache has no view plan, or one of another view size, or fewer views than are wanted; or a reject
+            rate is given that the cache cannot serve, or a window of another size.
 
     Example:
         >>> bundle = Bundle.load("encoder.bundle")                                # doctest: +SKIP
         >>> cache = SupportCache.load("line.safetensors")                         # doctest: +SKIP
         >>> precision = bundle.precision_of(cache.encoder)                        # doctest: +SKIP
         >>> with open_engine("auto", bundle, precision=precision) as engine:      # doctest: +SKIP
-        ...     classifier = DefectClassifier(engine, cache)
+        ...     classifier = DefectClassifier(engine, "line.safetensors")
         ...     predictions = classifier.classify(image, [Region(mask)])
+        ...     classifier.reload()  # the file has changed
     """
 
-    def __init__(self, engine: Engine, cache: SupportCache, *, head: Head | None = None, neighbours: int = 3) -> None:
-        check_encoder(cache, engine.fingerprint, engine.precision)
-        if cache.view_plan is None:
-            raise UsageError("the support cache has no view plan", fix="make it with view_plan=...")
-        check_view_size(engine, cache.view_plan)
+    def __init__(
+        self,
+        engine: Engine,
+        cache: SupportCache | str | Path,
+        *,
+        head: Head | None = None,
+        neighbours: int = 3,
+        views: ViewUse = ALL_VIEWS,
+        say: Callable[[str], None] | None = None,
+        reject_rate: float | None = None,
+        drift_window: int | None = None,
+    ) -> None:
+        self._use = views
+        self._path = None if isinstance(cache, SupportCache) else Path(cache)
+        self._reject_rate, self._drift_window = reject_rate, drift_window
+        self._support = _Support.open(_loaded(cache), engine, head, views, reject_rate, drift_window)
+        # A head that somebody made cannot be made again here.
+        self._own_head = head is not None
+        self._requests: deque[SupportCache | str | Path | None] = deque()
+        self._say = say
         warn_if_random(engine.random_weights)
         self.engine = engine
-        self.cache = cache
-        self.plan = cache.view_plan
-        self.head = head or open_head(cache)
         self.neighbours = neighbours
+
+    @property
+    def cache(self) -> SupportCache:
+        """The support cache in use."""
+        return self._support.cache
+
+    @property
+    def head(self) -> Head:
+        """The head in use."""
+        return self._support.head
+
+    @property
+    def rule(self) -> Rule:
+        """When the views seen are enough, for the support cache in use."""
+        return self._support.rule
+
+    @property
+    def plan(self) -> ViewPlan:
+        """The views that are cut; a reload does not change them."""
+        return self._support.plan
+
+    def reload(self, cache: SupportCache | str | Path | None = None, *, head: Head | None = None) -> None:
+        """Takes another support cache, whole or not at all; may be called from any thread.
+
+        Images whose predictions are not made yet get the new one; no prediction uses part of both.
+
+        Args:
+            cache: The cache or its path; by default the path that the classifier was made with, or last reloaded from.
+            head: The head, for a classifier that was given one of its own.
+
+        Raises:
+            InputError: The cache cannot be read or is none.
+            IntegrityError: The cache was changed after it was written.
+            FingerprintMismatchError: It was made with another bundle or with other views.
+            UsageError: There is no path to read again, or no head. After any error the present cache stays in use.
+        """
+        source = self._path if cache is None else cache
+        if source is None:
+            raise UsageError("there is no file to read the support cache from again", fix="give reload() the cache")
+        if self._own_head and head is None:
+            raise UsageError("the classifier has a head of its own, for the present cache", fix="give reload() a head")
+        support = _Support.open(_loaded(source), self.engine, head, self._use, self._reject_rate, self._drift_window)
+        if support.plan != self.plan:
+            # Views that wait for a full batch are cut already, and belong to the plan they were cut by.
+            raise FingerprintMismatchError(
+                "the support cache was made with other views than the one in use",
+                where=None if isinstance(source, SupportCache) else source,
+                fix="start anew with it, or calibrate it with the same --views and --resample",
+            )
+        if not isinstance(source, SupportCache):
+            self._path = Path(source)
+        self._own_head = head is not None
+        self._support = support
+
+    def request_reload(self, cache: SupportCache | str | Path | None = None) -> None:
+        """Asks for `reload(cache)` before the next image; it only takes a note, so a signal handler may call it.
+
+        A cache that cannot be taken up is told by `say`, and the present one stays in use. Of several requests the last
+        one counts.
+        """
+        self._requests.append(cache)
 
     def classify(self, image: npt.NDArray[np.uint8], regions: Sequence[Region]) -> list[Prediction]:
         """Classifies the regions of one image.
@@ -101,31 +247,120 @@ class DefectClassifier:
         Yields:
             Each item with its predictions, in order, as soon as they are there.
         """
+        if not self._use.at_once:
+            yield from self._classify_gradually(items, progress)
+            return
         for encoded in encode_images(self.engine, self.plan, items, progress):
-            yield encoded.item, self._predict(encoded)
+            self._reload_if_requested()
+            yield encoded.item, self._predict(encoded, self._support)
 
-    def _predict(self, encoded: EncodedImage[Key]) -> list[Prediction]:
+    def _classify_gradually(
+        self, items: Iterable[ImageRegions[Key]], progress: Callable[[int], None] | None
+    ) -> Iterator[tuple[ImageRegions[Key], list[Prediction]]]:
+        """Classifies with as many views as each region needs; an image keeps the support it came in under."""
+        supports: deque[_Support] = deque()
+
+        def with_rules() -> Iterator[tuple[ImageRegions[Key], Rule]]:
+            for item in items:
+                self._reload_if_requested()
+                supports.append(self._support)
+                yield item, supports[-1].rule
+
+        for image in see_gradually(self.engine, self.plan, with_rules(), progress):
+            support = supports.popleft()
+            predictions = []
+            for index, region in enumerate(image.item.regions):
+                seen = image.regions[index]
+                # One by one: the last digits of a product may depend on how many rows it has.
+                alone = EncodedImage(
+                    ImageRegions(image.item.key, image.item.image, [region]),
+                    seen.embeddings[None],
+                    [image.crop_ms[index]],
+                    [image.encode_ms[index]],
+                )
+                (prediction,) = self._predict(alone, support, seen.views.tolist())
+                times = dataclasses.replace(
+                    prediction.milliseconds, classify=prediction.milliseconds.classify + seen.decide_ms
+                )
+                predictions.append(
+                    dataclasses.replace(prediction, stopped=seen.stopped, change_risk=seen.risk, milliseconds=times)
+                )
+            yield image.item, predictions
+
+    def _reload_if_requested(self) -> None:
+        if not self._requests:
+            return
+        # Taken before the file is read: a request that comes meanwhile may mean a newer file, and is not lost.
+        while self._requests:
+            cache = self._requests.popleft()
+        try:
+            self.reload(cache)
+        except MvrecEdgeError as error:
+            message = f"the new support cache is not taken up, the present one stays in use: {error}"
+            if self._say is None:
+                warnings.warn(message, ReloadWarning, stacklevel=3)
+            else:
+                self._say(f"warning: {message}")
+        else:
+            if self._say is not None:
+                self._say(f"took up the support cache, now of {len(self.cache.labels)} instances")
+
+    def _predict(
+        self, encoded: EncodedImage[Key], support: _Support, views: Sequence[int] | None = None
+    ) -> list[Prediction]:
+        """Predicts from embeddings of all views, or of those that are named."""
         if not len(encoded.embeddings):
             return []
         start = time.perf_counter()
-        answers = self.head.predict(encoded.embeddings, self.neighbours)
+        answers = support.head.predict(encoded.embeddings, self.neighbours)
+        novelties: list[Novelty | None] = [None] * len(answers)
+        if support.novelty is not None:
+            novelties = [*support.novelty.score(encoded.embeddings, views)]
         classify_ms = (time.perf_counter() - start) * 1e3 / len(answers)
+        self._watch(support, novelties)
         return [
             Prediction(
                 region=region,
-                label=answer.label,
+                label=UNKNOWN if novelty is not None and novelty.unknown else answer.label,
                 probability=float(answer.probabilities.max()),
                 probabilities={
-                    name: float(value) for name, value in zip(self.cache.class_names, answer.probabilities, strict=True)
+                    name: float(value)
+                    for name, value in zip(support.cache.class_names, answer.probabilities, strict=True)
                 },
                 nearest=answer.nearest,
-                views=self.plan.count,
+                views=encoded.embeddings.shape[1],
                 milliseconds=StageTimes(crop_ms, encode_ms, classify_ms),
+                nearest_class=answer.label,
+                novelty=None if novelty is None else novelty.score,
+                unknown=None if novelty is None else novelty.unknown,
+                embedding=embedding,
             )
-            for region, answer, crop_ms, encode_ms in zip(
-                encoded.item.regions, answers, encoded.crop_ms, encoded.encode_ms, strict=True
+            for region, answer, novelty, crop_ms, encode_ms, embedding in zip(
+                encoded.item.regions,
+                answers,
+                novelties,
+                encoded.crop_ms,
+                encoded.encode_ms,
+                encoded.embeddings.mean(axis=1),
+                strict=True,
             )
         ]
+
+    def _watch(self, support: _Support, novelties: Sequence[Novelty | None]) -> None:
+        if support.drift is None:
+            return
+        for novelty in novelties:
+            if novelty is None or novelty.deviations is None:
+                continue
+            drift = support.drift.see(novelty.deviations)
+            if drift is not None and self._say is not None:
+                self._say(f"warning: {drift}")
+            elif drift is not None:
+                warnings.warn(str(drift), DriftWarning, stacklevel=4)
+
+
+def _loaded(cache: SupportCache | str | Path) -> SupportCache:
+    return cache if isinstance(cache, SupportCache) else SupportCache.load(cache)
 
 
 def check_encoder(cache: SupportCache, fingerprint: str, precision: str) -> None:

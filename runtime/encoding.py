@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,10 @@ from mvrec_edge.runtime.engines.base import Engine
 from mvrec_edge.runtime.regions import Region
 from mvrec_edge.runtime.views import ViewPlan, crop_views
 
-__all__ = ["EncodedImage", "ImageRegions", "encode_images"]
+__all__ = ["EncodedImage", "ImageRegions", "ViewQueue", "encode_images"]
 
 Key = TypeVar("Key")
+Target = TypeVar("Target", bound="EncodedImage[Any]")
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def encode_images(
         AnnotationError: A region does not belong to its image.
     """
     waiting: deque[EncodedImage[Key]] = deque()
-    queue: _ViewQueue[Key] = _ViewQueue(engine, plan)
+    queue: ViewQueue[EncodedImage[Key]] = ViewQueue(engine)
     for item in items:
         encoded = EncodedImage(item, np.empty((len(item.regions), plan.count, engine.embedding_dim), np.float32))
         waiting.append(encoded)
@@ -88,50 +90,100 @@ def encode_images(
             encoded.encode_ms.append(0.0)
             queue.put(views, encoded, index)
             queue.run(progress, everything=False)
-        while waiting and not queue.holds(waiting[0]):
+        # The queue is in order: if views of the oldest image wait, they are at the front.
+        while waiting and queue.front is not waiting[0]:
             yield waiting.popleft()
     queue.run(progress, everything=True)
     yield from waiting
 
 
-class _ViewQueue(Generic[Key]):
-    """Views that wait for a full batch, and where the embedding of each belongs."""
+@dataclass(frozen=True)
+class _Piece(Generic[Target]):
+    """Views that follow one another in one region: uint8 `[n, S, S, 4]`, the first at place `first`."""
 
-    def __init__(self, engine: Engine, plan: ViewPlan) -> None:
+    views: npt.NDArray[np.uint8]
+    target: Target
+    index: int
+    first: int
+
+
+class ViewQueue(Generic[Target]):
+    """Views that wait for a full batch, and where the embedding of each belongs.
+
+    Args:
+        engine: The engine.
+
+    Attributes:
+        size: Views that wait.
+        view_ms: Milliseconds that each view of the latest batch took; None before the first.
+    """
+
+    def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.plan = plan
         self.size = 0
-        self.pieces: deque[tuple[npt.NDArray[np.uint8], EncodedImage[Key], int, int]] = deque()
+        self.view_ms: float | None = None
+        self._pieces: deque[_Piece[Target]] = deque()
 
-    def put(self, views: npt.NDArray[np.uint8], target: EncodedImage[Key], index: int) -> None:
-        self.pieces.append((views, target, index, 0))
+    @property
+    def front(self) -> Target | None:
+        """The image whose views are encoded next."""
+        return self._pieces[0].target if self._pieces else None
+
+    def put(
+        self, views: npt.NDArray[np.uint8], target: Target, index: int, first: int = 0, *, ahead: bool = False
+    ) -> None:
+        """Adds views of one region.
+
+        Args:
+            views: uint8 `[n, S, S, 4]`.
+            target: The image whose embeddings and times are filled in.
+            index: The region.
+            first: Place of the first view among the region's embeddings.
+            ahead: Whether they go before all that wait.
+        """
+        piece = _Piece(views, target, index, first)
+        if ahead:
+            self._pieces.appendleft(piece)
+        else:
+            self._pieces.append(piece)
         self.size += len(views)
 
-    def holds(self, target: EncodedImage[Key]) -> bool:
-        # The queue is in order, and asked about the oldest image: if its views wait, they are at the front.
-        return bool(self.pieces) and self.pieces[0][1] is target
-
     def run(self, progress: Callable[[int], None] | None, *, everything: bool) -> None:
+        """Encodes full batches as long as there are any; with `everything` also what is left."""
         while self.size >= self.engine.batch or (everything and self.size):
-            self._encode(min(self.size, self.engine.batch), progress)
+            self.encode(progress)
 
-    def _encode(self, count: int, progress: Callable[[int], None] | None) -> None:
-        taken: list[tuple[npt.NDArray[np.uint8], EncodedImage[Key], int, int]] = []
+    def encode(self, progress: Callable[[int], None] | None) -> list[tuple[Target, int]]:
+        """Encodes one batch: as many views as the engine takes at once, or all that wait.
+
+        Returns:
+            Image and region of everything that was put in and is now encoded to its last view, in order.
+        """
+        count = min(self.size, self.engine.batch)
+        taken: list[_Piece[Target]] = []
+        done: list[tuple[Target, int]] = []
         missing = count
         while missing:
-            views, target, index, first = self.pieces.popleft()
-            part = views[:missing]
-            taken.append((part, target, index, first))
-            if len(part) < len(views):
-                self.pieces.appendleft((views[missing:], target, index, first + len(part)))
-            missing -= len(part)
+            piece = self._pieces.popleft()
+            part = dataclasses.replace(piece, views=piece.views[:missing])
+            taken.append(part)
+            if len(part.views) < len(piece.views):
+                first = piece.first + len(part.views)
+                self._pieces.appendleft(dataclasses.replace(piece, views=piece.views[missing:], first=first))
+            else:
+                done.append((piece.target, piece.index))
+            missing -= len(part.views)
         self.size -= count
-        batch = taken[0][0] if len(taken) == 1 else np.concatenate([piece[0] for piece in taken])
+        batch = taken[0].views if len(taken) == 1 else np.concatenate([piece.views for piece in taken])
         start = time.perf_counter()
         embeddings = self.engine.encode(batch, progress)
-        per_view = (time.perf_counter() - start) * 1e3 / count
+        self.view_ms = (time.perf_counter() - start) * 1e3 / count
         place = 0
-        for part, target, index, first in taken:
-            target.embeddings[index, first : first + len(part)] = embeddings[place : place + len(part)]
-            target.encode_ms[index] += per_view * len(part)
-            place += len(part)
+        for piece in taken:
+            length = len(piece.views)
+            piece.target.embeddings[piece.index, piece.first : piece.first + length] = embeddings[
+                place : place + length
+            ]
+            piece.target.encode_ms[piece.index] += self.view_ms * length
+            place += length
+        return done

@@ -11,7 +11,8 @@
     │   └── FingerprintMismatchError  a support cache and a bundle that do not belong together
     ├── EnvironmentUnfitError     5   this machine cannot do it
     │   └── MissingDependencyError    a library is not installed; names the extra
-    └── OutputError               6   a result cannot be written
+    ├── OutputError               6   a result cannot be written
+    └── RegressionError           7   a change would make things worse, and was not forced
 
 An error says what is wrong, where, and what to do about it; the command line prints that as one line.
 """
@@ -29,6 +30,7 @@ __all__ = [
     "MissingDependencyError",
     "MvrecEdgeError",
     "OutputError",
+    "RegressionError",
     "SupportError",
     "UsageError",
 ]
@@ -123,3 +125,9 @@ class OutputError(MvrecEdgeError):
     """A result cannot be written."""
 
     exit_code = 6
+
+
+class RegressionError(MvrecEdgeError):
+    """A change would make things worse by its own check, and was not forced."""
+
+    exit_code = 7

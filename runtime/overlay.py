@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.regions.region import Box, Region
 
-__all__ = ["OverlayItem", "class_colour", "draw_predictions"]
+__all__ = ["OverlayItem", "class_colour", "draw_outline", "draw_predictions"]
 
 _Pixels = npt.NDArray[np.uint8]
 _Colour = tuple[int, int, int]
@@ -91,22 +91,37 @@ def draw_predictions(image: _Pixels, items: Sequence[OverlayItem], classes: Sequ
     return canvas
 
 
-def _draw_outline(canvas: _Pixels, item: OverlayItem, factor: int, thickness: int, colour: _Colour) -> None:
-    patch = cv2.resize(item.region.patch, None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST)
+def draw_outline(
+    canvas: _Pixels, mask: _Pixels, colour: _Colour, *, origin: tuple[int, int] = (0, 0), thickness: int = 1
+) -> None:
+    """Draws a line around a mask, a little off it, with a dark edge.
+
+    Args:
+        canvas: uint8 `[H, W, 3]`, RGB; drawn on.
+        mask: uint8 `[h, w]`; every value above 0 belongs to the defect.
+        colour: RGB.
+        origin: `(x, y)` of the mask's first pixel on the canvas.
+        thickness: Width of the coloured line in pixels.
+    """
     # Drawn around the defect, not on it: a thin scratch must stay visible inside its outline.
     reach = 2 * thickness + 3
-    patch = cv2.copyMakeBorder(patch, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=(0,))
+    mask = np.asarray(cv2.copyMakeBorder(mask, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=(0,)), np.uint8)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    x, y = item.region.origin
     contours, _ = cv2.findContours(
-        cv2.dilate(patch, kernel),
+        cv2.dilate(mask, kernel),
         cv2.RETR_EXTERNAL,
         cv2.CHAIN_APPROX_SIMPLE,
-        offset=(x * factor - reach, y * factor - reach),
+        offset=(origin[0] - reach, origin[1] - reach),
     )
     # A dark edge under the colour: it is seen on bright and dark surfaces alike.
     cv2.drawContours(canvas, contours, -1, (0, 0, 0), thickness + 2, cv2.LINE_AA)
     cv2.drawContours(canvas, contours, -1, colour, thickness, cv2.LINE_AA)
+
+
+def _draw_outline(canvas: _Pixels, item: OverlayItem, factor: int, thickness: int, colour: _Colour) -> None:
+    patch = cv2.resize(item.region.patch, None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST)
+    x, y = item.region.origin
+    draw_outline(canvas, np.asarray(patch, np.uint8), colour, origin=(x * factor, y * factor), thickness=thickness)
 
 
 def _draw_tag(canvas: _Pixels, item: OverlayItem, box: Box, taken: Sequence[Box], colour: _Colour) -> Box:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from mvrec_edge.runtime.heads import Neighbour
 from mvrec_edge.runtime.regions import Region
 
-__all__ = ["Prediction", "StageTimes"]
+__all__ = ["UNKNOWN", "Prediction", "StageTimes"]
+
+#: The label of a region that counts as unknown.
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -37,12 +43,19 @@ class Prediction:
 
     Attributes:
         region: The region.
-        label: The most probable class.
-        probability: Its probability, 0 to 1.
+        label: The most probable class, or `"unknown"` where `unknown` is true.
+        probability: The probability of the most probable class, 0 to 1.
         probabilities: The probability of every class, in the cache's order.
         nearest: The nearest support instances, the nearest first.
         views: Views that were used.
         milliseconds: Time spent on each stage.
+        stopped: Why no more views were used: `"all"` were; the decision was `"settled"`; the number was `"fixed"`; the
+            `"budget"` was spent.
+        change_risk: Probability that all views would say another class, 0 to 1; 0 where all were used.
+        nearest_class: The most probable class, whether the region counts as unknown or not.
+        novelty: How unlike all known classes the region is (`docs/unknown.md`); None where calibration did not say.
+        unknown: Whether it counts as unknown; None where no false-reject rate was asked for.
+        embedding: float32 `[C]`, the mean over its views, for the map of a report; not in the record.
     """
 
     region: Region
@@ -52,11 +65,21 @@ class Prediction:
     nearest: tuple[Neighbour, ...]
     views: int
     milliseconds: StageTimes
+    stopped: str = "all"
+    change_risk: float = 0.0
+    nearest_class: str = ""
+    novelty: float | None = None
+    unknown: bool | None = None
+    embedding: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.nearest_class:
+            object.__setattr__(self, "nearest_class", self.label)
 
     def to_record(self) -> dict[str, Any]:
         """The prediction in plain JSON types; the fields are described in `docs/classify.md`.
 
-        Probabilities and similarities are rounded to 6 decimals, milliseconds to 3: what is beyond is noise.
+        Probabilities, similarities and novelty are rounded to 6 decimals, milliseconds to 3: what is beyond is noise.
         """
         return {
             "source": self.region.source,
@@ -64,6 +87,9 @@ class Prediction:
             "area": self.region.area,
             "label": self.label,
             "probability": round(self.probability, 6),
+            "nearest_class": self.nearest_class,
+            "novelty": None if self.novelty is None else round(self.novelty, 6),
+            "unknown": self.unknown,
             "probabilities": {name: round(value, 6) for name, value in self.probabilities.items()},
             "annotated": self.region.label,
             "nearest": [
@@ -71,6 +97,8 @@ class Prediction:
                 for item in self.nearest
             ],
             "views": self.views,
+            "stopped": self.stopped,
+            "change_risk": round(self.change_risk, 6),
             "ms": {
                 "crop": round(self.milliseconds.crop, 3),
                 "encode": round(self.milliseconds.encode, 3),

@@ -11,18 +11,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.errors import InputError, IntegrityError, MvrecEdgeError, SupportError
+from mvrec_edge.runtime.errors import InputError, IntegrityError, MvrecEdgeError, SupportError, UsageError
 from mvrec_edge.runtime.fields import Fields, parse_json
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes
+from mvrec_edge.runtime.instance_rows import take_rows
+from mvrec_edge.runtime.openset.calibration import NoveltyCalibration, check_novelty
+from mvrec_edge.runtime.openset.thresholds import HIGHEST_RATE, LOWEST_RATE
 from mvrec_edge.runtime.tensor_file import read_tensors
+from mvrec_edge.runtime.thumbnails import TENSORS as THUMBNAIL_TENSORS
+from mvrec_edge.runtime.thumbnails import check_thumbnails, pack, unpack
 from mvrec_edge.runtime.views.plan import ViewPlan
+from mvrec_edge.runtime.views.schedule import ViewSchedule
 
-__all__ = ["Adapter", "HeadSettings", "SupportCache"]
+__all__ = ["INSTANCE_FIELDS", "Adapter", "HeadSettings", "SupportCache", "float16_embeddings"]
 
 SCHEMA = "mvrec-edge/support-cache/1"
 
+#: The fields with one entry for each instance, an array or a tuple, and what an instance has there that has none; None
+#: where every instance has one. Whatever stands here goes along when instances are chosen, left out, or joined (see
+#: `instance_rows`).
+INSTANCE_FIELDS: dict[str, Any] = {"embeddings": None, "labels": None, "sources": None, "thumbnails": b""}
+
 _MOST_INSTANCES = 1 << 20
 _ADAPTER = ("weight", "bias", "keys")
+_LEFT_OUT = "novelty.left_out"
 _LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 
 
@@ -77,6 +89,9 @@ class SupportCache:
         shots: Instances drawn for each class; None where all were used.
         seed: Seed of the draw; None where all were used.
         adapter: What fine-tuning changed; None for the training-free heads.
+        schedule: The order of the views and when to stop; None where none was fitted.
+        novelty: How far known defects lie from one another; None where calibration did not measure it.
+        thumbnails: A small JPEG file of each instance, empty where it has none, for reports; `()` where none has.
     """
 
     embeddings: npt.NDArray[np.float16]
@@ -91,6 +106,9 @@ class SupportCache:
     shots: int | None = None
     seed: int | None = None
     adapter: Adapter | None = None
+    schedule: ViewSchedule | None = None
+    novelty: NoveltyCalibration | None = None
+    thumbnails: tuple[bytes, ...] = field(default=(), repr=False)
 
     @classmethod
     def from_embeddings(
@@ -108,6 +126,9 @@ class SupportCache:
         shots: int | None = None,
         seed: int | None = None,
         adapter: Adapter | None = None,
+        schedule: ViewSchedule | None = None,
+        novelty: NoveltyCalibration | None = None,
+        thumbnails: Sequence[bytes] = (),
     ) -> SupportCache:
         """Makes a cache, checking everything a head relies on.
 
@@ -124,6 +145,9 @@ class SupportCache:
             shots: Instances drawn for each class, for the record.
             seed: Seed of the draw, for the record.
             adapter: What fine-tuning changed.
+            schedule: The order of the views and when to stop.
+            novelty: How far known defects lie from one another.
+            thumbnails: A small JPEG file of each instance, empty where it has none; or nothing.
 
         Raises:
             SupportError: The embeddings and labels cannot make a classifier; the message says why.
@@ -136,23 +160,24 @@ class SupportCache:
             raise SupportError(
                 f"labels must be {len(values)} whole numbers, these are {indices.dtype} {list(indices.shape)}"
             )
-        if not np.isfinite(values).all() or np.abs(values).max() > _LARGEST_FLOAT16:
-            raise SupportError(
-                "an embedding holds a value that is not finite or too large for float16",
-                fix="check the engine and the bundle",
-            )
+        values = float16_embeddings(values)
         if not np.linalg.norm(values.mean(axis=1, dtype=np.float32), axis=1).all():
             raise SupportError("an instance's mean embedding is zero, so it has no direction")
         names = tuple(class_names)
         _check_classes(names, indices)
         _check_adapter(adapter, len(values), values.shape[2])
+        check_novelty(novelty, indices)
         if view_plan is not None and view_plan.count != values.shape[1]:
             raise SupportError(f"the view plan has {view_plan.count} views, the embeddings have {values.shape[1]}")
+        if schedule is not None and len(schedule.order) != values.shape[1]:
+            raise SupportError(
+                f"the view schedule is for {len(schedule.order)} views, the embeddings have {values.shape[1]}"
+            )
         origin = tuple(sources) if sources is not None else tuple(str(index) for index in range(len(values)))
         if len(origin) != len(values):
             raise SupportError(f"there are {len(values)} instances but {len(origin)} sources")
         return cls(
-            embeddings=np.ascontiguousarray(values, np.float16),
+            embeddings=values,
             labels=np.ascontiguousarray(indices, np.int64),
             class_names=names,
             sources=origin,
@@ -164,6 +189,9 @@ class SupportCache:
             shots=shots,
             seed=seed,
             adapter=adapter,
+            schedule=schedule,
+            novelty=novelty,
+            thumbnails=check_thumbnails(thumbnails, len(values)),
         )
 
     def subset(self, indices: npt.ArrayLike) -> SupportCache:
@@ -177,13 +205,20 @@ class SupportCache:
         """
         chosen = np.asarray(indices, np.intp)
         _check_classes(self.class_names, self.labels[chosen])
-        return dataclasses.replace(
-            self,
-            embeddings=self.embeddings[chosen],
-            labels=self.labels[chosen],
-            sources=tuple(self.sources[index] for index in chosen),
-            adapter=None,
-        )
+        rows = {name: take_rows(getattr(self, name), chosen) for name in INSTANCE_FIELDS}
+        return dataclasses.replace(self, **rows, adapter=None, schedule=None, novelty=None)
+
+    def changed(self, **changes: Any) -> SupportCache:
+        """A cache with other values in some of its fields, checked like a new one.
+
+        Args:
+            **changes: Fields and their values.
+
+        Raises:
+            SupportError: The result cannot make a classifier.
+        """
+        values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        return SupportCache.from_embeddings(**(values | changes))
 
     @property
     def keys(self) -> npt.NDArray[np.float32]:
@@ -209,11 +244,20 @@ class SupportCache:
         Raises:
             OutputError: The file cannot be written.
         """
+        data = self.to_bytes()
+        with atomic_write(Path(path)) as stream:
+            stream.write(data)
+
+    def to_bytes(self) -> bytes:
+        """The cache as the bytes of its file; equal caches give equal bytes."""
         import safetensors.numpy
 
         tensors: dict[str, npt.NDArray[Any]] = {"embeddings": self.embeddings, "labels": self.labels}
         if self.adapter is not None:
             tensors |= {f"adapter.{name}": getattr(self.adapter, name) for name in _ADAPTER}
+        if self.novelty is not None:
+            tensors[_LEFT_OUT] = self.novelty.left_out
+        tensors |= pack(self.thumbnails)
         description: dict[str, Any] = {
             "schema": SCHEMA,
             "class_names": list(self.class_names),
@@ -226,11 +270,14 @@ class SupportCache:
             "shots": self.shots,
             "seed": self.seed,
         }
+        # Left out where there is none, so that such a file is the same as one of an earlier version.
+        if self.schedule is not None:
+            description["schedule"] = self.schedule.to_dict()
+        if self.novelty is not None:
+            description["novelty"] = {"reject_rate": self.novelty.reject_rate}
         description["digest"] = _digest(description, tensors)
         # One entry: the library writes several in an order of its own, and equal caches shall be equal files.
-        data = safetensors.numpy.save(tensors, metadata={"mvrec_edge": canonical_json(description).decode()})
-        with atomic_write(Path(path)) as stream:
-            stream.write(data)
+        return safetensors.numpy.save(tensors, metadata={"mvrec_edge": canonical_json(description).decode()})
 
     @classmethod
     def load(cls, path: str | Path) -> SupportCache:
@@ -244,7 +291,8 @@ class SupportCache:
         tensors, metadata = read_tensors(path, "a support cache")
         text = metadata.get("mvrec_edge")
         tuned = {f"adapter.{name}" for name in _ADAPTER}
-        if text is None or set(tensors) - tuned != {"embeddings", "labels"}:
+        optional = tuned | {_LEFT_OUT} | THUMBNAIL_TENSORS
+        if text is None or set(tensors) - optional != {"embeddings", "labels"}:
             raise InputError(
                 "is not a support cache", where=path, fix="give the file that 'mvrec-edge calibrate' wrote"
             )
@@ -280,9 +328,26 @@ class SupportCache:
                 shots=fields.optional_integer("shots", 1, _MOST_INSTANCES),
                 seed=fields.optional_integer("seed", 0, 2**63),
                 adapter=_adapter(tensors, tuned),
+                schedule=_schedule(fields, tensors["embeddings"].shape),
+                novelty=_novelty(tensors, fields),
+                thumbnails=unpack(tensors),
             )
         except SupportError as error:
             raise IntegrityError(error.what, where=path, fix="calibrate again") from error
+
+
+def float16_embeddings(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float16]:
+    """Embeddings as a cache stores them.
+
+    Raises:
+        SupportError: A value is not finite, or too large for float16.
+    """
+    if not np.isfinite(values).all() or (values.size and np.abs(values).max() > _LARGEST_FLOAT16):
+        raise SupportError(
+            "an embedding holds a value that is not finite or too large for float16",
+            fix="check the engine and the bundle",
+        )
+    return np.ascontiguousarray(values, np.float16)
 
 
 def _check_adapter(adapter: Adapter | None, instances: int, channels: int) -> None:
@@ -301,6 +366,19 @@ def _adapter(tensors: dict[str, npt.NDArray[Any]], names: set[str]) -> Adapter |
     if not names <= set(tensors):
         raise SupportError("the adapter is not complete")
     return Adapter(**{name: np.ascontiguousarray(tensors[f"adapter.{name}"]) for name in _ADAPTER})
+
+
+def _novelty(tensors: dict[str, npt.NDArray[Any]], fields: Fields) -> NoveltyCalibration | None:
+    if (_LEFT_OUT in tensors) != ("novelty" in fields.payload):
+        raise SupportError("the left-out distances are not complete")
+    if _LEFT_OUT not in tensors:
+        return None
+    described = fields.object("novelty")
+    rate = described.payload.get("reject_rate")
+    return NoveltyCalibration(
+        np.ascontiguousarray(tensors[_LEFT_OUT]),
+        None if rate is None else described.number("reject_rate", LOWEST_RATE, HIGHEST_RATE),
+    )
 
 
 def _check_classes(names: tuple[str, ...], labels: npt.NDArray[np.integer]) -> None:
@@ -326,6 +404,15 @@ def _view_plan(fields: Fields) -> ViewPlan | None:
     except IntegrityError:
         raise
     except MvrecEdgeError as error:
+        raise IntegrityError(error.what, where=fields.where, fix="calibrate again") from error
+
+
+def _schedule(fields: Fields, shape: tuple[int, ...]) -> ViewSchedule | None:
+    if fields.payload.get("schedule") is None or len(shape) != 3:
+        return None
+    try:
+        return ViewSchedule.from_fields(fields.object("schedule"), shape[1])
+    except UsageError as error:
         raise IntegrityError(error.what, where=fields.where, fix="calibrate again") from error
 
 

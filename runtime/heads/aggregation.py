@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["AGGREGATIONS", "aggregate_probabilities", "softmax"]
+__all__ = ["AGGREGATIONS", "aggregate_logits", "aggregate_probabilities", "softmax"]
 
 #: How the views of a query become one decision; see `ZipAdapter`.
 AGGREGATIONS = ("uncertainty", "mean")
@@ -39,4 +39,11 @@ def aggregate_probabilities(probabilities: npt.NDArray[np.float32]) -> npt.NDArr
     even = np.full_like(weights, 1.0 / weights.shape[-1])
     weights = np.divide(weights, total, out=even, where=total > 0)
     result: npt.NDArray[np.float32] = np.einsum("mv,mvn->mn", weights, probabilities).astype(np.float32)
+    return result
+
+
+def aggregate_logits(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Logarithms of the averaged probabilities, float32 `[M, V, N]` to `[M, N]`; see `aggregate_probabilities`."""
+    merged = aggregate_probabilities(probabilities)
+    result: npt.NDArray[np.float32] = np.log(np.maximum(merged, np.finfo(np.float32).tiny))
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, final
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import InputError, UsageError
-from mvrec_edge.runtime.heads.aggregation import AGGREGATIONS, aggregate_probabilities, softmax
+from mvrec_edge.runtime.heads.aggregation import AGGREGATIONS, aggregate_logits, softmax
 from mvrec_edge.runtime.support_cache import HeadSettings, SupportCache
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mvrec_edge.runtime.heads.fine_tuning import FineTuning
 
-__all__ = ["TAU", "Head", "HeadPrediction", "Neighbour", "normalised"]
+__all__ = ["TAU", "Head", "HeadPrediction", "Neighbour", "class_sums", "normalised"]
 
 #: Temperature of the logits in MVREC.
 TAU = 0.11
@@ -143,10 +143,9 @@ class Head(ABC):
             raise UsageError(f"there is no aggregation '{self.aggregate}'", fix="one of " + ", ".join(AGGREGATIONS))
         self._prepare()
         # Sorted by class, so that the sum over a class is a sum over a run of columns.
-        order = np.argsort(cache.labels, kind="stable")
-        self._keys = np.ascontiguousarray(normalised(self._project(self._key_rows()))[order].T)
-        self._order = order
-        self._starts = np.searchsorted(cache.labels[order], np.arange(len(cache.class_names)))
+        self._order = np.argsort(cache.labels, kind="stable")
+        self._starts = np.searchsorted(cache.labels[self._order], np.arange(len(cache.class_names)))
+        self._keys = np.ascontiguousarray(normalised(self._project(self._key_rows()))[self._order].T)
 
     def _prepare(self) -> None:  # noqa: B027 (most heads have nothing to prepare)
         """Computes what `_project` needs of the cache, once."""
@@ -154,6 +153,41 @@ class Head(ABC):
     def _key_rows(self) -> npt.NDArray[np.float32]:
         """The keys before projection, float32 `[NK, C]`: the mean over views of each support instance."""
         return self.cache.keys
+
+    def _cosines_left_out(
+        self,
+        queries: npt.NDArray[np.float32],
+        instances: npt.NDArray[np.integer],  # noqa: ARG002 (for heads that project by the support)
+        rows: npt.NDArray[np.float32],  # noqa: ARG002
+    ) -> npt.NDArray[np.float32]:
+        """Cosines between queries and keys, projected as without one instance.
+
+        A head whose projection is made of the support instances has to say how it changes.
+
+        Args:
+            queries: float32 `[M, Q, C]`.
+            instances: int `[M]`, the instance that is left out for each M.
+            rows: What `_key_rows` gives.
+
+        Returns:
+            float32 `[M * Q, NK]`, keys in the order of the classes; the column of the instance itself is not used.
+        """
+        return self._cosines(queries.reshape(-1, queries.shape[-1]))
+
+    def origins_left_out(self, instances: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        """What is subtracted from keys and queries when each of some support instances is left out, float32 `[H, C]`.
+
+        A head that does not train and whose projection is such a shift has to say so.
+
+        Args:
+            instances: int `[H]`, places in the support cache of at least two instances.
+        """
+        raise NotImplementedError(f"the projection of {self.name} is no shift")
+
+    def _cosines(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Cosines between rows and keys, float32 `[R, C]` to `[R, NK]`, keys in the order of the classes."""
+        cosines: npt.NDArray[np.float32] = normalised(self._project(rows)) @ self._keys
+        return cosines
 
     @abstractmethod
     def _project(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -199,17 +233,73 @@ class Head(ABC):
         step = max(1, _MOST_SIMILARITIES // (views * self._keys.shape[1]))
         for start in range(0, count, step):
             part = queries[start : start + step]
-            cosines: dict[str, npt.NDArray[np.float32]] = {}
-            for result, (beta, aggregate) in zip(results, choices, strict=True):
-                if aggregate not in cosines:
-                    rows = part.mean(axis=1) if aggregate == "mean" else part.reshape(len(part) * views, -1)
-                    cosines[aggregate] = normalised(self._project(rows)) @ self._keys
-                sums = self._class_sums(cosines[aggregate], beta)
-                if aggregate != "mean":
-                    merged = aggregate_probabilities(softmax(sums).reshape(len(part), views, -1))
-                    sums = np.log(np.maximum(merged, np.finfo(np.float32).tiny))
-                result[start : start + step] = sums
+            for result, logits in zip(results, self._logits_of(part, choices, self._cosines), strict=True):
+                result[start : start + step] = logits
         return results
+
+    @final
+    def logits_left_out(
+        self,
+        instances: npt.NDArray[np.integer],
+        choices: Sequence[tuple[float, str]],
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> list[npt.NDArray[np.float32]]:
+        """Computes the logits of support instances, each as if it were not in the support.
+
+        An instance leaves with all its views and with what the head takes from the support as a whole, but for what
+        was trained. The keys are computed once and one column of the similarities is left out, so an instance costs
+        little more than the classification of one region.
+
+        Args:
+            instances: int `[H]`, places in the support cache; of each one's class another has to be there.
+            choices: Pairs of beta and aggregation.
+            progress: Called with the number of instances after each part of them.
+
+        Returns:
+            For each choice float32 `[H, N]`, as `logits_for` gives with a cache that lacks the instance.
+        """
+        _, views, _ = self.cache.embeddings.shape
+        results = [np.empty((len(instances), len(self.cache.class_names)), np.float32) for _ in choices]
+        rows, columns = self._key_rows(), np.argsort(self._order)
+        step = max(1, _MOST_SIMILARITIES // (views * len(rows)))
+        for start in range(0, len(instances), step):
+            left_out = instances[start : start + step]
+            count = len(left_out)
+
+            def cosines(
+                queries: npt.NDArray[np.float32],
+                left_out: npt.NDArray[np.integer] = left_out,
+                count: int = count,
+            ) -> npt.NDArray[np.float32]:
+                each = queries.reshape(count, -1, queries.shape[1])
+                found = self._cosines_left_out(each, left_out, rows)
+                # The exponential of its own column is 0 exactly.
+                found.reshape(count, -1, len(rows))[np.arange(count), :, columns[left_out]] = -np.inf
+                return found
+
+            part = self.cache.embeddings[left_out].astype(np.float32)
+            for result, logits in zip(results, self._logits_of(part, choices, cosines), strict=True):
+                result[start : start + step] = logits
+            progress(count)
+        return results
+
+    def _logits_of(
+        self,
+        part: npt.NDArray[np.float32],
+        choices: Sequence[tuple[float, str]],
+        cosines_of: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]],
+    ) -> Iterator[npt.NDArray[np.float32]]:
+        """Logits of some queries, float32 `[M, V, C]`, for each choice; cosines are computed once an aggregation."""
+        count, views, _ = part.shape
+        cosines: dict[str, npt.NDArray[np.float32]] = {}
+        for beta, aggregate in choices:
+            if aggregate not in cosines:
+                rows = part.mean(axis=1) if aggregate == "mean" else part.reshape(count * views, -1)
+                cosines[aggregate] = cosines_of(rows)
+            sums = self._class_sums(cosines[aggregate], beta)
+            if aggregate != "mean":
+                sums = aggregate_logits(softmax(sums).reshape(count, views, -1))
+            yield sums
 
     @final
     def probabilities(self, embeddings: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
@@ -268,12 +358,26 @@ class Head(ABC):
 
     def _class_sums(self, cosines: npt.NDArray[np.float32], beta: float) -> npt.NDArray[np.float32]:
         """Logits from cosines: float32 `[Q, NK]` to `[Q, N]`."""
-        affinity = cosines - np.float32(1.0)
-        affinity *= np.float32(beta)
-        np.exp(affinity, out=affinity)
-        sums: npt.NDArray[np.float32] = np.add.reduceat(affinity, self._starts, axis=1)
-        sums /= np.float32(TAU)
-        return sums
+        return class_sums(cosines, self._starts, beta)
+
+
+def class_sums(
+    cosines: npt.NDArray[np.float32], starts: npt.NDArray[np.integer], beta: float, *, in_place: bool = False
+) -> npt.NDArray[np.float32]:
+    """Logits from cosines, as in `Head`: float32 `[Q, NK]` to `[Q, N]`.
+
+    Args:
+        cosines: Between queries and keys, these in the order of the classes.
+        starts: int `[N]`, where each class begins.
+        beta: Sharpness.
+        in_place: Whether the cosines may be used up.
+    """
+    affinity = np.subtract(cosines, np.float32(1.0), out=cosines if in_place else None)
+    affinity *= np.float32(beta)
+    np.exp(affinity, out=affinity)
+    sums: npt.NDArray[np.float32] = np.add.reduceat(affinity, starts, axis=1)
+    sums /= np.float32(TAU)
+    return sums
 
 
 def normalised(rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:

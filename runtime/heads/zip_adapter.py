@@ -18,5 +18,9 @@ class ZipAdapter(Head):
     # The paper's beta, and the released code's aggregation.
     defaults = HeadSettings("zip", beta=32.0, aggregate="uncertainty")
 
+    def origins_left_out(self, instances: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        """Zeros."""
+        return np.zeros((len(instances), self.cache.embeddings.shape[-1]), np.float32)
+
     def _project(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return rows

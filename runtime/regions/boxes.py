@@ -55,7 +55,7 @@ def open_boxes(path: Path, image_root: Path | None = None) -> RegionSource:
         image = found[key]
         if image is not None:
             builder.add(key.replace("\\", "/"), image, _annotation(box, label, source, number))
-    return builder.build("no box is usable", "check the file, and give the folder of the images")
+    return builder.build("no box is usable", "check the file, and give the folder of the images with --image-root")
 
 
 def _rows(path: Path, builder: SourceBuilder) -> Iterator[_Row]:

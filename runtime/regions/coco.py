@@ -74,7 +74,7 @@ def open_coco(path: Path, image_root: Path | None = None, payload: Any = None) -
         image = found[key]
         if image is not None:
             builder.add(str(names[key]), image, _annotation(entry, categories, source, number))
-    return builder.build("no annotation of the COCO file is usable", "give the folder of the images")
+    return builder.build("no annotation of the COCO file is usable", "give the folder of the images with --image-root")
 
 
 def _is_id(value: Any) -> bool:

@@ -60,13 +60,13 @@ def regions_of_mask(
         raise AnnotationError(
             f"all {count - 1} parts of the mask are smaller than {least} pixels, the largest has {int(areas.max())}",
             where=source,
-            fix="lower the smallest area if they are defects",
+            fix="if they are defects, give a lower --min-area",
         )
     if len(kept) > MAX_INSTANCES:
         raise AnnotationError(
             f"the mask has {len(kept)} parts, more than {MAX_INSTANCES}",
             where=source,
-            fix="check that it is a mask, or raise the smallest area",
+            fix="check that it is a mask, or give a higher --min-area",
         )
     found: list[tuple[int, int, int, npt.NDArray[np.bool_]]] = []
     for component in kept:

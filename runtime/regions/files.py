@@ -153,7 +153,9 @@ class ImageFinder:
                 return candidate
         places = " or ".join(str(root) for root in self.roots)
         raise AnnotationError(
-            f"the image '{name[:300]}' is not in {places}", where=where, fix="give the folder of the images"
+            f"the image '{name[:300]}' is not in {places}",
+            where=where,
+            fix="give the folder of the images with --image-root",
         )
 
     def _candidates(self, name: str) -> list[Path]:

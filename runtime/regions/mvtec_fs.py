@@ -62,7 +62,9 @@ def open_mvtec_fs(path: Path, image_root: Path | None = None) -> RegionSource:
     for number, name, row in entries:
         if name in images:
             builder.add(name, images[name], _annotation(row, f"{path.name}#{number}", number))
-    return builder.build("no row of the table is usable", "check the table, and give the folder of the images")
+    return builder.build(
+        "no row of the table is usable", "check the table, and give the folder of the images with --image-root"
+    )
 
 
 def _find_root(path: Path, names: list[str]) -> Path:
@@ -75,7 +77,7 @@ def _find_root(path: Path, names: list[str]) -> Path:
         f"none of the table's images was found in {folders[0]} or the {len(folders) - 1} folders above it, or in "
         "a folder 'image' of one of these",
         where=path,
-        fix="give the folder in which the images are <part>/<img_rel_path>",
+        fix="give the folder in which the images are <part>/<img_rel_path> with --image-root",
     )
 
 

@@ -25,6 +25,7 @@ SOURCE_FORMATS = ("folders", "labelme", "coco", "voc", "mvtec-fs", "boxes", "ait
 
 _ONE_LABEL_FILE = ("coco", "mvtec-fs", "boxes")
 _TABLES = (".csv", *JSON_LINES_SUFFIXES)
+_LONGEST_SHOWN = 200
 _LOOKED_FOR = (
     "looked for images with masks beside them, labelme JSON files, a COCO JSON file, Pascal VOC XML files, an MVTec-FS "
     "table (CSV with part, img_rel_path, points), boxes (CSV with image, x1, y1, x2, y2, or JSON Lines) and the AITEX "
@@ -92,6 +93,15 @@ def _detect(path: Path) -> tuple[str, Path, Any]:
     if is_folder(path):
         return _detect_folder(path)
     found, payload = _detect_file(path)
+    if found is None and path.suffix.lower() == ".csv":
+        header, _ = read_table(path)
+        columns = ",".join(header)
+        raise InputError(
+            f"the table is of no known annotation format: its columns are {columns[:_LONGEST_SHOWN]}",
+            where=path,
+            fix="boxes begin with image,x1,y1,x2,y2,label, separated by commas; an MVTec-FS table has part, "
+            "img_rel_path, x1, x2, y1, y2, label, points",
+        )
     if found is None:
         raise InputError("is of no known annotation format", where=path, fix=_LOOKED_FOR)
     return found, path, payload

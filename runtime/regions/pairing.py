@@ -92,7 +92,7 @@ def no_mask(image: Path) -> AnnotationError:
     return AnnotationError(
         f"the image has no mask: neither {image.stem}_mask.png nor {image.stem}.png beside another image type",
         where=image,
-        fix="put the mask beside the image, or give the folder of the masks",
+        fix="put the mask beside the image, or give the folder of the masks with --masks",
     )
 
 

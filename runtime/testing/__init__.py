@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from mvrec_edge.runtime.testing.fake_engine import FakeEngine
+from mvrec_edge.runtime.testing.surfaces import HELD_OUT_FAMILIES
 
-__all__ = ["FakeEngine"]
+__all__ = ["HELD_OUT_FAMILIES", "FakeEngine"]

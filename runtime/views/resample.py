@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.views.kernels import resize_chunks
+from mvrec_edge.runtime.views.single_thread import single_threaded_products
 
 __all__ = ["INTERMEDIATE", "Fetch", "Window", "resize_windows_exact", "resize_windows_fast"]
 
@@ -52,8 +53,9 @@ def resize_windows_exact(fetch: Fetch, windows: Sequence[Window], size: int, out
     groups: dict[tuple[int, int], list[int]] = {}
     for index, (x1, y1, x2, y2) in enumerate(windows):
         groups.setdefault((x2 - x1, y2 - y1), []).append(index)
-    for (width, height), members in groups.items():
-        _resize_group(fetch, [windows[index] for index in members], width, height, size, out, members)
+    with single_threaded_products():
+        for (width, height), members in groups.items():
+            _resize_group(fetch, [windows[index] for index in members], width, height, size, out, members)
 
 
 def resize_windows_fast(fetch: Fetch, windows: Sequence[Window], size: int, out: _Pixels) -> None:

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mvrec_edge.calib import encode_support, fit_head, read_support
+from mvrec_edge.calib import encode_support, fit_head, fit_novelty, read_support
+from mvrec_edge.calib.schedule import with_schedule
 from mvrec_edge.runtime import (
     Bundle,
     DefectClassifier,
@@ -123,7 +124,7 @@ def test_calibrating_from_python_gives_the_same_cache(line: Path, tiny_bundle_pa
             read_support(open_source(line / "parts")).instances,
             encoder_name=f"{bundle.architecture.name} fp32, {bundle.weights}",
         )
-    fit_head(cache).cache.save(tmp_path / "python")
+    fit_novelty(with_schedule(fit_head(cache).cache)).save(tmp_path / "python")
     assert (tmp_path / "python").read_bytes() == (tmp_path / "all").read_bytes()
 
 
@@ -326,7 +327,8 @@ def test_a_changed_bundle_is_refused(line: Path, tiny_bundle_path: Path, tmp_pat
         (("calibrate", "BUNDLE", "PARTS", "--beta", "3", "--out", "c"), 2, "chooses beta"),
         (("evaluate",), 2, "either BUNDLE and SUPPORT, or --features"),
         (("evaluate", "BUNDLE"), 2, "either BUNDLE and SUPPORT, or --features"),
-        (("evaluate", "BUNDLE", "PARTS", "--features", "f"), 2, "either BUNDLE and SUPPORT, or --features"),
+        (("evaluate", "BUNDLE", "PARTS", "--features", "f"), 2, "so leave out BUNDLE ("),
+        (("evaluate", "--query", "PARTS", "--features", "f"), 2, "so leave out --query ("),
         (("evaluate", "--features", "text.txt"), 3, "not a file of features"),
         (("evaluate", "--features", "f", "--shots", "some"), 2, "no list of shots"),
         (("evaluate", "--features", "f", "--heads", "knn"), 2, "no head 'knn'"),

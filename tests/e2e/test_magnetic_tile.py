@@ -36,6 +36,7 @@ def without_times(text: str) -> list[dict[str, object]]:
     return [{key: value for key, value in record.items() if key != "ms"} for record in records]
 
 
+@pytest.mark.slow
 def test_every_region_of_every_image(shared_data: Path, tmp_path: Path) -> None:
     tiles = shared_data / "magnetic_tile"
     bundle, cache = tmp_path / "tiny.bundle", tmp_path / "line.safetensors"

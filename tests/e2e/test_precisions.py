@@ -85,6 +85,54 @@ def test_a_cache_belongs_to_its_precision(precisions_bundle_path: Path, parts: P
     assert len((tmp_path / "a.jsonl").read_text().splitlines()) == len((tmp_path / "b.jsonl").read_text().splitlines())
 
 
+def test_tuning_looks_at_every_precision_that_runs_and_keeps_one(
+    precisions_bundle_path: Path, parts: Path, tmp_path: Path
+) -> None:
+    from mvrec_edge.runtime import Bundle, SupportCache
+
+    bundle, cache = precisions_bundle_path, tmp_path / "a.safetensors"
+    tuning = ("calibrate", bundle, parts, "--shots", 2, "--views", "none", "--engine", "onnxruntime", "--tune")
+    shown = run(*tuning, "--out", cache).stderr
+    assert "bf16 is not looked at: " in shown
+    rows = [line.split() for line in shown.splitlines() if line.split()[1:2] in (["zip"], ["zip-c"])]
+    assert {row[0] for row in rows} == {"fp32", "fp16", "int8"}
+    (kept,) = (row[0] for row in rows if row[-1] == "kept")
+    assert f"kept: {kept}, zip" in shown
+    assert f"{kept} gives " in shown
+    opened, stored = Bundle.load(bundle, graphs=()), SupportCache.load(cache)
+    assert stored.encoder == opened.fingerprint(kept)
+    assert f" {kept}, " in stored.encoder_name
+    assert run("classify", bundle, cache, parts, "--out", tmp_path / "a.jsonl").returncode == 0
+
+    # What is named is all that is looked at, and the cache holds embeddings of that graph.
+    only = run(*tuning, "--precision", "int8", "--out", tmp_path / "b.safetensors").stderr
+    assert "kept: int8, " in only
+    assert "fp32" not in only
+    pair = run(*tuning, "--tune-precisions", "int8,fp16", "--out", tmp_path / "c.safetensors").stderr
+    assert {line.split()[0] for line in pair.splitlines() if " ms a view, onnxruntime" in line} == {"fp16:", "int8:"}
+    named = SupportCache.load(tmp_path / "b.safetensors")
+    assert named.encoder == opened.fingerprint("int8")
+    run(*tuning[:-1], "--precision", "int8", "--out", tmp_path / "d")
+    assert (SupportCache.load(tmp_path / "d").embeddings == named.embeddings).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (("--tune-precisions", "int8"), 2, "give --tune as well"),
+        (("--tune", "--tune-precisions", "int8", "--precision", "fp32"), 2, "leave out --precision or"),
+        (("--tune", "--tune-precisions", "fp8"), 2, "there is no precision 'fp8'"),
+        (("--tune", "--tune-precisions", "bf16", "--engine", "onnxruntime"), 2, "cannot run a bf16 graph"),
+    ],
+)
+def test_precisions_that_cannot_be_tuned_are_refused_in_one_line(
+    precisions_bundle_path: Path, parts: Path, tmp_path: Path, options: tuple[str, ...], code: int, message: str
+) -> None:
+    out = tmp_path / "none.safetensors"
+    assert message in run("calibrate", precisions_bundle_path, parts, *options, "--out", out, code=code).stderr
+    assert not out.exists()
+
+
 def test_rebase_needs_the_same_images(precisions_bundle_path: Path, parts: Path, tmp_path: Path) -> None:
     from mvrec_edge.runtime.testing.dataset import write_dataset
 

@@ -122,6 +122,9 @@ def test_the_wheel_installed_elsewhere_imports(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     assert (tmp_path / "site" / "mvrec_edge" / "py.typed").is_file()
+    assets = Path("runtime", "report", "assets")
+    for asset in (REPOSITORY / assets).iterdir():
+        assert (tmp_path / "site" / "mvrec_edge" / assets / asset.name).read_bytes() == asset.read_bytes()
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"
         "import mvrec_edge.runtime, mvrec_edge.calib, mvrec_edge.cli.main\n"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
@@ -13,22 +11,12 @@ import pytest
 pytest.importorskip("sklearn", reason="two baselines come from scikit-learn")
 pytest.importorskip("torch", reason="two baselines are trained with PyTorch")
 
-FOLDER = Path(__file__).resolve().parents[3] / "benchmarks"
 NAMES = ["KNN", "ProtoNet", "linear probe", "CLIP-Adapter", "Tip-Adapter", "Tip-Adapter-F"]
 
 
 @pytest.fixture(scope="module")
-def module() -> ModuleType:
-    sys.path.insert(0, str(FOLDER))
-    try:
-        spec = importlib.util.spec_from_file_location("baselines", FOLDER / "baselines.py")
-        assert spec is not None
-        assert spec.loader is not None
-        loaded = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(loaded)
-    finally:
-        sys.path.remove(str(FOLDER))
-    return loaded
+def module(benchmark_module: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark_module("baselines")
 
 
 @pytest.mark.parametrize("shots", [1, 4])

@@ -46,6 +46,15 @@ def test_one_result_for_each_shots_and_head() -> None:
         np.testing.assert_allclose(result.per_class, np.diag(result.confusion) / 8)
 
 
+def test_the_aggregation_is_taken_by_named_heads() -> None:
+    for aggregate in ("mean", "uncertainty"):
+        protocol = Protocol(shots=(2,), draws=1, heads=("zip", "zip-c"), aggregate=aggregate)
+        chosen = [words for result in evaluate(data(), protocol) for words in result.chosen]
+        assert chosen == [f"zip, beta 32, {aggregate}", f"zip-c, beta 8, {aggregate}"]
+    with pytest.raises(UsageError, match="chooses beta and aggregation itself"):
+        evaluate(data(), Protocol(shots=(2,), draws=1, heads=("auto",), aggregate="mean"))
+
+
 def test_clusters_apart_are_all_right() -> None:
     for result in evaluate(data(noise=0.01), QUICK):
         assert result.mean == 1.0

@@ -15,6 +15,7 @@ from mvrec_edge.calib.probabilities import calibration_error, fit_temperature, l
 from mvrec_edge.calib.selection import DEFAULT_HEAD, select_head
 from mvrec_edge.runtime import CentredZipAdapter, SupportCache, ZipAdapter, head_names, open_head
 from mvrec_edge.runtime.errors import UsageError
+from mvrec_edge.runtime.heads import head_class
 
 
 def cache(
@@ -39,6 +40,42 @@ def test_an_instance_is_left_out_with_all_its_views_and_influence(head: str) -> 
         for logits, (beta, aggregate) in zip(left_out.logits, choices, strict=True):
             want = kind(without, beta, aggregate).logits(support.embeddings[index : index + 1].astype(np.float32))
             np.testing.assert_allclose(logits[row], want[0], rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.lists(st.integers(1, 5), min_size=2, max_size=4).filter(lambda counts: sum(counts) > len(counts) + 1),
+    st.sampled_from([0.0, 3.0, 30.0]),
+    st.sampled_from(["zip", "zip-c"]),
+    st.integers(1, 4000),
+)
+def test_leaving_out_is_making_the_cache_without_it(
+    seed: int, counts: list[int], common: float, head: str, room: int
+) -> None:
+    """Also in pieces of any size, with classes in any order, and with a large common component."""
+    support = cache(tuple(counts), seed=seed, common=common)
+    shuffled = np.random.default_rng(seed).permutation(len(support.labels))
+    support = support.subset(shuffled)
+    choices = [(8.0, "mean"), (2.0, "uncertainty"), (32.0, "uncertainty")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mvrec_edge.runtime.heads.base._MOST_SIMILARITIES", room)
+        left_out = leave_one_out(support, head, choices)
+    kind = head_class(head)
+    for row, index in enumerate(left_out.instances):
+        without = kind(support.subset(np.delete(np.arange(len(shuffled)), index)))
+        wanted = without.logits_for(support.embeddings[index : index + 1].astype(np.float32), choices)
+        for logits, want in zip(left_out.logits, wanted, strict=True):
+            np.testing.assert_allclose(logits[row], want[0], rtol=2e-3, atol=2e-3)
+
+
+def test_others_that_are_all_the_same_have_no_direction_about_their_centre() -> None:
+    embeddings = np.ones((4, 2, 8), np.float32)
+    embeddings[3] = -1.0
+    support = SupportCache.from_embeddings(embeddings, [0, 0, 1, 1], ["a", "b"])
+    for aggregate in ("mean", "uncertainty"):
+        (logits,) = leave_one_out(support, "zip-c", [(8.0, aggregate)]).logits
+        assert np.isfinite(logits).all()
 
 
 def test_a_class_of_one_cannot_be_left_out() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mvrec_edge.calib import draw_shots, encode_support, read_support
+from mvrec_edge.calib.support import read_thumbnails
 from mvrec_edge.runtime import ViewPlan, crop_views, open_source, read_image
 from mvrec_edge.runtime.errors import SupportError, UsageError
 from mvrec_edge.runtime.testing import FakeEngine
@@ -58,6 +59,16 @@ def test_encodes_each_instance_where_it_belongs(labelled: Path) -> None:
         np.testing.assert_array_equal(cache.embeddings[row], want.astype(np.float16))
         assert cache.sources[row] == instance.region.source
     assert (cache.encoder, cache.view_plan) == ("fake", PLAN)
+
+
+def test_a_cache_keeps_pictures_unless_it_is_told_not_to(labelled: Path) -> None:
+    support = read_support(open_source(labelled))
+    engine = FakeEngine(image_size=16)
+    cache = encode_support(engine, support.instances, plan=PLAN)
+    assert cache.thumbnails == tuple(read_thumbnails(support.instances, cache.class_names))
+    shades = [cv2.imdecode(np.frombuffer(each, np.uint8), cv2.IMREAD_GRAYSCALE)[2, 2] for each in cache.thumbnails]
+    assert np.abs(np.array(shades, int) - [20, 40, 40, 200, 220]).max() < 12
+    assert encode_support(engine, support.instances, plan=PLAN, pictures=False).thumbnails == ()
 
 
 def test_draws_shots_and_names_short_classes(labelled: Path) -> None:

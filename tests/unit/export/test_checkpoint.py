@@ -123,7 +123,7 @@ def test_named_architectures_are_found_from_their_shapes(name: str) -> None:
     shapes = {key: torch.empty(shape, device="meta") for key, shape in expected_shapes(architecture).items()}
     assert find_architecture(shapes, Path("a.pth")) == architecture
     with pytest.raises(CheckpointError, match="has the shape"):
-        check_shapes({**shapes, "proj": shapes["proj"].T}, architecture, Path("a.pth"))
+        check_shapes({**shapes, "proj": shapes["proj"][:, 1:]}, architecture, Path("a.pth"))
 
 
 def without(name: str) -> Callable[[Tensors], Tensors]:

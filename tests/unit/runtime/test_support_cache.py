@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import struct
 from pathlib import Path
@@ -13,6 +14,10 @@ import safetensors.numpy
 from mvrec_edge.runtime import HeadSettings, SupportCache, ViewPlan
 from mvrec_edge.runtime.errors import InputError, IntegrityError, MvrecEdgeError, OutputError, SupportError
 from mvrec_edge.runtime.files import canonical_json
+from mvrec_edge.runtime.openset import NoveltyCalibration
+from mvrec_edge.runtime.support_cache import _digest
+
+SCHEDULE = {"groups": [list(range(27))], "widening": [1.0, 1.5], "left_out": 0, "stopped": 0, "differed": 0}
 
 
 def make(**changes: object) -> SupportCache:
@@ -46,6 +51,67 @@ def test_round_trip(tmp_path: Path) -> None:
     cache = make()
     cache.save(tmp_path / "a.safetensors")
     assert same(SupportCache.load(tmp_path / "a.safetensors"), cache)
+
+
+LEFT_OUT = np.linspace(0, 2, 6, dtype=np.float32)
+
+
+@pytest.mark.parametrize("rate", [None, 0.05])
+def test_round_trip_of_what_says_unknown(tmp_path: Path, rate: float | None) -> None:
+    labels = [0, 1, 0, 1, 0, 2]
+    left_out = LEFT_OUT.copy()
+    left_out[5] = np.nan
+    cache = make(labels=labels, class_names=["a", "b", "c"], novelty=NoveltyCalibration(left_out, rate))
+    cache.save(tmp_path / "a")
+    loaded = SupportCache.load(tmp_path / "a").novelty
+    assert loaded is not None
+    np.testing.assert_array_equal(loaded.left_out, left_out)
+    assert loaded.reject_rate == rate
+    assert cache.subset([0, 1, 5]).novelty is None
+
+
+@pytest.mark.parametrize(
+    ("values", "rate"),
+    [
+        (LEFT_OUT[:5], 0.05),
+        (LEFT_OUT.astype(np.float64), 0.05),
+        (LEFT_OUT * 2, 0.05),
+        (-LEFT_OUT, 0.05),
+        (np.where(LEFT_OUT == 0, np.float32(np.nan), LEFT_OUT), 0.05),
+        (LEFT_OUT, 0.0),
+        (LEFT_OUT, 0.6),
+        (LEFT_OUT, float("nan")),
+    ],
+)
+def test_what_says_unknown_is_checked(tmp_path: Path, values: np.ndarray, rate: float) -> None:
+    with pytest.raises(SupportError):
+        make(novelty=NoveltyCalibration(values, rate))
+    # Written by something that does not check, with a digest that fits.
+    forged = dataclasses.replace(make(), novelty=NoveltyCalibration(values, rate))
+    if np.isnan(rate):
+        return
+    forged.save(tmp_path / "a")
+    with pytest.raises(IntegrityError):
+        SupportCache.load(tmp_path / "a")
+
+
+def test_distances_of_a_class_with_one_instance_are_refused() -> None:
+    with pytest.raises(SupportError, match="only instance"):
+        make(labels=[0, 1, 0, 1, 0, 2], class_names=["a", "b", "c"], novelty=NoveltyCalibration(LEFT_OUT))
+
+
+def test_half_of_what_says_unknown_is_refused(tmp_path: Path) -> None:
+    make(novelty=NoveltyCalibration(LEFT_OUT, 0.05)).save(tmp_path / "a")
+    tensors = safetensors.numpy.load_file(tmp_path / "a")
+    del tensors["novelty.left_out"]
+    with safetensors.safe_open(tmp_path / "a", "np") as file:
+        description = json.loads(file.metadata()["mvrec_edge"])
+    description.pop("digest")
+    description["digest"] = _digest(description, tensors)
+    text = canonical_json(description).decode()
+    (tmp_path / "b").write_bytes(safetensors.numpy.save(tensors, metadata={"mvrec_edge": text}))
+    with pytest.raises(IntegrityError, match="not complete"):
+        SupportCache.load(tmp_path / "b")
 
 
 def test_the_same_cache_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -166,6 +232,21 @@ def _forge(path: Path, tensors: dict[str, np.ndarray], **changes: object) -> Non
         {"view_plan": {"name": "mso"}},
         {"view_plan": 7},
         {"shots": "five"},
+        {"schedule": 7},
+        {"schedule": {}},
+        {"schedule": SCHEDULE | {"groups": [[0, 1, 2]]}},
+        {"schedule": SCHEDULE | {"groups": [list(range(26)), [25]]}},
+        {"schedule": SCHEDULE | {"groups": [list(range(27)), []]}},
+        {"schedule": SCHEDULE | {"groups": [[0.0, True], list(range(2, 27))]}},
+        {"schedule": SCHEDULE | {"groups": [[10**30], list(range(1, 27))]}},
+        {"schedule": SCHEDULE | {"groups": "all"}},
+        {"schedule": SCHEDULE | {"widening": [0]}},
+        {"schedule": SCHEDULE | {"widening": 1.5}},
+        {"schedule": SCHEDULE | {"widening": [10**400]}},
+        {"schedule": SCHEDULE | {"widening": [True]}},
+        {"schedule": SCHEDULE | {"stopped": 3}},
+        {"schedule": SCHEDULE | {"use": 28}},
+        {"schedule": SCHEDULE | {"use": ["auto"]}},
     ],
 )
 def test_forged_fields_are_refused(tmp_path: Path, changes: dict[str, object]) -> None:

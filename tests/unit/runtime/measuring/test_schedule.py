@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -24,7 +25,11 @@ WORKER = "mvrec_edge.runtime.measuring.worker"
 
 
 def children() -> set[int]:
-    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+    while True:
+        # A thread that ends meanwhile takes its folder with it, and its children go to one that may have been read.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            tasks = list(Path("/proc/self/task").iterdir())
+            return {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
 
 
 def engine_members(bundle: Bundle, *names: str) -> tuple[Member, ...]:

@@ -1,0 +1,162 @@
+"""Instances put into a support cache and taken out of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mvrec_edge.calib.changes.changed import UNFITTED, Changed
+from mvrec_edge.calib.encoded import EncodedInstances
+from mvrec_edge.calib.support import LabelledRegion
+from mvrec_edge.runtime.errors import SupportError
+from mvrec_edge.runtime.instance_rows import take_rows
+from mvrec_edge.runtime.support_cache import INSTANCE_FIELDS, Adapter, SupportCache
+from mvrec_edge.runtime.thumbnails import within_room
+
+__all__ = ["add_instances", "find_places", "not_there_yet", "remove_instances"]
+
+_MOST_NAMED = 5
+
+
+def add_instances(cache: SupportCache, new: EncodedInstances) -> Changed:
+    """Adds instances at the end; a class that is not there yet becomes the last one.
+
+    An instance whose embeddings are there already, byte for byte and with the same class, is left out: twice the same
+    counts twice, and finds its twin when it is left out. A trained head takes the mean embedding for the new key, as
+    training would begin with; W and b stay.
+
+    Args:
+        cache: The cache.
+        new: Instances of the same encoder and views.
+
+    Raises:
+        SupportError: All of them are there already, or their embeddings do not fit.
+    """
+    if new.embeddings.shape[1:] != cache.embeddings.shape[1:]:
+        raise SupportError(
+            f"the new instances have views and channels {list(new.embeddings.shape[1:])}, the cache has "
+            f"{list(cache.embeddings.shape[1:])}",
+            fix="encode them with the cache's bundle and views",
+        )
+    fresh, notes = _without_twins(cache, new)
+    if not len(fresh):
+        raise SupportError("every instance is in the cache already", fix="leave it as it is")
+    new = new.take(fresh)
+    names = tuple(dict.fromkeys((*cache.class_names, *new.labels)))
+    everyone = EncodedInstances.of(cache).join(new)
+    joined: dict[str, Any] = {name: getattr(everyone, name) for name in INSTANCE_FIELDS}
+    joined["labels"] = np.array([names.index(label) for label in joined["labels"]], np.int64)
+    joined["thumbnails"] = within_room(joined["thumbnails"])
+    adapter = cache.adapter
+    if adapter is not None:
+        means = new.embeddings.mean(axis=1, dtype=np.float32)
+        adapter = dataclasses.replace(adapter, keys=np.concatenate([adapter.keys, means]))
+    changed = cache.changed(**joined, class_names=names, adapter=adapter, **UNFITTED)
+    origins = np.concatenate([np.arange(len(cache.labels)), np.full(len(fresh), -1)]).astype(np.int64)
+    notes += [f"the class '{name}' is new" for name in names[len(cache.class_names) :]]
+    return Changed(changed, origins, f"added {_counted(new.labels)}", tuple(notes))
+
+
+def remove_instances(cache: SupportCache, places: Iterable[int], *, drop_classes: bool = False) -> Changed:
+    """Removes instances.
+
+    Args:
+        cache: The cache.
+        places: Their places, from 0.
+        drop_classes: Whether a class that loses its last instance goes as well, rather than being an error.
+
+    Raises:
+        SupportError: There is no such instance, a class would have none left, or fewer than two classes would be left.
+    """
+    gone = sorted(set(places))
+    count = len(cache.labels)
+    if not gone:
+        raise SupportError("no instance is named", fix="name instances as 'mvrec-edge support list' shows them")
+    if gone[0] < 0 or gone[-1] >= count:
+        outside = gone[0] if gone[0] < 0 else gone[-1]
+        raise SupportError(f"there is no instance {outside}: they are 0 to {count - 1}")
+    kept = np.setdiff1d(np.arange(count), gone).astype(np.int64)
+    left = np.bincount(cache.labels[kept], minlength=len(cache.class_names))
+    emptied = [name for name, total in zip(cache.class_names, left, strict=True) if not total]
+    if emptied and not drop_classes:
+        raise SupportError(
+            f"the class '{emptied[0]}' would have no instance left",
+            fix="add another instance first, or give --force to remove the class as well",
+        )
+    names = tuple(name for name in cache.class_names if name not in emptied)
+    rows = {name: take_rows(getattr(cache, name), kept) for name in INSTANCE_FIELDS}
+    rows["labels"] = np.array([names.index(cache.class_names[label]) for label in rows["labels"]], np.int64)
+    adapter = cache.adapter
+    if adapter is not None:
+        adapter = Adapter(adapter.weight, adapter.bias, adapter.keys[kept])
+    if not len(kept):
+        raise SupportError("no instance would be left")
+    changed = cache.changed(**rows, class_names=names, adapter=adapter, **UNFITTED)
+    notes = tuple(f"the class '{name}' is gone" for name in emptied)
+    summary = f"removed {_counted(cache.class_names[cache.labels[place]] for place in gone)}"
+    return Changed(changed, kept, summary, notes)
+
+
+def find_places(cache: SupportCache, names: Sequence[str]) -> list[int]:
+    """The places of instances by what a listing shows: the number, or the source.
+
+    Args:
+        cache: The cache.
+        names: A number each, or a source; what reads as the number of an instance is one.
+
+    Raises:
+        SupportError: There is no such instance, or several have the source.
+    """
+    places = []
+    for name in names:
+        if name.isascii() and name.isdecimal() and len(name) < 10 and int(name) < len(cache.labels):
+            places.append(int(name))
+            continue
+        found = [place for place, source in enumerate(cache.sources) if source == name]
+        if not found:
+            raise SupportError(f"there is no instance '{name}'", fix="see 'mvrec-edge support list'")
+        if len(found) > 1:
+            listed = ", ".join(map(str, found[:_MOST_NAMED])) + (", ..." if len(found) > _MOST_NAMED else "")
+            raise SupportError(f"{len(found)} instances have the source '{name}'", fix=f"give the number: {listed}")
+        places += found
+    return places
+
+
+def not_there_yet(cache: SupportCache, instances: Sequence[LabelledRegion]) -> list[LabelledRegion]:
+    """The labelled instances whose source and class no instance of the cache has; asked before they are encoded."""
+    present = {(cache.class_names[label], source) for label, source in zip(cache.labels, cache.sources, strict=True)}
+    return [instance for instance in instances if (instance.label, instance.source) not in present]
+
+
+def _without_twins(cache: SupportCache, new: EncodedInstances) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """Which of the new instances are not there yet, and lines about the others and about equal sources."""
+    present = {
+        (cache.class_names[label], embeddings.tobytes()): place
+        for place, (label, embeddings) in enumerate(zip(cache.labels, cache.embeddings, strict=True))
+    }
+    named = {(cache.class_names[label], source) for label, source in zip(cache.labels, cache.sources, strict=True)}
+    fresh: list[int] = []
+    notes: list[str] = []
+    for index, (label, source) in enumerate(zip(new.labels, new.sources, strict=True)):
+        place = present.setdefault((label, new.embeddings[index].tobytes()), len(cache.labels) + len(fresh))
+        if place < len(cache.labels) + len(fresh):
+            notes.append(f"'{source}' is left out: it is the same as instance {place}")
+            continue
+        if (label, source) in named:
+            notes.append(f"another instance of '{label}' has the source '{source}' too: are they the same defect?")
+        fresh.append(index)
+    return np.array(fresh, np.int64), notes
+
+
+def _counted(labels: Iterable[str]) -> str:
+    """Such as `2 instances of 'dent', 1 of 'pit'`."""
+    counts = Counter(labels)
+    parts = [f"{count} of '{name}'" for name, count in counts.items()]
+    first = next(iter(counts.values()))
+    parts[0] = parts[0].replace(" of ", f" instance{'' if first == 1 else 's'} of ", 1)
+    return ", ".join(parts)

@@ -1,0 +1,41 @@
+"""Several support caches made one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from mvrec_edge.calib.changes.changed import Changed
+from mvrec_edge.calib.changes.instances import add_instances
+from mvrec_edge.calib.encoded import EncodedInstances
+from mvrec_edge.runtime.errors import FingerprintMismatchError
+from mvrec_edge.runtime.support_cache import SupportCache
+
+__all__ = ["merge_caches"]
+
+
+def merge_caches(cache: SupportCache, others: Sequence[SupportCache]) -> Changed:
+    """Adds the instances of other caches; head and settings stay those of the first.
+
+    Args:
+        cache: The cache.
+        others: Caches of the same encoder and views, at least one.
+
+    Raises:
+        FingerprintMismatchError: They were made with different encoders or views.
+        SupportError: All instances are there already.
+    """
+    for other in others:
+        if cache.fingerprint != other.fingerprint or not cache.encoder:
+            what = "views" if cache.encoder == other.encoder else "bundles or precisions"
+            raise FingerprintMismatchError(
+                f"the caches were made with different {what}, or it is not known with which, so their embeddings "
+                "cannot be compared",
+                fix="calibrate one of them again with what the other was made with",
+            )
+    new = EncodedInstances.of(others[0])
+    for other in others[1:]:
+        new = new.join(EncodedInstances.of(other))
+    changed = add_instances(cache, new)
+    random = cache.random_weights or any(other.random_weights for other in others)
+    return dataclasses.replace(changed, cache=dataclasses.replace(changed.cache, random_weights=random))

@@ -1,0 +1,1 @@
+"""Settings of commands out of a TOML file, derived from the commands' own options."""

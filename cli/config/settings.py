@@ -1,0 +1,127 @@
+"""What a command lets one set, read off its own signature, so that the two cannot differ."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from typer.models import ArgumentInfo, OptionInfo
+
+__all__ = ["COMMAND_LINE_ONLY", "SHARED_TABLES", "Kind", "Setting", "settings_of"]
+
+#: Never taken from a file: what replaces files is asked for each time.
+COMMAND_LINE_ONLY = ("overwrite", "config")
+
+#: Settings that several commands share, by the table that holds them; a table of a command may hold them too.
+SHARED_TABLES: Mapping[str, tuple[str, ...]] = {
+    "paths": ("bundle", "cache"),
+    "engine": ("engine", "precision", "provider", "batch", "threads"),
+    "input": ("format", "masks", "image_root", "min_area"),
+}
+
+Kind = Literal["path", "text", "integer", "number", "switch"]
+
+_KINDS: tuple[tuple[type, Kind], ...] = (
+    (Path, "path"),
+    (bool, "switch"),  # before int, of which it is a subclass
+    (int, "integer"),
+    (float, "number"),
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One option or positional argument of a command.
+
+    Attributes:
+        key: Its name in a file: the long option without its dashes, `-` as `_`; of an argument, its name.
+        parameter: The name of the parameter of the command's function.
+        kind: What a value is.
+        many: A list of such values is wanted.
+        choices: The values there are, where they are known to the command line; else empty.
+        low: Smallest number, or None.
+        high: Largest number, or None.
+        default: What holds where nothing is given; None where that is nothing, or where it must be given.
+        required: It has no default and must be given.
+        positional: It is an argument and not an option.
+        spelled: How it is written on the command line: `--min-area`, `BUNDLE`.
+        help: Its help text.
+    """
+
+    key: str
+    parameter: str
+    kind: Kind
+    many: bool
+    choices: tuple[str, ...]
+    low: float | None
+    high: float | None
+    default: Any
+    required: bool
+    positional: bool
+    spelled: str
+    help: str
+
+
+def settings_of(command: Callable[..., Any]) -> dict[str, Setting]:
+    """The settings of a command that may come from a file, by their key, in the order of its signature.
+
+    Args:
+        command: A function whose parameters are annotated as typer reads them.
+
+    Returns:
+        Positional arguments and options, without those of `COMMAND_LINE_ONLY` and without hidden ones.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    found = [_setting(parameter, hints[name]) for name, parameter in inspect.signature(command).parameters.items()]
+    return {setting.key: setting for setting in found if setting is not None and setting.key not in COMMAND_LINE_ONLY}
+
+
+def _setting(parameter: inspect.Parameter, hint: Any) -> Setting | None:
+    about = [extra for extra in getattr(hint, "__metadata__", ()) if isinstance(extra, OptionInfo | ArgumentInfo)]
+    if not about or about[0].hidden:
+        return None
+    info = about[0]
+    positional = isinstance(info, ArgumentInfo)
+    # In an Annotated, typer keeps the first name of an option where its default would be.
+    names = [name for name in (info.default, *(info.param_decls or ())) if isinstance(name, str)]
+    option = next((name.split("/")[0] for name in names if name.startswith("--")), "--" + parameter.name)
+    key = parameter.name if positional else option.removeprefix("--")
+    kind, many, choices = _type_of(get_args(hint)[0] if get_origin(hint) is Annotated else hint)
+    default = None if parameter.default is inspect.Parameter.empty else parameter.default
+    return Setting(
+        key=key.replace("-", "_"),
+        parameter=parameter.name,
+        kind=kind,
+        many=many,
+        choices=choices,
+        low=info.min,
+        high=info.max,
+        default=default.value if isinstance(default, Enum) else default,
+        required=parameter.default is inspect.Parameter.empty,
+        positional=positional,
+        spelled=(info.metavar or parameter.name.upper()).strip("[].") if positional else option,
+        help=info.help or "",
+    )
+
+
+def _type_of(annotation: Any) -> tuple[Kind, bool, tuple[str, ...]]:
+    """The kind of a value, whether a list of them is wanted, and the choices there are."""
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return "text", False, tuple(str(choice) for choice in get_args(annotation))
+    if origin in (list, tuple):
+        kind, _, choices = _type_of(get_args(annotation)[0])
+        return kind, True, choices
+    if origin is not None and (origin is Union or type(None) in get_args(annotation)):
+        return _type_of(next(part for part in get_args(annotation) if part is not type(None)))
+    if isinstance(annotation, type):
+        if issubclass(annotation, Enum):
+            return "text", False, tuple(str(member.value) for member in annotation)
+        for known, kind in _KINDS:
+            if issubclass(annotation, known):
+                return kind, False, ()
+    return "text", False, ()

@@ -1,0 +1,119 @@
+"""The commented config file: every setting of every command, its default, and one line why."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from mvrec_edge.cli.config.reading import tables_of
+from mvrec_edge.cli.config.settings import SHARED_TABLES, Setting
+
+__all__ = ["LAYOUT", "render_template"]
+
+#: What is set, and not only shown, so that the commands need no more than the file: the folders of `init`.
+LAYOUT: Mapping[str, Mapping[str, Any]] = {
+    "paths": {"bundle": "encoder.bundle", "cache": "line.safetensors"},
+    "calibrate": {"support": "labelled", "out": "line.safetensors"},
+    "classify": {"inputs": ["incoming"], "out": "results/results.jsonl"},
+    "evaluate": {"support": "labelled", "out": "results/evaluation"},
+}
+
+#: What to show of a setting that has no default. One that is not here is shown with a value of its type.
+_EXAMPLES: Mapping[str, Any] = {
+    "aggregate": "mean",
+    "batch": 9,
+    "beta": 8.0,
+    "features": "features.safetensors",
+    "image_root": "images",
+    "masks": "masks",
+    "min_area": 16,
+    "overlay": "results/pictures",
+    "precision": "fp32",
+    "provider": "cpu",
+    "query": "query",
+    "rebase": "old.safetensors",
+    "reject_rate": "5%",
+    "report": "results/report.html",
+    "shots": 5,
+    "store": "embeddings",
+    "table": True,
+    "threads": 2,
+}
+
+_TABLES: Mapping[str, str] = {
+    "paths": "Files that several commands use.",
+    "engine": "What computes, for every command. A command's own table may hold these too, and then comes first.",
+    "input": "How labelled images are read, for every command; again, a command's own table comes first.",
+}
+
+_HEAD = """\
+Settings for mvrec-edge: give this file with --config to {commands}.
+What stands on the command line comes before this file, and this file before the defaults.
+Relative paths begin at the folder of this file. Remove the # in front of a setting to set it.
+What replaces files (--overwrite) is only ever taken from the command line.
+"""
+_WIDTH = 116
+
+
+def render_template(commands: Mapping[str, Mapping[str, Setting]]) -> str:
+    """Writes the config file for the folders that `init` lays out.
+
+    Every line that begins with `#` and no blank is a setting that holds its default or, where there is none, an
+    example; the remark behind it says which.
+
+    Args:
+        commands: The settings of each command, by its name.
+
+    Returns:
+        TOML with Unix line ends; it is valid as it stands, and with every setting in force.
+    """
+    names = list(commands)
+    listed = ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
+    lines = _comment(_HEAD.format(commands=listed))
+    shared = {key for keys in SHARED_TABLES.values() for key in keys}
+    for table, settings in tables_of(commands).items():
+        about = _TABLES.get(table, f"For 'mvrec-edge {table}' alone.")
+        lines += ["", f"[{table}]", *_comment(about)]
+        for key, setting in settings.items():
+            if table in SHARED_TABLES or key not in shared:
+                lines += ["", *_comment(setting.help), _line(table, setting)]
+    return "\n".join(lines) + "\n"
+
+
+def _comment(text: str) -> list[str]:
+    return [f"# {line}" for paragraph in text.splitlines() for line in textwrap.wrap(paragraph, _WIDTH)]
+
+
+def _line(table: str, setting: Setting) -> str:
+    layout = LAYOUT.get(table, {})
+    if setting.key in layout:
+        return f"{setting.key} = {_toml(layout[setting.key])}"
+    if setting.default is not None:
+        return f"#{setting.key} = {_toml(setting.default)}  # the default"
+    return f"#{setting.key} = {_toml(_example(setting))}  # an example; by default not set"
+
+
+def _example(setting: Setting) -> Any:
+    value = _EXAMPLES.get(setting.key)
+    if value is None:
+        number = setting.low if setting.low is not None else 1
+        by_kind: dict[str, Any] = {
+            "integer": int(number),
+            "number": float(number),
+            "path": setting.key,
+            "switch": True,
+            "text": setting.choices[0] if setting.choices else setting.key,
+        }
+        value = by_kind[setting.kind]
+    return [value] if setting.many else value
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML writes it; texts and lists of them look as in JSON there."""
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, str | bool | int | float):
+        return json.dumps(value, ensure_ascii=True)
+    return json.dumps(str(value), ensure_ascii=True)

@@ -1,0 +1,172 @@
+"""The folder that `mvrec-edge init` lays out: its files, and how they come into a folder without a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from mvrec_edge.cli.config.settings import Setting
+from mvrec_edge.cli.config.template import render_template
+
+__all__ = ["CONFIG_NAME", "FOLDERS", "STEPS", "layout_files", "write_layout"]
+
+CONFIG_NAME = "mvrec-edge.toml"
+
+#: Every folder, in the order it is made.
+FOLDERS = ("labelled", "labelled/dent", "labelled/scratch", "incoming", "results")
+
+#: The commands in order, each with what it does. `pocket` is the small encoder that the package brings along.
+STEPS: tuple[tuple[str, str], ...] = (
+    ("mvrec-edge export pocket --out encoder.bundle", "write the encoder"),
+    (f"mvrec-edge calibrate --config {CONFIG_NAME}", "learn the classes from labelled/"),
+    (f"mvrec-edge classify --config {CONFIG_NAME} --report results/report.html", "classify what is in incoming/"),
+)
+
+_LABELLED = """\
+One folder for each class; the folder's name is the name of the class. Rename those that are here, add more.
+
+In each: images with a mask beside them, the mask of part1.jpg being part1.png or part1_mask.png.
+In a mask every pixel above 0 is part of a defect, all others are 0. It is as large as its image.
+Five examples of each class are a good start; one is the least. At least two classes are needed to tell apart.
+
+Labels of another kind (labelme, COCO, Pascal VOC, MVTec-FS tables, boxes in a CSV): put them here instead of the
+folders, or set `support` in mvrec-edge.toml to where they are. See docs/bring-your-own-defects.md of mvrec-edge.
+"""
+_CLASS = """\
+Put images of this class here, each with its mask beside it: part1.jpg and part1.png.
+Rename this folder to the name of your class. This file may go.
+"""
+_INCOMING = """\
+Images to classify, each with a mask of the defects that your inspection has found: part7.jpg and part7.png.
+Folders within are read too. Boxes in a CSV work as well: image,x1,y1,x2,y2 in each row, and the images beside it.
+"""
+_RESULTS = """\
+What mvrec-edge writes. Nothing here is replaced unless --overwrite is given.
+"""
+_README = """\
+# Defect classes with mvrec-edge
+
+| place | what goes there |
+| --- | --- |
+| `labelled/<class>/` | a few images of each class of defect, each with its mask |
+| `incoming/` | images to classify, each with a mask of its defects |
+| `results/` | what comes out |
+| `{config}` | every setting, with its default and what it is for |
+
+{examples}Run these in this folder, in this order:
+
+```
+{commands}
+```
+
+1. `export pocket` writes the small trained encoder that comes with mvrec-edge, and needs the extra `export`. It is the
+   quickest start; for the accuracy of the MVREC paper export an AlphaCLIP checkpoint instead.
+2. `calibrate` reads `labelled/` and writes `line.safetensors`. Run it again with `--overwrite` when you have added
+   images, or exported another encoder.
+3. `classify` reads `incoming/` and writes one line of JSON for each defect to `results/results.jsonl`, and a page to
+   look through them, `results/report.html`, which opens in any browser. For the next lot name other files,
+   `--out results/lot-2.jsonl --report results/lot-2.html`, or give `--overwrite`.
+
+How good is it on your own images? `mvrec-edge evaluate --config {config} --shots 1,3` draws shots from
+`labelled/` and classifies the rest; each class needs more images than shots.
+
+What you give on the command line comes before `{config}`: `mvrec-edge classify --config {config} elsewhere/`
+classifies another folder.
+"""
+_RENDERED = """\
+The images here are rendered, to try the commands on; the names in `incoming/` say what each shows. To begin with your
+own, delete the folders in `labelled/` and what is in `incoming/`.
+
+"""
+
+
+def layout_files(commands: Mapping[str, Mapping[str, Setting]], *, examples: bool = False) -> dict[str, str]:
+    """The text of every file of the layout, by its path within the folder.
+
+    Args:
+        commands: The settings of each command, by its name; the config file lists them.
+        examples: Say in the README that the images are rendered ones.
+    """
+    steps = [command for command, _ in STEPS]
+    return {
+        CONFIG_NAME: render_template(commands),
+        "README.md": _README.format(
+            config=CONFIG_NAME, commands="\n".join(steps), examples=_RENDERED if examples else ""
+        ),
+        "labelled/README.txt": _LABELLED,
+        "labelled/dent/README.txt": _CLASS,
+        "labelled/scratch/README.txt": _CLASS,
+        "incoming/README.txt": _INCOMING,
+        "results/README.txt": _RESULTS,
+    }
+
+
+def write_layout(
+    folder: Path, files: Mapping[str, str], *, into_used: bool, example_classes: bool = True
+) -> tuple[list[Path], list[Path]]:
+    """Writes the layout; nothing that is there is removed or replaced.
+
+    A file that is there and differs is renamed first: `NAME.old`, or `NAME.old2` and so on where that is taken.
+
+    Args:
+        folder: The folder; it is made where it is missing.
+        files: The text of each file, by its path within the folder.
+        into_used: Also write into a folder that holds something already.
+        example_classes: Make the two example classes, where there is no `labelled/` yet.
+
+    Returns:
+        The files written, and the names that earlier files have now.
+
+    Raises:
+        OutputError: The folder holds something and `into_used` is not given, something else stands where a folder
+            or file has to be, or the folder cannot be written. Of all but the last nothing has changed.
+    """
+    from mvrec_edge.runtime.errors import OutputError
+    from mvrec_edge.runtime.files import atomic_write, writing
+
+    with writing(folder):
+        if folder.exists() and not folder.is_dir():
+            raise OutputError("is a file", where=folder, fix="name a folder")
+        if folder.is_dir() and any(folder.iterdir()) and not into_used:
+            raise OutputError(
+                "is not empty", where=folder, fix="choose another folder, or give --overwrite: files there are kept"
+            )
+        # A link is not followed: it may lead anywhere.
+        for place in [folder / name for name in FOLDERS]:
+            if place.is_symlink() or (place.exists() and not place.is_dir()):
+                raise OutputError("is not a folder", where=place, fix="move it away")
+        for path in [folder / name for name in files]:
+            if path.is_dir() and not path.is_symlink():
+                raise OutputError("is a folder", where=path, fix="move it away")
+        folder.mkdir(parents=True, exist_ok=True)
+    # The example classes are for a start only: whoever has classes of their own does not get them again.
+    example_classes = example_classes and not (folder / "labelled").exists()
+    written: list[Path] = []
+    kept: list[Path] = []
+    for name in FOLDERS:
+        if example_classes or "/" not in name:
+            with writing(folder / name):
+                (folder / name).mkdir(exist_ok=True)
+    for name, text in files.items():
+        path = folder / name
+        if not path.parent.is_dir():
+            continue
+        with writing(path):
+            if path.is_symlink() or path.exists():
+                if not path.is_symlink() and path.read_bytes() == text.encode():
+                    continue
+                kept.append(_set_aside(path))
+        with atomic_write(path) as stream:
+            stream.write(text.encode())
+        written.append(path)
+    return written, kept
+
+
+def _set_aside(path: Path) -> Path:
+    number = 1
+    while True:
+        place = path.with_name(f"{path.name}.old{number if number > 1 else ''}")
+        if not place.is_symlink() and not place.exists():
+            path.rename(place)
+            return place
+        number += 1

@@ -1,0 +1,121 @@
+"""One change of a support cache: read, change, compare, show, write; the same for every command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from mvrec_edge.cli.console import count_bar, say
+
+if TYPE_CHECKING:
+    from mvrec_edge.calib.changes import Changed, Comparison, Reading
+    from mvrec_edge.runtime import SupportCache
+
+__all__ = ["Manner", "change_cache"]
+
+_MOST_READINGS = 20
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a change is made.
+
+    Attributes:
+        force: Write a regression too.
+        dry_run: Write nothing.
+        refit: Choose the head anew.
+        keep: Earlier versions to keep.
+        as_json: Print JSON on stdout besides.
+    """
+
+    force: bool
+    dry_run: bool
+    refit: bool
+    keep: int
+    as_json: bool
+
+
+def change_cache(path: Path, change: Callable[[SupportCache], Changed], manner: Manner) -> None:
+    """Changes a cache, one change at a time, and keeps the version before.
+
+    Args:
+        path: The cache.
+        change: The change; other changes of the cache wait for it.
+        manner: How.
+
+    Raises:
+        RegressionError: Instances read rightly before would be misread, and it was not forced; nothing is written.
+    """
+    from mvrec_edge.calib.changes import propose
+    from mvrec_edge.calib.schedule import left_out
+    from mvrec_edge.runtime import SupportCache
+    from mvrec_edge.runtime.support_versions import SupportVersions
+
+    # A cache that is not there is said to be missing before anything is made beside it.
+    SupportCache.load(path)
+    versions = SupportVersions(path, manner.keep)
+    with versions.change(lambda: say("another change of this cache is under way: waiting for it")):
+        before = SupportCache.load(path)
+        changed = change(before)
+        say("fitting again and checking ...")
+        total = len(before.labels) + len(changed.cache.labels)
+        total += 0 if before.schedule is None else len(left_out(changed.cache))
+        with count_bar("checking", total, "instances") as advance:
+            proposal = propose(before, changed, anew=manner.refit, progress=advance)
+        for line in (proposal.summary, *proposal.notes, *_compared(proposal.comparison)):
+            say(line)
+        kept = None
+        try:
+            if not manner.force:
+                proposal.check()
+            if not manner.dry_run:
+                kept = versions.write(proposal.cache)
+        finally:
+            if manner.as_json:
+                record = {
+                    "cache": str(path),
+                    **proposal.to_dict(),
+                    "instances": len(proposal.cache.labels),
+                    "written": kept is not None,
+                    "kept_as": kept,
+                }
+                typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+    classes = ", ".join(f"{name} {count}" for name, count in proposal.cache.counts.items())
+    if manner.dry_run:
+        say(f"nothing is written (--dry-run); it would be {len(proposal.cache.labels)} instances ({classes})")
+    elif kept is None:
+        say(f"{path}: nothing differs")
+    else:
+        say(f"{path}: {len(proposal.cache.labels)} instances ({classes}); before: {path.name}.{kept}")
+
+
+def _compared(comparison: Comparison) -> list[str]:
+    """The comparison in lines."""
+    right = [sum(count for count, _ in counts.values()) for counts in (comparison.before, comparison.after)]
+    of = [sum(total for _, total in counts.values()) for counts in (comparison.before, comparison.after)]
+    if not any(of):
+        return ["nothing could be checked: every class has a single instance, so none can be left out"]
+    lines = [f"read rightly when left out: {right[0]} of {of[0]} before, {right[1]} of {of[1]} now"]
+    for name, after in comparison.after.items():
+        before = comparison.before.get(name, (0, 0))
+        if before != after:
+            lines.append(f"  {name}: {before[0]} of {before[1]} before, {after[0]} of {after[1]} now")
+    lines += _readings("now misread", comparison.newly_misread)
+    lines += _readings("now read rightly", comparison.newly_right)
+    lines += _readings("new, and misread by the others (is the label right?)", comparison.new_misread)
+    return lines
+
+
+def _readings(title: str, readings: tuple[Reading, ...]) -> list[str]:
+    lines = [
+        f"{title}: {reading.instance} {reading.source} ({reading.label}, read as {reading.read_as})"
+        for reading in readings[:_MOST_READINGS]
+    ]
+    if len(readings) > _MOST_READINGS:
+        lines.append(f"{title}: {len(readings) - _MOST_READINGS} more")
+    return lines

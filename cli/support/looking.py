@@ -1,0 +1,127 @@
+"""`mvrec-edge support list|history|rollback`: what is there, what was there, and back to it."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mvrec_edge.cli.support.options import CachePath, Json
+
+if TYPE_CHECKING:
+    from mvrec_edge.runtime.support_versions import Version
+
+__all__ = ["history", "list_instances", "rollback"]
+
+
+def list_instances(
+    cache: CachePath,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Show as what each instance is read when it is left out."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the instances: number, class, source.
+
+    Example: mvrec-edge support list line.safetensors --check
+    """
+    from mvrec_edge.calib.changes import read_left_out
+    from mvrec_edge.runtime import SupportCache
+
+    loaded = SupportCache.load(cache)
+    rows: list[dict[str, Any]] = [
+        {"instance": place, "class": loaded.class_names[label], "source": source}
+        for place, (label, source) in enumerate(zip(loaded.labels, loaded.sources, strict=True))
+    ]
+    if check:
+        for row, read_as in zip(rows, read_left_out(loaded), strict=True):
+            row["read_as"] = read_as
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    width = max(len(name) for name in (*loaded.class_names, "class"))
+    longest = max(len(source) for source in (*loaded.sources, "source"))
+    header = f"{'':>5}  {'class':<{width}}  {'source':<{longest}}"
+    typer.echo((header + ("  read as" if check else "")).rstrip())
+    for row in rows:
+        line = f"{row['instance']:>5}  {row['class']:<{width}}  {row['source']:<{longest}}"
+        if check:
+            line += "  " + ("(the only one)" if row["read_as"] is None else row["read_as"])
+            line += "  <- misread" if row["read_as"] not in (None, row["class"]) else ""
+        typer.echo(line.rstrip())
+
+
+def history(cache: CachePath, as_json: Json = False) -> None:
+    """List the versions: earlier ones, the present one, and those taken back.
+
+    Example: mvrec-edge support history line.safetensors
+    """
+    from mvrec_edge.runtime import SupportCache
+    from mvrec_edge.runtime.support_versions import SupportVersions
+
+    SupportCache.load(cache)
+    rows = [_described(version) for version in SupportVersions(cache).history()]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for row in rows:
+        typer.echo(f"{row['version']:<10}  {row['written']}  {row['holds']}")
+
+
+def _described(version: Version) -> dict[str, Any]:
+    from mvrec_edge.runtime import SupportCache
+    from mvrec_edge.runtime.errors import MvrecEdgeError
+
+    try:
+        loaded = SupportCache.load(version.path)
+    except MvrecEdgeError as error:
+        holds = f"not usable: {error.what}"
+    else:
+        classes = ", ".join(f"{name} {count}" for name, count in loaded.counts.items())
+        holds = f"{len(loaded.labels)} instances ({classes}), {loaded.head.name}"
+    written = datetime.datetime.fromtimestamp(version.path.stat().st_mtime).astimezone()
+    return {
+        "version": version.name,
+        "file": str(version.path),
+        "written": written.isoformat(sep=" ", timespec="seconds"),
+        "holds": holds,
+    }
+
+
+def rollback(
+    cache: CachePath,
+    to: Annotated[
+        int | None,
+        typer.Option("--to", min=1, metavar="N", help="The version to go back to; by default the one before."),
+    ] = None,
+    redo: Annotated[
+        bool, typer.Option("--redo", help="Take up again what was taken back last, instead of going back.")
+    ] = False,
+) -> None:
+    """Go back to an earlier version, byte for byte; what is taken back is kept, and --redo takes it up again.
+
+    Example: mvrec-edge support rollback line.safetensors
+    """
+    from mvrec_edge.cli.console import say
+    from mvrec_edge.runtime import SupportCache
+    from mvrec_edge.runtime.errors import InputError, UsageError
+    from mvrec_edge.runtime.support_versions import SupportVersions
+
+    if redo and to is not None:
+        raise UsageError("--redo takes up the last one that was taken back", fix="leave out --to")
+    # The present one may be what is damaged: only its place has to be there.
+    if not cache.is_file():
+        raise InputError("there is no such file", where=cache, fix="check the path")
+    versions = SupportVersions(cache)
+    with versions.change(lambda: say("another change of this cache is under way: waiting for it")):
+        if redo:
+            kept = versions.redo()
+            done = f"taken up again; before: {cache.name}.{kept}"
+        else:
+            done = f"version {versions.rollback(to)} again; --redo takes up again what was there"
+        loaded = SupportCache.load(cache)
+    classes = ", ".join(f"{name} {count}" for name, count in loaded.counts.items())
+    say(f"{cache}: {done}: {len(loaded.labels)} instances ({classes})")

@@ -1,0 +1,28 @@
+"""Options that the commands of `mvrec-edge support` share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["CachePath", "DryRun", "Force", "Json", "Keep", "Refit"]
+
+CachePath = Annotated[Path, typer.Argument(metavar="CACHE", help="Support cache that 'mvrec-edge calibrate' wrote.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Write the change even if instances read rightly before are misread then.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what the change would do, and write nothing.")]
+Refit = Annotated[
+    bool,
+    typer.Option(
+        "--refit",
+        help="Choose head, beta and aggregation anew by leaving each instance out, or train zip-f again; by default "
+        "they stay; what else was fitted on the instances is fitted again either way.",
+    ),
+]
+Keep = Annotated[
+    int, typer.Option("--keep", min=1, help="Earlier versions to keep beside the cache; older ones are removed.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]

@@ -1,0 +1,98 @@
+"""`mvrec-edge support remove|rename|merge`: changes that need no encoder."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mvrec_edge.cli.support.options import CachePath, DryRun, Force, Json, Keep, Refit
+
+__all__ = ["merge", "remove", "rename"]
+
+
+def remove(
+    cache: CachePath,
+    instances: Annotated[
+        list[str],
+        typer.Argument(metavar="INSTANCE...", help="Numbers or sources, as 'mvrec-edge support list' shows them."),
+    ],
+    force: Force = False,
+    dry_run: DryRun = False,
+    refit: Refit = False,
+    keep: Keep = 20,
+    as_json: Json = False,
+) -> None:
+    """Remove instances; with --force also the last one of a class, and the class with it.
+
+    Example: mvrec-edge support remove line.safetensors 3 17
+    """
+    from mvrec_edge.calib.changes import find_places, remove_instances
+    from mvrec_edge.cli.support.changing import Manner, change_cache
+
+    change_cache(
+        cache,
+        lambda before: remove_instances(before, find_places(before, instances), drop_classes=force),
+        Manner(force, dry_run, refit, keep, as_json),
+    )
+
+
+def rename(
+    cache: CachePath,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The class.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
+    dry_run: DryRun = False,
+    keep: Keep = 20,
+    as_json: Json = False,
+) -> None:
+    """Give a class another name.
+
+    Example: mvrec-edge support rename line.safetensors stain oil
+    """
+    from mvrec_edge.calib.changes import rename_class
+    from mvrec_edge.cli.support.changing import Manner, change_cache
+
+    change_cache(cache, lambda before: rename_class(before, old, new), Manner(False, dry_run, False, keep, as_json))
+
+
+def merge(
+    cache: CachePath,
+    others: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="OTHER...",
+            help="Support caches of the same encoder and views, whose instances are added; with --into, classes of "
+            "CACHE.",
+        ),
+    ],
+    into: Annotated[
+        str | None,
+        typer.Option(
+            "--into",
+            metavar="CLASS",
+            help="Make the classes OTHER... this one class; by default OTHER... are caches.",
+            show_default=False,
+        ),
+    ] = None,
+    force: Force = False,
+    dry_run: DryRun = False,
+    refit: Refit = False,
+    keep: Keep = 20,
+    as_json: Json = False,
+) -> None:
+    """Add the instances of another cache, or make several classes one.
+
+    Example: mvrec-edge support merge line.safetensors line2.safetensors
+
+    Example: mvrec-edge support merge line.safetensors scratch scuff --into scratch
+    """
+    from mvrec_edge.calib.changes import Changed, merge_caches, merge_classes
+    from mvrec_edge.cli.support.changing import Manner, change_cache
+    from mvrec_edge.runtime import SupportCache
+
+    def change(before: SupportCache) -> Changed:
+        if into is not None:
+            return merge_classes(before, others, into)
+        return merge_caches(before, [SupportCache.load(other) for other in others])
+
+    change_cache(cache, change, Manner(force, dry_run, refit, keep, as_json))

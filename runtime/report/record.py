@@ -1,0 +1,126 @@
+"""What a report holds besides its pictures, and how it stands in the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mvrec_edge.runtime.errors import MvrecEdgeError
+from mvrec_edge.runtime.prediction import Prediction
+
+__all__ = ["Limits", "Section", "certainty_of", "problem_record", "region_record", "support_record"]
+
+# What a page shows in a place of its own; whatever else a prediction's record holds is listed as it is.
+_PLACED = frozenset(
+    {"source", "box", "area", "label", "probability", "probabilities", "annotated", "nearest", "views", "ms"}
+)
+_LONGEST_TEXT = 512
+_MOST_ITEMS = 1024
+_NOTHING = object()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large a report may become; what goes beyond is counted, and the page says so.
+
+    Regions that are wrong, unknown or in doubt keep their pictures longest.
+
+    Attributes:
+        regions: Regions that are listed, the first ones.
+        pictures: Bytes of the pictures of regions.
+        views: Bytes of the pictures of views.
+        support: Bytes of the pictures of support instances; those that are named as nearest come first.
+        instances: Support instances that are listed, the first ones, besides those that are named as nearest.
+        problems: Failed items that are listed, the first ones.
+    """
+
+    regions: int = 20_000
+    pictures: int = 32 << 20
+    views: int = 16 << 20
+    support: int = 8 << 20
+    instances: int = 5_000
+    problems: int = 500
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table of the run's details.
+
+    Attributes:
+        title: Its heading.
+        rows: Names and values.
+    """
+
+    title: str
+    rows: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, title: str, values: Mapping[str, object]) -> Section:
+        """Makes a section; values that are None are left out."""
+        return cls(title, tuple((name, str(value)) for name, value in values.items() if value is not None))
+
+
+def certainty_of(record: Mapping[str, Any]) -> float:
+    """How little a region needs to be looked at: the margin of its class, 0 to 1; -1 where it is wrong or unknown."""
+    wrong = record["annotated"] is not None and record["annotated"] != record["label"]
+    if wrong or record.get("more", {}).get("unknown") is True:
+        return -1.0
+    first, second = [*sorted(record["p"], reverse=True)[:2], 0.0, 0.0][:2]
+    return float(first - second)
+
+
+def region_record(
+    image: str, prediction: Prediction, names: Sequence[str], nearest: Sequence[tuple[int, float]]
+) -> dict[str, Any]:
+    """A region as the page takes it, in plain JSON types.
+
+    Args:
+        image: The image's path as it was given.
+        prediction: What was said about the region.
+        names: The classes in the page's order.
+        nearest: Places among the page's support instances, with their similarity.
+    """
+    record = prediction.to_record()
+    kept = {
+        "image": _short(image),
+        "source": _short(record["source"] or ""),
+        "box": record["box"],
+        "area": record["area"],
+        "label": record["label"],
+        "annotated": record["annotated"],
+        "p": [round(prediction.probabilities.get(name, 0.0), 4) for name in names],
+        "near": [[place, round(similarity, 4)] for place, similarity in nearest],
+        "views": record["views"],
+        "ms": [round(value, 2) for value in record["ms"].values()],
+    }
+    more = {key: _plain(value) for key, value in record.items() if key not in _PLACED and value is not None}
+    usual = {"nearest_class": record["label"], "stopped": "all", "change_risk": 0.0}
+    if more := {key: value for key, value in more.items() if value != usual.get(key, _NOTHING)}:
+        kept["more"] = more
+    return kept
+
+
+def support_record(label: str, source: str) -> dict[str, Any]:
+    """A support instance as the page takes it."""
+    return {"label": label, "source": _short(source)}
+
+
+def problem_record(image: str, problem: MvrecEdgeError) -> dict[str, Any]:
+    """A failed item as the page takes it."""
+    return {"image": _short(image), "what": _short(problem.what), "fix": _short(problem.fix or "")}
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON can hold and a page can show."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value[:_MOST_ITEMS]]
+    if isinstance(value, float):
+        return round(value, 6) if value == value and abs(value) != float("inf") else str(value)
+    return _short(str(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 3] + "..."

@@ -1,0 +1,71 @@
+"""`mvrec-edge demo`: the first thing a person runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mvrec_edge.runtime.testing import HELD_OUT_FAMILIES
+
+MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
+_IMAGES = 8
+
+
+def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        [MVREC_EDGE, "demo", *(str(argument) for argument in arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+    assert result.returncode == code, f"exit code {result.returncode}\n{result.stdout}\n{result.stderr}"
+    assert "Traceback" not in result.stderr
+    return result
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The demo's folder, and what it printed."""
+    out = tmp_path_factory.mktemp("demo") / "out"
+    return out, run("--out", out, "--images", _IMAGES).stdout
+
+
+def _shares(printed: str) -> dict[str, tuple[int, int, int]]:
+    """Right answers of the pocket encoder, of random weights, and regions, by class."""
+    rows = re.findall(r"^(\w[\w ]*?) +(\d+)/(\d+) +\d+% +(\d+)/\d+ +\d+% +20%$", printed, re.MULTILINE)
+    return {name: (int(right), int(drawn), int(total)) for name, right, total, drawn in rows}
+
+
+def test_every_class_is_shown_beside_random_weights_and_chance(shown: tuple[Path, str]) -> None:
+    shares = _shares(shown[1])
+    assert set(shares) == {*HELD_OUT_FAMILIES, "all"}
+    assert all(shares[name][2] == _IMAGES - 5 for name in HELD_OUT_FAMILIES)
+    assert shares["all"] == tuple(sum(shares[name][i] for name in HELD_OUT_FAMILIES) for i in range(3))
+
+
+def test_the_pocket_encoder_beats_its_random_weights(shown: tuple[Path, str]) -> None:
+    right, drawn, total = _shares(shown[1])["all"]
+    assert right > drawn
+    assert right / total >= 0.6
+
+
+def test_what_it_says_is_there_is_there(shown: tuple[Path, str]) -> None:
+    out, printed = shown
+    report = re.search(r"^report: (.+)$", printed, re.MULTILINE)
+    assert report is not None
+    assert Path(report[1]) == out / "report.html"
+    assert "star_crack" in (out / "report.html").read_text()
+    assert (out / "pocket.bundle" / "manifest.json").is_file()
+
+
+def test_a_folder_of_another_kind_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    run("--out", tmp_path, code=6)
+    run("--out", tmp_path, "--overwrite", code=6)
+    assert (tmp_path / "mine.txt").read_text() == "keep"

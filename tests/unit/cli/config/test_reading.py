@@ -1,0 +1,151 @@
+"""A config file from outside: every value has a type and a range, every name is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mvrec_edge.cli.config.command import command_settings
+from mvrec_edge.cli.config.reading import MAX_BYTES, read_config, tables_of
+from mvrec_edge.runtime.errors import InputError, MvrecEdgeError, UsageError
+
+COMMANDS = command_settings()
+Read = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    def run(text: str | bytes, command: str = "classify") -> dict[str, Any]:
+        path = tmp_path / "c.toml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return read_config(path, COMMANDS, command)
+
+    return run
+
+
+def test_values_go_to_the_parameters_of_the_command(read: Read, tmp_path: Path) -> None:
+    text = (
+        '[paths]\nbundle = "e.bundle"\ncache = "/abs/c"\n[engine]\nthreads = 2\nengine = "onnxruntime"\n'
+        '[input]\nformat = "coco"\n[classify]\ninputs = ["a", "../b"]\ntable = false\n'
+        '[calibrate]\ntriplet = 4\nsupport = "s"\n[evaluate]\ninput = "box"\n'
+    )
+    assert read(text) == {
+        "bundle": str(tmp_path / "e.bundle"),
+        "cache": "/abs/c",
+        "threads": 2,
+        "engine": "onnxruntime",
+        "source_format": "coco",
+        "inputs": [str(tmp_path / "a"), str(tmp_path / "../b")],
+        "table": False,
+    }
+    assert read(text, "evaluate")["region_input"] == "box"
+    calibrate = read(text, "calibrate")
+    assert (calibrate["triplet"], calibrate["support"]) == (4, str(tmp_path / "s"))
+    assert "cache" not in calibrate
+
+
+@pytest.mark.parametrize("order", [("engine", "classify"), ("classify", "engine")])
+def test_the_commands_own_table_comes_before_a_shared_one(read: Read, order: tuple[str, str]) -> None:
+    text = "".join(f"[{table}]\nthreads = {3 if table == 'engine' else 5}\n" for table in order)
+    assert read(text)["threads"] == 5
+    assert read(text, "calibrate")["threads"] == 3
+
+
+def test_an_empty_file_and_a_byte_order_mark_are_fine(read: Read) -> None:
+    assert read("") == {}
+    assert read(b"\xef\xbb\xbf[engine]\r\nthreads = 1\r\n") == {"threads": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[classify]\ntreads = 2", "[classify] has no setting 'treads' (did you mean 'threads'?)"),
+        ("[classify]\nmin-area = 2", "(did you mean 'min_area'?)"),
+        ("[classify]\nshots = 2", "[classify] has no setting 'shots' (it belongs below [calibrate] or [evaluate])"),
+        ("[engine]\nbundl = 'b'", "did you mean 'bundle', below [paths] or [calibrate] or [classify] or [evaluate]?"),
+        ("[engine]\nzzz = 2", "(it has engine, precision, provider, batch, threads)"),
+        ("[classify]\noverwrite = true", "give --overwrite on the command line, each time"),
+        ("[clasify]\nout = 'a'", "there is no table [clasify] (did you mean [classify]?)"),
+        ("[xyz]\nout = 'a'", "there are [paths], [engine], [input], [calibrate], [classify], [evaluate]"),
+        ("threads = 2", "'threads' stands outside of every table (put it below [engine] or [calibrate]"),
+        ("classify = 2", "'classify' is a table"),
+        ("[[classify]]\nout = 'a'", "'classify' is a table"),
+        ("[engine]\nthreads = '2'", "[engine] 'threads' is the text '2', and a whole number is wanted"),
+        ("[engine]\nthreads = true", "'threads' is true, and a whole number is wanted"),
+        ("[engine]\nthreads = 2.0", "'threads' is the number 2.0, and a whole number is wanted"),
+        ("[engine]\nthreads = 0", "[engine] 'threads' is 0 (give at least 1)"),
+        ("[engine]\nthreads = 9223372036854775808", "a whole number is wanted"),
+        ("[classify]\nneighbours = 101", "'neighbours' is 101 (give 0 to 100)"),
+        ("[calibrate]\ntriplet = nan", "'triplet' is the number nan, and a number is wanted"),
+        ("[calibrate]\ntriplet = -1.5", "'triplet' is -1.5 (give at least 0)"),
+        ("[calibrate]\nout = 1979-05-27", "'out' is a date or time, and a path in quotes is wanted"),
+        ("[calibrate]\nout = ['a']", "'out' is a list, and a path"),
+        ("[calibrate.out]\na = 1", "'out' is a table, and a path"),
+        ("[classify]\ninputs = 'incoming'", 'write it in brackets: inputs = ["..."]'),
+        ("[classify]\ninputs = []", "'inputs' has 0 items"),
+        ("[classify]\ninputs = ['a', 3]", "'inputs' is the number 3"),
+        ("[classify]\nout = ''", "'out' has to be a text of 1 to 4096 characters"),
+        ("[classify]\nresume = 'yes'", "'resume' is the text 'yes', and true or false is wanted"),
+        ("[input]\nformat = 'cocoo'", "'format' cannot be 'cocoo' (did you mean 'coco'? It is one of auto, folders"),
+        # Tables of other commands are checked as well: a mistake shows before its command's turn.
+        ("[evaluate]\ndraw = 3", "[evaluate] has no setting 'draw' (did you mean 'draws'?)"),
+        ('[classify]\n"\\u001b[2J" = 1', "[classify] has no setting '?[2J'"),
+    ],
+)
+def test_what_does_not_fit_is_one_clear_line(read: Read, tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read(text)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path / 'c.toml'}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[classify\n", "is not valid TOML"),
+        ("[classify]\nout = results.jsonl", "texts and paths need quotes"),
+        ("[engine]\nthreads = 1\nthreads = 2", "is not valid TOML"),
+        (b"[classify]\nout = '\xff'", "is not UTF-8 text"),
+        ("#" * (MAX_BYTES + 1), "is larger than 256 KiB"),
+        ("a = " + "[" * 50_000, "is not valid TOML"),
+        ("[engine]\nthreads = " + "9" * 5000, "is not valid TOML"),
+    ],
+)
+def test_what_is_no_config_file_is_refused(read: Read, text: str | bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read(text)
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    for place in (tmp_path / "none.toml", tmp_path):
+        with pytest.raises(InputError, match=r"there is no such config file.*mvrec-edge init"):
+            read_config(place, COMMANDS, "classify")
+
+
+_KEYS = sorted({key for settings in tables_of(COMMANDS).values() for key in settings})
+_VALUES = st.one_of(
+    st.integers(-(2**70), 2**70).map(str),
+    st.sampled_from(["true", "nan", "-inf", "1e400", "'a'", "['a']", "{a = 1}", "1979-05-27", '"\\u0000"', "[[]]"]),
+)
+
+
+@given(st.sampled_from([*tables_of(COMMANDS), "other"]), st.sampled_from([*_KEYS, "zz"]), _VALUES)
+def test_any_value_fits_or_is_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, table: str, key: str, value: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.toml"
+    path.write_text(f"[{table}]\n{key} = {value}\n")
+    values: set[str] = set()
+    refusal = str(path)
+    try:
+        values = set(read_config(path, COMMANDS, "classify"))
+    except MvrecEdgeError as error:
+        refusal = str(error)
+    assert values <= {setting.parameter for setting in COMMANDS["classify"].values()}
+    assert refusal.startswith(str(path))

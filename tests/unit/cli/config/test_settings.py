@@ -1,0 +1,82 @@
+"""What may stand in a config file, as the commands' signatures say it."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Literal, Optional
+
+import pytest
+import typer
+from typer.main import get_command
+
+from mvrec_edge.cli.config.command import CONFIGURED, command_settings
+from mvrec_edge.cli.config.settings import COMMAND_LINE_ONLY, SHARED_TABLES, settings_of
+from mvrec_edge.cli.main import app
+
+
+class Colour(str, Enum):
+    red = "red"
+    blue = "blue"
+
+
+def _command(
+    place: Annotated[Path, typer.Argument(metavar="PLACE")],
+    more: Annotated[Optional[list[Path]], typer.Argument()] = None,  # noqa: UP045 - as somebody may write it
+    colour_name: Annotated[Colour, typer.Option("--colour", "-c", help="Which.")] = Colour.red,
+    mode: Annotated[Literal["fast", "slow"], typer.Option()] = "fast",
+    min_share: Annotated[float | None, typer.Option("--min-share", min=0, max=1)] = None,
+    on: Annotated[bool, typer.Option("--on/--off")] = True,
+    secret: Annotated[bool, typer.Option("--secret", hidden=True)] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
+    count: Annotated[int, typer.Option("--count")] = 3,
+) -> None:
+    """A command with every kind of parameter."""
+
+
+def test_a_signature_is_read() -> None:
+    found = settings_of(_command)
+    assert list(found) == ["place", "more", "colour", "mode", "min_share", "on", "count"]
+    assert (found["place"].kind, found["place"].required, found["place"].positional) == ("path", True, True)
+    assert (found["place"].spelled, found["colour"].spelled) == ("PLACE", "--colour")
+    assert (found["more"].kind, found["more"].many, found["more"].required) == ("path", True, False)
+    assert found["colour"].parameter == "colour_name"
+    assert (found["colour"].choices, found["colour"].default, found["colour"].help) == (
+        ("red", "blue"),
+        "red",
+        "Which.",
+    )
+    assert found["mode"].choices == ("fast", "slow")
+    assert (found["min_share"].kind, found["min_share"].low, found["min_share"].high) == ("number", 0, 1)
+    assert (found["on"].kind, found["on"].default) == ("switch", True)
+    assert (found["count"].kind, found["count"].default) == ("integer", 3)
+
+
+@pytest.mark.parametrize("name", list(CONFIGURED))
+def test_the_settings_are_the_options_that_the_command_line_has(name: str) -> None:
+    """Against what typer makes of the same signature, so that neither reads it wrongly."""
+    built = get_command(app).commands[name]  # type: ignore[attr-defined]
+    parameters = {parameter.name for parameter in built.params}
+    settings = {setting.parameter for setting in command_settings()[name].values()}
+    assert parameters - settings == set(COMMAND_LINE_ONLY)
+    assert settings <= parameters
+    for parameter in built.params:
+        assert parameter.help, f"{name}: '{parameter.name}' has lost its help"
+
+
+def test_every_shared_setting_is_one_of_a_command() -> None:
+    commands = command_settings()
+    for table, keys in SHARED_TABLES.items():
+        assert table not in commands
+        for key in keys:
+            assert any(key in settings for settings in commands.values()), f"no command has a setting '{key}'"
+
+
+def test_a_shared_setting_means_the_same_everywhere() -> None:
+    for key in (key for keys in SHARED_TABLES.values() for key in keys):
+        shapes = {
+            (found.kind, found.many, found.choices, found.low, found.high)
+            for settings in command_settings().values()
+            if (found := settings.get(key)) is not None
+        }
+        assert len(shapes) == 1, f"'{key}' differs among the commands, so it cannot stand in a shared table"

@@ -1,0 +1,101 @@
+"""Training: a run that was stopped ends like one that was not, and what is published can be exported."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs PyTorch")
+
+from mvrec_edge.export import read_checkpoint  # noqa: E402
+from mvrec_edge.export.encoder import load_encoder  # noqa: E402
+from training.losses import contrastive_loss, retrieval_accuracy  # noqa: E402
+from training.publish import publish  # noqa: E402
+from training.samples import BatchPlan, render_batch  # noqa: E402
+from training.train import POCKET, Student, TrainingPlan, train  # noqa: E402
+
+TINY = BatchPlan(lines=1, classes=2, instances=2, views=1)
+
+
+def test_the_loss_falls_when_classes_come_together() -> None:
+    classes, instances = torch.tensor([0, 0, 1, 1]), torch.arange(4)
+    apart = torch.tensor([[1.0, 0], [0, 1.0], [1.0, 0], [0, 1.0]])
+    together = torch.tensor([[1.0, 0], [1.0, 0], [0, 1.0], [0, 1.0]])
+    worse, better = (float(contrastive_loss(each, classes, instances, 0.1)) for each in (apart, together))
+    assert better < worse
+    assert retrieval_accuracy(together, classes, instances, 4) == (1.0, 1.0)
+    assert retrieval_accuracy(apart, classes, instances, 4) == (0.0, 0.0)
+
+
+def test_the_loss_is_the_published_formula() -> None:
+    """Khosla et al. 2020, equation 2, summed by hand; views of one instance are left out."""
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.nn.functional.normalize(torch.randn(8, 5, generator=generator), dim=1).tolist()
+    classes, instances = [0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 2, 2, 3, 3]
+    total = 0.0
+    for i in range(8):
+        others = [a for a in range(8) if instances[a] != instances[i]]
+        similarity = {a: sum(x * y for x, y in zip(rows[i], rows[a], strict=True)) / 0.2 for a in others}
+        log_sum = math.log(sum(math.exp(value) for value in similarity.values()))
+        positives = [a for a in others if classes[a] == classes[i]]
+        total -= sum(similarity[a] - log_sum for a in positives) / len(positives)
+    loss = contrastive_loss(torch.tensor(rows), torch.tensor(classes), torch.tensor(instances), 0.2)
+    assert float(loss) == pytest.approx(total / 8, rel=1e-5)
+
+
+def test_the_rate_rises_and_falls() -> None:
+    plan = TrainingPlan(steps=100, warm_up=10)
+    rates = [plan.rate_at(step) for step in range(100)]
+    assert rates[9] == pytest.approx(plan.rate) == max(rates)
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert 0 < rates[-1] < 0.05 * plan.rate
+
+
+def test_from_the_turn_on_the_rate_rises_once_more_and_shape_alone_tells_some_classes() -> None:
+    plan = TrainingPlan(steps=100, turn=60, warm_up=10, second_rate=0.5)
+    rates = [plan.rate_at(step) for step in range(100)]
+    assert rates[59] < 0.05 * plan.rate
+    assert rates[69] == pytest.approx(0.5 * plan.rate) == max(rates[60:])
+    assert rates[69:] == sorted(rates[69:], reverse=True)
+    assert (plan.batch_at(59).alike, plan.batch_at(60).alike) == (0.0, plan.alike)
+
+
+def test_a_run_goes_on_where_it_was_stopped_and_is_published(tmp_path: Path) -> None:
+    plan = TrainingPlan(steps=3, warm_up=1, batch=TINY, whitening=1)
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    train(plan, straight, workers=0, compiled=False, log_every=1)
+    train(plan, stopped, workers=0, compiled=False, log_every=1, save_every=1, until=2)
+    with pytest.raises(SystemExit, match="step 2 of 3"):
+        publish(stopped, tmp_path / "early.safetensors", tmp_path)
+    with (stopped / "log.jsonl").open("a") as log:
+        log.write('{"step": 3, "lost": true}\n')
+    train(plan, stopped, workers=0, compiled=False, log_every=1)
+    lines = [[json.loads(line) for line in (run / "log.jsonl").open()] for run in (straight, stopped)]
+    for line in lines[0] + lines[1]:
+        del line["minutes"]
+    assert lines[0] == lines[1]
+    assert [line["step"] for line in lines[0]] == [1, 2, 3]
+    publish(stopped, tmp_path / "pocket.safetensors", tmp_path / "results")
+    weights = read_checkpoint(tmp_path / "pocket.safetensors")
+    assert weights.architecture == POCKET
+    assert weights.dtype == "float16"
+    # Lengths were set on rendered views.
+    encoder = load_encoder(weights)
+    views = torch.from_numpy(render_batch(BatchPlan(), 1, 0).views)
+    student = Student(0)
+    student.encoder = encoder
+    with torch.inference_mode():
+        of_class, of_descriptors, _ = student(views)
+    for part, length in ((of_class, 1.0), (of_descriptors, 0.5)):
+        assert float(part.norm(dim=1).mean()) == pytest.approx(length, rel=0.01)
+    assert json.loads((tmp_path / "results" / "plan.json").read_text())["bytes"] <= 8_000_000
+
+
+def test_another_plan_does_not_go_on_with_a_checkpoint(tmp_path: Path) -> None:
+    train(TrainingPlan(steps=1, batch=TINY, whitening=1), tmp_path, workers=0, compiled=False)
+    with pytest.raises(SystemExit, match="another plan"):
+        train(TrainingPlan(steps=2, batch=TINY, whitening=1), tmp_path, workers=0, compiled=False)
