@@ -35,15 +35,16 @@ class BatchPlan:
         instances: Instances of a class.
         views: Views of an instance.
         size: Side of a view in pixels.
-        alike: Share of the groups whose classes all have one appearance and differ in shape alone.
+        alike: Share of the groups whose classes all have one appearance and differ in shape alone. Tone is learned
+            first and would do for most classes; these make the encoder look at shape.
     """
 
-    lines: int = 4
-    classes: int = 8
-    instances: int = 4
+    lines: int = 2
+    classes: int = 6
+    instances: int = 3
     views: int = 2
-    size: int = 128
-    alike: float = 0.0
+    size: int = 96
+    alike: float = 0.4
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def render_batch(plan: BatchPlan, seed: int, step: int) -> Batch:
     for _ in range(plan.lines):
         one_line = random.random() < 0.5
         line, annotation = draw_line(random), _draw_annotation(random)
-        common = draw_appearance(random) if plan.alike and random.random() < plan.alike else None
+        common = draw_appearance(random) if random.random() < plan.alike else None
         for _ in range(plan.classes):
             shape, appearance = draw_shape(random), common or draw_appearance(random)
             for _ in range(plan.instances):
@@ -160,9 +161,10 @@ def _cut_view(
     first_row, end_row, first_column, end_column = np.clip(np.rint(edges).astype(int), 0, size)
     inside = np.zeros((size, size), np.uint8)
     inside[first_row:end_row, first_column:end_column] = 255
-    if scale < 0.75:
-        # Shrunk to as little as 0.42: blurred first, as an antialiased resize would.
-        pixels = np.asarray(cv2.blur(pixels, (2, 2)), np.uint8)
+    reach = round(1 / scale)
+    if reach > 1:
+        # Shrunk to as little as 0.32: blurred first, as an antialiased resize would.
+        pixels = np.asarray(cv2.blur(pixels, (reach, reach)), np.uint8)
     view = cv2.warpAffine(pixels, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0, 0))
     turns, mirrored = int(random.integers(4)), random.random() < 0.5
     turned, inside = np.rot90(view, turns), np.rot90(inside, turns)

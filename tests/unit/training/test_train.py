@@ -48,20 +48,20 @@ def test_the_loss_is_the_published_formula() -> None:
 
 def test_the_rate_rises_and_falls() -> None:
     plan = TrainingPlan(steps=100, warm_up=10)
-    rates = [plan.rate_at(step) for step in range(100)]
-    assert rates[9] == pytest.approx(plan.rate) == max(rates)
-    assert rates[:10] == sorted(rates[:10])
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert 0 < rates[-1] < 0.05 * plan.rate
+    shares = [plan.share_at(step) for step in range(100)]
+    assert shares[9] == pytest.approx(1) == max(shares)
+    assert shares[:10] == sorted(shares[:10])
+    assert shares[10:] == sorted(shares[10:], reverse=True)
+    assert 0 < shares[-1] < 0.05
 
 
-def test_from_the_turn_on_the_rate_rises_once_more_and_shape_alone_tells_some_classes() -> None:
-    plan = TrainingPlan(steps=100, turn=60, warm_up=10, second_rate=0.5)
-    rates = [plan.rate_at(step) for step in range(100)]
-    assert rates[59] < 0.05 * plan.rate
-    assert rates[69] == pytest.approx(0.5 * plan.rate) == max(rates[60:])
-    assert rates[69:] == sorted(rates[69:], reverse=True)
-    assert (plan.batch_at(59).alike, plan.batch_at(60).alike) == (0.0, plan.alike)
+def test_descriptors_are_learned_in_their_own_channels(tmp_path: Path) -> None:
+    plan = TrainingPlan(
+        steps=12, warm_up=4, describing=100.0, batch=BatchPlan(lines=1, classes=2, instances=2), whitening=1
+    )
+    train(plan, tmp_path, workers=0, compiled=False, log_every=1)
+    errors = [json.loads(line)["description"] for line in (tmp_path / "log.jsonl").open()]
+    assert sum(errors[-4:]) < sum(errors[:4])
 
 
 def test_a_run_goes_on_where_it_was_stopped_and_is_published(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_run_goes_on_where_it_was_stopped_and_is_published(tmp_path: Path) -> 
     student = Student(0)
     student.encoder = encoder
     with torch.inference_mode():
-        of_class, of_descriptors, _ = student(views)
+        of_class, of_descriptors = student(views)
     for part, length in ((of_class, 1.0), (of_descriptors, 0.5)):
         assert float(part.norm(dim=1).mean()) == pytest.approx(length, rel=0.01)
     assert json.loads((tmp_path / "results" / "plan.json").read_text())["bytes"] <= 8_000_000
