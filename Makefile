@@ -15,8 +15,11 @@ TENSORRT_VERSIONS := 10.3.0 10.13.3.9 11.4.0.106
 demo: $(READY)
 	$(BIN)/mvrec-edge demo --out demo-output --overwrite
 
+# A process for each core, each with one thread for its products: more threads than cores wait for one another.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
 test: $(READY) $(BINDINGS)
-	$(BIN)/pytest -m "not slow"
+	$(ONE_THREAD) $(BIN)/pytest -m "not slow" --numprocesses auto --dist loadfile
 
 test-slow: $(READY) $(BINDINGS)
 	$(BIN)/pytest

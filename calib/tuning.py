@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,16 @@ from mvrec_edge.runtime.files import writing
 from mvrec_edge.runtime.support_cache import HeadSettings, SupportCache
 from mvrec_edge.runtime.views.schedule import ViewSchedule
 
-__all__ = ["TuningPoint", "Variant", "best_by_precision", "best_point", "front", "plot_tuning", "tune"]
+__all__ = [
+    "TuningPoint",
+    "Variant",
+    "best_by_precision",
+    "best_point",
+    "check_tunable",
+    "front",
+    "plot_tuning",
+    "tune",
+]
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,22 @@ class TuningPoint:
             "left_out": self.left_out,
             "ms": round(self.milliseconds, 3),
         }
+
+
+def check_tunable(labels: Iterable[str]) -> None:
+    """Finds out whether there is something to tune on, before anything is encoded.
+
+    Args:
+        labels: The class of each support instance.
+
+    Raises:
+        SupportError: A class has a single instance, so that nothing can be left out.
+    """
+    if single := [name for name, count in Counter(labels).items() if count == 1]:
+        raise SupportError(
+            f"there is nothing to tune on: the class '{single[0]}' has a single instance, which cannot be left out",
+            fix="label another of that class, or leave out --tune",
+        )
 
 
 def tune(variants: Sequence[Variant], progress: Callable[[int], None] = lambda _: None) -> list[TuningPoint]:

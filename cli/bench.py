@@ -74,13 +74,13 @@ def bench(
     """
     from mvrec_edge.cli.console import count_bar, say
     from mvrec_edge.runtime import Bundle
-    from mvrec_edge.runtime.engines.base import usable_cpus
     from mvrec_edge.runtime.engines.speeds import record_speeds
     from mvrec_edge.runtime.errors import OutputError, UsageError
     from mvrec_edge.runtime.measuring.bench import measure_bundle
     from mvrec_edge.runtime.measuring.candidates import default_candidates, parse_candidates
     from mvrec_edge.runtime.measuring.plan import Budget
     from mvrec_edge.runtime.measuring.speeds import speeds_of
+    from mvrec_edge.runtime.threads import usable_cpus
 
     # Everything that can be refused is refused before the first minute of measuring.
     budget = Budget(

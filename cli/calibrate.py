@@ -152,7 +152,7 @@ def calibrate(
     from mvrec_edge.calib.openset import describe_limits
     from mvrec_edge.calib.rebase import find_instances, rebased_plan
     from mvrec_edge.calib.schedule import left_out, with_schedule
-    from mvrec_edge.calib.tuning import Variant
+    from mvrec_edge.calib.tuning import Variant, check_tunable
     from mvrec_edge.cli.console import count_bar, loss_bar, say, say_problems, say_selection, view_bar
     from mvrec_edge.cli.tuning import encoded_variants, tuned
     from mvrec_edge.runtime import Bundle, SupportCache, ViewPlan, open_engine, open_source
@@ -203,6 +203,8 @@ def calibrate(
         shots, seed = present.shots, present.seed or 0
         head, beta, aggregate = present.head.name, present.head.beta, present.head.aggregate
         rate = present.novelty.reject_rate if rate is None and present.novelty is not None else rate
+    if tune:
+        check_tunable(instance.label for instance in instances)
     views_in_all = len(instances) * plan.count
 
     def encode(wanted: str | None) -> Variant:

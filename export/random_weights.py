@@ -19,7 +19,7 @@ NAMED_ARCHITECTURES = {
     "ViT-L/14@336": EncoderArchitecture(336, 14, 1024, 24, 768),
     "ViT-B/16": EncoderArchitecture(224, 16, 768, 12, 512),
     "ViT-Ti/16": EncoderArchitecture(224, 16, 192, 4, 256),
-    "pocket": EncoderArchitecture(96, 8, 256, 4, 256),
+    "pocket": EncoderArchitecture(96, 8, 256, 4, 248),
 }
 
 

@@ -68,20 +68,23 @@ def _absorb(_: Random, scene: Field, amount: Field, strength: float, factor: flo
 
 
 def _cover(
-    random: Random, scene: Field, amount: Field, strength: float, level: Field, grain: float, roughness: float
+    random: Random, scene: Field, amount: Field, strength: float, level: Field, roughness: float, **grain: float
 ) -> Field:
     """Another material on top, or what is seen through a hole."""
-    height, width = scene.shape[:2]
-    texture = smooth_noise(random, height, width, grain, grain)[..., None] * np.float32(roughness * strength)
+    texture = _grain(random, scene, **grain) * np.float32(roughness * strength)
     return scene * (1 - amount) + amount * (level + texture)
 
 
-def _roughen(random: Random, scene: Field, amount: Field, strength: float, grain: float, roughness: float) -> Field:
-    """More texture than around it."""
+def _roughen(random: Random, scene: Field, amount: Field, strength: float, roughness: float, **grain: float) -> Field:
+    """More texture than around it, perhaps in one direction as where something was ground or rubbed off."""
+    return scene + amount * _grain(random, scene, **grain) * np.float32(roughness * strength)
+
+
+def _grain(random: Random, scene: Field, grain: float, ratio: float, angle: float, swing: float) -> Field:
+    """Noise `[H, W, 1]` of unit deviation, longer in one direction, which an instance turns by about `swing`."""
     height, width = scene.shape[:2]
-    return scene + amount * smooth_noise(random, height, width, grain, grain)[..., None] * np.float32(
-        roughness * strength
-    )
+    turned = float(angle + random.normal(0, swing))
+    return np.asarray(smooth_noise(random, height, width, grain * ratio, grain, turned)[..., None], np.float32)
 
 
 def _smear(_: Random, scene: Field, amount: Field, __: float, reach: float) -> Field:
@@ -149,19 +152,28 @@ _EFFECTS: dict[str, Callable[..., Field]] = {
     "misplace": _misplace,
 }
 EFFECTS = tuple(_EFFECTS)
-_SHARES = (0.30, 0.14, 0.17, 0.12, 0.04, 0.08, 0.09, 0.04, 0.02)
+_SHARES = (0.26, 0.12, 0.16, 0.20, 0.04, 0.08, 0.08, 0.04, 0.02)
+
+# Half of the textures have no direction; of the others, some have the same in all instances.
+_DIRECTED: dict[str, Callable[[Random], Any]] = {
+    "ratio": lambda random: log_uniform(random, 2, 12) if random.random() < 0.5 else 1.0,
+    "angle": lambda random: random.uniform(0, np.pi),
+    "swing": lambda random: float(random.choice([0.1, 3.0])),
+}
 
 _NUMBERS: dict[str, dict[str, Callable[[Random], Any]]] = {
     "shift": {"level": lambda random: _either(random, 18, 130), "tint": _tint},
     "absorb": {"factor": lambda random: float(random.choice([random.uniform(0.1, 0.78), random.uniform(1.2, 1.9)]))},
     "cover": {
         "level": _level,
-        "grain": lambda random: log_uniform(random, 1, 15),
         "roughness": lambda random: log_uniform(random, 1, 30),
+        "grain": lambda random: log_uniform(random, 1, 15),
+        **_DIRECTED,
     },
     "roughen": {
+        "roughness": lambda random: log_uniform(random, 10, 60),
         "grain": lambda random: log_uniform(random, 1, 10),
-        "roughness": lambda random: log_uniform(random, 10, 50),
+        **_DIRECTED,
     },
     "smear": {"reach": lambda random: log_uniform(random, 2, 10)},
     "dent": {

@@ -6,59 +6,67 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from training.mask_numbers import MASK_NUMBERS, mask_numbers, measure_extent
-from training.tone_numbers import TONE_NUMBERS, cut_rings, tone_numbers
+from training.directions import Direction
+from training.mask_numbers import MASK_NUMBERS, mask_numbers, measure_extent, outline_direction
+from training.tone_numbers import TONE_NUMBERS, Slopes, cut_rings, tone_numbers
 
-__all__ = ["DESCRIPTORS", "describe"]
+__all__ = ["DESCRIPTORS", "GUIDES", "describe"]
 
 #: What the numbers mean, in order.
 DESCRIPTORS = MASK_NUMBERS + TONE_NUMBERS
+#: Numbers that turn with the view. How far slopes agree in direction is hard to learn at once: it is the length of a
+#: mean over the view. The mean itself is easy, and is learned for training's sake; what is published is without it.
+GUIDES = tuple(
+    f"{part} of the {what}" for what in ("texture", "surroundings", "outline", "axis") for part in ("cosine", "sine")
+)
 
 _SMALLEST_AREA = 2
 _FARTHEST = 3.0
-# Mean and deviation of each over 10,000 rendered views.
+# One over their deviation, about.
+_GUIDE_SCALE = 2.5
+# Mean and deviation of each over 4,000 rendered views.
 _USUAL = np.array(
     [
-        [-4.137, 1.570],  # log area
-        [-2.712, 0.780],  # log length
-        [0.896, 0.690],  # log elongation
-        [-0.347, 0.581],  # log fill
-        [0.274, 0.606],  # log pieces
-        [-3.223, 0.858],  # log thickness
-        [0.639, 0.215],  # compactness
-        [0.775, 0.246],  # solidity
-        [0.563, 0.283],  # share of the box
-        [0.157, 0.542],  # log holes
-        [0.008, 0.032],  # log area of holes
-        [-0.672, 0.305],  # evenness of thickness
-        [0.802, 0.335],  # left after opening by 1
-        [0.591, 0.439],  # left after opening by 2
-        [0.373, 0.437],  # left after opening by 4
-        [0.171, 0.343],  # left after opening by 8
-        [1.622, 0.284],  # concentration
-        [0.277, 0.089],  # emptiness of the middle
-        [0.398, 0.248],  # one direction of the outline
-        [0.067, 0.120],  # share of the outline at the border
-        [-0.277, 0.863],  # log perimeter
-        [117.277, 65.790],  # level inside
-        [119.384, 62.805],  # level around
-        [-0.704, 47.471],  # brighter in red
-        [-2.499, 49.313],  # brighter in green
-        [-3.116, 50.408],  # brighter in blue
-        [-0.039, 0.599],  # brighter, in deviations
-        [2.782, 0.783],  # log deviation inside
-        [2.587, 0.711],  # log deviation around
-        [3.029, 0.859],  # log detail inside
-        [2.777, 0.758],  # log detail around
-        [3.129, 0.864],  # log detail at the outline
-        [-26.627, 48.926],  # darkest tenth inside
-        [22.599, 50.911],  # brightest tenth inside
-        [2.478, 0.765],  # log slope inside
-        [2.190, 0.701],  # log slope around
-        [0.475, 0.284],  # one direction of the texture
-        [0.142, 0.302],  # texture along the outline
-        [0.002, 0.378],  # brighter towards the middle
-        [-2.224, 26.761],  # brighter at the outline
+        [-4.162, 1.624],  # log area
+        [-2.742, 0.831],  # log length
+        [0.869, 0.688],  # log elongation
+        [-0.339, 0.565],  # log fill
+        [0.265, 0.584],  # log pieces
+        [-3.211, 0.852],  # log thickness
+        [0.652, 0.213],  # compactness
+        [0.781, 0.245],  # solidity
+        [0.576, 0.281],  # share of the box
+        [0.126, 0.445],  # log holes
+        [0.006, 0.027],  # log area of holes
+        [-0.675, 0.306],  # evenness of thickness
+        [0.809, 0.335],  # left after opening by 1
+        [0.610, 0.432],  # left after opening by 2
+        [0.376, 0.436],  # left after opening by 4
+        [0.167, 0.341],  # left after opening by 8
+        [1.614, 0.315],  # concentration
+        [0.280, 0.093],  # emptiness of the middle
+        [0.384, 0.243],  # one direction of the outline
+        [0.063, 0.115],  # share of the outline at the border
+        [-0.313, 0.903],  # log perimeter
+        [125.515, 66.505],  # level inside
+        [124.689, 62.213],  # level around
+        [-0.014, 47.319],  # brighter in red
+        [0.891, 47.776],  # brighter in green
+        [1.602, 47.188],  # brighter in blue
+        [0.004, 0.583],  # brighter, in deviations
+        [2.816, 0.790],  # log deviation inside
+        [2.590, 0.715],  # log deviation around
+        [3.054, 0.790],  # log detail inside
+        [2.796, 0.710],  # log detail around
+        [3.149, 0.790],  # log detail at the outline
+        [-24.907, 47.457],  # darkest tenth inside
+        [26.126, 48.391],  # brightest tenth inside
+        [2.529, 0.738],  # log slope inside
+        [2.207, 0.694],  # log slope around
+        [0.486, 0.282],  # one direction of the texture
+        [0.121, 0.313],  # texture along the outline
+        [0.024, 0.384],  # brighter towards the middle
+        [-0.662, 25.538],  # brighter at the outline
     ],
     np.float32,
 )
@@ -72,22 +80,29 @@ def describe(view: npt.NDArray[np.uint8], inside: npt.NDArray[np.uint8]) -> npt.
         inside: uint8 `[S, S]`, 255 where the view shows the image, 0 outside of it.
 
     Returns:
-        float32 `[D]`, each less its usual value, over its usual deviation, -3 to 3; zeros where the view shows
-        no defect.
+        float32 `[D + G]`, the descriptors and the guides, each less its usual value, over its usual deviation, -3 to
+        3; zeros where the view shows no defect.
     """
-    numbers = measure(view, inside)
-    if numbers is None:
-        return np.zeros(len(DESCRIPTORS), np.float32)
+    found = measure(view, inside)
+    if found is None:
+        return np.zeros(len(DESCRIPTORS) + len(GUIDES), np.float32)
+    numbers, directions = found
+    guides = [_GUIDE_SCALE * part for each in directions for part in (each.cosine, each.sine)]
     unusual = (numbers - _USUAL[:, 0]) / _USUAL[:, 1]
-    return np.asarray(np.clip(unusual, -_FARTHEST, _FARTHEST), np.float32)
+    return np.asarray(np.clip(np.concatenate([unusual, guides]), -_FARTHEST, _FARTHEST), np.float32)
 
 
-def measure(view: npt.NDArray[np.uint8], inside: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32] | None:
-    """The numbers as they are, float32 `[D]`; None where the view shows no defect. See `describe`."""
+def measure(
+    view: npt.NDArray[np.uint8], inside: npt.NDArray[np.uint8]
+) -> tuple[npt.NDArray[np.float32], tuple[Direction, ...]] | None:
+    """The descriptors as they are, float32 `[D]`, and the directions; None where the view shows no defect."""
     mask = np.asarray(cv2.threshold(np.ascontiguousarray(view[..., 3]), 100, 255, cv2.THRESH_BINARY)[1], np.uint8)
     if cv2.countNonZero(mask) < _SMALLEST_AREA:
         return None
-    extent = measure_extent(mask)
+    extent, outline = measure_extent(mask), outline_direction(mask)
     colour, rings = cut_rings(view[..., :3], mask, inside)
-    numbers = mask_numbers(mask, extent, rings.at_border) + tone_numbers(colour, rings, extent)
-    return np.asarray(numbers, np.float32)
+    grey = np.asarray(cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY), np.uint8)
+    slopes = Slopes(grey, rings)
+    numbers = mask_numbers(mask, extent, outline, rings.at_border)
+    numbers += tone_numbers(colour, grey, rings, slopes, extent.axis)
+    return np.asarray(numbers, np.float32), (slopes.texture, slopes.surroundings, outline, extent.axis)

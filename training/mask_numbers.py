@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MASK_NUMBERS", "Extent", "mask_numbers", "measure_extent"]
+from training.directions import Direction, direction_of
+
+__all__ = ["MASK_NUMBERS", "Extent", "mask_numbers", "measure_extent", "outline_direction"]
 
 #: What the numbers mean, in order.
 MASK_NUMBERS = (
@@ -58,6 +60,12 @@ class Extent:
     short: float
     angle: float
 
+    @property
+    def axis(self) -> Direction:
+        """The direction of the longer axis, as strong as the mask is elongated."""
+        elongated = (self.long**2 - self.short**2) / (self.long**2 + self.short**2)
+        return Direction(elongated * float(np.cos(self.angle)), elongated * float(np.sin(self.angle)))
+
 
 def measure_extent(mask: npt.NDArray[np.uint8]) -> Extent:
     """Measures a mask that is not empty, uint8 `[H, W]`, 0 or 255."""
@@ -76,12 +84,13 @@ def measure_extent(mask: npt.NDArray[np.uint8]) -> Extent:
     )
 
 
-def mask_numbers(mask: npt.NDArray[np.uint8], extent: Extent, at_border: float) -> list[float]:
+def mask_numbers(mask: npt.NDArray[np.uint8], extent: Extent, outline: Direction, at_border: float) -> list[float]:
     """Describes an outline by the numbers of `MASK_NUMBERS`.
 
     Args:
         mask: uint8 `[S, S]`, 0 or 255, not empty.
         extent: Its moments.
+        outline: Its direction.
         at_border: Share of its outline where the image ends, 0 to 1.
     """
     size, area = len(mask), extent.area
@@ -117,15 +126,13 @@ def mask_numbers(mask: npt.NDArray[np.uint8], extent: Extent, at_border: float) 
         *opened,
         min(float((squares**2).mean()) / spread**2, 6.0),
         float(np.sqrt(np.quantile(squares, 0.05) / spread)),
-        _one_direction(patch),
+        outline.strength,
         at_border,
         float(np.log(perimeter / size)),
     ]
 
 
-def _one_direction(mask: npt.NDArray[np.uint8]) -> float:
-    """How far the outline runs in one direction: 0 for a disc, 1 for a straight line; from the structure tensor."""
-    smooth = cv2.GaussianBlur(mask, (0, 0), 1.2)
-    along, across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
-    energy = float((along**2 + across**2).sum()) + 1e-6
-    return float(np.hypot((along**2 - across**2).sum(), 2 * (along * across).sum())) / energy
+def outline_direction(mask: npt.NDArray[np.uint8]) -> Direction:
+    """The direction across an outline, uint8 `[H, W]`: of a disc none, of a line the one across it."""
+    smooth = cv2.GaussianBlur(np.pad(mask, 2), (0, 0), 1.2)
+    return direction_of(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1), least=1e-6)

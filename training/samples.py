@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.appearances import Appearance, apply_appearance, draw_appearance
-from training.descriptors import DESCRIPTORS, describe
+from training.descriptors import DESCRIPTORS, GUIDES, describe
 from training.fields import Random
 from training.shapes import Shape, draw_shape, render_shape
 from training.surfaces import Line, draw_line, photograph, render_surface
@@ -55,7 +55,7 @@ class Batch:
         views: uint8 `[B, S, S, 4]`, red, green, blue and mask.
         classes: int64 `[B]`, the class, counted through the batch.
         instances: int64 `[B]`, the instance, counted through the batch.
-        descriptors: float32 `[B, D]`; see `training.descriptors`.
+        descriptors: float32 `[B, D + G]`, guides included; see `training.descriptors`.
     """
 
     views: npt.NDArray[np.uint8]
@@ -78,7 +78,7 @@ def render_batch(plan: BatchPlan, seed: int, step: int) -> Batch:
     per_class = plan.instances * plan.views
     count = plan.lines * plan.classes * per_class
     views = np.empty((count, plan.size, plan.size, 4), np.uint8)
-    descriptors = np.empty((count, len(DESCRIPTORS)), np.float32)
+    descriptors = np.empty((count, len(DESCRIPTORS) + len(GUIDES)), np.float32)
     place = 0
     for _ in range(plan.lines):
         one_line = random.random() < 0.5

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from training.mask_numbers import Extent
+from training.directions import Direction, direction_of
 
-__all__ = ["TONE_NUMBERS", "Rings", "cut_rings", "tone_numbers"]
+__all__ = ["TONE_NUMBERS", "Rings", "Slopes", "cut_rings", "tone_numbers"]
 
 #: What the numbers mean, in order.
 TONE_NUMBERS = (
@@ -84,15 +84,39 @@ def cut_rings(colour: npt.NDArray[np.uint8], mask: Mask, inside: Mask) -> tuple[
     )
 
 
-def tone_numbers(colour: npt.NDArray[np.uint8], rings: Rings, extent: Extent) -> list[float]:
+class Slopes:
+    """Slopes of the grey levels of a cut-out.
+
+    Attributes:
+        inside: Logarithm of their strength in the defect and at its outline.
+        around: The same of its surroundings.
+        texture: Their direction in the defect and at its outline.
+        surroundings: Their direction around it.
+    """
+
+    def __init__(self, grey: npt.NDArray[np.uint8], rings: Rings) -> None:
+        smooth = cv2.GaussianBlur(grey, (0, 0), 0.8)
+        along, across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0) / 8, cv2.Sobel(smooth, cv2.CV_32F, 0, 1) / 8
+        near, around = rings.near > 0, rings.around > 0
+        self.inside, self.around = (
+            float(np.log1p(np.sqrt((along[where] ** 2 + across[where] ** 2).mean()))) for where in (near, around)
+        )
+        self.texture = direction_of(along[near], across[near], least=1.0)
+        self.surroundings = direction_of(along[around], across[around], least=1.0)
+
+
+def tone_numbers(
+    colour: npt.NDArray[np.uint8], grey: npt.NDArray[np.uint8], rings: Rings, slopes: Slopes, axis: Direction
+) -> list[float]:
     """Describes grey levels and texture by the numbers of `TONE_NUMBERS`.
 
     Args:
         colour: uint8 `[H, W, 3]`.
+        grey: The same without colour, uint8 `[H, W]`.
         rings: Where the defect is in it.
-        extent: The mask's moments, for its direction.
+        slopes: Its slopes.
+        axis: The direction of the mask's longer axis.
     """
-    grey = np.asarray(cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY), np.uint8)
     inside_mean, inside_deviation = cv2.meanStdDev(colour, mask=rings.mask)
     around_mean, around_deviation = cv2.meanStdDev(colour, mask=rings.around)
     brighter = (inside_mean - around_mean)[:, 0]
@@ -111,27 +135,14 @@ def tone_numbers(colour: npt.NDArray[np.uint8], rings: Rings, extent: Extent) ->
         *(float(np.log1p(each)) for each in details),
         float(darkest) - middle,
         float(brightest) - middle,
-        *_slopes(grey, rings, extent),
+        slopes.inside,
+        slopes.around,
+        slopes.texture.strength,
+        # Positive where the texture's lines run along the longer axis.
+        -(slopes.texture.cosine * axis.cosine + slopes.texture.sine * axis.sine),
         _towards_the_middle(rings.mask, levels),
         float(grey[rings.outline > 0].mean()) - middle if rings.outline.any() else 0.0,
     ]
-
-
-def _slopes(grey: npt.NDArray[np.uint8], rings: Rings, extent: Extent) -> tuple[float, float, float, float]:
-    """Strength of the slopes inside and around, how far they agree, and how far they cross the longer axis."""
-    smooth = cv2.GaussianBlur(grey, (0, 0), 0.8)
-    along, across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0) / 8, cv2.Sobel(smooth, cv2.CV_32F, 0, 1) / 8
-    energy, near, around = along**2 + across**2, rings.near > 0, rings.around > 0
-    total = float(energy[near].sum()) + 1
-    cosine, sine = float((along**2 - across**2)[near].sum()), 2 * float((along * across)[near].sum())
-    elongated = (extent.long**2 - extent.short**2) / (extent.long**2 + extent.short**2)
-    crossing = -(cosine * np.cos(extent.angle) + sine * np.sin(extent.angle)) / total * elongated
-    return (
-        float(np.log1p(np.sqrt(energy[near].mean()))),
-        float(np.log1p(np.sqrt(energy[around].mean()))),
-        float(np.hypot(cosine, sine)) / total,
-        float(crossing),
-    )
 
 
 def _towards_the_middle(mask: Mask, levels: npt.NDArray[np.float32]) -> float:

@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,16 @@ from torch.utils.data import DataLoader, Dataset
 from mvrec_edge.export.encoder import AlphaClipEncoder
 from mvrec_edge.export.random_weights import NAMED_ARCHITECTURES
 from training.beginning import first_weights, spread_embeddings
-from training.descriptors import DESCRIPTORS
+from training.descriptors import DESCRIPTORS, GUIDES
 from training.losses import contrastive_loss, retrieval_accuracy
 from training.samples import Batch, BatchPlan, render_batch
 
-__all__ = ["CLASS_CHANNELS", "POCKET", "Student", "TrainingPlan", "train"]
+__all__ = ["CLASS_CHANNELS", "GUIDED", "POCKET", "Student", "TrainingPlan", "train"]
 
 #: The pocket encoder: 7 MB in float16.
 POCKET = NAMED_ARCHITECTURES["pocket"]
+#: The same with channels for the guides, which are taken away when it is published.
+GUIDED = replace(POCKET, embedding_dim=POCKET.embedding_dim + len(GUIDES))
 #: Channels of the embedding that classes are told apart by; the others follow the descriptors, one each.
 CLASS_CHANNELS = POCKET.embedding_dim - len(DESCRIPTORS)
 
@@ -56,7 +58,7 @@ class TrainingPlan:
         whitening: Batches that the first embeddings are whitened on.
     """
 
-    steps: int = 4200
+    steps: int = 2600
     seed: int = 0
     rate: float = 1e-3
     block_rate: float = 0.02
@@ -93,7 +95,7 @@ class _Batches(Dataset[Batch]):
 class Student(nn.Module):
     """The encoder, its embedding in two parts.
 
-    In one, views of a class are to come together; in the other, each channel is to be one of the descriptors.
+    In one, views of a class are to come together; in the other, each channel is to be one of the descriptors or guides.
 
     Args:
         seed: Decides the first weights.
@@ -102,11 +104,11 @@ class Student(nn.Module):
     def __init__(self, seed: int) -> None:
         super().__init__()
         self.seed = seed
-        self.encoder = AlphaClipEncoder(POCKET)
-        self.encoder.load_state_dict(first_weights(POCKET, seed))
+        self.encoder = AlphaClipEncoder(GUIDED)
+        self.encoder.load_state_dict(first_weights(GUIDED, seed))
 
     def forward(self, views: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """uint8 `[B, S, S, 4]` to the embedding's two parts, float32 `[B, CLASS_CHANNELS]` and `[B, D]`."""
+        """uint8 `[B, S, S, 4]` to the embedding's two parts, float32 `[B, CLASS_CHANNELS]` and `[B, D + G]`."""
         embeddings = self.encoder(*_normalise(views)).float()
         return embeddings[:, :CLASS_CHANNELS], embeddings[:, CLASS_CHANNELS:]
 

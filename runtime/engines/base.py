@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, final
@@ -15,7 +14,7 @@ from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError
 if TYPE_CHECKING:
     from mvrec_edge.runtime.bundle import Bundle
 
-__all__ = ["CPU_BATCH", "GPU_BATCH", "Engine", "GraphEngine", "Session", "preferred_precision", "usable_cpus"]
+__all__ = ["CPU_BATCH", "GPU_BATCH", "Engine", "GraphEngine", "Session", "preferred_precision"]
 
 #: A third of a 27-view region: on a CPU more views at once take memory and gain no speed.
 CPU_BATCH = 9
@@ -191,10 +190,3 @@ def preferred_precision(bundle: Bundle, wanted: str | None, able: Sequence[str],
         f"{engine} runs {', '.join(able)}, and the bundle has only {', '.join(bundle.precisions)}",
         fix="choose another --engine, or export the bundle with another --precision",
     )
-
-
-def usable_cpus() -> int:
-    """The CPUs that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

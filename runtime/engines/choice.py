@@ -9,9 +9,9 @@ from collections.abc import Callable
 import numpy as np
 
 from mvrec_edge.runtime.bundle import Bundle
-from mvrec_edge.runtime.engines.base import usable_cpus
 from mvrec_edge.runtime.engines.speeds import SpeedKey, read_speeds, record_speeds
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError, MvrecEdgeError, UsageError
+from mvrec_edge.runtime.threads import usable_cpus
 
 __all__ = ["choose_engine", "installed_engines"]
 

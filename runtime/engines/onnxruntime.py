@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.bundle.onnx_screen import screen_onnx
-from mvrec_edge.runtime.engines.base import CPU_BATCH, GPU_BATCH, GraphEngine, preferred_precision, usable_cpus
+from mvrec_edge.runtime.engines.base import CPU_BATCH, GPU_BATCH, GraphEngine, preferred_precision
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError, UsageError
+from mvrec_edge.runtime.threads import usable_cpus
 
 if TYPE_CHECKING:
     from mvrec_edge.runtime.bundle import Bundle

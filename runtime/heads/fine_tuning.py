@@ -18,6 +18,7 @@ from mvrec_edge.runtime.heads.base import TAU
 from mvrec_edge.runtime.heads.optimiser import AdamW, cosine_rate
 from mvrec_edge.runtime.heads.triplet import triplet_loss
 from mvrec_edge.runtime.support_cache import Adapter, HeadSettings, SupportCache
+from mvrec_edge.runtime.threads import limited_products, usable_cpus
 
 __all__ = ["FineTuning", "Gradients", "fine_tune", "loss_and_gradients"]
 
@@ -96,10 +97,13 @@ def fine_tune(
         keys=cache.keys.copy(),
     )
     optimiser = AdamW([adapter.weight, adapter.bias, adapter.keys])
+    # Half of the cores: where other work keeps them busy, a product on all of them waits for the last one.
+    threads = max(1, usable_cpus() // 2)
     for step in range(chosen.steps):
-        loss, gradients = loss_and_gradients(
-            adapter, samples, labels, cache.labels, len(cache.class_names), chosen.beta, chosen.triplet
-        )
+        with limited_products(threads):
+            loss, gradients = loss_and_gradients(
+                adapter, samples, labels, cache.labels, len(cache.class_names), chosen.beta, chosen.triplet
+            )
         if not np.isfinite(loss):
             raise SupportError(
                 f"fine-tuning came apart at step {step + 1}: the loss is not finite", fix="use a smaller --triplet"

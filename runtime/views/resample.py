@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mvrec_edge.runtime.threads import limited_products
 from mvrec_edge.runtime.views.kernels import resize_chunks
-from mvrec_edge.runtime.views.single_thread import single_threaded_products
 
 __all__ = ["INTERMEDIATE", "Fetch", "Window", "resize_windows_exact", "resize_windows_fast"]
 
@@ -53,7 +53,8 @@ def resize_windows_exact(fetch: Fetch, windows: Sequence[Window], size: int, out
     groups: dict[tuple[int, int], list[int]] = {}
     for index, (x1, y1, x2, y2) in enumerate(windows):
         groups.setdefault((x2 - x1, y2 - y1), []).append(index)
-    with single_threaded_products():
+    # They are small: split over threads they gain nothing.
+    with limited_products(1):
         for (width, height), members in groups.items():
             _resize_group(fetch, [windows[index] for index in members], width, height, size, out, members)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,15 +9,9 @@ from typing import Any
 import pytest
 
 from mvrec_edge.runtime.testing.dataset import write_dataset
+from tests.e2e.commands import run
 
 pytestmark = pytest.mark.browser
-
-MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
-
-
-def run(*arguments: object) -> None:
-    result = subprocess.run([MVREC_EDGE, *map(str, arguments)], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
 
 
 def test_classify_and_evaluate(open_page: Callable[[Path], Any], tiny_bundle_path: Path, tmp_path: Path) -> None:

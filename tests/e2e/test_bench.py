@@ -8,29 +8,21 @@ import os
 import select
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mvrec_edge.runtime import Bundle
 from mvrec_edge.runtime.engines.speeds import SpeedKey, read_speeds
+from tests.e2e.commands import MVREC_EDGE
+from tests.e2e.commands import run as run_command
 
-MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
 QUICK = ("--batch", "1,2", "--seconds", "0.01", "--rounds", "1", "--repeats", "1", "--warm-up", "1", "--starts", "1")
 
 
 def run(cache: Path, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [MVREC_EDGE, "bench", *(str(argument) for argument in arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "COLUMNS": "220", "MVREC_EDGE_CACHE": str(cache), "CXX": "no-such-compiler"},
-    )
-    assert result.returncode == code, f"exit code {result.returncode}\n{result.stdout}\n{result.stderr}"
-    assert "Traceback" not in result.stderr
-    return result
+    own = {"COLUMNS": "220", "MVREC_EDGE_CACHE": str(cache), "CXX": "no-such-compiler"}
+    return run_command("bench", *arguments, code=code, environment=own)
 
 
 def test_measures_writes_and_keeps(tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mvrec_edge.runtime.testing import HELD_OUT_FAMILIES
+from tests.e2e.commands import run as run_command
 
-MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
 _IMAGES = 8
 
 
 def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [MVREC_EDGE, "demo", *(str(argument) for argument in arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "COLUMNS": "200"},
-    )
-    assert result.returncode == code, f"exit code {result.returncode}\n{result.stdout}\n{result.stderr}"
-    assert "Traceback" not in result.stderr
-    return result
+    return run_command("demo", *arguments, code=code)
 
 
 @pytest.fixture(scope="module")

@@ -6,26 +6,17 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
+from tests.e2e.commands import run as run_command
+
 LIBRARIES = ("onnxruntime", "openvino", "tensorrt")
 
 
 def run(*arguments: object, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [MVREC_EDGE, "doctor", *(str(argument) for argument in arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "COLUMNS": "200", **environment},
-    )
-    assert result.returncode == code, f"exit code {result.returncode}\n{result.stdout}\n{result.stderr}"
-    assert "Traceback" not in result.stdout + result.stderr
-    return result
+    return run_command("doctor", *arguments, code=code, environment=environment)
 
 
 @pytest.fixture

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -15,25 +12,11 @@ import pytest
 
 from mvrec_edge.runtime import SupportCache, open_source
 from mvrec_edge.runtime.testing import HELD_OUT_FAMILIES
+from tests.e2e.commands import run
 
-MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
 #: What `init --examples` puts there to be classified.
 INCOMING = sorted([f"{family}_0001.jpg" for family in HELD_OUT_FAMILIES] + ["chatter_0002.jpg"])
 QUICK = "engine = 'onnxruntime'\nthreads = 1\n"
-
-
-def run(*arguments: object, code: int = 0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [MVREC_EDGE, *(str(argument) for argument in arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "200"},
-    )
-    assert result.returncode == code, f"exit code {result.returncode}\n{result.stdout}\n{result.stderr}"
-    assert "Traceback" not in result.stderr
-    return result
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,17 +16,11 @@ from mvrec_edge.runtime import (
     open_source,
     read_image,
 )
+from tests.e2e.commands import run
 
 pytest.importorskip("torch", reason="the export stage needs PyTorch")
 
 CLASSES = ["MT_Blowhole", "MT_Break", "MT_Crack", "MT_Fray", "MT_Uneven"]
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [Path(sys.executable).with_name("mvrec-edge"), *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    return result
 
 
 def without_times(text: str) -> list[dict[str, object]]:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +11,7 @@ import pytest
 
 from mvrec_edge.runtime import SupportCache
 from mvrec_edge.runtime.testing.dataset import write_dataset
-
-MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
-
-
-def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [MVREC_EDGE, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "COLUMNS": "200"},
-    )
-    assert result.returncode == code, f"exit code {result.returncode}\n{result.stdout}\n{result.stderr}"
-    return result
+from tests.e2e.commands import run
 
 
 @pytest.fixture(scope="module")

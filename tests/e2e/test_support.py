@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -15,21 +13,7 @@ import numpy as np
 import pytest
 
 from mvrec_edge.runtime import SupportCache
-
-MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
-
-
-def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [MVREC_EDGE, *(str(argument) for argument in arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "COLUMNS": "200"},
-    )
-    assert result.returncode == code, f"exit code {result.returncode}\n{result.stdout}\n{result.stderr}"
-    assert "Traceback" not in result.stderr
-    return result
+from tests.e2e.commands import MVREC_EDGE, run
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +10,7 @@ import pytest
 import safetensors.numpy
 
 from mvrec_edge.runtime import SupportCache
-
-MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
-
-
-def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [MVREC_EDGE, *(str(argument) for argument in arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "COLUMNS": "200"},
-    )
-    assert result.returncode == code, f"exit code {result.returncode}\n{result.stdout}\n{result.stderr}"
-    assert "Traceback" not in result.stderr
-    return result
+from tests.e2e.commands import run
 
 
 @pytest.fixture(scope="module")

@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mvrec_edge.runtime import SupportCache
-
-MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
-
-
-def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [MVREC_EDGE, *(str(argument) for argument in arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "COLUMNS": "200"},
-    )
-    assert result.returncode == code, f"exit code {result.returncode}\n{result.stdout}\n{result.stderr}"
-    assert "Traceback" not in result.stderr
-    return result
+from tests.e2e.commands import run
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +93,6 @@ def test_tuning_keeps_a_head_and_a_number_of_views(line: Path, tiny_bundle_path:
     assert {json.loads(text)["views"] for text in everything.splitlines()} == {9}
     for wrong in (("--tune", "--head", "zip"), ("--tune-plot", plot)):
         run("calibrate", tiny_bundle_path, line / "parts", *wrong, "--out", line / "none.safetensors", code=2)
+    alone = run("calibrate", tiny_bundle_path, line / "parts", "--tune", "--shots", 1, "--out", line / "none", code=3)
+    assert "has a single instance" in alone.stderr
+    assert "encoding" not in alone.stderr

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mvrec_edge.calib.leave_one_out import leave_one_out
-from mvrec_edge.calib.tuning import TuningPoint, Variant, best_by_precision, best_point, front, plot_tuning, tune
+from mvrec_edge.calib.tuning import (
+    TuningPoint,
+    Variant,
+    best_by_precision,
+    best_point,
+    check_tunable,
+    front,
+    plot_tuning,
+    tune,
+)
 from mvrec_edge.runtime import HeadSettings, SupportCache, ViewPlan
 from mvrec_edge.runtime.errors import SupportError
 from mvrec_edge.runtime.views.schedule import default_schedule
@@ -102,3 +111,9 @@ def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     ]
     plot_tuning(points, tmp_path / "front.png")
     assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_class_with_one_instance_is_named_before_anything_is_encoded() -> None:
+    check_tunable(["dent", "scratch", "dent", "scratch"])
+    with pytest.raises(SupportError, match=r"the class 'scratch' has a single instance.*--tune"):
+        check_tunable(["dent", "scratch", "dent"])

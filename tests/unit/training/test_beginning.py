@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs PyTorch")
@@ -20,12 +22,17 @@ def test_the_same_seed_gives_the_same_weights_and_they_fit_the_encoder() -> None
     assert not torch.equal(first["conv1.weight"], other["conv1.weight"])
 
 
+@pytest.mark.parametrize("patch", [8, 16])
 @pytest.mark.parametrize("name", ["conv1.weight", "conv1_alpha.weight"])
-def test_filters_answer_to_a_flat_patch_more_than_white_noise_does_and_are_as_strong(name: str) -> None:
-    smooth, white = first_weights(POCKET, 0)[name], random_weights(POCKET, 0).tensors[name]
+def test_filters_answer_to_a_flat_patch_more_than_white_noise_does_and_are_as_strong(name: str, patch: int) -> None:
+    architecture = replace(POCKET, patch_size=patch)
+    smooth, white = first_weights(architecture, 0)[name], random_weights(architecture, 0).tensors[name]
     assert float(smooth.norm()) == pytest.approx(float(white.norm()), rel=0.02)
     flat = [float(each.sum(dim=(2, 3)).square().mean()) for each in (smooth, white)]
-    assert flat[0] > 10 * flat[1]
+    # White noise is alike at all frequencies; of a smooth filter, the lowest has this many times its share.
+    squares = torch.arange(patch) ** 2
+    strengths = 1 / (1 + (squares[:, None] + squares[None]) / 8)
+    assert flat[0] / flat[1] == pytest.approx(patch**2 / float(strengths.square().sum()), rel=0.2)
 
 
 def test_every_place_has_its_own_position() -> None:

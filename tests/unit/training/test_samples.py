@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from training.appearances import EFFECTS, Appearance, apply_appearance, draw_appearance
-from training.descriptors import DESCRIPTORS, describe
+from training.descriptors import DESCRIPTORS, GUIDES, describe
 from training.samples import BatchPlan, contact_sheet, render_batch
 from training.shapes import PROCESSES, draw_shape, render_shape
 
@@ -18,6 +18,10 @@ SMALL = BatchPlan(lines=2, classes=3, instances=2, views=2, size=64)
 
 def _random(seed: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(seed))
+
+
+def _numbers(view: np.ndarray, inside: np.ndarray) -> dict[str, float]:
+    return dict(zip(DESCRIPTORS + GUIDES, describe(view, inside).tolist(), strict=True))
 
 
 def test_a_step_always_gives_the_same_batch() -> None:
@@ -34,7 +38,7 @@ def test_a_batch_holds_what_the_plan_says() -> None:
     assert np.bincount(batch.classes).tolist() == [4] * 6
     assert np.bincount(batch.instances).tolist() == [2] * 12
     assert (batch.classes == batch.instances // 2).all()
-    assert batch.descriptors.shape == (24, len(DESCRIPTORS))
+    assert batch.descriptors.shape == (24, len(DESCRIPTORS) + len(GUIDES))
     assert np.isfinite(batch.descriptors).all()
     # Every view shows its defect: the windows are shifted by a third at most.
     assert (batch.views[..., 3].reshape(24, -1).max(axis=1) > 0).all()
@@ -92,7 +96,7 @@ def test_descriptors_tell_a_line_from_a_disc_and_dark_from_bright() -> None:
     cv2.circle(disc, (64, 64), 12, (200, 200, 200, 255), -1)
     cv2.line(line, (20, 64), (100, 70), (60, 60, 60, 255), 2)
     whole = np.full((128, 128), 255, np.uint8)
-    of_disc, of_line = (dict(zip(DESCRIPTORS, describe(each, whole), strict=True)) for each in (disc, line))
+    of_disc, of_line = (_numbers(each, whole) for each in (disc, line))
     assert of_line["log elongation"] > of_disc["log elongation"] + 1
     assert of_disc["brighter in red"] > 0 > of_line["brighter in red"]
     assert of_disc["log area"] > of_line["log area"]
@@ -110,9 +114,7 @@ def test_descriptors_tell_a_ring_from_a_disc_and_one_piece_from_several() -> Non
     for x in (40, 64, 88):
         cv2.circle(dots, (x, 64), 5, (90, 90, 90, 255), -1)
     whole = np.full((128, 128), 255, np.uint8)
-    of_disc, of_ring, of_dots = (
-        dict(zip(DESCRIPTORS, describe(each, whole), strict=True)) for each in (disc, ring, dots)
-    )
+    of_disc, of_ring, of_dots = (_numbers(each, whole) for each in (disc, ring, dots))
     assert of_ring["log holes"] > of_disc["log holes"]
     assert of_ring["emptiness of the middle"] > of_disc["emptiness of the middle"]
     assert of_disc["left after opening by 4"] > of_ring["left after opening by 4"]
@@ -123,9 +125,28 @@ def test_descriptors_tell_a_ring_from_a_disc_and_one_piece_from_several() -> Non
 def test_descriptors_do_not_depend_on_how_a_view_is_turned() -> None:
     view = render_batch(SMALL, 2, 0).views[0]
     whole = np.full(view.shape[:2], 255, np.uint8)
-    as_it_is, turned = describe(view, whole), describe(np.ascontiguousarray(np.rot90(view)), whole)
-    # Convex hulls and contours begin elsewhere and round otherwise.
-    np.testing.assert_allclose(turned, as_it_is, atol=0.1)
+    as_it_is, turned = _numbers(view, whole), _numbers(np.ascontiguousarray(np.rot90(view)), whole)
+    for name in DESCRIPTORS:
+        # Convex hulls and contours begin elsewhere and round otherwise.
+        assert turned[name] == pytest.approx(as_it_is[name], abs=0.1), name
+    for name in GUIDES:
+        # A quarter of a turn is half of one for the doubled angle.
+        assert turned[name] == pytest.approx(-as_it_is[name], abs=0.1), name
+
+
+def test_the_direction_of_a_grooved_patch_is_that_of_its_grooves() -> None:
+    view = np.full((96, 96, 4), 120, np.uint8)
+    view[..., 3] = 0
+    cv2.circle(view, (48, 48), 25, (120, 120, 120, 255), -1)
+    grooved, speckled = view.copy(), view.copy()
+    grooved[24:72:4, 24:72, :3] = 180
+    speckled[24:72:4, 24:72:4, :3] = 180
+    whole = np.full((96, 96), 255, np.uint8)
+    of_grooved, of_speckled = _numbers(grooved, whole), _numbers(speckled, whole)
+    assert of_grooved["one direction of the texture"] > of_speckled["one direction of the texture"] + 1
+    # Grooves along x have slopes along y.
+    assert of_grooved["cosine of the texture"] < -1
+    assert abs(of_grooved["sine of the texture"]) < 0.3
 
 
 def test_what_lies_outside_the_image_does_not_count_as_surroundings() -> None:
@@ -134,9 +155,9 @@ def test_what_lies_outside_the_image_does_not_count_as_surroundings() -> None:
     view[36:60, 50:70, 3] = 255
     inside = np.zeros((128, 128), np.uint8)
     inside[40:] = 255
-    numbers = dict(zip(DESCRIPTORS, describe(view, inside), strict=True))
+    numbers = _numbers(view, inside)
     inner = np.full((128, 128), 255, np.uint8)
-    blurred = dict(zip(DESCRIPTORS, describe(view, inner), strict=True))
+    blurred = _numbers(view, inner)
     # 150 all around, where the black beyond the border is not taken for surroundings.
     assert numbers["level around"] > blurred["level around"]
     assert numbers["log deviation around"] < blurred["log deviation around"]

@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch", reason="training needs PyTorch")
 
 from mvrec_edge.export import read_checkpoint  # noqa: E402
 from mvrec_edge.export.encoder import load_encoder  # noqa: E402
+from training.descriptors import DESCRIPTORS  # noqa: E402
 from training.losses import contrastive_loss, retrieval_accuracy  # noqa: E402
 from training.publish import publish  # noqa: E402
 from training.samples import BatchPlan, render_batch  # noqa: E402
@@ -85,12 +86,13 @@ def test_a_run_goes_on_where_it_was_stopped_and_is_published(tmp_path: Path) -> 
     assert weights.dtype == "float16"
     # Lengths were set on rendered views.
     encoder = load_encoder(weights)
-    views = torch.from_numpy(render_batch(BatchPlan(), 1, 0).views)
+    views = torch.cat([torch.from_numpy(render_batch(BatchPlan(), 1, step).views) for step in range(4)])
     student = Student(0)
     student.encoder = encoder
     with torch.inference_mode():
         of_class, of_descriptors = student(views)
-    for part, length in ((of_class, 1.0), (of_descriptors, 0.5)):
+    assert of_descriptors.shape[1] == len(DESCRIPTORS)
+    for part, length in ((of_class, 1.0), (of_descriptors, 0.25)):
         assert float(part.norm(dim=1).mean()) == pytest.approx(length, rel=0.01)
     assert json.loads((tmp_path / "results" / "plan.json").read_text())["bytes"] <= 8_000_000
 

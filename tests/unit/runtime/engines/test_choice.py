@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from mvrec_edge.runtime import Bundle, open_engine
-from mvrec_edge.runtime.engines.base import usable_cpus
 from mvrec_edge.runtime.engines.choice import choose_engine, installed_engines
 from mvrec_edge.runtime.engines.speeds import SpeedKey, read_speeds, record_speeds
 from mvrec_edge.runtime.errors import MissingDependencyError, UsageError
+from mvrec_edge.runtime.threads import usable_cpus
 
 
 @pytest.fixture(autouse=True)

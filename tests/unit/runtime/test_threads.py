@@ -1,4 +1,4 @@
-"""One thread for small products, however many cut views at once."""
+"""Fewer threads for products, however many ask for it at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from mvrec_edge.runtime.views.single_thread import single_threaded_products
+from mvrec_edge.runtime.threads import limited_products, usable_cpus
 
 
 def _threads() -> list[int]:
@@ -17,9 +17,9 @@ def _threads() -> list[int]:
 
 def test_products_take_one_thread_inside_and_what_they_took_before_outside() -> None:
     before = _threads()
-    with single_threaded_products():
+    with limited_products(1):
         assert set(_threads()) == {1}
-        with single_threaded_products():
+        with limited_products(1):
             assert set(_threads()) == {1}
         assert set(_threads()) == {1}
     assert _threads() == before
@@ -28,7 +28,7 @@ def test_products_take_one_thread_inside_and_what_they_took_before_outside() -> 
 def test_an_error_inside_restores_too() -> None:
     before = _threads()
     try:
-        with single_threaded_products():
+        with limited_products(1):
             raise KeyError
     except KeyError:
         pass
@@ -41,14 +41,14 @@ def test_the_last_of_several_threads_restores() -> None:
     seen: list[set[int]] = []
 
     def first() -> None:
-        with single_threaded_products():
+        with limited_products(1):
             first_in.set()
             second_in.wait(10)
         first_out.set()
 
     def second() -> None:
         first_in.wait(10)
-        with single_threaded_products():
+        with limited_products(1):
             second_in.set()
             first_out.wait(10)
             seen.append(set(_threads()))
@@ -60,3 +60,14 @@ def test_the_last_of_several_threads_restores() -> None:
         worker.join()
     assert seen == [{1}]
     assert _threads() == before
+
+
+def test_there_are_never_more_threads_than_before() -> None:
+    before = _threads()
+    with limited_products(10_000):
+        assert _threads() == before
+    assert _threads() == before
+
+
+def test_at_least_one_cpu() -> None:
+    assert usable_cpus() >= 1
