@@ -10,6 +10,7 @@ with each engine at hand. It ends with the bounds that were set, reached or not.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
@@ -45,21 +46,24 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="of the engine")
     parser.add_argument("--jobs", type=int, default=2, help="evaluations at a time")
     parser.add_argument("--store", type=Path, help="keep embeddings here, so that a second run is quick")
+    parser.add_argument(
+        "--speed", action="store_true", help="measure times alone, and keep the accuracies that --out holds"
+    )
     parser.add_argument("--quick", action="store_true", help="few draws and steps, to see that it runs")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.draws, arguments.seeds, arguments.per_class, arguments.steps = 2, 1, 8, 20
+    if arguments.speed:
+        _measure_speed_again(arguments)
+        return
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         bundles = _bundles(arguments.bundle, arguments.seeds, folder)
         trials = load_trials(arguments.shared, folder, per_class=arguments.per_class)
-        held_out = next(trial for trial in trials if HELD_OUT in trial.parts)
         bundle = bundles[0][2]
         # Before the processes that evaluate, which would take its cores.
-        shots, _ = draw_shots(held_out.support, held_out.shots, seed=0)
-        parts = [instance for instance in held_out.support.instances if instance not in shots][:25]
-        speed = measure_speed(bundle, shots, parts, threads=arguments.threads, rounds=1 if arguments.quick else 4)
+        speed = _speed(bundle, next(trial for trial in trials if HELD_OUT in trial.parts), arguments)
         jobs: list[tuple[Job, str]] = []
         for trial in trials:
             jobs += _jobs(trial, bundles, arguments)
@@ -75,6 +79,29 @@ def main() -> None:
         "rows": rows,
         "speed": speed,
     }
+    _write(figures, arguments)
+
+
+def _measure_speed_again(arguments: argparse.Namespace) -> None:
+    """Measures times on a machine that does nothing else, beside accuracies that are there."""
+    figures = json.loads(arguments.out.read_text())["figures"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        bundle = _pocket(arguments.bundle, folder)
+        if str(bundle.weights) != figures["weights"]:
+            raise SystemExit(f"{arguments.out} is of other weights ({figures['weights']}): leave out --speed")
+        trials = load_trials(folder / "absent", folder, per_class=arguments.per_class)
+        figures["speed"] = _speed(bundle, next(trial for trial in trials if HELD_OUT in trial.parts), arguments)
+    _write(figures, arguments)
+
+
+def _speed(bundle: Bundle, trial: Trial, arguments: argparse.Namespace) -> dict[str, Any]:
+    shots, _ = draw_shots(trial.support, trial.shots, seed=0)
+    parts = [instance for instance in trial.support.instances if instance not in shots][:25]
+    return measure_speed(bundle, shots, parts, threads=arguments.threads, rounds=1 if arguments.quick else 4)
+
+
+def _write(figures: dict[str, Any], arguments: argparse.Namespace) -> None:
     figures["bounds"] = [
         {"bound": each.what, "figure": each.figure, "reached": each.reached} for each in judge(figures)
     ]
@@ -89,17 +116,23 @@ def main() -> None:
 
 def _bundles(given: Path | None, seeds: int, folder: Path) -> list[tuple[str, int | None, Bundle]]:
     """The pocket encoder, and the same network with random weights, once for each seed."""
-    from mvrec_edge.export import export_bundle, random_weights, read_checkpoint
-    from mvrec_edge.export.pocket import POCKET_WEIGHTS
+    from mvrec_edge.export import export_bundle, random_weights
 
-    if given is not None:
-        bundles: list[tuple[str, int | None, Bundle]] = [(POCKET, None, Bundle.load(given))]
-    else:
-        bundles = [(POCKET, None, export_bundle(read_checkpoint(POCKET_WEIGHTS), folder / "pocket.bundle"))]
+    bundles: list[tuple[str, int | None, Bundle]] = [(POCKET, None, _pocket(given, folder))]
     for seed in range(seeds):
         bundle = export_bundle(random_weights(bundles[0][2].architecture, seed), folder / f"random-{seed}.bundle")
         bundles.append((RANDOM, seed, bundle))
     return bundles
+
+
+def _pocket(given: Path | None, folder: Path) -> Bundle:
+    """The given bundle, or the shipped weights in the precisions whose times are measured."""
+    from mvrec_edge.export import export_bundle, read_checkpoint
+    from mvrec_edge.export.pocket import POCKET_WEIGHTS
+
+    if given is not None:
+        return Bundle.load(given)
+    return export_bundle(read_checkpoint(POCKET_WEIGHTS), folder / "pocket.bundle", precisions=("fp32", "bf16"))
 
 
 def _jobs(
