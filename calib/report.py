@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from mvrec_edge.calib.evaluation import HeadResult
-from mvrec_edge.runtime.errors import MissingDependencyError
 from mvrec_edge.runtime.files import writing
+from mvrec_edge.runtime.plotting import new_figure
 
 __all__ = ["evaluation_json", "evaluation_markdown", "plain_name", "plot_evaluation", "table_row"]
 
@@ -72,14 +72,10 @@ def plot_evaluation(results: Sequence[HeadResult], class_names: Sequence[str], p
         MissingDependencyError: matplotlib is not installed.
         OutputError: The file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError("matplotlib", extra="plot", purpose="the plot of an evaluation") from error
     shots = sorted({result.shots for result in results})
     heads = list(dict.fromkeys(result.head for result in results))
     by_place = {(result.head, result.shots): result for result in results}
-    figure = Figure(figsize=(4.2 * (1 + len(heads)), 4.2), layout="constrained")
+    figure = new_figure(4.2 * (1 + len(heads)), 4.2, "the plot of an evaluation")
     first, *others = figure.subplots(1, 1 + len(heads), squeeze=False)[0]
     for head in heads:
         row = [by_place[head, count] for count in shots]

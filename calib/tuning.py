@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ import numpy as np
 
 from mvrec_edge.calib.schedule import RECORD_RISK, fit_rule, left_out_trials, unfitted_schedule
 from mvrec_edge.calib.selection import select_head
-from mvrec_edge.runtime.errors import MissingDependencyError, SupportError
+from mvrec_edge.runtime.errors import SupportError
 from mvrec_edge.runtime.files import writing
+from mvrec_edge.runtime.plotting import new_figure
 from mvrec_edge.runtime.support_cache import HeadSettings, SupportCache
 from mvrec_edge.runtime.views.schedule import ViewSchedule
 
@@ -84,16 +84,16 @@ class TuningPoint:
         }
 
 
-def check_tunable(labels: Iterable[str]) -> None:
-    """Finds out whether there is something to tune on, before anything is encoded.
+def check_tunable(counts: Mapping[str, int]) -> None:
+    """Finds out whether there is something to tune on; takes no embeddings, so it can be asked before encoding.
 
     Args:
-        labels: The class of each support instance.
+        counts: Support instances of each class.
 
     Raises:
         SupportError: A class has a single instance, so that nothing can be left out.
     """
-    if single := [name for name, count in Counter(labels).items() if count == 1]:
+    if single := [name for name, count in counts.items() if count < 2]:
         raise SupportError(
             f"there is nothing to tune on: the class '{single[0]}' has a single instance, which cannot be left out",
             fix="label another of that class, or leave out --tune",
@@ -118,16 +118,15 @@ def tune(variants: Sequence[Variant], progress: Callable[[int], None] = lambda _
     Raises:
         SupportError: A class has a single instance, so that nothing can be left out.
     """
+    for variant in variants:
+        check_tunable(variant.cache.counts)
     points = [point for variant in variants for point in _variant_points(variant, progress)]
     return sorted(points, key=lambda point: (point.milliseconds, -point.accuracy))
 
 
 def _variant_points(variant: Variant, progress: Callable[[int], None]) -> list[TuningPoint]:
-    selection = select_head(variant.cache)
-    if not selection.candidates:
-        raise SupportError(f"there is nothing to tune on: {selection.reason}", fix="label another of that class")
     best: dict[str, HeadSettings] = {}
-    for candidate in selection.candidates:
+    for candidate in select_head(variant.cache).candidates:
         best.setdefault(candidate.head.name, candidate.head)
     return [point for head in best.values() for point in _head_points(variant, head, progress)]
 
@@ -197,11 +196,7 @@ def plot_tuning(points: Sequence[TuningPoint], path: Path) -> None:
         MissingDependencyError: matplotlib is not installed.
         OutputError: The file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError("matplotlib", extra="plot", purpose="the plot of a tuning") from error
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    figure = new_figure(6.4, 4.2, "the plot of a tuning")
     axes = figure.subplots()
     for precision, name in dict.fromkeys((point.precision, point.head.name) for point in points):
         own = [point for point in points if (point.precision, point.head.name) == (precision, name)]

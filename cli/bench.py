@@ -96,9 +96,10 @@ def bench(
     if plot is not None and plot.suffix.lower() not in _PLOTS:
         raise UsageError(f"a plot ends in {' or '.join(_PLOTS)}", where=plot, fix="example: --plot bench.html")
     if plot is not None and plot.suffix.lower() == ".png":
-        from mvrec_edge.runtime.measuring.charts_png import require_matplotlib
+        from mvrec_edge.runtime.measuring.charts_png import PURPOSE
+        from mvrec_edge.runtime.plotting import require_matplotlib
 
-        require_matplotlib()
+        require_matplotlib(PURPOSE)
     for file in (json_file, markdown_file, plot):
         if file is not None and file.exists() and not overwrite:
             raise OutputError("exists already", where=file, fix="choose another name, or give --overwrite")

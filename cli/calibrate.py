@@ -139,6 +139,7 @@ def calibrate(
     Example: mvrec-edge calibrate encoder.bundle labelled/ --rebase a.safetensors --precision int8 --out b.safetensors
     """
     import time
+    from collections import Counter
 
     from mvrec_edge.calib import (
         HEAD_CHOICES,
@@ -204,7 +205,7 @@ def calibrate(
         head, beta, aggregate = present.head.name, present.head.beta, present.head.aggregate
         rate = present.novelty.reject_rate if rate is None and present.novelty is not None else rate
     if tune:
-        check_tunable(instance.label for instance in instances)
+        check_tunable(Counter(instance.label for instance in instances))
     views_in_all = len(instances) * plan.count
 
     def encode(wanted: str | None) -> Variant:

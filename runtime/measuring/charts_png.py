@@ -6,25 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mvrec_edge.runtime.errors import MissingDependencyError
 from mvrec_edge.runtime.files import atomic_write
 from mvrec_edge.runtime.measuring.charts import COLOURS, curves
+from mvrec_edge.runtime.plotting import new_figure
 
-__all__ = ["require_matplotlib", "write_png"]
+__all__ = ["PURPOSE", "write_png"]
+
+#: What matplotlib is wanted for.
+PURPOSE = "a plot as PNG"
 
 _LINES = ("-", "--", ":", "-.")
-
-
-def require_matplotlib() -> None:
-    """Raises where matplotlib is not installed, before anything is measured.
-
-    Raises:
-        MissingDependencyError: It is not installed.
-    """
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError("matplotlib", extra="plot", purpose="a plot as PNG") from error
 
 
 def write_png(record: Mapping[str, Any], path: Path) -> None:
@@ -34,10 +25,7 @@ def write_png(record: Mapping[str, Any], path: Path) -> None:
         MissingDependencyError: matplotlib is not installed.
         OutputError: The file cannot be written.
     """
-    require_matplotlib()
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    figure = new_figure(11, 4.4, PURPOSE)
     figure.suptitle(f"{record['bundle']['name']}: {record['bundle']['architecture']} on {record['machine']['cpu']}")
     left, right = figure.subplots(1, 2)
     drawn = curves(record)

@@ -33,17 +33,6 @@ def without_times(lines: list[dict[str, object]]) -> list[dict[str, object]]:
     return [{key: value for key, value in line.items() if key != "ms"} for line in lines]
 
 
-@pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory, tiny_bundle_path: Path) -> Path:
-    """A folder with a rendered data set and a support cache made from it by the command line."""
-    from mvrec_edge.runtime.testing.dataset import write_dataset
-
-    folder = tmp_path_factory.mktemp("line")
-    write_dataset(folder / "parts", families=("scratch", "stain", "pit"), per_class=4, size=(240, 320), seed=0)
-    run("calibrate", tiny_bundle_path, folder / "parts", "--shots", 2, "--out", folder / "line.safetensors")
-    return folder
-
-
 def test_calibrate_says_what_it_made(line: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
     result = run(
         "calibrate",

@@ -114,6 +114,6 @@ def test_the_plot_is_a_picture(tmp_path: Path) -> None:
 
 
 def test_a_class_with_one_instance_is_named_before_anything_is_encoded() -> None:
-    check_tunable(["dent", "scratch", "dent", "scratch"])
+    check_tunable({"dent": 2, "scratch": 2})
     with pytest.raises(SupportError, match=r"the class 'scratch' has a single instance.*--tune"):
-        check_tunable(["dent", "scratch", "dent"])
+        check_tunable({"dent": 2, "scratch": 1})
