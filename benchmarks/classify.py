@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from _machine import write_result
+from _process import run_command
 
 from mvrec_edge.runtime import Bundle
 from mvrec_edge.runtime.testing.dataset import write_dataset
 
-_MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
 _OPEN = """
 import sys, time
 start = time.perf_counter()
@@ -59,9 +58,11 @@ def _measure(bundle: Bundle, text: str, folder: Path, views: str) -> dict[str, A
     engine, _, precision = text.partition("/")
     cache = folder / f"{engine}.{precision}.safetensors"
     common = ["--engine", engine, "--precision", precision]
-    _run("calibrate", bundle.path, folder / "support", "--views", views, "--head", "zip", "--out", cache, *common)
+    run_command(
+        "calibrate", bundle.path, folder / "support", "--views", views, "--head", "zip", "--out", cache, *common
+    )
     start = time.perf_counter()
-    out, peak = _run("classify", bundle.path, cache, folder / "parts", "--jsonl", *common)
+    out, peak = run_command("classify", bundle.path, cache, folder / "parts", "--jsonl", *common)
     seconds = time.perf_counter() - start
     times = [json.loads(line)["ms"] for line in out.splitlines()]
     encode = sum(stages["encode"] for stages in times)
@@ -84,21 +85,6 @@ def _measure(bundle: Bundle, text: str, folder: Path, views: str) -> dict[str, A
         "not_the_encoder_ms_per_region": round(rest / len(times), 2),
         "not_the_encoder_share": round(rest / (rest + encode), 4),
     }
-
-
-def _run(*arguments: object) -> tuple[str, int]:
-    """Runs the command line, and returns what it printed and the bytes it held at most."""
-    with tempfile.TemporaryFile() as out:
-        process = subprocess.Popen(  # noqa: S603 (our own program)
-            [str(_MVREC_EDGE), *(str(argument) for argument in arguments)], stdout=out
-        )
-        # Of this child alone; what `resource` knows is the largest of all children so far.
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            sys.exit(process.returncode)
-        out.seek(0)
-        return out.read().decode(), usage.ru_maxrss * 1024
 
 
 if __name__ == "__main__":
