@@ -1,15 +1,22 @@
-"""CPU threads: how many this process may use, and how many a matrix product takes."""
+"""CPU threads: how many this process may use, how many a matrix product takes, and small tasks shared out."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
-__all__ = ["limited_products", "usable_cpus"]
+__all__ = ["Task", "limited_products", "run_in_threads", "usable_cpus"]
+
+#: Something to do, without a result.
+Task = Callable[[], None]
+
+# The calls of a task are short, and more threads than these wait for the interpreter's lock most of the time.
+_MOST_THREADS = 4
 
 _lock = threading.Lock()
 _users = 0
@@ -21,6 +28,37 @@ def usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def run_in_threads(tasks: Sequence[Task]) -> None:
+    """Runs tasks on all usable CPUs, and returns when all are done.
+
+    Its threads are kept, and so is the memory that tasks keep for each thread. A task must not run tasks itself.
+
+    Args:
+        tasks: They must release the interpreter's lock to gain anything, as numpy and OpenCV do.
+
+    Raises:
+        Exception: What the first failing task raised; the others have ended by then.
+    """
+    if len(tasks) < 2 or usable_cpus() < 2:
+        for task in tasks:
+            task()
+        return
+    futures = [_pool().submit(task) for task in tasks]
+    errors = [error for future in futures if (error := future.exception()) is not None]
+    if errors:
+        raise errors[0]
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(min(usable_cpus(), _MOST_THREADS), thread_name_prefix="mvrec-edge")
+
+
+if hasattr(os, "register_at_fork"):
+    # A child has none of its parent's threads.
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 @contextlib.contextmanager

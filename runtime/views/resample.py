@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.threads import limited_products
+from mvrec_edge.runtime.threads import Task, limited_products, run_in_threads
 from mvrec_edge.runtime.views.kernels import resize_chunks
 
 __all__ = ["INTERMEDIATE", "Fetch", "Window", "resize_windows_exact", "resize_windows_fast"]
@@ -35,6 +36,8 @@ _Pixels = npt.NDArray[np.uint8]
 
 # Source rows that are looked at together: bounds the memory for windows of any size.
 _BAND = 256
+# Windows of several sizes are resized at once where what lies between their passes is no more than 128 MB.
+_MOST_PIXELS_TOGETHER = 1 << 25
 _PAD = 8
 # Pillow rounds halves up, OpenCV to even, and 256 and 384 to 512 give many exact halves. This is the smallest step
 # that float32 still resolves at 255, so it moves the halves and next to nothing else.
@@ -45,75 +48,101 @@ def resize_windows_exact(fetch: Fetch, windows: Sequence[Window], size: int, out
     """Resizes windows twice, as the released code does.
 
     Args:
-        fetch: Cuts a window.
+        fetch: Cuts a window; called from several threads.
         windows: The windows, any size, in any order.
         size: Side S of the result in pixels.
-        out: uint8 `[len(windows), S, S, 4]`, filled.
+        out: uint8 `[len(windows), S, S, 4]`, filled. It does not depend on the number of threads.
     """
-    groups: dict[tuple[int, int], list[int]] = {}
+    places: dict[tuple[int, int], list[int]] = {}
     for index, (x1, y1, x2, y2) in enumerate(windows):
-        groups.setdefault((x2 - x1, y2 - y1), []).append(index)
-    # They are small: split over threads they gain nothing.
+        places.setdefault((x2 - x1, y2 - y1), []).append(index)
+    groups = [_Group(fetch, windows, members, size, out) for members in places.values()]
+    together = sum(group.pixels for group in groups) <= _MOST_PIXELS_TOGETHER
+    # Each product is small: split over threads it gains nothing.
     with limited_products(1):
-        for (width, height), members in groups.items():
-            _resize_group(fetch, [windows[index] for index in members], width, height, size, out, members)
+        for some in [groups] if together else [[group] for group in groups]:
+            run_in_threads([task for group in some for task in group.columns()])
+            run_in_threads([task for group in some for task in group.rows()])
+            for group in some:
+                group.free()
 
 
 def resize_windows_fast(fetch: Fetch, windows: Sequence[Window], size: int, out: _Pixels) -> None:
     """Resizes windows once, with OpenCV's area interpolation; arguments as for the exact one."""
-    for target, (x1, y1, x2, y2) in zip(out, windows, strict=True):
-        cv2.resize(fetch(x1, y1, x2, y2), (size, size), dst=target, interpolation=cv2.INTER_AREA)
+
+    def resize(target: _Pixels, window: Window) -> None:
+        cv2.resize(fetch(*window), (size, size), dst=target, interpolation=cv2.INTER_AREA)
+
+    run_in_threads([partial(resize, *pair) for pair in zip(out, windows, strict=True)])
 
 
-def _resize_group(
-    fetch: Fetch,
-    windows: Sequence[Window],
-    width: int,
-    height: int,
-    size: int,
-    out: _Pixels,
-    members: Sequence[int],
-) -> None:
-    """Resizes windows of one size."""
-    lefts = sorted({window[0] for window in windows})
-    top = min(window[1] for window in windows)
-    bottom = max(window[3] for window in windows)
-    # Where the first vertical pass changes nothing, both horizontal passes come before it and are shared.
-    steps = (INTERMEDIATE, size) if height == INTERMEDIATE else (INTERMEDIATE,)
-    shared = _shared_columns(fetch, lefts, width, top, bottom, steps)
-    by_top: dict[int, list[int]] = {}
-    for place, window in enumerate(windows):
-        by_top.setdefault(window[1], []).append(place)
-    for y1, places in by_top.items():
-        stripes = [lefts.index(windows[place][0]) for place in places]
-        rows = _select(shared[y1 - top : y1 - top + height], stripes, len(lefts), steps[-1])
-        if height != INTERMEDIATE:
-            rows = _horizontal(_pass(rows, INTERMEDIATE), len(places), INTERMEDIATE, size)
-        rows = _pass(rows, size)
-        for stripe, place in enumerate(places):
-            out[members[place]] = rows[:, stripe * size : (stripe + 1) * size]
+class _Group:
+    """Windows of one size: first the columns of each distinct left edge, then the rows of each distinct top edge."""
 
+    def __init__(
+        self, fetch: Fetch, windows: Sequence[Window], members: Sequence[int], size: int, out: _Pixels
+    ) -> None:
+        self.fetch, self.size, self.out = fetch, size, out
+        first = windows[members[0]]
+        self.width, self.height = first[2] - first[0], first[3] - first[1]
+        self.lefts = sorted({windows[index][0] for index in members})
+        self.top = min(windows[index][1] for index in members)
+        self.bottom = max(windows[index][3] for index in members)
+        # Where the first vertical pass changes nothing, both horizontal passes come before it and are shared.
+        self.steps = (INTERMEDIATE, size) if self.height == INTERMEDIATE else (INTERMEDIATE,)
+        self.by_top: dict[int, list[int]] = {}
+        for index in members:
+            self.by_top.setdefault(windows[index][1], []).append(index)
+        self.stripes = {index: self.lefts.index(windows[index][0]) for index in members}
+        self._shared: _Pixels | None = None
 
-def _shared_columns(
-    fetch: Fetch, lefts: Sequence[int], width: int, top: int, bottom: int, steps: tuple[int, ...]
-) -> _Pixels:
-    """Applies horizontal passes to the columns of every distinct left edge.
+    @property
+    def pixels(self) -> int:
+        """Pixels that are held between the columns and the rows."""
+        return (self.bottom - self.top) * len(self.lefts) * self.steps[-1]
 
-    Returns:
-        The results side by side: uint8 `[bottom - top, len(lefts) * steps[-1] + pad, 4]`.
-    """
-    result = _side_by_side(bottom - top, len(lefts), steps[-1])
-    for start in range(top, bottom, _BAND):
-        stop = min(start + _BAND, bottom)
-        band = fetch(lefts[0], start, lefts[-1] + width, stop)
-        for stripe, left in enumerate(lefts):
-            turned = _side_by_side(width, 1, stop - start)
-            _transpose(band[:, left - lefts[0] : left - lefts[0] + width], turned[:, : stop - start])
-            for step in steps:
+    @property
+    def shared(self) -> _Pixels:
+        """The columns' results side by side: uint8 `[bottom - top, len(lefts) * steps[-1] + pad, 4]`."""
+        if self._shared is None:
+            self._shared = _side_by_side(self.bottom - self.top, len(self.lefts), self.steps[-1])
+        return self._shared
+
+    def free(self) -> None:
+        """Lets the columns' results go."""
+        self._shared = None
+
+    def columns(self) -> list[Task]:
+        """Horizontal passes, a task for a band of rows."""
+        shared = self.shared
+        return [partial(self._band, shared, start) for start in range(self.top, self.bottom, _BAND)]
+
+    def rows(self) -> list[Task]:
+        """Vertical passes, and what is left of the horizontal ones, a task for a top edge."""
+        shared = self.shared
+        return [partial(self._row, shared, y1, members) for y1, members in self.by_top.items()]
+
+    def _band(self, shared: _Pixels, start: int) -> None:
+        stop = min(start + _BAND, self.bottom)
+        band = self.fetch(self.lefts[0], start, self.lefts[-1] + self.width, stop)
+        for stripe, left in enumerate(self.lefts):
+            turned = _side_by_side(self.width, 1, stop - start)
+            place = left - self.lefts[0]
+            _transpose(band[:, place : place + self.width], turned[:, : stop - start])
+            for step in self.steps:
                 turned = _pass(turned, step)
-            target = result[start - top : stop - top, stripe * steps[-1] : (stripe + 1) * steps[-1]]
-            _transpose(turned[:, : stop - start], target)
-    return result
+            columns = slice(stripe * self.steps[-1], (stripe + 1) * self.steps[-1])
+            _transpose(turned[:, : stop - start], shared[start - self.top : stop - self.top, columns])
+
+    def _row(self, shared: _Pixels, y1: int, members: Sequence[int]) -> None:
+        stripes = [self.stripes[index] for index in members]
+        start = y1 - self.top
+        rows = _select(shared[start : start + self.height], stripes, len(self.lefts), self.steps[-1])
+        if self.height != INTERMEDIATE:
+            rows = _horizontal(_pass(rows, INTERMEDIATE), len(members), INTERMEDIATE, self.size)
+        rows = _pass(rows, self.size)
+        for place, index in enumerate(members):
+            self.out[index] = rows[:, place * self.size : (place + 1) * self.size]
 
 
 def _select(image: _Pixels, stripes: list[int], count: int, columns: int) -> _Pixels:

@@ -1,13 +1,17 @@
-"""Fewer threads for products, however many ask for it at once."""
+"""Fewer threads for products, however many ask for it at once; and tasks shared out among threads."""
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
+from functools import partial
 
 import numpy as np
+import pytest
 from threadpoolctl import ThreadpoolController
 
-from mvrec_edge.runtime.threads import limited_products, usable_cpus
+from mvrec_edge.runtime import threads
+from mvrec_edge.runtime.threads import limited_products, run_in_threads, usable_cpus
 
 
 def _threads() -> list[int]:
@@ -71,3 +75,55 @@ def test_there_are_never_more_threads_than_before() -> None:
 
 def test_at_least_one_cpu() -> None:
     assert usable_cpus() >= 1
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 64])
+def test_every_task_is_done_on_return(monkeypatch: pytest.MonkeyPatch, cpus: int) -> None:
+    monkeypatch.setattr(threads, "usable_cpus", lambda: cpus)
+    done: list[int] = []
+    run_in_threads([partial(done.append, number) for number in range(100)])
+    assert sorted(done) == list(range(100))
+
+
+def test_tasks_run_at_the_same_time_where_there_is_more_than_one_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "usable_cpus", lambda: 2)
+    threads._pool.cache_clear()
+    meeting = threading.Barrier(2, timeout=30)
+
+    def meet() -> None:
+        meeting.wait()
+
+    run_in_threads([meet, meet])
+    assert not meeting.broken
+    threads._pool.cache_clear()
+
+
+def test_a_failing_task_is_raised_when_all_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "usable_cpus", lambda: 2)
+    done: list[int] = []
+
+    def fail() -> None:
+        raise KeyError("first")
+
+    with pytest.raises(KeyError, match="first"):
+        run_in_threads([fail, *(partial(done.append, number) for number in range(20))])
+    assert sorted(done) == list(range(20))
+
+
+def _share_out(answers: multiprocessing.SimpleQueue[int]) -> None:
+    done: list[int] = []
+    run_in_threads([partial(done.append, number) for number in range(10)])
+    answers.put(len(done))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")
+def test_a_forked_child_has_threads_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "usable_cpus", lambda: 2)
+    run_in_threads([lambda: None] * 10)
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+    child = context.Process(target=_share_out, args=(answers,))
+    child.start()
+    child.join(30)
+    assert child.exitcode == 0
+    assert answers.get() == 10

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvrec_edge.runtime import Region, ViewPlan, crop_views
+from mvrec_edge.runtime import Region, ViewPlan, crop_views, threads
 from mvrec_edge.runtime.errors import AnnotationError, ImageError, UsageError
+from mvrec_edge.runtime.views import resample as resample_module
 from mvrec_edge.runtime.views.plan import RECIPES
 
 
@@ -156,3 +157,17 @@ def test_a_box_far_beyond_the_image_is_refused_before_anything_is_cut(
     assert peak < 1e6
     # Fixed windows do not follow the box, so the same region can still be cut with them.
     assert crop_views(picture(), here, ViewPlan.ms(size=32, resample=resample)).shape == (3, 32, 32, 4)
+
+
+@pytest.mark.parametrize("resample", ["exact", "fast"])
+@pytest.mark.parametrize("together", [0, 1 << 25])
+def test_threads_change_no_pixel(monkeypatch: pytest.MonkeyPatch, resample: str, together: int) -> None:
+    monkeypatch.setattr(resample_module, "_MOST_PIXELS_TOGETHER", together)
+    plan = ViewPlan.mso(size=48, resample=resample)
+    found = []
+    for cpus in (1, 4):
+        monkeypatch.setattr(threads, "usable_cpus", lambda cpus=cpus: cpus)
+        threads._pool.cache_clear()
+        found.append(crop_views(picture(), region(), plan))
+    threads._pool.cache_clear()
+    np.testing.assert_array_equal(*found)
