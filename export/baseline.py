@@ -23,12 +23,16 @@ from mvrec_edge.export.random_weights import random_weights
 from mvrec_edge.export.views_encoder import normalise
 from mvrec_edge.runtime.bundle import Bundle
 from mvrec_edge.runtime.engines import Engine
-from mvrec_edge.runtime.errors import CheckpointError, IntegrityError, UsageError
+from mvrec_edge.runtime.errors import CheckpointError, EnvironmentUnfitError, IntegrityError, UsageError
+from mvrec_edge.runtime.measuring.candidates import CUDA_PREFIX
 
-__all__ = ["WAYS", "ReleasedEncoder", "TorchBaseline", "weights_of"]
+__all__ = ["WAYS", "ReleasedEncoder", "TorchBaseline", "torch_device", "weights_of"]
 
-#: How PyTorch can run it: eagerly, compiled, or eagerly with matrix products in bfloat16.
-WAYS = ("eager", "compile", "autocast")
+#: How PyTorch can run it on the processor: eagerly, compiled, or eagerly with matrix products in bfloat16; and on the
+#: GPU, where the last two multiply in float16.
+WAYS = ("eager", "compile", "autocast", "cuda-eager", "cuda-autocast", "cuda-compile")
+
+_NARROW = {"autocast": torch.bfloat16, "cuda-autocast": torch.float16, "cuda-compile": torch.float16}
 
 # Each batch size is compiled by itself; beyond the library's own limit it would go on without compiling.
 _MOST_SHAPES = 64
@@ -88,6 +92,7 @@ class TorchBaseline(Engine):
 
     Raises:
         UsageError: There is no such way.
+        EnvironmentUnfitError: It is a way on the GPU, and PyTorch finds none.
     """
 
     name = "torch"
@@ -99,15 +104,19 @@ class TorchBaseline(Engine):
             raise UsageError(f"PyTorch is not run by '{way}'", fix="one of " + ", ".join(WAYS))
         if threads is not None:
             torch.set_num_threads(threads)
-        module: Callable[[torch.Tensor], torch.Tensor] = ReleasedEncoder(load_encoder(weights)).eval()
-        if way == "compile":
+        self._on = torch_device(on_gpu=way.startswith(CUDA_PREFIX))
+        module: Callable[[torch.Tensor], torch.Tensor] = ReleasedEncoder(load_encoder(weights)).eval().to(self._on)
+        if way.endswith("compile"):
             from torch._dynamo import config
 
             config.recompile_limit = _MOST_SHAPES  # type: ignore[attr-defined,unused-ignore]
             module = torch.compile(module, dynamic=False)
         self._module: Any = module
-        self._autocast = way == "autocast"
-        self.device = f"cpu, {torch.get_num_threads()} threads"
+        self._narrow = _NARROW.get(way)
+        if self._on == "cuda":
+            self.device = f"gpu 0, {torch.cuda.get_device_name(0)}"
+        else:
+            self.device = f"cpu, {torch.get_num_threads()} threads"
         super().__init__(
             image_size=bundle.architecture.image_size,
             embedding_dim=bundle.architecture.embedding_dim,
@@ -117,13 +126,26 @@ class TorchBaseline(Engine):
         )
 
     def _encode_batch(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-        autocast = torch.autocast("cpu", dtype=torch.bfloat16) if self._autocast else contextlib.nullcontext()
+        autocast = torch.autocast(self._on, dtype=self._narrow) if self._narrow else contextlib.nullcontext()
         with torch.inference_mode(), autocast:
-            return np.asarray(self._module(torch.from_numpy(views)).float().numpy())
+            return np.asarray(self._module(torch.from_numpy(views).to(self._on)).float().cpu().numpy())
 
     def close(self) -> None:
         """Frees the module."""
         self._module = None
+
+
+def torch_device(*, on_gpu: bool) -> str:
+    """What PyTorch calls the processor or the GPU.
+
+    Raises:
+        EnvironmentUnfitError: PyTorch finds no GPU.
+    """
+    if on_gpu and not torch.cuda.is_available():
+        raise EnvironmentUnfitError(
+            f"PyTorch {torch.__version__} finds no GPU", fix="install PyTorch for the GPU, and the GPU's driver"
+        )
+    return "cuda" if on_gpu else "cpu"
 
 
 def weights_of(bundle: Bundle, checkpoint: Path | None = None) -> EncoderWeights:

@@ -54,7 +54,6 @@ def normalise(views: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     Returns:
         Image float32 `[N, 3, S, S]` and alpha float32 `[N, 1, S, S]`, as `AlphaClipEncoder` takes them.
     """
-    shape = (1, 4, 1, 1)
-    mean, deviation = torch.tensor(_MEAN).reshape(shape), torch.tensor(_DEVIATION).reshape(shape)
+    mean, deviation = (torch.tensor(each, device=views.device).reshape(1, 4, 1, 1) for each in (_MEAN, _DEVIATION))
     planes = (views.permute(0, 3, 1, 2).float() / 255.0 - mean) / deviation
     return planes[:, :3], planes[:, 3:]

@@ -53,7 +53,7 @@ def measure_bundle(
     budget = budget or Budget()
     if checkpoint is not None:
         check_checkpoint(bundle, checkpoint)
-    baselines, unavailable = baseline_members(bundle, budget, checkpoint) if torch else ((), {})
+    baselines, unavailable = baseline_members(bundle, candidates, budget, checkpoint) if torch else ((), {})
     members = assemble(bundle, candidates, budget, baselines)
     if side_by_side is None:
         side_by_side = fits_in_memory(members, read_memory().usable)

@@ -12,6 +12,7 @@ from mvrec_edge.runtime.engines.registry import AUTO
 from mvrec_edge.runtime.errors import UsageError
 
 __all__ = [
+    "CUDA_PREFIX",
     "TORCH",
     "Candidate",
     "default_candidates",
@@ -21,6 +22,9 @@ __all__ = [
 
 #: The engine name of the PyTorch baselines, which no bundle is opened with.
 TORCH = "torch"
+
+#: How a PyTorch baseline is named that runs on a GPU.
+CUDA_PREFIX = "cuda-"
 
 _MOST_CANDIDATES = 64
 
@@ -46,6 +50,13 @@ class Candidate:
         """`engine/precision` or `engine:provider/precision`, as `--engine` takes it."""
         provider = "" if self.provider is None else f":{self.provider}"
         return f"{self.engine}{provider}/{self.precision}"
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it runs on a GPU, if it runs at all."""
+        if self.engine == TORCH:
+            return (self.provider or "").startswith(CUDA_PREFIX)
+        return self.engine == "tensorrt" or self.provider in ("cuda", "tensorrt")
 
 
 def parse_candidates(texts: Sequence[str], precisions: Sequence[str]) -> tuple[Candidate, ...]:

@@ -1,4 +1,4 @@
-"""What the machine's processor can do at most: large matrix products, measured between the candidates."""
+"""What the machine can do at most: large matrix products, measured between the candidates."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ __all__ = ["Ceilings"]
 @dataclass(frozen=True)
 class _Ceiling:
     dtype: str
+    on_gpu: bool
     library: str
     side: int
     # GFLOP/s by round: the best of a few products for each visit.
@@ -48,30 +49,31 @@ class Ceilings:
             for (_, side), rounds in samples.times.items():
                 work = 2.0 * side**3
                 rates = {number: [work / seconds / 1e9 for seconds in times] for number, times in rounds.items()}
-                known.append(_Ceiling(member.dtype, library, side, rates))
+                known.append(_Ceiling(member.dtype, member.on_gpu, library, side, rates))
             if samples.error is not None:
-                missing[f"{member.dtype} by {library}"] = samples.error
-        wanted = {member.candidate.precision for member in schedule.members if member.candidate is not None}
-        for dtype in sorted(wanted - {ceiling.dtype for ceiling in known}):
-            missing[dtype] = "not measured: no library at hand multiplies this type"
+                missing[f"{member.dtype} by {library}{_place(member.on_gpu)}"] = samples.error
+        wanted = {(item.candidate.precision, item.on_gpu) for item in schedule.members if item.candidate is not None}
+        for dtype, on_gpu in sorted(wanted - {(ceiling.dtype, ceiling.on_gpu) for ceiling in known}):
+            missing[f"{dtype}{_place(on_gpu)}"] = "not measured: no library at hand multiplies this type"
         return cls(tuple(known), missing)
 
-    def _highest(self, dtype: str) -> _Ceiling | None:
-        fitting = [ceiling for ceiling in self.known if ceiling.dtype == dtype]
+    def _highest(self, dtype: str, on_gpu: bool) -> _Ceiling | None:
+        fitting = [ceiling for ceiling in self.known if (ceiling.dtype, ceiling.on_gpu) == (dtype, on_gpu)]
         return max(fitting, key=lambda ceiling: median(ceiling.all_rates) or 0.0, default=None)
 
-    def share(self, dtype: str, work: float, rounds: Mapping[int, Sequence[float]]) -> float | None:
+    def share(self, dtype: str, on_gpu: bool, work: float, rounds: Mapping[int, Sequence[float]]) -> float | None:
         """The share of the ceiling that a cell reaches: the median over rounds of the share in a round.
 
         Args:
             dtype: What the products are computed in, such as `"bf16"`.
+            on_gpu: Whether they are computed on a GPU.
             work: Floating point operations of one run.
             rounds: Seconds of the cell's runs by round.
 
         Returns:
             The share; None where the type was not measured.
         """
-        ceiling = self._highest(dtype)
+        ceiling = self._highest(dtype, on_gpu)
         if ceiling is None:
             return None
         shares = []
@@ -89,12 +91,17 @@ class Ceilings:
             rows.append(
                 {
                     "dtype": ceiling.dtype,
+                    "on_gpu": ceiling.on_gpu,
                     "library": ceiling.library,
                     "side": ceiling.side,
                     "visits": len(ceiling.all_rates),
                     "median_gflop_per_s": None if middle is None else round(middle, 1),
                     "best_gflop_per_s": round(max(ceiling.all_rates), 1),
-                    "used_for_shares": ceiling is self._highest(ceiling.dtype),
+                    "used_for_shares": ceiling is self._highest(ceiling.dtype, ceiling.on_gpu),
                 }
             )
         return {"rows": rows, "not_measured": dict(self.missing)}
+
+
+def _place(on_gpu: bool) -> str:
+    return " on the GPU" if on_gpu else ""

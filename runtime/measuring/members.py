@@ -11,16 +11,22 @@ from pathlib import Path
 from mvrec_edge.runtime.bundle import Bundle
 from mvrec_edge.runtime.errors import IntegrityError, UsageError
 from mvrec_edge.runtime.files import sha256_file
-from mvrec_edge.runtime.measuring.candidates import TORCH, Candidate
+from mvrec_edge.runtime.measuring.candidates import CUDA_PREFIX, TORCH, Candidate
 from mvrec_edge.runtime.measuring.plan import Budget, Member
 
-__all__ = ["BASELINES", "STAGES_MEMBER", "assemble", "baseline_members", "check_checkpoint"]
+__all__ = ["BASELINES", "GPU_BASELINES", "STAGES_MEMBER", "assemble", "baseline_members", "check_checkpoint"]
 
 #: The encoder as released, in PyTorch; the first one is what the others are compared with.
 BASELINES = (
     Candidate(TORCH, "fp32", "eager"),
     Candidate(TORCH, "fp32", "compile"),
     Candidate(TORCH, "bf16", "autocast"),
+)
+#: The same beside candidates that run on a GPU; there `torch.compile` gets the half precision as well.
+GPU_BASELINES = (
+    Candidate(TORCH, "fp32", f"{CUDA_PREFIX}eager"),
+    Candidate(TORCH, "fp16", f"{CUDA_PREFIX}autocast"),
+    Candidate(TORCH, "fp16", f"{CUDA_PREFIX}compile"),
 )
 STAGES_MEMBER = "stages"
 
@@ -42,24 +48,27 @@ def assemble(
         baselines: What `baseline_members` gave.
     """
     members = [*baselines, *(_candidate(bundle, candidate, budget) for candidate in candidates)]
-    precisions = dict.fromkeys(member.candidate.precision for member in members if member.candidate is not None)
-    return (*members, *_products(tuple(precisions)), _stages(bundle, budget))
+    kinds = dict.fromkeys((item.candidate.precision, item.on_gpu) for item in members if item.candidate is not None)
+    return (*members, *_products(tuple(kinds)), _stages(bundle, budget))
 
 
 def baseline_members(
-    bundle: Bundle, budget: Budget, checkpoint: Path | None = None
+    bundle: Bundle, candidates: Sequence[Candidate], budget: Budget, checkpoint: Path | None = None
 ) -> tuple[tuple[Member, ...], dict[str, str]]:
     """The PyTorch baselines that are possible, and why others are not.
 
     Args:
         bundle: A verified bundle.
+        candidates: What they are beside: those on a GPU get baselines on the GPU, those on the processor there.
         budget: How long.
         checkpoint: The weights that the bundle was made from; not needed for drawn weights.
 
     Returns:
         The members, and the reason by candidate name for each one left out.
     """
-    names = [candidate.name for candidate in BASELINES]
+    kinds = {candidate.on_gpu for candidate in candidates}
+    baselines = [*(GPU_BASELINES if True in kinds else ()), *(BASELINES if False in kinds else ())]
+    names = [candidate.name for candidate in baselines]
     for library in _TORCH_LIBRARIES:
         if importlib.util.find_spec(library) is None:
             reason = f"'{library}' is not installed (pip install 'mvrec-edge[export]')"
@@ -68,8 +77,8 @@ def baseline_members(
         reason = f"its weights are not at hand (give --checkpoint {bundle.weights.name})"
         return (), dict.fromkeys(names, reason)
     members, missing = [], {}
-    for candidate in BASELINES:
-        if candidate.provider == "compile" and not _compiler():
+    for candidate in baselines:
+        if str(candidate.provider).endswith("compile") and not _compiler():
             missing[candidate.name] = "torch.compile needs a C++ compiler, and there is none"
             continue
         members.append(_candidate(bundle, candidate, budget, checkpoint))
@@ -108,7 +117,8 @@ def _candidate(bundle: Bundle, candidate: Candidate, budget: Budget, checkpoint:
     }
     # A baseline holds float32 weights, whatever it computes with.
     size = _graph_size(bundle, "fp32" if torch else candidate.precision)
-    return Member(candidate.name, _TORCH_WORKER if torch else _WORKER, setup, candidate, size=size)
+    module = _TORCH_WORKER if torch else _WORKER
+    return Member(candidate.name, module, setup, candidate, on_gpu=candidate.on_gpu, size=size)
 
 
 def _graph_size(bundle: Bundle, precision: str) -> int:
@@ -116,22 +126,24 @@ def _graph_size(bundle: Bundle, precision: str) -> int:
     return sizes.get(precision, max(sizes.values(), default=0))
 
 
-def _products(precisions: Sequence[str]) -> list[Member]:
+def _products(kinds: Sequence[tuple[str, bool]]) -> list[Member]:
+    """A product for each precision and library, where the candidates of that precision run."""
     found = []
     installed = {name for name in ("torch", "openvino") if importlib.util.find_spec(name) is not None}
     if not all(importlib.util.find_spec(library) for library in _TORCH_LIBRARIES):
         installed.discard("torch")
-    for precision in precisions:
+    for precision, on_gpu in kinds:
         ways = []
-        if precision == "fp32":
+        if precision == "fp32" and not on_gpu:
             ways.append(("numpy", _WORKER))
-        if "torch" in installed and precision != "fp16":
+        if "torch" in installed and (precision != "fp16" or on_gpu):
             ways.append(("torch", _TORCH_WORKER))
-        if "openvino" in installed and precision != "fp16":
+        if "openvino" in installed and precision != "fp16" and not on_gpu:
             ways.append(("openvino", _WORKER))
         for library, module in ways:
-            setup = {"kind": f"{library} product", "precision": precision}
-            found.append(Member(f"product {library}/{precision}", module, setup, parts=("product",), dtype=precision))
+            setup = {"kind": f"{library} product", "precision": precision, "on_gpu": on_gpu}
+            name = f"product {library}/{precision}" + (" on the GPU" if on_gpu else "")
+            found.append(Member(name, module, setup, parts=("product",), dtype=precision, on_gpu=on_gpu))
     return found
 
 

@@ -47,7 +47,7 @@ class Budget:
     starts: int = 3
     threads: int | None = None
     views: int = 27
-    sides: tuple[int, ...] = (1024, 2048, 4096)
+    sides: tuple[int, ...] = (1024, 2048, 4096, 8192)
     settle_s: float = 0.25
 
     def __post_init__(self) -> None:
@@ -86,6 +86,7 @@ class Member:
         candidate: The candidate; None for a matrix product or the stages.
         parts: What is run, beside a candidate's `encode`.
         dtype: The type of a matrix product's factors, such as `"bf16"`.
+        on_gpu: Whether it computes on a GPU.
         size: Bytes of the graph or the weights.
     """
 
@@ -95,6 +96,7 @@ class Member:
     candidate: Candidate | None = None
     parts: tuple[str, ...] = ()
     dtype: str = ""
+    on_gpu: bool = False
     size: int = 0
 
 

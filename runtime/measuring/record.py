@@ -11,7 +11,7 @@ from mvrec_edge import __version__
 from mvrec_edge.runtime.bundle import Bundle
 from mvrec_edge.runtime.machine import describe_machine
 from mvrec_edge.runtime.measuring.ceilings import Ceilings
-from mvrec_edge.runtime.measuring.members import BASELINES
+from mvrec_edge.runtime.measuring.members import BASELINES, GPU_BASELINES
 from mvrec_edge.runtime.measuring.plan import Member, Samples
 from mvrec_edge.runtime.measuring.schedule import Schedule
 from mvrec_edge.runtime.measuring.stages import recipe_of
@@ -95,10 +95,10 @@ def make_record(
 
 
 def _reference(opened: Sequence[Member], samples: Mapping[str, Samples]) -> Member | None:
-    """What ratios are taken to: PyTorch run eagerly, else the first float32 candidate, else the first."""
+    """What ratios are taken to: eager PyTorch, on a GPU first, else the first float32 candidate, else the first."""
     timed = [member for member in opened if samples[member.name].times]
     float32 = [member for member in timed if member.candidate is not None and member.candidate.precision == "fp32"]
-    eager = [member for member in float32 if member.candidate == BASELINES[0]]
+    eager = [member for best in (GPU_BASELINES[0], BASELINES[0]) for member in float32 if member.candidate == best]
     return next(iter([*eager, *float32, *timed]), None)
 
 
@@ -136,14 +136,12 @@ def _cell(
     bundle: Bundle,
     ceilings: Ceilings,
 ) -> dict[str, Any]:
-    samples = schedule.samples[member.name]
     every = [seconds for times in rounds.values() for seconds in times]
     figures = latency(every)
     views_per_s = batch / (figures["p50_ms"] / 1e3)
     work = batch * bundle.architecture.flops_per_view
     precision = "" if member.candidate is None else member.candidate.precision
     against = {} if reference is None else schedule.samples[reference.name].times.get(("encode", batch), {})
-    on_cpu = samples.device.startswith("cpu")
     return {
         "batch": batch,
         "runs": len(every),
@@ -153,7 +151,7 @@ def _cell(
         "views_per_s": round(views_per_s, 3),
         "defects_per_s": round(views_per_s / schedule.budget.views, 4),
         "gflop_per_s": round(work / (figures["p50_ms"] / 1e3) / 1e9, 2),
-        "share_of_ceiling": _rounded(ceilings.share(precision, work, rounds) if on_cpu else None),
+        "share_of_ceiling": _rounded(ceilings.share(precision, member.on_gpu, work, rounds)),
         "times_faster_than_reference": _rounded(median_of_ratios(against, rounds)),
     }
 

@@ -106,7 +106,7 @@ def _ceilings(ceilings: Mapping[str, Any]) -> Table:
     rows = [
         (
             row["dtype"],
-            row["library"],
+            row["library"] + (" on the GPU" if row["on_gpu"] else ""),
             str(row["side"]),
             _text(row["median_gflop_per_s"]),
             _text(row["best_gflop_per_s"]),

@@ -19,8 +19,14 @@ from mvrec_edge.export.encoder import load_encoder  # noqa: E402
 from mvrec_edge.export.views_encoder import ViewsEncoder  # noqa: E402
 from mvrec_edge.runtime import Bundle, open_engine  # noqa: E402
 from mvrec_edge.runtime.bundle import WeightsSource  # noqa: E402
-from mvrec_edge.runtime.errors import CheckpointError, IntegrityError, UsageError  # noqa: E402
+from mvrec_edge.runtime.errors import (  # noqa: E402
+    CheckpointError,
+    EnvironmentUnfitError,
+    IntegrityError,
+    UsageError,
+)
 from mvrec_edge.runtime.files import sha256_file  # noqa: E402
+from mvrec_edge.runtime.measuring.candidates import Candidate  # noqa: E402
 from mvrec_edge.runtime.measuring.members import baseline_members, check_checkpoint  # noqa: E402
 from mvrec_edge.runtime.measuring.plan import Budget  # noqa: E402
 from mvrec_edge.runtime.measuring.subjects import noise_views  # noqa: E402
@@ -90,14 +96,41 @@ def test_baselines_that_are_not_possible_are_listed(
     tiny_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
-    members, missing = baseline_members(tiny_bundle, Budget())
+    on_cpu = [Candidate("onnxruntime", "fp32")]
+    members, missing = baseline_members(tiny_bundle, on_cpu, Budget())
     assert [member.name for member in members] == ["torch:eager/fp32", "torch:autocast/bf16"]
     assert "C++ compiler" in missing["torch:compile/fp32"]
     (tmp_path / "encoder.pth").write_bytes(b"weights")
-    members, missing = baseline_members(of_checkpoint(tiny_bundle, tmp_path / "encoder.pth"), Budget())
+    members, missing = baseline_members(of_checkpoint(tiny_bundle, tmp_path / "encoder.pth"), on_cpu, Budget())
     assert members == ()
     assert len(missing) == 3
     assert "--checkpoint encoder.pth" in missing["torch:eager/fp32"]
+
+
+@pytest.mark.parametrize(
+    ("candidates", "places"),
+    [
+        ([Candidate("onnxruntime", "fp16", "cuda")], [True] * 3),
+        ([Candidate("tensorrt", "fp16"), Candidate("onnxruntime", "fp32", "cpu")], [True] * 3 + [False] * 3),
+        ([Candidate("openvino", "fp32")], [False] * 3),
+    ],
+)
+def test_baselines_run_where_the_candidates_do(
+    tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, candidates: list[Candidate], places: list[bool]
+) -> None:
+    monkeypatch.setenv("CXX", sys.executable)
+    members, missing = baseline_members(tiny_bundle, candidates, Budget())
+    assert missing == {}
+    assert [member.on_gpu for member in members] == places
+    assert members[0].name == ("torch:cuda-eager/fp32" if places[0] else "torch:eager/fp32")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_baseline_on_a_gpu_that_is_not_there_says_so(tiny_bundle: Bundle) -> None:
+    with pytest.raises(EnvironmentUnfitError, match="finds no GPU"):
+        TorchBaseline(tiny_bundle, weights_of(tiny_bundle), way="cuda-eager", batch=1)
+    with pytest.raises(EnvironmentUnfitError, match="finds no GPU"):
+        open_baseline({"kind": "torch product", "precision": "fp16", "on_gpu": True}, lambda: None)
 
 
 def test_the_worker_opens_baselines_and_products(tiny_bundle: Bundle) -> None:

@@ -15,7 +15,7 @@ from mvrec_edge.runtime.files import canonical_json
 from mvrec_edge.runtime.measuring.candidates import Candidate
 from mvrec_edge.runtime.measuring.charts import curves, write_html
 from mvrec_edge.runtime.measuring.charts_png import write_png
-from mvrec_edge.runtime.measuring.members import BASELINES
+from mvrec_edge.runtime.measuring.members import BASELINES, GPU_BASELINES
 from mvrec_edge.runtime.measuring.plan import Budget, Member, Samples
 from mvrec_edge.runtime.measuring.record import make_record
 from mvrec_edge.runtime.measuring.schedule import Schedule
@@ -93,6 +93,35 @@ def test_the_share_is_of_the_highest_ceiling_in_the_same_round(record: dict[str,
     flops = tiny_bundle.architecture.flops_per_view
     assert record["candidates"][1]["cells"][0]["share_of_ceiling"] == pytest.approx(flops / 0.1 / 2e11, abs=1e-4)
     assert record["ceilings"]["not_measured"] == {"int8": "not measured: no library at hand multiplies this type"}
+
+
+def test_on_a_gpu_ratios_and_shares_are_to_what_runs_there(tiny_bundle: Bundle) -> None:
+    engine = Candidate("onnxruntime", "fp32", "cuda")
+    members = (
+        Member(BASELINES[0].name, "m", {}, BASELINES[0]),
+        Member(GPU_BASELINES[0].name, "m", {}, GPU_BASELINES[0], on_gpu=True),
+        Member(engine.name, "m", {}, engine, on_gpu=True),
+        Member("product numpy/fp32", "m", {}, dtype="fp32"),
+        Member("product torch/fp32 on the GPU", "m", {}, dtype="fp32", on_gpu=True),
+        Member("product torch/fp16 on the GPU", "m", {}, dtype="fp16", on_gpu=True),
+    )
+    schedule = Schedule(members, BUDGET)
+    for member, seconds in zip(members[:3], (9.0, 0.2, 0.1), strict=True):
+        schedule.samples[member.name] = samples([seconds], [seconds], [1.0, 0.0])
+    work = 2 * 1000**3
+    schedule.samples["product numpy/fp32"].times = {("product", 1000): {0: [work / 1e9]}}
+    schedule.samples["product torch/fp32 on the GPU"].times = {("product", 1000): {0: [work / 1e12]}}
+    schedule.samples["product torch/fp16 on the GPU"].error = "it broke"
+    record = make_record(schedule, tiny_bundle, {})
+    assert record["reference"] == "torch:cuda-eager/fp32"
+    cell = record["candidates"][2]["cells"][0]
+    assert cell["times_faster_than_reference"] == 2.0
+    flops = tiny_bundle.architecture.flops_per_view
+    assert cell["share_of_ceiling"] == pytest.approx(flops / 0.1 / 1e12, abs=1e-4)
+    ceilings = record["ceilings"]
+    assert [(row["library"], row["on_gpu"]) for row in ceilings["rows"]] == [("numpy", False), ("torch", True)]
+    assert ceilings["not_measured"] == {"fp16 by torch on the GPU": "it broke"}
+    assert "torch on the GPU" in markdown(record)
 
 
 def test_start_up_memory_and_what_took_no_part(record: dict[str, Any]) -> None:
