@@ -15,7 +15,8 @@ import torch
 
 from mvrec_edge.export.views_encoder import ViewsEncoder
 from mvrec_edge.runtime.bundle import CheckRecord, Limits, limits_of
-from mvrec_edge.runtime.engines.onnxruntime import OnnxRuntimeSession
+from mvrec_edge.runtime.engines.base import Session
+from mvrec_edge.runtime.engines.onnxruntime import open_session
 from mvrec_edge.runtime.engines.openvino import OpenVinoSession
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MvrecEdgeError
 
@@ -187,10 +188,10 @@ def open_runner(path: Path, precision: str) -> Iterator[Runner]:
         EnvironmentUnfitError: The library cannot load or, while it is open, run the graph.
         MissingDependencyError: The library is not installed.
     """
-    session: OnnxRuntimeSession | OpenVinoSession
+    session: Session
     engine = certifying_engine(precision)
     try:
-        session = OpenVinoSession(path, precision) if engine == "openvino" else OnnxRuntimeSession(path, precision)
+        session = OpenVinoSession(path, precision) if engine == "openvino" else open_session(path, precision)
         yield session.run
     except MvrecEdgeError:
         raise

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.bundle.onnx_screen import screen_onnx
 from mvrec_edge.runtime.engines.base import CPU_BATCH, GraphEngine, preferred_precision
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
+from mvrec_edge.runtime.onnx_file.screen import screen_onnx
 from mvrec_edge.runtime.threads import usable_cpus
 
 if TYPE_CHECKING:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from mvrec_edge.runtime.onnx_file.protobuf import bytes_field, integer_field
+
 __all__ = ["COLUMNS", "PRECISIONS", "ROWS", "tiny_graph"]
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
@@ -47,14 +49,18 @@ def tiny_graph(precision: str) -> bytes:
     nodes.append(_node("Cast", ["product"], "embedding", to=_FLOAT))
     graph = b"".join(
         [
-            *(_bytes(1, node) for node in nodes),
-            _bytes(2, b"tiny"),
-            *(_bytes(5, constant) for constant in constants),
-            _bytes(11, _value("views", _UINT8)),
-            _bytes(12, _value("embedding", _FLOAT)),
+            *(bytes_field(1, node) for node in nodes),
+            bytes_field(2, b"tiny"),
+            *(bytes_field(5, constant) for constant in constants),
+            bytes_field(11, _value("views", _UINT8)),
+            bytes_field(12, _value("embedding", _FLOAT)),
         ]
     )
-    return _integer(1, _IR_VERSION) + _bytes(7, graph) + _bytes(8, _bytes(1, b"") + _integer(2, _OPSET))
+    return (
+        integer_field(1, _IR_VERSION)
+        + bytes_field(7, graph)
+        + bytes_field(8, bytes_field(1, b"") + integer_field(2, _OPSET))
+    )
 
 
 def _as_type(values: npt.NDArray[np.float32], kind: int) -> npt.NDArray[np.generic]:
@@ -67,36 +73,23 @@ def _as_type(values: npt.NDArray[np.float32], kind: int) -> npt.NDArray[np.gener
 
 
 def _node(operator: str, inputs: list[str], output: str, *, to: int | None = None) -> bytes:
-    parts = [*(_bytes(1, name.encode()) for name in inputs), _bytes(2, output.encode())]
-    parts += [_bytes(3, f"make_{output}".encode()), _bytes(4, operator.encode())]
+    parts = [*(bytes_field(1, name.encode()) for name in inputs), bytes_field(2, output.encode())]
+    parts += [bytes_field(3, f"make_{output}".encode()), bytes_field(4, operator.encode())]
     if to is not None:
-        parts.append(_bytes(5, _bytes(1, b"to") + _integer(3, to) + _integer(20, _INTEGER_ATTRIBUTE)))
+        parts.append(
+            bytes_field(5, bytes_field(1, b"to") + integer_field(3, to) + integer_field(20, _INTEGER_ATTRIBUTE))
+        )
     return b"".join(parts)
 
 
 def _constant(name: str, kind: int, values: npt.NDArray[np.generic]) -> bytes:
-    sizes = b"".join(_integer(1, size) for size in values.shape)
+    sizes = b"".join(integer_field(1, size) for size in values.shape)
     little = values.astype(values.dtype.newbyteorder("<"))
-    return sizes + _integer(2, kind) + _bytes(8, name.encode()) + _bytes(9, little.tobytes())
+    return sizes + integer_field(2, kind) + bytes_field(8, name.encode()) + bytes_field(9, little.tobytes())
 
 
 def _value(name: str, kind: int) -> bytes:
-    shape = b"".join(_bytes(1, _integer(1, size)) for size in (ROWS, COLUMNS))
-    return _bytes(1, name.encode()) + _bytes(2, _bytes(1, _integer(1, kind) + _bytes(2, shape)))
-
-
-def _integer(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)
-
-
-def _bytes(field: int, payload: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(payload)) + payload
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    shape = b"".join(bytes_field(1, integer_field(1, size)) for size in (ROWS, COLUMNS))
+    return bytes_field(1, name.encode()) + bytes_field(
+        2, bytes_field(1, integer_field(1, kind) + bytes_field(2, shape))
+    )

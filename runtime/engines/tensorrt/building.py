@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.bundle import Bundle
-from mvrec_edge.runtime.bundle.onnx_screen import screen_onnx
 from mvrec_edge.runtime.engines.tensorrt.cuda import Gpu
 from mvrec_edge.runtime.engines.tensorrt.library import load_tensorrt
 from mvrec_edge.runtime.engines.tensorrt.plans import PlanKey, plan_path, record_plan, verified_plan
@@ -26,6 +25,7 @@ from mvrec_edge.runtime.errors import (
     OutputError,
 )
 from mvrec_edge.runtime.files import writing
+from mvrec_edge.runtime.onnx_file.screen import screen_onnx
 from mvrec_edge.runtime.user_cache import user_cache
 
 __all__ = ["BuiltPlan", "ensure_plan"]

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mvrec_edge.runtime.bundle.onnx_screen import screen_onnx
 from mvrec_edge.runtime.machine.cache_folder import examine_cache_folder
 from mvrec_edge.runtime.machine.libraries import (
     conflicts,
@@ -18,6 +17,7 @@ from mvrec_edge.runtime.machine.libraries import (
     runtime_wheels,
 )
 from mvrec_edge.runtime.machine.tiny_graph import COLUMNS, PRECISIONS, ROWS, tiny_graph
+from mvrec_edge.runtime.onnx_file.screen import screen_onnx
 from mvrec_edge.runtime.user_cache import user_cache_path
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvrec_edge.runtime.bundle.onnx_screen import screen_onnx
 from mvrec_edge.runtime.errors import IntegrityError
+from mvrec_edge.runtime.onnx_file.screen import screen_onnx
 
 onnx = pytest.importorskip("onnx", reason="onnx makes the graphs that are screened")
 

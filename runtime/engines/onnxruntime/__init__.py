@@ -1,0 +1,5 @@
+"""ONNX Runtime, on the CPU or through one of its GPU providers."""
+
+from mvrec_edge.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine, open_session
+
+__all__ = ["OnnxRuntimeEngine", "open_session"]

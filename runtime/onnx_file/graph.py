@@ -1,0 +1,213 @@
+"""The nodes and weights of an ONNX file, and the same file with other nodes.
+
+Weights are neither decoded nor held in memory: only their places in the file are kept. Field numbers are those of
+`onnx.proto3` in the ONNX specification.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from mvrec_edge.runtime.onnx_file.protobuf import Field, bytes_field, fields, header, integer_field, integers
+
+__all__ = ["Node", "OnnxFile"]
+
+_MODEL_GRAPH, _MODEL_OPSET = 7, 8
+_OPSET_DOMAIN, _OPSET_VERSION = 1, 2
+_GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
+_NODE_INPUT, _NODE_OUTPUT, _NODE_NAME, _NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 3, 4, 5, 7
+_ATTRIBUTE_NAME, _ATTRIBUTE_FLOAT, _ATTRIBUTE_INTEGER, _ATTRIBUTE_INTEGERS, _ATTRIBUTE_TYPE = 1, 2, 3, 8, 20
+_TYPE_FLOAT, _TYPE_INTEGER = 1, 2
+_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
+_DTYPES: dict[int, str] = {1: "<f4", 7: "<i8", 10: "<f2"}
+
+Attribute = int | float | tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation.
+
+    Attributes:
+        operator: Such as `"MatMul"`.
+        inputs: Names of values, in order; an empty one is left out.
+        outputs: The same.
+        attributes: Numbers and rows of whole numbers by name; others are kept in `raw` alone.
+        domain: Whose operator it is; empty for ONNX's own.
+        raw: Its bytes in the file; empty for a node that was made here.
+    """
+
+    operator: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    domain: str = ""
+    raw: bytes = b""
+
+    def to_bytes(self) -> bytes:
+        """Its message; that of the file where it came from one."""
+        if self.raw:
+            return self.raw
+        parts = [bytes_field(_NODE_INPUT, name.encode()) for name in self.inputs]
+        parts += [bytes_field(_NODE_OUTPUT, name.encode()) for name in self.outputs]
+        # Named by what it makes, which is unique.
+        parts += [bytes_field(_NODE_NAME, f"make_{self.outputs[0]}".encode())]
+        parts += [bytes_field(_NODE_OPERATOR, self.operator.encode())]
+        parts += [bytes_field(_NODE_ATTRIBUTE, _attribute_bytes(*item)) for item in self.attributes.items()]
+        parts += [bytes_field(_NODE_DOMAIN, self.domain.encode())] if self.domain else []
+        return b"".join(parts)
+
+
+class OnnxFile:
+    """An ONNX file that has been screened, open for reading. A context manager.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        nodes: In the order of the file.
+        shapes: Of the weights, by name.
+
+    Raises:
+        ValueError: It is not a well-formed protocol buffer.
+        OSError: It cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as stream:
+            self._data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        self._model = list(fields(self._data, 0, len(self._data)))
+        (self._graph,) = (part for part in self._model if part.number == _MODEL_GRAPH)
+        self._parts = list(fields(self._data, self._graph.begin, self._graph.end))
+        self.nodes = tuple(self._node(part) for part in self._parts if part.number == _GRAPH_NODE)
+        self._weights = dict(self._weight(part) for part in self._parts if part.number == _GRAPH_INITIALIZER)
+        self.shapes = {name: weight.shape for name, weight in self._weights.items()}
+
+    def __enter__(self) -> OnnxFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._data.close()
+
+    def values(self, name: str) -> npt.NDArray[np.float32 | np.float16 | np.int64] | None:
+        """A copy of a weight; None where there is none of that name, or not of float32, float16 or int64."""
+        weight = self._weights.get(name)
+        if weight is None or weight.raw is None or weight.kind not in _DTYPES:
+            return None
+        values = np.frombuffer(self._data[weight.raw.begin : weight.raw.end], _DTYPES[weight.kind])
+        return None if values.size != np.prod(weight.shape, dtype=int) else values.reshape(weight.shape)
+
+    def write(
+        self,
+        stream: IO[bytes],
+        nodes: Sequence[Node],
+        weights: Mapping[str, npt.NDArray[np.float16]],
+        domains: Mapping[str, int],
+    ) -> None:
+        """Writes the file with other nodes.
+
+        Args:
+            stream: Where to.
+            nodes: All nodes, each after those whose outputs it reads.
+            weights: Further weights by name.
+            domains: Versions of further operator sets by domain.
+        """
+        new = b"".join(bytes_field(_GRAPH_NODE, node.to_bytes()) for node in nodes)
+        new += b"".join(bytes_field(_GRAPH_INITIALIZER, _weight_bytes(*item)) for item in weights.items())
+        kept = [part for part in self._parts if part.number != _GRAPH_NODE]
+        for part in self._model:
+            if part.number != _MODEL_GRAPH:
+                stream.write(self._data[part.start : part.end])
+        for domain, version in domains.items():
+            opset = bytes_field(_OPSET_DOMAIN, domain.encode()) + integer_field(_OPSET_VERSION, version)
+            stream.write(bytes_field(_MODEL_OPSET, opset))
+        stream.write(header(_MODEL_GRAPH, len(new) + sum(part.end - part.start for part in kept)))
+        stream.write(new)
+        for part in kept:
+            stream.write(self._data[part.start : part.end])
+
+    def _node(self, message: Field) -> Node:
+        texts: dict[int, list[str]] = {}
+        attributes: dict[str, Attribute] = {}
+        for part in fields(self._data, message.begin, message.end):
+            if part.number == _NODE_ATTRIBUTE:
+                name, value = self._attribute(part)
+                if value is not None:
+                    attributes[name] = value
+            else:
+                texts.setdefault(part.number, []).append(self._text(part))
+        (operator,) = texts.get(_NODE_OPERATOR, [""])
+        return Node(
+            operator,
+            tuple(texts.get(_NODE_INPUT, ())),
+            tuple(texts.get(_NODE_OUTPUT, ())),
+            attributes,
+            "".join(texts.get(_NODE_DOMAIN, ())),
+            self._data[message.begin : message.end],
+        )
+
+    def _attribute(self, message: Field) -> tuple[str, Attribute | None]:
+        name, value, row = "", None, []
+        for part in fields(self._data, message.begin, message.end):
+            if part.number == _ATTRIBUTE_NAME:
+                name = self._text(part)
+            elif part.number == _ATTRIBUTE_FLOAT:
+                value = float(struct.unpack("<f", self._data[part.begin : part.end])[0])
+            elif part.number == _ATTRIBUTE_INTEGER:
+                (value,) = integers(self._data, part)
+            elif part.number == _ATTRIBUTE_INTEGERS:
+                row += integers(self._data, part)
+        return name, tuple(row) if row else value
+
+    def _weight(self, message: Field) -> tuple[str, _Weight]:
+        name, kind, raw = "", 0, None
+        shape: list[int] = []
+        for part in fields(self._data, message.begin, message.end):
+            if part.number == _TENSOR_DIMS:
+                shape += integers(self._data, part)
+            elif part.number == _TENSOR_TYPE:
+                (kind,) = integers(self._data, part)
+            elif part.number == _TENSOR_NAME:
+                name = self._text(part)
+            elif part.number == _TENSOR_RAW:
+                raw = part
+        return name, _Weight(tuple(shape), kind, raw)
+
+    def _text(self, part: Field) -> str:
+        return self._data[part.begin : part.end].decode()
+
+
+@dataclass(frozen=True)
+class _Weight:
+    shape: tuple[int, ...]
+    kind: int
+    raw: Field | None
+
+
+def _attribute_bytes(name: str, value: Attribute) -> bytes:
+    text = bytes_field(_ATTRIBUTE_NAME, name.encode())
+    if isinstance(value, float):
+        # A float32 field: four bytes after a tag of wire type 5.
+        number = bytes([_ATTRIBUTE_FLOAT << 3 | 5]) + struct.pack("<f", value)
+        return text + number + integer_field(_ATTRIBUTE_TYPE, _TYPE_FLOAT)
+    if isinstance(value, int):
+        return text + integer_field(_ATTRIBUTE_INTEGER, value) + integer_field(_ATTRIBUTE_TYPE, _TYPE_INTEGER)
+    raise TypeError(f"the attribute '{name}' is a row")
+
+
+def _weight_bytes(name: str, values: npt.NDArray[np.float16]) -> bytes:
+    (kind,) = (number for number, dtype in _DTYPES.items() if values.dtype == dtype)
+    sizes = b"".join(integer_field(_TENSOR_DIMS, size) for size in values.shape)
+    text = bytes_field(_TENSOR_NAME, name.encode())
+    return sizes + integer_field(_TENSOR_TYPE, kind) + text + bytes_field(_TENSOR_RAW, values.tobytes())
