@@ -10,6 +10,8 @@ import pytest
 
 from mvrec_edge.runtime import Bundle, open_engine
 from mvrec_edge.runtime.bundle import EncoderArchitecture, GraphRecord, WeightsSource, write_bundle
+from mvrec_edge.runtime.engines.onnxruntime import open_session
+from mvrec_edge.runtime.engines.onnxruntime.cpu_session import CpuSession
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, MissingDependencyError, UsageError
 
 
@@ -23,6 +25,34 @@ def test_encodes_and_describes_itself(tiny_bundle: Bundle) -> None:
         embeddings = engine.encode(pixels)
         assert embeddings.shape == (5, tiny_bundle.architecture.embedding_dim)
         np.testing.assert_allclose(engine.encode(pixels[3:4])[0], embeddings[3], atol=1e-5)
+
+
+def test_weights_are_mapped_and_not_read(precisions_bundle: Bundle) -> None:
+    for precision in ("fp32", "fp16", "int8"):
+        session = open_session(precisions_bundle.graph(precision), precision)
+        assert isinstance(session, CpuSession)
+        assert session.maps_weights, precision
+
+
+def test_a_version_that_cannot_map_reads_the_file_and_computes_the_same(
+    tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    size = tiny_bundle.architecture.image_size
+    pixels = np.random.default_rng(0).integers(0, 256, (3, size, size, 4), dtype=np.uint8)
+    mapped = open_session(tiny_bundle.graph("fp32"), "fp32").run(pixels)
+    whole = onnxruntime.InferenceSession
+
+    def refuse(source: str | bytes, *arguments: object, **options: object) -> object:
+        if isinstance(source, bytes):
+            raise RuntimeError("External data path does not exist")
+        return whole(source, *arguments, **options)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
+    session = open_session(tiny_bundle.graph("fp32"), "fp32")
+    assert isinstance(session, CpuSession)
+    assert not session.maps_weights
+    np.testing.assert_array_equal(session.run(pixels), mapped)
 
 
 def _bundle_of(tmp_path: Path, graph: bytes) -> Bundle:

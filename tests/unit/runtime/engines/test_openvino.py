@@ -50,6 +50,42 @@ def test_a_typed_graph_keeps_its_float32_parts(precisions_bundle: Bundle) -> Non
     assert "f32 between the products" in OpenVinoSession(precisions_bundle.graph("bf16"), "bf16").device
 
 
+def test_weights_are_mapped_and_not_read(precisions_bundle: Bundle) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is what is tested")
+    for precision in precisions_bundle.precisions:
+        session = OpenVinoSession(precisions_bundle.graph(precision), precision)
+        assert session.maps_weights, precision
+        session.close()
+        assert not session.maps_weights
+
+
+def test_a_version_that_cannot_map_reads_the_file_and_computes_the_same(
+    precisions_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openvino = pytest.importorskip("openvino", reason="OpenVINO is what is tested")
+    pixels = _pixels(precisions_bundle)
+    mapped = OpenVinoSession(precisions_bundle.graph("fp32"), "fp32").run(pixels)
+    monkeypatch.setattr(openvino, "Tensor", None)
+    session = OpenVinoSession(precisions_bundle.graph("fp32"), "fp32")
+    assert not session.maps_weights
+    np.testing.assert_array_equal(session.run(pixels), mapped)
+
+
+def test_sessions_come_and_go(precisions_bundle: Bundle) -> None:
+    """The library does not hold the mappings that it reads, so the order in which all goes matters."""
+    pytest.importorskip("openvino", reason="OpenVINO is what is tested")
+    pixels = _pixels(precisions_bundle)
+    kept = OpenVinoSession(precisions_bundle.graph("fp32"), "fp32")
+    first = kept.run(pixels)
+    for _ in range(3):
+        # One is closed, the other forgotten.
+        OpenVinoSession(precisions_bundle.graph("int8"), "int8").close()
+        OpenVinoSession(precisions_bundle.graph("bf16"), "bf16").run(pixels)
+    np.testing.assert_array_equal(kept.run(pixels), first)
+    # With other batch sizes the library may pack the weights anew.
+    np.testing.assert_allclose(kept.run(pixels[:2]), first[:2], atol=1e-4)
+
+
 def test_a_missing_library_names_the_extra(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingDependencyError, match=r"mvrec-edge\[openvino\]"):

@@ -1,51 +1,22 @@
-"""OpenVINO on the CPU: the fastest way to run bf16 and int8 graphs on Intel and AMD line PCs."""
+"""One graph in OpenVINO."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.engines.base import CPU_BATCH, GraphEngine, preferred_precision
+from mvrec_edge.runtime.engines.openvino.mapped_model import MappedModel
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
 from mvrec_edge.runtime.onnx_file.screen import screen_onnx
 from mvrec_edge.runtime.threads import usable_cpus
 
-if TYPE_CHECKING:
-    from mvrec_edge.runtime.bundle import Bundle
-
-__all__ = ["OpenVinoEngine", "OpenVinoSession"]
+__all__ = ["OpenVinoSession"]
 
 _DEVICE = "CPU"
-
-
-class OpenVinoEngine(GraphEngine):
-    """Runs a bundle's graph in OpenVINO on the CPU.
-
-    Args:
-        bundle: A verified bundle.
-        precision: Which graph; by default the most exact one.
-        batch: Most views that are computed at once; by default 9, more gain nothing on a CPU and take memory.
-        threads: CPU threads; by default one for each core that this process may use.
-
-    Raises:
-        MissingDependencyError: OpenVINO is not installed.
-        EnvironmentUnfitError: The installed version cannot run the graph.
-        IntegrityError: The graph holds something that must not be run.
-        UsageError: The bundle has no such graph.
-    """
-
-    name = "openvino"
-    precisions = ("fp32", "fp16", "bf16", "int8")
-
-    def __init__(
-        self, bundle: Bundle, *, precision: str | None = None, batch: int | None = None, threads: int | None = None
-    ) -> None:
-        precision = preferred_precision(bundle, precision, self.precisions, self.name)
-        session = OpenVinoSession(bundle.graph(precision), precision, threads)
-        super().__init__(bundle, precision, session, batch or CPU_BATCH)
 
 
 class OpenVinoSession:
@@ -60,7 +31,9 @@ class OpenVinoSession:
         device: What it really runs on.
 
     Raises:
-        The same as `OpenVinoEngine`.
+        MissingDependencyError: OpenVINO is not installed.
+        EnvironmentUnfitError: The installed version cannot run the graph.
+        IntegrityError: The graph holds something that must not be run.
     """
 
     def __init__(self, graph: Path, precision: str, threads: int | None = None) -> None:
@@ -70,6 +43,9 @@ class OpenVinoSession:
             raise MissingDependencyError("openvino", extra="openvino", purpose="the engine 'openvino'") from error
         screen_onnx(graph)
         threads = threads or usable_cpus()
+        self._request: Any = None
+        self._output: Any = None
+        self._mapped: MappedModel | None = None
         try:
             core = openvino.Core()
             hint = _hint(precision, core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES"))
@@ -79,10 +55,16 @@ class OpenVinoSession:
                 "NUM_STREAMS": 1,
                 "PERFORMANCE_HINT": "LATENCY",
             }
-            compiled = core.compile_model(core.read_model(str(graph)), _DEVICE, settings)
-            self._request: Any = compiled.create_infer_request()
-            self._output: Any = compiled.output(0)
+            # Of another version the interface may differ; reading the file takes longer, and twice the memory.
+            with contextlib.suppress(Exception):
+                self._mapped = MappedModel(openvino, core, graph)
+            if self._mapped is None:
+                self._compile(core, core.read_model(str(graph)), settings)
+            else:
+                with self._mapped.giving_back():
+                    self._compile(core, self._mapped.model, settings)
         except Exception as error:
+            self.close()
             first = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
             raise EnvironmentUnfitError(
                 f"OpenVINO {openvino.__version__} cannot load the graph: {first}",
@@ -91,15 +73,31 @@ class OpenVinoSession:
             ) from error
         self.device = f"cpu, {threads} threads, {hint} between the products"
 
+    def _compile(self, core: Any, model: Any, settings: dict[str, Any]) -> None:
+        compiled = core.compile_model(model, _DEVICE, settings)
+        self._request = compiled.create_infer_request()
+        self._output = compiled.output(0)
+        # The first run packs the weights for all later ones.
+        _, *shape = compiled.input(0).get_partial_shape()
+        self.run(np.zeros((1, *(side.get_length() for side in shape)), np.uint8))
+
     def run(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         """Computes uint8 `[n, S, S, 4]` to float32 `[n, C]`."""
         answer = self._request.infer({"views": views}, share_inputs=True)[self._output]
         # The request writes its next answer to the same place.
         return np.array(answer, np.float32)
 
+    @property
+    def maps_weights(self) -> bool:
+        """Whether large weights are mapped from the file, and not read."""
+        return self._mapped is not None
+
     def close(self) -> None:
         """Frees the compiled model."""
         self._request = self._output = None
+        if self._mapped is not None:
+            self._mapped.close()
+            self._mapped = None
 
 
 def _hint(precision: str, capabilities: list[str]) -> str:
