@@ -34,6 +34,19 @@ def test_weights_are_mapped_and_not_read(precisions_bundle: Bundle) -> None:
         assert session.maps_weights, precision
 
 
+def test_weights_of_another_graph_in_the_working_directory_are_never_taken(
+    tiny_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = tiny_bundle.graph("fp32").absolute()
+    monkeypatch.chdir(graph.parent)
+    assert isinstance(open_session(graph, "fp32"), CpuSession)
+    (tmp_path / graph.name).write_bytes(bytes(graph.stat().st_size))
+    monkeypatch.chdir(tmp_path)
+    session = open_session(graph, "fp32")
+    assert isinstance(session, CpuSession)
+    assert not session.maps_weights
+
+
 def test_a_version_that_cannot_map_reads_the_file_and_computes_the_same(
     tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
