@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from mvrec_edge.export.precision.projections import separate_projections
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
 from mvrec_edge.runtime.files import atomic_write
 
@@ -59,6 +60,7 @@ def quantise(
         return {"views": views[index : index + 1]}
 
     model = onnx.load(source)
+    separate_projections(model)
     outputs = {item.name for item in model.graph.output}
     apart = [node.name for node in model.graph.node if node.op_type == "Conv" or outputs & set(node.output)]
     try:

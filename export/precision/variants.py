@@ -10,6 +10,7 @@ import numpy.typing as npt
 import onnx
 
 from mvrec_edge.export.precision.int8 import quantise
+from mvrec_edge.export.precision.projections import separate_projections
 from mvrec_edge.export.precision.typed import NARROW_TYPES, narrow_products
 from mvrec_edge.runtime.files import atomic_write
 
@@ -41,6 +42,8 @@ def write_variant(
         quantise(source, target, views, progress)
         return
     model = onnx.load(source)
+    if precision == "bf16":
+        separate_projections(model)
     narrow_products(model, precision)
     with atomic_write(target) as stream:
         stream.write(model.SerializeToString())

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mvrec_edge.runtime.engines.openvino.rewriting import rewrite
 from mvrec_edge.runtime.onnx_file.outline import Outline, outline_with_inputs
 
 __all__ = ["MappedModel"]
@@ -30,7 +31,7 @@ _open: dict[int, list[Any]] = {}
 
 
 class MappedModel:
-    """Reads a graph, and maps its large weights.
+    """Reads a graph, maps its large weights, and puts it into the form that OpenVINO fuses (`rewriting.py`).
 
     Args:
         library: The module `openvino`.
@@ -50,6 +51,7 @@ class MappedModel:
             self._file = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         self.model = core.read_model(outline.model)
         _open[id(self)] = _fill(library, self.model, outline, self._file)
+        rewrite(library, self.model)
 
     @contextlib.contextmanager
     def giving_back(self) -> Iterator[None]:
@@ -100,5 +102,4 @@ def _fill(library: Any, model: Any, outline: Outline, file: mmap.mmap) -> list[A
         parameter.output(0).replace(constant.output(0))
         model.remove_parameter(parameter)
         kept += [values, tensor, constant]
-    model.validate_nodes_and_infer_types()
     return kept
