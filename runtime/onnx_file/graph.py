@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.onnx_file.protobuf import Field, bytes_field, fields, header, integer_field, integers
+from mvrec_edge.runtime.onnx_file.tensors import DTYPES, raw_tensor, read_weight
 
 __all__ = ["Node", "OnnxFile"]
 
@@ -27,8 +28,6 @@ _GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
 _NODE_INPUT, _NODE_OUTPUT, _NODE_NAME, _NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 3, 4, 5, 7
 _ATTRIBUTE_NAME, _ATTRIBUTE_FLOAT, _ATTRIBUTE_INTEGER, _ATTRIBUTE_INTEGERS, _ATTRIBUTE_TYPE = 1, 2, 3, 8, 20
 _TYPE_FLOAT, _TYPE_INTEGER = 1, 2
-_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
-_DTYPES: dict[int, str] = {1: "<f4", 7: "<i8", 10: "<f2"}
 
 Attribute = int | float | tuple[int, ...]
 
@@ -89,7 +88,8 @@ class OnnxFile:
         (self._graph,) = (part for part in self._model if part.number == _MODEL_GRAPH)
         self._parts = list(fields(self._data, self._graph.begin, self._graph.end))
         self.nodes = tuple(self._node(part) for part in self._parts if part.number == _GRAPH_NODE)
-        self._weights = dict(self._weight(part) for part in self._parts if part.number == _GRAPH_INITIALIZER)
+        weights = (read_weight(self._data, part) for part in self._parts if part.number == _GRAPH_INITIALIZER)
+        self._weights = {weight.name: weight for weight in weights}
         self.shapes = {name: weight.shape for name, weight in self._weights.items()}
 
     def __enter__(self) -> OnnxFile:
@@ -100,12 +100,12 @@ class OnnxFile:
     ) -> None:
         self._data.close()
 
-    def values(self, name: str) -> npt.NDArray[np.float32 | np.float16 | np.int64] | None:
-        """A copy of a weight; None where there is none of that name, or not of float32, float16 or int64."""
+    def values(self, name: str) -> npt.NDArray[Any] | None:
+        """A copy of a weight; None where there is none of that name, or numpy lacks its type."""
         weight = self._weights.get(name)
-        if weight is None or weight.raw is None or weight.kind not in _DTYPES:
+        if weight is None or weight.kind not in DTYPES:
             return None
-        values = np.frombuffer(self._data[weight.raw.begin : weight.raw.end], _DTYPES[weight.kind])
+        values = np.frombuffer(self._data[weight.begin : weight.end], DTYPES[weight.kind])
         return None if values.size != np.prod(weight.shape, dtype=int) else values.reshape(weight.shape)
 
     def write(
@@ -170,29 +170,8 @@ class OnnxFile:
                 row += integers(self._data, part)
         return name, tuple(row) if row else value
 
-    def _weight(self, message: Field) -> tuple[str, _Weight]:
-        name, kind, raw = "", 0, None
-        shape: list[int] = []
-        for part in fields(self._data, message.begin, message.end):
-            if part.number == _TENSOR_DIMS:
-                shape += integers(self._data, part)
-            elif part.number == _TENSOR_TYPE:
-                (kind,) = integers(self._data, part)
-            elif part.number == _TENSOR_NAME:
-                name = self._text(part)
-            elif part.number == _TENSOR_RAW:
-                raw = part
-        return name, _Weight(tuple(shape), kind, raw)
-
     def _text(self, part: Field) -> str:
         return self._data[part.begin : part.end].decode()
-
-
-@dataclass(frozen=True)
-class _Weight:
-    shape: tuple[int, ...]
-    kind: int
-    raw: Field | None
 
 
 def _attribute_bytes(name: str, value: Attribute) -> bytes:
@@ -207,7 +186,5 @@ def _attribute_bytes(name: str, value: Attribute) -> bytes:
 
 
 def _weight_bytes(name: str, values: npt.NDArray[np.float16]) -> bytes:
-    (kind,) = (number for number, dtype in _DTYPES.items() if values.dtype == dtype)
-    sizes = b"".join(integer_field(_TENSOR_DIMS, size) for size in values.shape)
-    text = bytes_field(_TENSOR_NAME, name.encode())
-    return sizes + integer_field(_TENSOR_TYPE, kind) + text + bytes_field(_TENSOR_RAW, values.tobytes())
+    (kind,) = (number for number, dtype in DTYPES.items() if values.dtype == dtype)
+    return raw_tensor(name, kind, values.shape, values.tobytes())

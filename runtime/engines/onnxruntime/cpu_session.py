@@ -42,7 +42,8 @@ class CpuSession:
         self._session: Any = None
         self.maps_weights = False
         # A version before 1.21 does not know where the weights are; it reads the file itself, and takes longer.
-        with contextlib.suppress(EnvironmentUnfitError):
+        # What is wrong with a file is said then as well.
+        with contextlib.suppress(EnvironmentUnfitError, ValueError, IndexError):
             if not _shadowed(graph):
                 options = _options(library, precision, threads)
                 options.add_session_config_entry(_FOLDER_OF_WEIGHTS, str(graph.parent.absolute()))

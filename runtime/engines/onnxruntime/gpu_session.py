@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,10 @@ class GpuSession:
 
     def _open_cuda(self, graph: Path, precision: str) -> Any:
         with tempfile.NamedTemporaryFile(suffix=".onnx") as stream:
-            fused = write_fused(graph, stream.file) if precision == "fp16" else 0
+            fused = 0
+            # What is wrong with a file is said by the library, when it opens it as it is.
+            with contextlib.suppress(ValueError, IndexError):
+                fused = write_fused(graph, stream.file) if precision == "fp16" else 0
             stream.flush()
             files = [Path(stream.name), graph] if fused else [graph]
             ways = [(file, captured) for file in files for captured in (True, False)]

@@ -23,6 +23,7 @@ def _model() -> onnx.ModelProto:
         onnx.numpy_helper.from_array(np.array([0, -1, 3], np.int64), "shape"),
         onnx.numpy_helper.from_array(np.float16(1.5).reshape(()), "half"),
         onnx.numpy_helper.from_array(np.ones(2, np.int8), "bytes"),
+        helper.make_tensor("brain", onnx.TensorProto.BFLOAT16, [1], b"\x80\x3f", raw=True),
         helper.make_tensor("plain", onnx.TensorProto.FLOAT, [2], [1.0, 2.0]),
     ]
     nodes = [
@@ -48,14 +49,15 @@ def test_reads_nodes_and_weights(tmp_path: Path) -> None:
         assert file.nodes[1].attributes == {"perm": (1, 0)}
         assert file.nodes[2].attributes == {"axis": -1, "epsilon": 0.25}
         assert file.nodes[2].inputs == ("turned", "", "half")
-        assert file.shapes == {"w": (2, 3), "shape": (3,), "half": (), "bytes": (2,), "plain": (2,)}
+        assert file.shapes == {"w": (2, 3), "shape": (3,), "half": (), "bytes": (2,), "brain": (1,), "plain": (2,)}
         np.testing.assert_array_equal(file.values("w"), np.arange(6, dtype=np.float32).reshape(2, 3))
         np.testing.assert_array_equal(file.values("shape"), [0, -1, 3])
         half = file.values("half")
         assert half is not None
         assert half.item() == 1.5
-        # Of another type, not as raw bytes, not there.
-        assert [file.values(name) for name in ("bytes", "plain", "nothing")] == [None] * 3
+        np.testing.assert_array_equal(file.values("bytes"), [1, 1])
+        # Of a type that numpy lacks, not as raw bytes, not there.
+        assert [file.values(name) for name in ("brain", "plain", "nothing")] == [None] * 3
 
 
 def test_writing_the_same_nodes_gives_the_same_model(tmp_path: Path) -> None:
