@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CLASSES = ("crack", "dent", "pit", "scratch", "stain")
 _SHOTS = 5
 _CHANNELS = 16
+_LONGEST_START_S = 60
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +63,12 @@ class Page:
         # Away first: an address that differs in its fragment alone would not load the page.
         chrome.get("about:blank")
         chrome.get(path.as_uri())
-        assert self.js("return document.documentElement.dataset.ready") == "yes"
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        # On a busy machine the driver comes back before the page's script has run.
+        WebDriverWait(chrome, _LONGEST_START_S).until(
+            lambda _: self.js("return document.documentElement.dataset.ready") == "yes", "the report did not start"
+        )
 
     def js(self, code: str, *arguments: object) -> Any:
         return self.chrome.execute_script(code, *arguments)

@@ -133,7 +133,7 @@ class GpuSession:
         options = self._library.RunOptions()
         options.log_severity_level = _FATAL
         if self._captures:
-            # Each captured run keeps its memory, so the rarer batch sizes are launched operation by operation.
+            # What is captured stays on the GPU for good, so the rarer batch sizes are launched operation by operation.
             number = len(self._bound) + 1
             options.add_run_config_entry("gpu_graph_id", str(number if number <= _MOST_CAPTURED else _NOT_CAPTURED))
         return _Bound(value, result, binding, options)
