@@ -14,7 +14,7 @@ from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError
 if TYPE_CHECKING:
     from mvrec_edge.runtime.bundle import Bundle
 
-__all__ = ["CPU_BATCH", "GPU_BATCH", "Engine", "GraphEngine", "Session", "preferred_precision"]
+__all__ = ["CPU_BATCH", "GPU_BATCH", "Engine", "GraphEngine", "Session", "first_line", "preferred_precision"]
 
 #: A third of a 27-view region: on a CPU more views at once take memory and gain no speed.
 CPU_BATCH = 9
@@ -190,3 +190,8 @@ def preferred_precision(bundle: Bundle, wanted: str | None, able: Sequence[str],
         f"{engine} runs {', '.join(able)}, and the bundle has only {', '.join(bundle.precisions)}",
         fix="choose another --engine, or export the bundle with another --precision",
     )
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a library's error says, at most 300 characters, or the error's name."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

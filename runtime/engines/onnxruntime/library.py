@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mvrec_edge.runtime.engines.base import first_line
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError, UsageError
 
-__all__ = ["PROVIDERS", "first_line", "load_library", "open_graph", "why_not_loaded"]
+__all__ = ["PROVIDERS", "load_library", "open_graph", "why_not_loaded"]
 
 #: Provider names on the command line, and what ONNX Runtime calls them.
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
@@ -77,8 +78,3 @@ def why_not_loaded(library: Any, provider: str) -> str | None:
         if "undefined symbol" not in str(error):
             return first_line(error)
     return None
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of what an error says, or its name."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

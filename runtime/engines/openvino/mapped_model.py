@@ -13,17 +13,13 @@ import numpy as np
 
 from mvrec_edge.runtime.engines.openvino.rewriting import rewrite
 from mvrec_edge.runtime.onnx_file.outline import Outline, outline_with_inputs
+from mvrec_edge.runtime.onnx_file.tensors import DTYPES
 
 __all__ = ["MappedModel"]
 
-# ONNX's element types, the numpy type of the same size, and OpenVINO's name; numpy has no bfloat16.
-_TYPES: dict[int, tuple[Any, str]] = {
-    1: (np.float32, "f32"),
-    2: (np.uint8, "u8"),
-    3: (np.int8, "i8"),
-    10: (np.float16, "f16"),
-    16: (np.uint16, "bf16"),
-}
+# OpenVINO's names by ONNX's numbers. numpy has no bfloat16; two bytes of any kind take its place.
+_NAMES = {1: "f32", 2: "u8", 3: "i8", 10: "f16", 16: "bf16"}
+_TWO_BYTES = "<u2"
 _GIVE_BACK_EVERY_S = 0.02
 
 # OpenVINO reads the mappings without holding them, so they are held here until they are closed.
@@ -50,8 +46,10 @@ class MappedModel:
         with graph.open("rb") as stream:
             self._file = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         self.model = core.read_model(outline.model)
-        _open[id(self)] = _fill(library, self.model, outline, self._file)
+        kept = _fill(library, self.model, outline, self._file)
         rewrite(library, self.model)
+        # Last, so that what fails before is not held for good.
+        _open[id(self)] = kept
 
     @contextlib.contextmanager
     def giving_back(self) -> Iterator[None]:
@@ -93,8 +91,9 @@ def _fill(library: Any, model: Any, outline: Outline, file: mmap.mmap) -> list[A
     kept: list[Any] = [file]
     inputs = {name: parameter for parameter in model.get_parameters() for name in parameter.output(0).get_names()}
     for weight in outline.weights:
-        numpy_type, name = _TYPES[weight.kind]
-        values: Any = np.ndarray(weight.shape, numpy_type, buffer=file, offset=weight.begin)
+        name = _NAMES[weight.kind]
+        dtype = DTYPES.get(weight.kind, _TWO_BYTES)
+        values: Any = np.ndarray(weight.shape, dtype, buffer=file, offset=weight.begin)
         tensor = library.Tensor(values, library.Shape(weight.shape), getattr(library.Type, name))
         constant = library.op.Constant(tensor, shared_memory=True)
         constant.set_friendly_name(weight.name)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mvrec_edge.runtime.engines.base import first_line
 from mvrec_edge.runtime.engines.openvino.mapped_model import MappedModel
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
 from mvrec_edge.runtime.onnx_file.screen import screen_onnx
@@ -65,9 +66,8 @@ class OpenVinoSession:
                     self._compile(core, self._mapped.model, settings)
         except Exception as error:
             self.close()
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
             raise EnvironmentUnfitError(
-                f"OpenVINO {openvino.__version__} cannot load the graph: {first}",
+                f"OpenVINO {openvino.__version__} cannot load the graph: {first_line(error)}",
                 where=graph,
                 fix="pip install --upgrade openvino, or choose --engine onnxruntime",
             ) from error
