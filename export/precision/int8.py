@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
+from onnx import numpy_helper
 
 from mvrec_edge.export.precision.projections import separate_projections
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
@@ -87,7 +88,7 @@ def quantise(
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Takes out what concerns only the quantiser, such as its version and settings."""
+    """Takes out what concerns only the quantiser, such as its version and settings; writes all elements as bytes."""
     model.producer_version = ""
     model.ClearField("metadata_props")
     model.graph.ClearField("value_info")
@@ -95,6 +96,9 @@ def _strip(model: onnx.ModelProto) -> None:
     kept = [item for item in model.graph.initializer if item.name in used]
     del model.graph.initializer[:]
     model.graph.initializer.extend(kept)
+    for item in model.graph.initializer:
+        if not item.HasField("raw_data"):
+            item.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(item), item.name))
 
 
 def _nncf() -> Any:

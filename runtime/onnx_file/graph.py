@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.onnx_file.protobuf import Field, bytes_field, fields, header, integer_field, integers
-from mvrec_edge.runtime.onnx_file.tensors import DTYPES, raw_tensor, read_weight
+from mvrec_edge.runtime.onnx_file.tensors import DTYPES, raw_tensor, read_elements, read_weight
 
-__all__ = ["Node", "OnnxFile"]
+__all__ = ["GraphChange", "Node", "OnnxFile"]
 
 _MODEL_GRAPH, _MODEL_OPSET = 7, 8
 _OPSET_DOMAIN, _OPSET_VERSION = 1, 2
@@ -66,6 +65,38 @@ class Node:
         return b"".join(parts)
 
 
+@dataclass(frozen=True)
+class GraphChange:
+    """What a graph differs in from that of a file.
+
+    Attributes:
+        nodes: All its nodes, each after those whose outputs it reads.
+        weights: Further weights by name.
+        domains: Versions of further operator sets by domain.
+    """
+
+    nodes: tuple[Node, ...]
+    weights: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    domains: Mapping[str, int] = field(default_factory=dict)
+
+    #: The field of a graph that is left out of the file's, since the nodes are all here.
+    replaced_field = _GRAPH_NODE
+
+    def graph_bytes(self) -> bytes:
+        """Its nodes and further weights, as fields of a graph."""
+        nodes = [bytes_field(_GRAPH_NODE, node.to_bytes()) for node in self.nodes]
+        weights = [bytes_field(_GRAPH_INITIALIZER, _weight_bytes(*item)) for item in self.weights.items()]
+        return b"".join(nodes + weights)
+
+    def model_bytes(self) -> bytes:
+        """Its further operator sets, as fields of a model."""
+        sets = (
+            bytes_field(_OPSET_DOMAIN, domain.encode()) + integer_field(_OPSET_VERSION, version)
+            for domain, version in self.domains.items()
+        )
+        return b"".join(bytes_field(_MODEL_OPSET, one) for one in sets)
+
+
 class OnnxFile:
     """An ONNX file that has been screened, open for reading. A context manager.
 
@@ -88,9 +119,12 @@ class OnnxFile:
         (self._graph,) = (part for part in self._model if part.number == _MODEL_GRAPH)
         self._parts = list(fields(self._data, self._graph.begin, self._graph.end))
         self.nodes = tuple(self._node(part) for part in self._parts if part.number == _GRAPH_NODE)
-        weights = (read_weight(self._data, part) for part in self._parts if part.number == _GRAPH_INITIALIZER)
-        self._weights = {weight.name: weight for weight in weights}
-        self.shapes = {name: weight.shape for name, weight in self._weights.items()}
+        self._weights: dict[str, Field] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        for part in self._parts:
+            if part.number == _GRAPH_INITIALIZER:
+                weight = read_weight(self._data, part)
+                self._weights[weight.name], self.shapes[weight.name] = part, weight.shape
 
     def __enter__(self) -> OnnxFile:
         return self
@@ -101,37 +135,18 @@ class OnnxFile:
         self._data.close()
 
     def values(self, name: str) -> npt.NDArray[Any] | None:
-        """A copy of a weight; None where there is none of that name, or numpy lacks its type."""
-        weight = self._weights.get(name)
-        if weight is None or weight.kind not in DTYPES:
-            return None
-        values = np.frombuffer(self._data[weight.begin : weight.end], DTYPES[weight.kind])
-        return None if values.size != np.prod(weight.shape, dtype=int) else values.reshape(weight.shape)
+        """A copy of a weight; None where there is none of that name, or `read_elements` reads none."""
+        message = self._weights.get(name)
+        return None if message is None else read_elements(self._data, message)
 
-    def write(
-        self,
-        stream: IO[bytes],
-        nodes: Sequence[Node],
-        weights: Mapping[str, npt.NDArray[np.float16]],
-        domains: Mapping[str, int],
-    ) -> None:
-        """Writes the file with other nodes.
-
-        Args:
-            stream: Where to.
-            nodes: All nodes, each after those whose outputs it reads.
-            weights: Further weights by name.
-            domains: Versions of further operator sets by domain.
-        """
-        new = b"".join(bytes_field(_GRAPH_NODE, node.to_bytes()) for node in nodes)
-        new += b"".join(bytes_field(_GRAPH_INITIALIZER, _weight_bytes(*item)) for item in weights.items())
-        kept = [part for part in self._parts if part.number != _GRAPH_NODE]
+    def write(self, stream: IO[bytes], change: GraphChange) -> None:
+        """Writes the file with a change."""
+        new = change.graph_bytes()
+        kept = [part for part in self._parts if part.number != change.replaced_field]
         for part in self._model:
             if part.number != _MODEL_GRAPH:
                 stream.write(self._data[part.start : part.end])
-        for domain, version in domains.items():
-            opset = bytes_field(_OPSET_DOMAIN, domain.encode()) + integer_field(_OPSET_VERSION, version)
-            stream.write(bytes_field(_MODEL_OPSET, opset))
+        stream.write(change.model_bytes())
         stream.write(header(_MODEL_GRAPH, len(new) + sum(part.end - part.start for part in kept)))
         stream.write(new)
         for part in kept:
@@ -185,6 +200,6 @@ def _attribute_bytes(name: str, value: Attribute) -> bytes:
     raise TypeError(f"the attribute '{name}' is a row")
 
 
-def _weight_bytes(name: str, values: npt.NDArray[np.float16]) -> bytes:
+def _weight_bytes(name: str, values: npt.NDArray[Any]) -> bytes:
     (kind,) = (number for number, dtype in DTYPES.items() if values.dtype == dtype)
     return raw_tensor(name, kind, values.shape, values.tobytes())

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mvrec_edge.runtime.onnx_file.graph import GraphChange
 from mvrec_edge.runtime.onnx_file.protobuf import bytes_field, fields, integer_field
 from mvrec_edge.runtime.onnx_file.tensors import StoredWeight, external_tensor, read_weight
 
@@ -52,25 +53,35 @@ def outline_with_inputs(path: Path) -> Outline:
     return _outline(path, lambda weight: bytes_field(_GRAPH_INPUT, _input(weight)))
 
 
-def outline_with_references(path: Path) -> Outline:
+def outline_with_references(path: Path, change: GraphChange | None = None) -> Outline:
     """The model with a reference to the file, by its name alone, in the place of each large weight.
 
-    Args and errors as for `outline_with_inputs`. This is ONNX's own way to keep weights in another file, which a bundle
-    may not use; here it points to a file whose hash is known.
+    This is ONNX's own way to keep weights in another file, which a bundle may not use; here it points to a file whose
+    hash is known.
+
+    Args:
+        path: An ONNX file that has been screened.
+        change: What the model differs in from the file.
+
+    Raises:
+        The same as `outline_with_inputs`.
     """
-    return _outline(path, lambda weight: bytes_field(_GRAPH_INITIALIZER, external_tensor(weight, path.name)))
+    return _outline(path, lambda weight: bytes_field(_GRAPH_INITIALIZER, external_tensor(weight, path.name)), change)
 
 
-def _outline(path: Path, replace: Callable[[StoredWeight], bytes]) -> Outline:
+def _outline(path: Path, replace: Callable[[StoredWeight], bytes], change: GraphChange | None = None) -> Outline:
     weights: list[StoredWeight] = []
-    model: list[bytes] = []
+    model = [change.model_bytes()] if change else []
+    left_out = change.replaced_field if change else None
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for part in fields(data, 0, len(data)):
             if part.number != _MODEL_GRAPH:
                 model.append(data[part.start : part.end])
                 continue
-            graph: list[bytes] = []
+            graph = [change.graph_bytes()] if change else []
             for inner in fields(data, part.begin, part.end):
+                if inner.number == left_out:
+                    continue
                 if inner.number == _GRAPH_INITIALIZER and inner.end - inner.begin >= _LEAST_BYTES:
                     weight = read_weight(data, inner)
                     if weight.end - weight.begin >= _LEAST_BYTES:

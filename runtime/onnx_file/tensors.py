@@ -7,15 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from mvrec_edge.runtime.onnx_file.protobuf import Data, Field, bytes_field, fields, integer_field, integers
 
-__all__ = ["DTYPES", "StoredWeight", "external_tensor", "raw_tensor", "read_weight"]
+__all__ = ["DTYPES", "StoredWeight", "external_tensor", "raw_tensor", "read_elements", "read_weight"]
 
 #: numpy's types by ONNX's numbers; bfloat16, which numpy lacks, is not among them.
 DTYPES: Mapping[int, str] = {1: "<f4", 2: "|u1", 3: "|i1", 7: "<i8", 10: "<f2"}
 
 _DIMS, _TYPE, _NAME, _RAW, _EXTERNAL_DATA, _LOCATION = 1, 2, 8, 9, 13, 14
+# Elements may also be spelt out one by one, in a field for their type: float_data, int32_data, int64_data.
+_FLOATS, _SPELT_INTEGERS = 4, {2: 5, 3: 5, 7: 7}
 _ENTRY_KEY, _ENTRY_VALUE, _EXTERNAL = 1, 2, 1
 
 
@@ -60,6 +66,36 @@ def read_weight(data: Data, message: Field) -> StoredWeight:
         elif part.number == _RAW:
             begin, end = part.begin, part.end
     return StoredWeight(name, kind, tuple(shape), begin, end)
+
+
+def read_elements(data: Data, message: Field) -> npt.NDArray[Any] | None:
+    """Copies a weight's elements.
+
+    Args:
+        data: A file's bytes.
+        message: The weight's tensor.
+
+    Returns:
+        The elements in their shape; None where numpy lacks their type, or they are not there.
+
+    Raises:
+        ValueError: It is not well formed.
+    """
+    weight = read_weight(data, message)
+    if weight.kind not in DTYPES:
+        return None
+    dtype = np.dtype(DTYPES[weight.kind])
+    values = np.frombuffer(data[weight.begin : weight.end], dtype)
+    if not values.size:
+        parts = list(fields(data, message.begin, message.end))
+        if dtype == np.float32:
+            # One after another or packed, each takes four bytes.
+            floats = (data[part.begin : part.end] for part in parts if part.number == _FLOATS)
+            values = np.frombuffer(b"".join(floats), dtype)
+        elif (number := _SPELT_INTEGERS.get(weight.kind)) is not None:
+            numbers = [value for part in parts if part.number == number for value in integers(data, part)]
+            values = np.array(numbers, np.int64).astype(dtype)
+    return values.reshape(weight.shape) if values.size == np.prod(weight.shape, dtype=int) else None
 
 
 def raw_tensor(name: str, kind: int, shape: tuple[int, ...], elements: bytes) -> bytes:

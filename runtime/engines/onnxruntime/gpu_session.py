@@ -28,9 +28,9 @@ _NO_REASON = "it could not be loaded (is there a GPU with its driver, and the CU
 class GpuSession:
     """One graph in ONNX Runtime on an NVIDIA GPU.
 
-    On CUDA an fp16 graph gets fused operators, see `fusion.py`, and the launches of each batch size are captured once
-    and then replayed as one, which is half of the time of a single view. Where the installed version can do neither,
-    the graph runs as it is; `device` says which.
+    On CUDA an fp16 graph gets fused operators, see `fusion/cuda_half.py`, and the launches of each batch size are
+    captured once and then replayed as one, which is half of the time of a single view. Where the installed version can
+    do neither, the graph runs as it is; `device` says which.
 
     Args:
         library: What `load_library` gave.

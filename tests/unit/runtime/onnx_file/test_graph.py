@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvrec_edge.runtime.onnx_file.graph import Node, OnnxFile
+from mvrec_edge.runtime.onnx_file.graph import GraphChange, Node, OnnxFile
 from mvrec_edge.runtime.onnx_file.protobuf import fields, integer_field, integers
 
 onnx = pytest.importorskip("onnx", reason="onnx makes the graphs that are read")
@@ -25,6 +25,8 @@ def _model() -> onnx.ModelProto:
         onnx.numpy_helper.from_array(np.ones(2, np.int8), "bytes"),
         helper.make_tensor("brain", onnx.TensorProto.BFLOAT16, [1], b"\x80\x3f", raw=True),
         helper.make_tensor("plain", onnx.TensorProto.FLOAT, [2], [1.0, 2.0]),
+        helper.make_tensor("plain bytes", onnx.TensorProto.INT8, [3], [-128, 0, 127]),
+        helper.make_tensor("plain half", onnx.TensorProto.FLOAT16, [1], [1.0]),
     ]
     nodes = [
         helper.make_node("MatMul", ["x", "w"], ["product"], name="first"),
@@ -49,21 +51,27 @@ def test_reads_nodes_and_weights(tmp_path: Path) -> None:
         assert file.nodes[1].attributes == {"perm": (1, 0)}
         assert file.nodes[2].attributes == {"axis": -1, "epsilon": 0.25}
         assert file.nodes[2].inputs == ("turned", "", "half")
-        assert file.shapes == {"w": (2, 3), "shape": (3,), "half": (), "bytes": (2,), "brain": (1,), "plain": (2,)}
+        assert file.shapes == {"w": (2, 3), "shape": (3,), "half": (), "bytes": (2,), "brain": (1,)} | {
+            "plain": (2,),
+            "plain bytes": (3,),
+            "plain half": (1,),
+        }
         np.testing.assert_array_equal(file.values("w"), np.arange(6, dtype=np.float32).reshape(2, 3))
         np.testing.assert_array_equal(file.values("shape"), [0, -1, 3])
         half = file.values("half")
         assert half is not None
         assert half.item() == 1.5
         np.testing.assert_array_equal(file.values("bytes"), [1, 1])
-        # Of a type that numpy lacks, not as raw bytes, not there.
-        assert [file.values(name) for name in ("brain", "plain", "nothing")] == [None] * 3
+        np.testing.assert_array_equal(file.values("plain"), np.float32([1, 2]))
+        np.testing.assert_array_equal(file.values("plain bytes"), np.int8([-128, 0, 127]))
+        # Of a type that numpy lacks, spelt out in bits, not there.
+        assert [file.values(name) for name in ("brain", "plain half", "nothing")] == [None] * 3
 
 
 def test_writing_the_same_nodes_gives_the_same_model(tmp_path: Path) -> None:
     stream = io.BytesIO()
     with OnnxFile(_save(tmp_path / "a.onnx", _model())) as file:
-        file.write(stream, file.nodes, {}, {})
+        file.write(stream, GraphChange(file.nodes))
     assert onnx.load_from_string(stream.getvalue()) == _model()
 
 
@@ -72,7 +80,7 @@ def test_new_nodes_weights_and_domains_are_what_onnx_would_write(tmp_path: Path)
     weight = np.array([[1.0, -2.0]], np.float16)
     stream = io.BytesIO()
     with OnnxFile(_save(tmp_path / "a.onnx", _model())) as file:
-        file.write(stream, [*file.nodes[:2], new], {"more": weight}, {"com.example": 7})
+        file.write(stream, GraphChange((*file.nodes[:2], new), {"more": weight}, {"com.example": 7}))
     got, want = onnx.load_from_string(stream.getvalue()), _model()
     del want.graph.node[2]
     node = onnx.helper.make_node("Gelu", ["turned", "", "more"], ["y"], name="make_y", domain="com.example")

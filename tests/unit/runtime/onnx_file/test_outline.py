@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mvrec_edge.runtime.onnx_file.graph import GraphChange, Node
 from mvrec_edge.runtime.onnx_file.outline import Outline, outline_with_inputs, outline_with_references
 
 onnx = pytest.importorskip("onnx", reason="onnx makes the graphs")
@@ -84,6 +85,20 @@ def test_references_give_the_whole_model_again(path: Path) -> None:
     assert list(got) == list(want)
     for name, values in want.items():
         np.testing.assert_array_equal(got[name], values)
+
+
+def test_a_change_comes_along(path: Path) -> None:
+    nodes = (Node("Gelu", ("x",), ("z",), {}, "com.example"), Node("MatMul", ("z", "float"), ("y",)))
+    change = GraphChange(nodes, {"more": np.float32([7.0])}, {"com.example": 3})
+    file = path.with_name("outline.onnx")
+    file.write_bytes(outline_with_references(path, change).model)
+    model = onnx.load(file)
+    assert [node.op_type for node in model.graph.node] == ["Gelu", "MatMul"]
+    assert {item.domain: item.version for item in model.opset_import} == {"": 18, "com.example": 3}
+    got = {item.name: onnx.numpy_helper.to_array(item) for item in model.graph.initializer}
+    assert set(got) == {"more", *LARGE, "small", "spelt out"}
+    np.testing.assert_array_equal(got["more"], [7.0])
+    np.testing.assert_array_equal(got["float"], LARGE["float"])
 
 
 def test_what_is_no_model_is_an_error(tmp_path: Path) -> None:

@@ -15,18 +15,16 @@ https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-import numpy.typing as npt
 
+from mvrec_edge.runtime.engines.onnxruntime.fusion.patterns import DOMAIN, Patterns, need
 from mvrec_edge.runtime.onnx_file.graph import Node, OnnxFile
 
 __all__ = ["write_fused"]
 
-_DOMAIN, _VERSION = "com.microsoft", 1
 _FLOAT, _FLOAT16 = 1, 10
 # What a value's name gets that is float16 here and float32 in the file.
 _NARROW = ".narrow"
@@ -50,29 +48,13 @@ def write_fused(path: Path, stream: IO[bytes]) -> int:
         fusion = _Fusion(file)
         count = fusion.run()
         if count:
-            file.write(stream, fusion.nodes(), fusion.weights, {_DOMAIN: _VERSION})
+            file.write(stream, fusion.change())
         return count
 
 
-class _NoMatchError(Exception):
-    """The nodes at hand are not the pattern."""
-
-
-#: Takes a node that only its pattern has; gives the nodes that go, the last one where the new node stands, and that.
-_Pattern = Callable[[Node], tuple[list[Node], Node]]
-
-
-class _Fusion:
+class _Fusion(Patterns):
     def __init__(self, file: OnnxFile) -> None:
-        self.file = file
-        self.weights: dict[str, npt.NDArray[np.float16]] = {}
-        self.maker = {name: node for node in file.nodes for name in node.outputs}
-        self.readers: dict[str, list[Node]] = {}
-        for node in file.nodes:
-            for name in node.inputs:
-                self.readers.setdefault(name, []).append(node)
-        # What stands in the place of a node, by its identity.
-        self.replaced: dict[int, list[Node]] = {}
+        super().__init__(file)
         # The sums of the residual stream that are float16 now.
         self.narrow: set[str] = set()
 
@@ -86,15 +68,7 @@ class _Fusion:
                     self.tried(self.residual_norm, node)
         return fused
 
-    def tried(self, pattern: _Pattern, node: Node) -> bool:
-        try:
-            gone, new = pattern(node)
-        except _NoMatchError:
-            return False
-        self.replaced |= {id(item): [] for item in gone[:-1]} | {id(gone[-1]): [new]}
-        return True
-
-    def attention(self, softmax: Node) -> tuple[list[Node], Node]:
+    def attention(self, softmax: Node) -> None:
         """From the projection to queries, keys and values to the heads put side by side again."""
         above = self.chain(softmax.inputs[0], "Cast", "MatMul")
         below = self.follow(softmax.outputs[0], "Cast", "MatMul", "Transpose", "Reshape")
@@ -107,7 +81,7 @@ class _Fusion:
         turns = tuple(node.attributes.get("perm") for node in (query_way[0], key_way[0], value_way[0], back))
         heads, size = self.heads(query_way[1])
         width = heads * size
-        _need(
+        need(
             attended.inputs[0] == below[0].outputs[0]
             and split.outputs == thirds
             and all(self.reader(third) for third in thirds)
@@ -121,27 +95,28 @@ class _Fusion:
         gone = [product, bias, split, *query_way, *key_way, *value_way, *above, softmax, *below]
         inputs = (product.inputs[0], product.inputs[1], bias.inputs[1])
         attributes = {"num_heads": heads, "scale": self.scalar(query_way[2].inputs[1])}
-        return gone, Node("Attention", inputs, joined.outputs, attributes, _DOMAIN)
+        self.replace(gone, Node("Attention", inputs, joined.outputs, attributes, DOMAIN))
 
-    def quick_gelu(self, sigmoid: Node) -> tuple[list[Node], Node]:
+    def quick_gelu(self, sigmoid: Node) -> None:
         """`x * sigmoid(alpha x)`."""
         (scaled,) = self.chain(sigmoid.inputs[0], "Mul")
         (result,) = self.follow(sigmoid.outputs[0], "Mul")
-        _need(result.inputs == (scaled.inputs[0], sigmoid.outputs[0]))
+        need(result.inputs == (scaled.inputs[0], sigmoid.outputs[0]))
         attributes = {"alpha": self.scalar(scaled.inputs[1])}
-        return [scaled, sigmoid, result], Node("QuickGelu", scaled.inputs[:1], result.outputs, attributes, _DOMAIN)
+        node = Node("QuickGelu", scaled.inputs[:1], result.outputs, attributes, DOMAIN)
+        self.replace([scaled, sigmoid, result], node)
 
-    def residual_norm(self, total: Node) -> tuple[list[Node], Node]:
+    def residual_norm(self, total: Node) -> None:
         """A product's bias, the sum with the residual stream, and the LayerNorm that reads the sum."""
         widened, bias = self.chain(total.inputs[1], "Cast", "Add")
-        readers = self.readers.get(total.outputs[0], [])
+        readers = self.readers(total.outputs[0])
         norms = [node for node in readers if node.operator == "LayerNormalization"]
         # The other reader is the next sum; the last block takes single tokens out, and stays as it is.
-        _need(len(norms) == 1 and all(node.operator != "Slice" for node in readers))
+        need(len(norms) == 1 and all(node.operator != "Slice" for node in readers))
         (norm,) = norms
         (narrowed,) = self.follow(norm.outputs[0], "Cast")
         epsilon = norm.attributes.get("epsilon")
-        _need(
+        need(
             isinstance(epsilon, float)
             and norm.attributes.get("axis") == -1
             and widened.attributes.get("to") == _FLOAT
@@ -152,82 +127,43 @@ class _Fusion:
         inputs = (bias.inputs[0], total.inputs[0] + _NARROW, scale, shift, bias.inputs[1])
         outputs = (narrowed.outputs[0], "", "", total.outputs[0] + _NARROW)
         self.narrow.add(total.outputs[0])
-        node = Node("SkipLayerNormalization", inputs, outputs, {"epsilon": epsilon or 0.0}, _DOMAIN)
-        return [bias, widened, total, norm, narrowed], node
+        node = Node("SkipLayerNormalization", inputs, outputs, {"epsilon": epsilon or 0.0}, DOMAIN)
+        self.replace([bias, widened, total, norm, narrowed], node)
 
     def nodes(self) -> list[Node]:
         """All nodes in order, with casts where the residual stream changes its type."""
         found: list[Node] = []
         made: set[str] = set(self.weights)
-        for place in self.file.nodes:
-            for node in self.replaced.get(id(place), [place]):
-                for name in node.inputs:
-                    if name in made:
-                        continue
-                    if name in self.narrow:
-                        found.append(Node("Cast", (name + _NARROW,), (name,), {"to": _FLOAT}))
-                    elif name.endswith(_NARROW):
-                        found.append(Node("Cast", (name.removesuffix(_NARROW),), (name,), {"to": _FLOAT16}))
-                    made.add(name)
-                found.append(node)
-                made.update(node.outputs)
-        return found
-
-    def reader(self, name: str) -> Node:
-        """The only node that reads a value."""
-        readers = self.readers.get(name, [])
-        _need(len(readers) == 1)
-        return readers[0]
-
-    def chain(self, name: str, *operators: str) -> list[Node]:
-        """The nodes that lead to a value, the last first, each result with one reader."""
-        found: list[Node] = []
-        for operator in operators:
-            self.reader(name)
-            node = self.maker.get(name)
-            if node is None or node.operator != operator:
-                raise _NoMatchError
+        for node in super().nodes():
+            for name in node.inputs:
+                if name in made:
+                    continue
+                if name in self.narrow:
+                    found.append(Node("Cast", (name + _NARROW,), (name,), {"to": _FLOAT}))
+                elif name.endswith(_NARROW):
+                    found.append(Node("Cast", (name.removesuffix(_NARROW),), (name,), {"to": _FLOAT16}))
+                made.add(name)
             found.append(node)
-            name = node.inputs[0]
-        return found
-
-    def follow(self, name: str, *operators: str) -> list[Node]:
-        """The nodes that a value goes through, each result with one reader."""
-        found = []
-        for operator in operators:
-            node = self.reader(name)
-            _need(node.operator == operator)
-            found.append(node)
-            name = node.outputs[0]
+            made.update(node.outputs)
         return found
 
     def heads(self, reshape: Node) -> tuple[int, int]:
         """Number and size of the heads that a reshape takes apart."""
         shape = self.whole_numbers(reshape.inputs[1])
-        _need(len(shape) == 4)
+        need(len(shape) == 4)
         return shape[2], shape[3]
 
     def whole_numbers(self, name: str) -> tuple[int, ...]:
-        values = self.file.values(name)
-        if values is None or values.dtype != np.int64 or values.ndim != 1:
-            raise _NoMatchError
+        values = self.values(name, np.int64)
+        need(values.ndim == 1)
         return tuple(int(value) for value in values)
 
     def scalar(self, name: str) -> float:
-        values = self.file.values(name)
-        if values is None or values.dtype != np.float16 or values.size != 1:
-            raise _NoMatchError
+        values = self.values(name, np.float16)
+        need(values.size == 1)
         return float(values.item())
 
     def half(self, name: str) -> str:
         """Scale or shift of a LayerNorm in float16, to which its result is rounded in any case."""
-        values = self.file.values(name)
-        if values is None or values.dtype != np.float32:
-            raise _NoMatchError
-        self.weights[name + _NARROW] = values.astype(np.float16)
+        self.weights[name + _NARROW] = self.values(name, np.float32).astype(np.float16)
         return name + _NARROW
-
-
-def _need(condition: bool) -> None:
-    if not condition:
-        raise _NoMatchError
