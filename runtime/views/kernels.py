@@ -8,41 +8,45 @@ cut at the border and normalised again (Pillow, `Image.resize` with its default 
 from __future__ import annotations
 
 import functools
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Block", "Chunk", "resize_chunks", "resize_weights"]
+__all__ = ["Chunk", "Stack", "resize_chunks", "resize_weights"]
 
 _A = -0.5
 _SUPPORT = 2.0
 
-# Output rows of one matrix product: more rows share their input, fewer rows waste fewer zeros. Measured best
-# around 8 when growing and 4 when shrinking, whose rows reach further.
-_BLOCK_GROWING, _BLOCK_SHRINKING = 8, 4
-# Output rows that are finished before the next are begun, so that the scratch memory stays in the cache.
-_CHUNK = 64
+# Output rows of one matrix product: more rows share their input, fewer rows waste fewer zeros. Where weights repeat
+# after no more rows than `_LONGEST_PERIOD`, a block is a multiple of them, so that blocks are alike, and around 4 was
+# measured best. Elsewhere each block is a call, and 8 was best when growing, and 4 when shrinking, whose rows reach
+# further.
+_LONGEST_PERIOD, _REPEATING = 8, 4
+_GROWING, _SHRINKING = 8, 4
+# Output rows that are finished before the next are begun: fewer stay in the cache, but are more calls, between which
+# threads wait for the interpreter's lock. 128 was best on one core and on two.
+_CHUNK = 128
 # Pillow keeps weights as whole multiples of 2^-22; float32 holds those exactly.
 _WEIGHT_BITS = 22
 
 
 @dataclass(frozen=True)
-class Block:
-    """A few neighbouring output rows.
+class Stack:
+    """Blocks of a few neighbouring output rows each, which need equally many input rows, in equal steps.
 
     Attributes:
-        start: First output row, counted from the chunk's.
-        stop: One past the last output row.
-        first: First input row that they need, counted from the chunk's.
-        last: One past the last input row.
-        weights: float32 `[stop - start, last - first]`.
+        start: First output row, counted from the chunk's; the others follow.
+        first: First input row that the first block needs, counted from the chunk's.
+        step: Input rows from one block's first to the next one's.
+        weights: float32 `[blocks, output rows, input rows]`.
     """
 
     start: int
-    stop: int
     first: int
-    last: int
+    step: int
     weights: npt.NDArray[np.float32]
 
 
@@ -55,14 +59,23 @@ class Chunk:
         stop: One past the last output row.
         first: First input row.
         last: One past the last input row.
-        blocks: The blocks it is made of.
+        stacks: What it is made of.
     """
 
     start: int
     stop: int
     first: int
     last: int
-    blocks: tuple[Block, ...]
+    stacks: tuple[Stack, ...]
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Some neighbouring output rows, the first input row that they need, and float32 `[output rows, input rows]`."""
+
+    start: int
+    first: int
+    weights: npt.NDArray[np.float32]
 
 
 def resize_weights(size_in: int, size_out: int) -> list[tuple[int, npt.NDArray[np.float64]]]:
@@ -92,27 +105,48 @@ def resize_weights(size_in: int, size_out: int) -> list[tuple[int, npt.NDArray[n
 
 @functools.lru_cache(maxsize=64)
 def resize_chunks(size_in: int, size_out: int) -> tuple[Chunk, ...]:
-    """The whole resize of one axis, cut into chunks and blocks; see `resize_weights`."""
+    """The whole resize of one axis, cut into chunks, and those into stacks of blocks; see `resize_weights`."""
     rows = resize_weights(size_in, size_out)
-    height = _BLOCK_SHRINKING if size_out < size_in else _BLOCK_GROWING
+    period = size_out // math.gcd(size_in, size_out)
+    if period <= _LONGEST_PERIOD:
+        height = period * max(1, round(_REPEATING / period))
+    else:
+        height = _SHRINKING if size_out < size_in else _GROWING
     chunks = []
-    for start in range(0, size_out, _CHUNK):
-        stop = min(start + _CHUNK, size_out)
+    for start in range(0, size_out, _CHUNK // height * height):
+        stop = min(start + _CHUNK // height * height, size_out)
         first = min(row[0] for row in rows[start:stop])
         last = max(row[0] + len(row[1]) for row in rows[start:stop])
-        blocks = tuple(
+        blocks = [
             _block(rows[place : min(place + height, stop)], place - start, first)
             for place in range(start, stop, height)
-        )
-        chunks.append(Chunk(start, stop, first, last, blocks))
+        ]
+        chunks.append(Chunk(start, stop, first, last, tuple(_stacks(blocks))))
     return tuple(chunks)
 
 
-def _block(rows: list[tuple[int, npt.NDArray[np.float64]]], start: int, origin: int) -> Block:
+def _block(rows: list[tuple[int, npt.NDArray[np.float64]]], start: int, origin: int) -> _Block:
     first = min(row[0] for row in rows)
     last = max(row[0] + len(row[1]) for row in rows)
     weights = np.zeros((len(rows), last - first), np.float32)
     for target, (begin, values) in zip(weights, rows, strict=True):
         quantised = np.ldexp(np.rint(np.ldexp(values, _WEIGHT_BITS)), -_WEIGHT_BITS)
         target[begin - first : begin - first + len(values)] = quantised
-    return Block(start, start + len(rows), first - origin, last - origin, weights)
+    return _Block(start, first - origin, weights)
+
+
+def _stacks(blocks: Sequence[_Block]) -> list[Stack]:
+    """Puts blocks together that follow one another and are alike in shape and step."""
+    stacks: list[Stack] = []
+    begin = 0
+    while begin < len(blocks):
+        first, end, step = blocks[begin], begin + 1, 0
+        while end < len(blocks) and blocks[end].weights.shape == first.weights.shape:
+            here = blocks[end].first - blocks[end - 1].first
+            if end > begin + 1 and here != step:
+                break
+            step, end = here, end + 1
+        stacked = np.stack([block.weights for block in blocks[begin:end]])
+        stacks.append(Stack(first.start, first.first, step, stacked))
+        begin = end
+    return stacks

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.threads import Task, limited_products, run_in_threads
-from mvrec_edge.runtime.views.kernels import resize_chunks
+from mvrec_edge.runtime.views.kernels import Stack, resize_chunks
 
 __all__ = ["INTERMEDIATE", "Fetch", "Window", "resize_windows_exact", "resize_windows_fast"]
 
@@ -208,9 +208,18 @@ def _pass(image: _Pixels, size: int) -> _Pixels:
         source = _scratch.rows("in", chunk.last - chunk.first, flat.shape[1])
         target = _scratch.rows("out", chunk.stop - chunk.start, flat.shape[1])
         np.copyto(source, flat[chunk.first : chunk.last])
-        for block in chunk.blocks:
-            np.matmul(block.weights, source[block.first : block.last], out=target[block.start : block.stop])
+        for stack in chunk.stacks:
+            _multiply(stack, source, target)
         # Two steps, because the fastest conversion with saturation takes the absolute value first.
         cv2.threshold(target, 0, 0, cv2.THRESH_TOZERO, dst=target)
         cv2.convertScaleAbs(target, dst=result[chunk.start : chunk.stop], alpha=1, beta=_HALF_UP)
     return result.reshape(size, *rest)
+
+
+def _multiply(stack: Stack, source: npt.NDArray[np.float32], target: npt.NDArray[np.float32]) -> None:
+    """All blocks in one call; each reads its rows of `source`, which overlap the next one's, where they lie."""
+    count, rows, taps = stack.weights.shape
+    length, line = source.shape[1], source.strides[0]
+    shape, strides = (count, taps, length), (stack.step * line, line, source.itemsize)
+    blocks = np.ndarray(shape, np.float32, source, stack.first * line, strides)
+    np.matmul(stack.weights, blocks, out=target[stack.start : stack.start + count * rows].reshape(count, rows, length))

@@ -17,14 +17,26 @@ def test_chunks_hold_exactly_the_weights(size_in: int, size_out: int) -> None:
     rows = resize_weights(size_in, size_out)
     matrix = np.zeros((size_out, size_in))
     for chunk in resize_chunks(size_in, size_out):
-        for block in chunk.blocks:
-            part = matrix[chunk.start + block.start : chunk.start + block.stop]
-            part[:, chunk.first + block.first : chunk.first + block.last] = block.weights
+        for stack in chunk.stacks:
+            for number, weights in enumerate(stack.weights):
+                height, taps = weights.shape
+                start = chunk.start + stack.start + number * height
+                first = chunk.first + stack.first + number * stack.step
+                assert first + taps <= chunk.last
+                matrix[start : start + height, first : first + taps] = weights
     for line, (first, weights) in zip(matrix, rows, strict=True):
         want = np.zeros(size_in)
         want[first : first + len(weights)] = weights
         np.testing.assert_allclose(line, want, atol=1e-6)
         assert weights.sum() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("size_in", "size_out"), [(256, 512), (384, 512), (512, 224), (512, 128)])
+def test_the_usual_resizes_are_few_stacks(size_in: int, size_out: int) -> None:
+    chunks = resize_chunks(size_in, size_out)
+    assert len(chunks) == -(-size_out // 128)
+    # A chunk has one of its own, but for the rows at a border, which are cut.
+    assert max(len(chunk.stacks) for chunk in chunks) <= 3
 
 
 def test_the_same_size_changes_nothing() -> None:
