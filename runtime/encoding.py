@@ -14,12 +14,16 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.engines.base import Engine
 from mvrec_edge.runtime.regions import Region
+from mvrec_edge.runtime.threads import work_ahead
 from mvrec_edge.runtime.views import ViewPlan, crop_views
 
 __all__ = ["EncodedImage", "ImageRegions", "ViewQueue", "encode_images"]
 
 Key = TypeVar("Key")
 Target = TypeVar("Target", bound="EncodedImage[Any]")
+
+# Regions that are cut before the engine is ready for them; one at a time would do if all took equally long.
+_REGIONS_AHEAD = 2
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ def encode_images(
     """Cuts the views of every region and encodes them, in order.
 
     Views wait until they fill a batch, whichever images they come from; only the images whose views wait are
-    held in memory. An item comes out as soon as its last view is encoded.
+    held in memory. An item comes out as soon as its last view is encoded. Beside an engine on a GPU the next images are
+    read and their views cut in a thread of their own, a few regions ahead.
 
     Args:
         engine: The engine.
@@ -80,14 +85,12 @@ def encode_images(
     """
     waiting: deque[EncodedImage[Key]] = deque()
     queue: ViewQueue[EncodedImage[Key]] = ViewQueue(engine)
-    for item in items:
-        encoded = EncodedImage(item, np.empty((len(item.regions), plan.count, engine.embedding_dim), np.float32))
-        waiting.append(encoded)
-        for index, region in enumerate(item.regions):
-            start = time.perf_counter()
-            views = crop_views(item.image, region, plan)
-            encoded.crop_ms.append((time.perf_counter() - start) * 1e3)
-            encoded.encode_ms.append(0.0)
+    steps = _cut(items, plan, engine.embedding_dim)
+    # A CPU has its cores full with the engine.
+    for encoded, index, views in work_ahead(steps, _REGIONS_AHEAD) if engine.on_gpu else steps:
+        if views is None:
+            waiting.append(encoded)
+        else:
             queue.put(views, encoded, index)
             queue.run(progress, everything=False)
         # The queue is in order: if views of the oldest image wait, they are at the front.
@@ -95,6 +98,21 @@ def encode_images(
             yield waiting.popleft()
     queue.run(progress, everything=True)
     yield from waiting
+
+
+def _cut(
+    items: Iterable[ImageRegions[Key]], plan: ViewPlan, channels: int
+) -> Iterator[tuple[EncodedImage[Key], int, npt.NDArray[np.uint8] | None]]:
+    """The views of each region, with the image and the region's number; after an image's last ones None for views."""
+    for item in items:
+        encoded = EncodedImage(item, np.empty((len(item.regions), plan.count, channels), np.float32))
+        for index, region in enumerate(item.regions):
+            start = time.perf_counter()
+            views = crop_views(item.image, region, plan)
+            encoded.crop_ms.append((time.perf_counter() - start) * 1e3)
+            encoded.encode_ms.append(0.0)
+            yield encoded, index, views
+        yield encoded, len(item.regions), None
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,19 @@
-"""CPU threads: how many this process may use, how many a matrix product takes, and small tasks shared out."""
+"""CPU threads: how many this process may use, how many a product takes, tasks shared out, and work ahead."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["Task", "limited_products", "run_in_threads", "usable_cpus"]
+__all__ = ["Task", "limited_products", "run_in_threads", "usable_cpus", "work_ahead"]
+
+Item = TypeVar("Item")
 
 #: Something to do, without a result.
 Task = Callable[[], None]
@@ -49,6 +52,65 @@ def run_in_threads(tasks: Sequence[Task]) -> None:
     errors = [error for future in futures if (error := future.exception()) is not None]
     if errors:
         raise errors[0]
+
+
+def work_ahead(source: Iterable[Item], most: int) -> Iterator[Item]:
+    """Takes items from a source in a thread of its own, while the caller works on those before.
+
+    Args:
+        source: Where they come from; it is closed in that thread.
+        most: Items that wait for the caller at most, from 1 on; until it takes one, the source makes no more.
+
+    Yields:
+        The items, in order.
+
+    Raises:
+        Exception: What the source raised, in the place of the item that it did not make.
+    """
+    # Wakes either side when the other has done something.
+    changed = threading.Condition()
+    waiting: deque[Item] = deque()
+    error: BaseException | None = None
+    ended = stopped = False
+
+    def work() -> None:
+        nonlocal error, ended
+        iterator: Iterator[Item] = iter(())
+        try:
+            iterator = iter(source)
+            for item in iterator:
+                with changed:
+                    waiting.append(item)
+                    changed.notify()
+                    changed.wait_for(lambda: len(waiting) < most or stopped)
+                    if stopped:
+                        break
+        # Whatever it is, it belongs to the caller.
+        except BaseException as raised:
+            error = raised
+        finally:
+            if hasattr(iterator, "close"):
+                iterator.close()
+            with changed:
+                ended = True
+                changed.notify()
+
+    threading.Thread(target=work, name="mvrec-edge-ahead", daemon=True).start()
+    try:
+        while True:
+            with changed:
+                changed.wait_for(lambda: waiting or ended)
+                if not waiting:
+                    break
+                item = waiting.popleft()
+                changed.notify()
+            yield item
+        if error is not None:
+            raise error
+    finally:
+        with changed:
+            stopped = True
+            changed.notify()
 
 
 @cache

@@ -39,10 +39,12 @@ class Engine(ABC):
     Attributes:
         name: The engine's name in the registry.
         device: What it really runs on, such as `"cpu, 2 threads"`.
+        on_gpu: Whether it leaves the CPU to other work meanwhile.
     """
 
     name: str = ""
     device: str = ""
+    on_gpu: bool = False
 
     def __init__(
         self,

@@ -26,6 +26,7 @@ class FakeEngine(Engine):
         embedding_dim: Channels of an embedding.
         fingerprint: What the engine claims to compute.
         batch: Most views that are computed at once.
+        on_gpu: Whether images are read and views cut in a thread beside it, as for an engine on a GPU.
 
     Attributes:
         batches: The number of views of every batch so far, for tests of batching.
@@ -41,8 +42,10 @@ class FakeEngine(Engine):
         embedding_dim: int = 32,
         fingerprint: str = "fake",
         batch: int = CPU_BATCH,
+        on_gpu: bool = False,
     ) -> None:
         super().__init__(image_size=image_size, embedding_dim=embedding_dim, fingerprint=fingerprint, batch=batch)
+        self.on_gpu = on_gpu
         projection = np.random.default_rng(0).standard_normal((_GRID * _GRID * 4, embedding_dim))
         self._projection = projection.astype(np.float32)
         self.batches: list[int] = []

@@ -52,6 +52,7 @@ class OnnxRuntimeEngine(GraphEngine):
         precision = preferred_precision(bundle, precision, able, f"{self.name} on {provider}")
         session = open_session(bundle.graph(precision), precision, provider, threads)
         super().__init__(bundle, precision, session, batch or (CPU_BATCH if provider == "cpu" else GPU_BATCH))
+        self.on_gpu = provider != "cpu"
 
 
 def open_session(graph: Path, precision: str, provider: str = "cpu", threads: int | None = None) -> Session:

@@ -58,6 +58,7 @@ class TensorRtEngine(Engine):
     """
 
     name = "tensorrt"
+    on_gpu = True
 
     def __init__(
         self,

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,9 +32,9 @@ def items(counts: list[int], seed: int = 0) -> list[ImageRegions[int]]:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.integers(0, 4), max_size=8), st.integers(1, 40))
-def test_every_region_gets_its_own_embedding(counts: list[int], batch: int) -> None:
-    engine = FakeEngine(image_size=16, batch=batch)
+@given(st.lists(st.integers(0, 4), max_size=8), st.integers(1, 40), st.booleans())
+def test_every_region_gets_its_own_embedding(counts: list[int], batch: int, on_gpu: bool) -> None:
+    engine = FakeEngine(image_size=16, batch=batch, on_gpu=on_gpu)
     seen: list[int] = []
     encoded = list(encode_images(engine, PLAN, items(counts), seen.append))
     assert [item.item.key for item in encoded] == list(range(len(counts)))
@@ -60,7 +65,31 @@ def test_an_image_comes_out_as_soon_as_it_is_done_and_only_waiting_ones_are_held
     assert taken == 2
 
 
-def test_a_region_of_another_image_is_refused() -> None:
+@pytest.mark.parametrize("on_gpu", [False, True])
+def test_a_region_of_another_image_is_refused(on_gpu: bool) -> None:
     wrong = ImageRegions(0, np.zeros((10, 10, 3), np.uint8), [Region.from_box((0, 0, 5, 5), (60, 80))])
     with pytest.raises(AnnotationError):
-        list(encode_images(FakeEngine(image_size=16), PLAN, [wrong]))
+        list(encode_images(FakeEngine(image_size=16, on_gpu=on_gpu), PLAN, [wrong]))
+
+
+def test_beside_a_gpu_the_next_images_are_read_while_it_computes() -> None:
+    read: list[int] = []
+    second = threading.Event()
+
+    def source() -> Iterator[ImageRegions[int]]:
+        for item in items([1] * 5):
+            read.append(item.key)
+            if item.key == 1:
+                second.set()
+            yield item
+
+    class Waiting(FakeEngine):
+        def _encode_batch(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+            # Were the second image read after the first batch, this would wait in vain.
+            assert second.wait(10)
+            return super()._encode_batch(views)
+
+    engine = Waiting(image_size=16, batch=PLAN.count, on_gpu=True)
+    first = next(encode_images(engine, PLAN, source()))
+    assert first.item.key == 0
+    assert len(read) <= 3

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from threadpoolctl import ThreadpoolController
 
 from mvrec_edge.runtime import threads
-from mvrec_edge.runtime.threads import limited_products, run_in_threads, usable_cpus
+from mvrec_edge.runtime.threads import limited_products, run_in_threads, usable_cpus, work_ahead
 
 
 def _threads() -> list[int]:
@@ -127,3 +130,63 @@ def test_a_forked_child_has_threads_of_its_own(monkeypatch: pytest.MonkeyPatch) 
     child.join(30)
     assert child.exitcode == 0
     assert answers.get() == 10
+
+
+@given(st.lists(st.integers()), st.integers(1, 5))
+def test_work_ahead_gives_the_same_items_in_order(items: list[int], most: int) -> None:
+    assert list(work_ahead(iter(items), most)) == items
+
+
+def test_work_ahead_is_done_in_another_thread_and_no_further_than_asked_for() -> None:
+    made: list[int] = []
+    makers: set[int] = set()
+    second = threading.Event()
+
+    def source() -> Iterator[int]:
+        for number in range(100):
+            makers.add(threading.get_ident())
+            made.append(number)
+            if number == 2:
+                second.set()
+            yield number
+
+    ahead = work_ahead(source(), 2)
+    assert next(ahead) == 0
+    assert second.wait(10)
+    assert next(ahead) == 1
+    ahead.close()
+    assert threading.get_ident() not in makers
+    assert len(made) <= 4
+
+
+def test_an_error_comes_after_the_items_before_it() -> None:
+    def source() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise KeyError("third")
+
+    ahead = work_ahead(source(), 1)
+    assert [next(ahead), next(ahead)] == [1, 2]
+    with pytest.raises(KeyError, match="third"):
+        next(ahead)
+
+
+def test_what_is_no_source_is_an_error_at_once() -> None:
+    with pytest.raises(TypeError):
+        next(work_ahead(3, 1))  # type: ignore[arg-type]
+
+
+def test_a_source_that_is_not_wanted_any_more_is_closed_in_its_thread() -> None:
+    closed = threading.Event()
+
+    def source() -> Iterator[int]:
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.set()
+
+    ahead = work_ahead(source(), 1)
+    next(ahead)
+    ahead.close()
+    assert closed.wait(10)
