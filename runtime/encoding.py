@@ -85,7 +85,7 @@ def encode_images(
     """
     waiting: deque[EncodedImage[Key]] = deque()
     queue: ViewQueue[EncodedImage[Key]] = ViewQueue(engine)
-    steps = _cut(items, plan, engine.embedding_dim)
+    steps = _cut(items, plan, engine)
     # A CPU has its cores full with the engine.
     for encoded, index, views in work_ahead(steps, _REGIONS_AHEAD) if engine.on_gpu else steps:
         if views is None:
@@ -101,14 +101,14 @@ def encode_images(
 
 
 def _cut(
-    items: Iterable[ImageRegions[Key]], plan: ViewPlan, channels: int
+    items: Iterable[ImageRegions[Key]], plan: ViewPlan, engine: Engine
 ) -> Iterator[tuple[EncodedImage[Key], int, npt.NDArray[np.uint8] | None]]:
     """The views of each region, with the image and the region's number; after an image's last ones None for views."""
     for item in items:
-        encoded = EncodedImage(item, np.empty((len(item.regions), plan.count, channels), np.float32))
+        encoded = EncodedImage(item, np.empty((len(item.regions), plan.count, engine.embedding_dim), np.float32))
         for index, region in enumerate(item.regions):
             start = time.perf_counter()
-            views = crop_views(item.image, region, plan)
+            views = crop_views(item.image, region, plan, threads=engine.threads)
             encoded.crop_ms.append((time.perf_counter() - start) * 1e3)
             encoded.encode_ms.append(0.0)
             yield encoded, index, views

@@ -243,7 +243,8 @@ class _Loop(Generic[Key]):
         progress = image.under_way[index]
         group = image.rule.steps[progress.steps]
         start = time.perf_counter()
-        views = crop_views(image.item.image, image.item.regions[index], self.plan, views=group)
+        region, threads = image.item.regions[index], self.queue.engine.threads
+        views = crop_views(image.item.image, region, self.plan, views=group, threads=threads)
         image.crop_ms[index] += (time.perf_counter() - start) * 1e3
         self.queue.put(views, image, index, progress.views, ahead=ahead)
         progress.steps += 1

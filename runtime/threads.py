@@ -33,22 +33,34 @@ def usable_cpus() -> int:
     return os.cpu_count() or 1
 
 
-def run_in_threads(tasks: Sequence[Task]) -> None:
-    """Runs tasks on all usable CPUs, and returns when all are done.
+def run_in_threads(tasks: Sequence[Task], most: int | None = None) -> None:
+    """Runs tasks on the usable CPUs, and returns when all are done.
 
     Its threads are kept, and so is the memory that tasks keep for each thread. A task must not run tasks itself.
 
     Args:
         tasks: They must release the interpreter's lock to gain anything, as numpy and OpenCV do.
+        most: Threads at most; by default, and in any case, no more than four.
 
     Raises:
         Exception: What the first failing task raised; the others have ended by then.
     """
-    if len(tasks) < 2 or usable_cpus() < 2:
+    threads = min(len(tasks), usable_cpus(), _MOST_THREADS, most or _MOST_THREADS)
+    if threads < 2:
         for task in tasks:
             task()
         return
-    futures = [_pool().submit(task) for task in tasks]
+    left = deque(tasks)
+
+    def work() -> None:
+        while True:
+            try:
+                task = left.popleft()
+            except IndexError:
+                return
+            task()
+
+    futures = [_pool().submit(work) for _ in range(threads)]
     errors = [error for future in futures if (error := future.exception()) is not None]
     if errors:
         raise errors[0]

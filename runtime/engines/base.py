@@ -40,11 +40,13 @@ class Engine(ABC):
         name: The engine's name in the registry.
         device: What it really runs on, such as `"cpu, 2 threads"`.
         on_gpu: Whether it leaves the CPU to other work meanwhile.
+        threads: CPU threads at most, of the engine and of what is done for it; None: one for each core.
     """
 
     name: str = ""
     device: str = ""
     on_gpu: bool = False
+    threads: int | None = None
 
     def __init__(
         self,

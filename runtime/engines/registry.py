@@ -45,7 +45,8 @@ def open_engine(
             one there is; TensorRT takes fp16 before fp32.
         provider: ONNX Runtime's provider: `"cpu"` (the default), `"cuda"` or `"tensorrt"`.
         batch: Most views that are computed at once; more take more memory. By default what suits the engine.
-        threads: CPU threads; by default one for each core that this process may use.
+        threads: CPU threads, of the engine and of cutting its views; by default one for each core that this process
+            may use.
         say: Takes a line where opening takes long, such as for building a TensorRT plan.
 
     Returns:
@@ -69,7 +70,9 @@ def open_engine(
         from mvrec_edge.runtime.engines.choice import choose_engine
 
         name, provider = choose_engine(bundle, precision=precision, threads=threads, say=say)
-    return _OPENERS[name](_Request(bundle, precision, provider, batch, threads, say))
+    engine = _OPENERS[name](_Request(bundle, precision, provider, batch, threads, say))
+    engine.threads = threads
+    return engine
 
 
 def engine_names() -> tuple[str, ...]:

@@ -28,6 +28,7 @@ def crop_views(
     out: npt.NDArray[np.uint8] | None = None,
     *,
     views: Sequence[int] | None = None,
+    threads: int | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Cuts and resizes every view of a region, or some of them.
 
@@ -40,6 +41,7 @@ def crop_views(
         plan: Which views; V of them, S pixels wide.
         out: uint8 `[V, S, S, 4]` to fill instead of a new array.
         views: Indices of the views to cut, in the order wanted; by default all V.
+        threads: CPU threads at most; by default, and in any case, no more than four.
 
     Returns:
         uint8 `[V, S, S, 4]`: red, green, blue and mask (0 to 255), the mask resampled like the image. Cut without the
@@ -81,11 +83,11 @@ def crop_views(
     resize = resize_windows_exact if plan.resample == "exact" else resize_windows_fast
     distinct = list(dict.fromkeys(windows))
     if len(distinct) == len(windows) and not plan.turns_or_mirrors:
-        resize(fetch, windows, plan.size, out)
+        resize(fetch, windows, plan.size, out, threads)
         return out
     # Turned and mirrored views of one window share its resampling.
     plain = np.empty((len(distinct), plan.size, plan.size, 4), np.uint8)
-    resize(fetch, distinct, plan.size, plain)
+    resize(fetch, distinct, plan.size, plain, threads)
     for target, view, window in zip(out, wanted, windows, strict=True):
         target[...] = plan.views[view].turn(plain[distinct.index(window)])
     return out

@@ -44,7 +44,9 @@ _PAD = 8
 _HALF_UP = 2.0**-16
 
 
-def resize_windows_exact(fetch: Fetch, windows: Sequence[Window], size: int, out: _Pixels) -> None:
+def resize_windows_exact(
+    fetch: Fetch, windows: Sequence[Window], size: int, out: _Pixels, threads: int | None = None
+) -> None:
     """Resizes windows twice, as the released code does.
 
     Args:
@@ -52,6 +54,7 @@ def resize_windows_exact(fetch: Fetch, windows: Sequence[Window], size: int, out
         windows: The windows, any size, in any order.
         size: Side S of the result in pixels.
         out: uint8 `[len(windows), S, S, 4]`, filled. It does not depend on the number of threads.
+        threads: Threads at most; see `run_in_threads`.
     """
     places: dict[tuple[int, int], list[int]] = {}
     for index, (x1, y1, x2, y2) in enumerate(windows):
@@ -61,19 +64,21 @@ def resize_windows_exact(fetch: Fetch, windows: Sequence[Window], size: int, out
     # Each product is small: split over threads it gains nothing.
     with limited_products(1):
         for some in [groups] if together else [[group] for group in groups]:
-            run_in_threads([task for group in some for task in group.columns()])
-            run_in_threads([task for group in some for task in group.rows()])
+            run_in_threads([task for group in some for task in group.columns()], threads)
+            run_in_threads([task for group in some for task in group.rows()], threads)
             for group in some:
                 group.free()
 
 
-def resize_windows_fast(fetch: Fetch, windows: Sequence[Window], size: int, out: _Pixels) -> None:
+def resize_windows_fast(
+    fetch: Fetch, windows: Sequence[Window], size: int, out: _Pixels, threads: int | None = None
+) -> None:
     """Resizes windows once, with OpenCV's area interpolation; arguments as for the exact one."""
 
     def resize(target: _Pixels, window: Window) -> None:
         cv2.resize(fetch(*window), (size, size), dst=target, interpolation=cv2.INTER_AREA)
 
-    run_in_threads([partial(resize, *pair) for pair in zip(out, windows, strict=True)])
+    run_in_threads([partial(resize, *pair) for pair in zip(out, windows, strict=True)], threads)
 
 
 class _Group:

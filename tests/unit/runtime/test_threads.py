@@ -132,6 +132,14 @@ def test_a_forked_child_has_threads_of_its_own(monkeypatch: pytest.MonkeyPatch) 
     assert answers.get() == 10
 
 
+@pytest.mark.parametrize("most", [1, 2])
+def test_no_more_threads_than_asked_for(most: int) -> None:
+    seen: set[int] = set()
+    run_in_threads([lambda: seen.add(threading.get_ident())] * 200, most)
+    assert 1 <= len(seen) <= most
+    assert (threading.get_ident() in seen) == (most == 1)
+
+
 @given(st.lists(st.integers()), st.integers(1, 5))
 def test_work_ahead_gives_the_same_items_in_order(items: list[int], most: int) -> None:
     assert list(work_ahead(iter(items), most)) == items
