@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import platform
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,13 @@ import numpy.typing as npt
 from mvrec_edge.runtime.engines.onnxruntime.fusion import fuse_products
 from mvrec_edge.runtime.engines.onnxruntime.library import PROVIDERS, open_graph
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
+from mvrec_edge.runtime.machine.cpu import Cpu, read_cpu
 from mvrec_edge.runtime.onnx_file.outline import outline_with_references
 from mvrec_edge.runtime.threads import usable_cpus
 
 __all__ = ["CpuSession"]
 
 _FATAL = 4
-_ON_X86 = platform.machine() in ("x86_64", "AMD64")
 _FOLDER_OF_WEIGHTS = "session.model_external_initializers_file_folder_path"
 
 
@@ -33,6 +32,7 @@ class CpuSession:
         graph: The ONNX file, screened.
         precision: Its precision.
         threads: CPU threads; by default one for each core that this process may use.
+        cpu: The processor; by default this machine's.
 
     Attributes:
         device: What it runs on.
@@ -42,8 +42,10 @@ class CpuSession:
         EnvironmentUnfitError: The installed version cannot run the graph.
     """
 
-    def __init__(self, library: Any, graph: Path, precision: str, threads: int | None = None) -> None:
-        threads = threads or usable_cpus()
+    def __init__(
+        self, library: Any, graph: Path, precision: str, threads: int | None = None, cpu: Cpu | None = None
+    ) -> None:
+        threads, cpu = threads or usable_cpus(), cpu or read_cpu()
         self._session: Any = None
         self.maps_weights = False
         self.device = f"cpu, {threads} threads"
@@ -51,15 +53,15 @@ class CpuSession:
         # What is wrong with a file is said then as well.
         with contextlib.suppress(EnvironmentUnfitError, ValueError, IndexError):
             if not _shadowed(graph):
-                options = _options(library, precision, threads)
+                options = _options(library, precision, threads, cpu)
                 options.add_session_config_entry(_FOLDER_OF_WEIGHTS, str(graph.parent.absolute()))
-                fused, change = fuse_products(graph) if precision == "int8" and _ON_X86 else (0, None)
+                fused, change = fuse_products(graph) if precision == "int8" and _is_x86(cpu) else (0, None)
                 outline = outline_with_references(graph, change).model
                 self._session = open_graph(library, outline, options, [PROVIDERS["cpu"]], name=graph)
                 self.maps_weights = True
                 self.device += f", {fused} fused products" if fused else ""
         if self._session is None:
-            self._session = open_graph(library, graph, _options(library, precision, threads), [PROVIDERS["cpu"]])
+            self._session = open_graph(library, graph, _options(library, precision, threads, cpu), [PROVIDERS["cpu"]])
 
     def run(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         """Computes uint8 `[n, S, S, 4]` to `[n, C]`."""
@@ -76,15 +78,21 @@ def _shadowed(graph: Path) -> bool:
     return there.exists() and not there.samefile(graph)
 
 
-def _options(library: Any, precision: str, threads: int) -> Any:
+def _is_x86(cpu: Cpu) -> bool:
+    return cpu.architecture == "x86_64"
+
+
+def _options(library: Any, precision: str, threads: int, cpu: Cpu) -> Any:
     options = library.SessionOptions()
     options.intra_op_num_threads = threads
     # What it would say breaks into progress bars; its errors come as exceptions, too.
     options.log_severity_level = _FATAL
     # A plan of the memory for each batch size would lie beside what the first run took, and gains no time.
     options.enable_mem_pattern = False
-    # Without VNNI, sums of two products of unsigned and signed bytes overflow; this makes both unsigned on such a CPU.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    if _is_x86(cpu) and not cpu.has_int8:
+        # Two products of an unsigned and a signed byte may overflow 16 bits; this makes weights unsigned as well. With
+        # VNNI, which sums in 32 bits, it would take twice the time and more memory.
+        options.add_session_config_entry("session.x64quantprecision", "1")
     if precision != "int8":
         # A packed copy of the weights gains 1 to 6% of the time and costs half the weights' size again.
         options.add_session_config_entry("session.disable_prepacking", "1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,9 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="it runs the graphs")
 from mvrec_edge.export import export_bundle, random_weights  # noqa: E402
 from mvrec_edge.runtime import Bundle  # noqa: E402
 from mvrec_edge.runtime.bundle import EncoderArchitecture  # noqa: E402
-from mvrec_edge.runtime.engines.onnxruntime import open_session  # noqa: E402
+from mvrec_edge.runtime.engines.onnxruntime.cpu_session import CpuSession  # noqa: E402
 from mvrec_edge.runtime.engines.onnxruntime.fusion import fuse_products  # noqa: E402
+from mvrec_edge.runtime.machine.cpu import read_cpu  # noqa: E402
 from mvrec_edge.runtime.measuring.subjects import noise_views  # noqa: E402
 from mvrec_edge.runtime.onnx_file.outline import outline_with_references  # noqa: E402
 
@@ -72,17 +74,19 @@ def test_computes_what_the_standard_operators_say(bundle: Bundle) -> None:
     assert cosines.min() > 0.9999
 
 
-def test_the_session_runs_it(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("architecture", "features", "fused_products"),
+    [("x86_64", ("avx2", "avx512_vnni"), PRODUCTS), ("x86_64", ("avx2",), PRODUCTS), ("aarch64", ("asimddp",), 0)],
+)
+def test_the_session_computes_it_on_every_processor(
+    bundle: Bundle, architecture: str, features: tuple[str, ...], fused_products: int
+) -> None:
+    """What the session asks of ONNX Runtime on each, carried out by this machine's."""
     path = bundle.graph("int8")
-    views = noise_views(3, SMALL.image_size)
-    session = open_session(path, "int8", threads=1)
-    assert session.device == f"cpu, 1 threads, {PRODUCTS} fused products"
-    got = session.run(views)
-    # On another processor ONNX Runtime is left to see by itself what it can do.
-    monkeypatch.setattr("mvrec_edge.runtime.engines.onnxruntime.cpu_session._ON_X86", False)
-    elsewhere = open_session(path, "int8", threads=1)
-    assert elsewhere.device == "cpu, 1 threads"
-    want = elsewhere.run(views)
+    cpu = dataclasses.replace(read_cpu(), architecture=architecture, features=features)
+    session = CpuSession(onnxruntime, path, "int8", 1, cpu)
+    assert session.device == "cpu, 1 threads" + (f", {fused_products} fused products" if fused_products else "")
+    got, want = session.run(noise_views(3, SMALL.image_size)), by_the_letter(path.read_bytes())
     cosines = (got * want).sum(axis=1) / (np.linalg.norm(got, axis=1) * np.linalg.norm(want, axis=1))
     assert cosines.min() > 0.9999
 
