@@ -16,7 +16,8 @@ __all__ = ["Schedule", "in_turn"]
 # Embeddings that are compared between candidates, to see that they compute the same.
 _COMPARED = 3
 _LEAST_ROUNDS = 3
-_PRODUCTS_PER_VISIT = 3
+# The ceiling is the best of the products of a visit: of a few, right after a start, it was up to a sixth too low.
+_PRODUCTS_S, _LEAST_PRODUCTS = 1.0, 3
 # A larger matrix is tried where its product should take no longer than this.
 _LONGEST_PRODUCT_S = 0.5
 # A cell this slow is not worth a run that only brings its data back into the processor's caches.
@@ -159,12 +160,12 @@ class Schedule:
         return seconds
 
     def _product(self, member: Member, number: int) -> None:
-        """The best of a few matrix products, of the size that is fastest."""
+        """The best of a second of matrix products, of the size that is fastest."""
         worker = self._workers[member.name]
         if member.name not in self._sides:
             self._sides[member.name] = self._fastest_side(worker)
         side = self._sides[member.name]
-        best = min(worker.run("product", side, _PRODUCTS_PER_VISIT))
+        best = self._best_product(worker, side)
         self.samples[member.name].times.setdefault(("product", side), {}).setdefault(number, []).append(best)
 
     def _fastest_side(self, worker: Worker) -> int:
@@ -175,8 +176,13 @@ class Schedule:
                 known, seconds = list(found.items())[-1]
                 if seconds * (side / known) ** 3 > longest:
                     break
-            found[side] = min(worker.run("product", side, _PRODUCTS_PER_VISIT))
+            found[side] = self._best_product(worker, side)
         return max(found, key=lambda side: side**3 / found[side])
+
+    @staticmethod
+    def _best_product(worker: Worker, side: int) -> float:
+        first = min(worker.run("product", side, _LEAST_PRODUCTS))
+        return min(first, *worker.run("product", side, max(_LEAST_PRODUCTS, int(_PRODUCTS_S / first))))
 
     def _end(self, member: Member) -> None:
         worker = self._workers.pop(member.name, None)
