@@ -85,24 +85,29 @@ def work_ahead(source: Iterable[Item], most: int) -> Iterator[Item]:
     error: BaseException | None = None
     ended = stopped = False
 
-    def work() -> None:
-        nonlocal error, ended
-        iterator: Iterator[Item] = iter(())
+    def take() -> None:
+        iterator = iter(source)
         try:
-            iterator = iter(source)
             for item in iterator:
                 with changed:
                     waiting.append(item)
                     changed.notify()
                     changed.wait_for(lambda: len(waiting) < most or stopped)
                     if stopped:
-                        break
+                        return
+        finally:
+            # A generator has something to close.
+            if hasattr(iterator, "close"):
+                iterator.close()
+
+    def work() -> None:
+        nonlocal error, ended
+        try:
+            take()
         # Whatever it is, it belongs to the caller.
         except BaseException as raised:
             error = raised
         finally:
-            if hasattr(iterator, "close"):
-                iterator.close()
             with changed:
                 ended = True
                 changed.notify()

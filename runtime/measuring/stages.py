@@ -36,7 +36,7 @@ class StagesSubject:
         image_size: Side of a view in pixels.
         embedding_dim: Channels of an embedding.
         views: Views for each defect.
-        threads: CPU threads of OpenCV; None for its own choice.
+        threads: CPU threads of OpenCV and of cutting; None for their own choice.
     """
 
     device = "cpu"
@@ -44,7 +44,7 @@ class StagesSubject:
     def __init__(self, *, image_size: int, embedding_dim: int, views: int, threads: int | None = None) -> None:
         if threads is not None:
             cv2.setNumThreads(threads)
-        self._recipe, self._image_size = recipe_of(views), image_size
+        self._recipe, self._image_size, self._threads = recipe_of(views), image_size, threads
         sample = render_defect("scratch", "brushed metal", size=_SIZE, seed=0)
         self._region = Region(sample.mask)
         self._folder = tempfile.TemporaryDirectory(prefix="mvrec-edge-bench-")
@@ -71,7 +71,7 @@ class StagesSubject:
             return lambda: self._head.predict(self._query)
         image = read_image(self._file)
         plan = ViewPlan.by_name(self._recipe, size=self._image_size, resample=part.removeprefix("crop "))
-        return lambda: crop_views(image, self._region, plan)
+        return lambda: crop_views(image, self._region, plan, threads=self._threads)
 
     def close(self) -> None:
         """Removes the image file."""

@@ -198,3 +198,18 @@ def test_a_source_that_is_not_wanted_any_more_is_closed_in_its_thread() -> None:
     next(ahead)
     ahead.close()
     assert closed.wait(10)
+
+
+def test_an_error_while_closing_is_raised_too() -> None:
+    class Source:
+        def __iter__(self) -> Iterator[int]:
+            return self
+
+        def __next__(self) -> int:
+            raise StopIteration
+
+        def close(self) -> None:
+            raise KeyError("closing")
+
+    with pytest.raises(KeyError, match="closing"):
+        list(work_ahead(Source(), 1))
