@@ -15,8 +15,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from _machine import write_result
+from _pocket import pocket_bundle
 
-from mvrec_edge.runtime import Bundle, ImageRegions, Region, ViewPlan, open_engine, read_image
+from mvrec_edge.runtime import ImageRegions, Region, ViewPlan, open_engine, read_image
 from mvrec_edge.runtime.encoding import encode_images
 from mvrec_edge.runtime.testing.dataset import write_dataset
 
@@ -34,7 +35,7 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        bundle = Bundle.load(arguments.bundle) if arguments.bundle else _pocket(folder, arguments.precision)
+        bundle = pocket_bundle(arguments.bundle, folder)
         write_dataset(folder / "parts", families=("scratch",), per_class=arguments.images, size=(960, 1280), seed=0)
         images = sorted((folder / "parts").rglob("*.jpg"))
         with open_engine(arguments.engine, bundle, precision=arguments.precision, threads=1, batch=27) as engine:
@@ -65,15 +66,6 @@ def main() -> None:
             "rows": rows,
         }
     write_result(arguments.out, "Milliseconds for a defect with its image, from file to embeddings", figures)
-
-
-def _pocket(folder: Path, precision: str) -> Bundle:
-    from mvrec_edge.export import export_bundle, read_checkpoint
-    from mvrec_edge.export.pocket import POCKET_WEIGHTS
-
-    return export_bundle(
-        read_checkpoint(POCKET_WEIGHTS), folder / "pocket.bundle", precisions=tuple(dict.fromkeys(("fp32", precision)))
-    )
 
 
 def _read(paths: Sequence[Path]) -> Iterator[ImageRegions[Path]]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from _machine import describe, write_result
+from _pocket import pocket_bundle
 from handmade import GROUPS, describe_instances
 from pocket_report import POCKET, judge, markdown
 from pocket_speed import measure_speed
@@ -87,7 +88,7 @@ def _measure_speed_again(arguments: argparse.Namespace) -> None:
     figures = json.loads(arguments.out.read_text())["figures"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        bundle = _pocket(arguments.bundle, folder)
+        bundle = pocket_bundle(arguments.bundle, folder)
         if str(bundle.weights) != figures["weights"]:
             raise SystemExit(f"{arguments.out} is of other weights ({figures['weights']}): leave out --speed")
         trials = load_trials(folder / "absent", folder, per_class=arguments.per_class)
@@ -118,21 +119,11 @@ def _bundles(given: Path | None, seeds: int, folder: Path) -> list[tuple[str, in
     """The pocket encoder, and the same network with random weights, once for each seed."""
     from mvrec_edge.export import export_bundle, random_weights
 
-    bundles: list[tuple[str, int | None, Bundle]] = [(POCKET, None, _pocket(given, folder))]
+    bundles: list[tuple[str, int | None, Bundle]] = [(POCKET, None, pocket_bundle(given, folder))]
     for seed in range(seeds):
         bundle = export_bundle(random_weights(bundles[0][2].architecture, seed), folder / f"random-{seed}.bundle")
         bundles.append((RANDOM, seed, bundle))
     return bundles
-
-
-def _pocket(given: Path | None, folder: Path) -> Bundle:
-    """The given bundle, or the shipped weights in the precisions whose times are measured."""
-    from mvrec_edge.export import export_bundle, read_checkpoint
-    from mvrec_edge.export.pocket import POCKET_WEIGHTS
-
-    if given is not None:
-        return Bundle.load(given)
-    return export_bundle(read_checkpoint(POCKET_WEIGHTS), folder / "pocket.bundle", precisions=("fp32", "bf16"))
 
 
 def _jobs(

@@ -35,18 +35,17 @@ class Engine(ABC):
         precision: The precision of the graph that is run.
         batch: Most views that are computed at once.
         random_weights: Whether the weights were drawn, so that predictions mean nothing.
+        threads: CPU threads at most, of the engine and of what is done for it; None: one for each core.
 
     Attributes:
         name: The engine's name in the registry.
         device: What it really runs on, such as `"cpu, 2 threads"`.
         on_gpu: Whether it leaves the CPU to other work meanwhile.
-        threads: CPU threads at most, of the engine and of what is done for it; None: one for each core.
     """
 
     name: str = ""
     device: str = ""
     on_gpu: bool = False
-    threads: int | None = None
 
     def __init__(
         self,
@@ -57,6 +56,7 @@ class Engine(ABC):
         precision: str = "fp32",
         batch: int = CPU_BATCH,
         random_weights: bool = False,
+        threads: int | None = None,
     ) -> None:
         if batch < 1:
             raise UsageError(f"a batch holds at least 1 view, not {batch}")
@@ -66,6 +66,7 @@ class Engine(ABC):
         self.precision = precision
         self.batch = batch
         self.random_weights = random_weights
+        self.threads = threads
 
     @final
     def encode(
@@ -145,9 +146,12 @@ class GraphEngine(Engine):
         precision: The graph's precision.
         session: The open session.
         batch: Most views that are computed at once.
+        threads: CPU threads at most.
     """
 
-    def __init__(self, bundle: Bundle, precision: str, session: Session, batch: int) -> None:
+    def __init__(
+        self, bundle: Bundle, precision: str, session: Session, batch: int, threads: int | None = None
+    ) -> None:
         super().__init__(
             image_size=bundle.architecture.image_size,
             embedding_dim=bundle.architecture.embedding_dim,
@@ -155,6 +159,7 @@ class GraphEngine(Engine):
             precision=precision,
             batch=batch,
             random_weights=bundle.weights.is_random,
+            threads=threads,
         )
         self._session = session
         self.device = session.device

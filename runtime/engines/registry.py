@@ -70,9 +70,7 @@ def open_engine(
         from mvrec_edge.runtime.engines.choice import choose_engine
 
         name, provider = choose_engine(bundle, precision=precision, threads=threads, say=say)
-    engine = _OPENERS[name](_Request(bundle, precision, provider, batch, threads, say))
-    engine.threads = threads
-    return engine
+    return _OPENERS[name](_Request(bundle, precision, provider, batch, threads, say))
 
 
 def engine_names() -> tuple[str, ...]:
@@ -101,7 +99,9 @@ def _open_openvino(request: _Request) -> Engine:
 def _open_tensorrt(request: _Request) -> Engine:
     from mvrec_edge.runtime.engines.tensorrt.engine import TensorRtEngine
 
-    return TensorRtEngine(request.bundle, precision=request.precision, batch=request.batch, say=request.say)
+    return TensorRtEngine(
+        request.bundle, precision=request.precision, batch=request.batch, threads=request.threads, say=request.say
+    )
 
 
 _OPENERS: dict[str, Callable[[_Request], Engine]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,11 @@ import numpy.typing as npt
 from mvrec_edge.runtime.engines.onnxruntime.fusion import fuse_products
 from mvrec_edge.runtime.engines.onnxruntime.library import PROVIDERS, open_graph
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
-from mvrec_edge.runtime.machine.cpu import Cpu, read_cpu
 from mvrec_edge.runtime.onnx_file.outline import outline_with_references
 from mvrec_edge.runtime.threads import usable_cpus
+
+if TYPE_CHECKING:
+    from mvrec_edge.runtime.machine.cpu import Cpu
 
 __all__ = ["CpuSession"]
 
@@ -32,7 +34,7 @@ class CpuSession:
         graph: The ONNX file, screened.
         precision: Its precision.
         threads: CPU threads; by default one for each core that this process may use.
-        cpu: The processor; by default this machine's.
+        cpu: The processor, which decides how int8 is computed; by default this machine's.
 
     Attributes:
         device: What it runs on.
@@ -45,7 +47,9 @@ class CpuSession:
     def __init__(
         self, library: Any, graph: Path, precision: str, threads: int | None = None, cpu: Cpu | None = None
     ) -> None:
-        threads, cpu = threads or usable_cpus(), cpu or read_cpu()
+        threads = threads or usable_cpus()
+        on_x86, has_vnni = _instructions(cpu) if precision == "int8" else (False, False)
+        unsigned_weights = on_x86 and not has_vnni
         self._session: Any = None
         self.maps_weights = False
         self.device = f"cpu, {threads} threads"
@@ -53,15 +57,16 @@ class CpuSession:
         # What is wrong with a file is said then as well.
         with contextlib.suppress(EnvironmentUnfitError, ValueError, IndexError):
             if not _shadowed(graph):
-                options = _options(library, precision, threads, cpu)
+                options = _options(library, precision, threads, unsigned_weights)
                 options.add_session_config_entry(_FOLDER_OF_WEIGHTS, str(graph.parent.absolute()))
-                fused, change = fuse_products(graph) if precision == "int8" and _is_x86(cpu) else (0, None)
+                fused, change = fuse_products(graph) if on_x86 else (0, None)
                 outline = outline_with_references(graph, change).model
                 self._session = open_graph(library, outline, options, [PROVIDERS["cpu"]], name=graph)
                 self.maps_weights = True
                 self.device += f", {fused} fused products" if fused else ""
         if self._session is None:
-            self._session = open_graph(library, graph, _options(library, precision, threads, cpu), [PROVIDERS["cpu"]])
+            options = _options(library, precision, threads, unsigned_weights)
+            self._session = open_graph(library, graph, options, [PROVIDERS["cpu"]])
 
     def run(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         """Computes uint8 `[n, S, S, 4]` to `[n, C]`."""
@@ -78,18 +83,24 @@ def _shadowed(graph: Path) -> bool:
     return there.exists() and not there.samefile(graph)
 
 
-def _is_x86(cpu: Cpu) -> bool:
-    return cpu.architecture == "x86_64"
+def _instructions(cpu: Cpu | None) -> tuple[bool, bool]:
+    """Whether a processor, by default this one, is an x86, and whether it sums products of bytes in 32 bits."""
+    if cpu is None:
+        # Takes 0.05 s, which the other precisions are spared.
+        from mvrec_edge.runtime.machine.cpu import read_cpu
+
+        cpu = read_cpu()
+    return cpu.architecture == "x86_64", cpu.has_int8
 
 
-def _options(library: Any, precision: str, threads: int, cpu: Cpu) -> Any:
+def _options(library: Any, precision: str, threads: int, unsigned_weights: bool) -> Any:
     options = library.SessionOptions()
     options.intra_op_num_threads = threads
     # What it would say breaks into progress bars; its errors come as exceptions, too.
     options.log_severity_level = _FATAL
     # A plan of the memory for each batch size would lie beside what the first run took, and gains no time.
     options.enable_mem_pattern = False
-    if _is_x86(cpu) and not cpu.has_int8:
+    if unsigned_weights:
         # Two products of an unsigned and a signed byte may overflow 16 bits; this makes weights unsigned as well. With
         # VNNI, which sums in 32 bits, it would take twice the time and more memory.
         options.add_session_config_entry("session.x64quantprecision", "1")

@@ -51,8 +51,8 @@ class OnnxRuntimeEngine(GraphEngine):
         able = self.precisions if provider == "cpu" else (*self.precisions, "bf16")
         precision = preferred_precision(bundle, precision, able, f"{self.name} on {provider}")
         session = open_session(bundle.graph(precision), precision, provider, threads)
-        super().__init__(bundle, precision, session, batch or (CPU_BATCH if provider == "cpu" else GPU_BATCH))
         self.on_gpu = provider != "cpu"
+        super().__init__(bundle, precision, session, batch or (GPU_BATCH if self.on_gpu else CPU_BATCH), threads)
 
 
 def open_session(graph: Path, precision: str, provider: str = "cpu", threads: int | None = None) -> Session:

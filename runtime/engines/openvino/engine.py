@@ -37,4 +37,4 @@ class OpenVinoEngine(GraphEngine):
     ) -> None:
         precision = preferred_precision(bundle, precision, self.precisions, self.name)
         session = OpenVinoSession(bundle.graph(precision), precision, threads)
-        super().__init__(bundle, precision, session, batch or CPU_BATCH)
+        super().__init__(bundle, precision, session, batch or CPU_BATCH, threads)

@@ -43,6 +43,7 @@ class TensorRtEngine(Engine):
         bundle: A verified bundle.
         precision: Which graph; by default fp16 where there is one, or else fp32.
         batch: Most views that are computed at once, and no more than the profile's largest, which is the default.
+        threads: CPU threads at most, to cut views for it.
         profile: Batch sizes of the plan; by default those of a plan that is there, or else 1:27:54, up to `batch` where
             that is larger.
         workspace: Most bytes of GPU memory for trying kernels while building.
@@ -66,6 +67,7 @@ class TensorRtEngine(Engine):
         *,
         precision: str | None = None,
         batch: int | None = None,
+        threads: int | None = None,
         profile: BatchProfile | None = None,
         workspace: int | None = None,
         timing_cache: Path | None = None,
@@ -80,6 +82,7 @@ class TensorRtEngine(Engine):
             precision=precision,
             batch=batch or DEFAULT_PROFILE.largest,
             random_weights=bundle.weights.is_random,
+            threads=threads,
         )
         self._tensorrt = load_tensorrt()
         self._cuda: Cuda | None = open_cuda()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mvrec_edge.runtime.engines.onnxruntime.fusion.patterns import DOMAIN, NoMatchError, Patterns, need
+from mvrec_edge.runtime.engines.onnxruntime.fusion.patterns import DOMAIN, Patterns, need
 from mvrec_edge.runtime.onnx_file.graph import GraphChange, Node, OnnxFile
 
 __all__ = ["fuse_products"]
@@ -90,8 +90,7 @@ class _Fusion(Patterns):
 
     def symmetric(self, node: Node) -> tuple[str, str, str]:
         """The inputs of a node that quantises to int8, or back, with a zero point of zero."""
-        if len(node.inputs) != 3:
-            raise NoMatchError
+        need(len(node.inputs) == 3)
         value, scale, zero = node.inputs
         zeros = self.values(zero, np.int8)
         need(self.values(scale, np.float32).shape == zeros.shape and not zeros.any())
