@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mvrec_edge.runtime.machine import describe_machine
+from mvrec_edge.doctor import describe_machine
 
 __all__ = ["describe", "write_result"]
 

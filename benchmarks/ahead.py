@@ -18,8 +18,8 @@ from _machine import write_result
 from _pocket import pocket_bundle
 
 from mvrec_edge.runtime import ImageRegions, Region, ViewPlan, open_engine, read_image
-from mvrec_edge.runtime.encoding import encode_images
-from mvrec_edge.runtime.testing.dataset import write_dataset
+from mvrec_edge.runtime.engines.encoding import encode_images
+from mvrec_edge.testing.dataset import write_dataset
 
 
 def main() -> None:

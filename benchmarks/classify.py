@@ -20,7 +20,7 @@ from _machine import write_result
 from _process import run_command
 
 from mvrec_edge.runtime import Bundle
-from mvrec_edge.runtime.testing.dataset import write_dataset
+from mvrec_edge.testing.dataset import write_dataset
 
 _OPEN = """
 import sys, time

@@ -13,11 +13,11 @@ from typing import Any
 
 from _machine import write_result
 
+from mvrec_edge.bench.bench import measure_bundle
+from mvrec_edge.bench.budget import Budget
+from mvrec_edge.bench.candidates import parse_candidates
+from mvrec_edge.bench.tables import markdown
 from mvrec_edge.runtime import Bundle
-from mvrec_edge.runtime.measuring.bench import measure_bundle
-from mvrec_edge.runtime.measuring.candidates import parse_candidates
-from mvrec_edge.runtime.measuring.plan import Budget
-from mvrec_edge.runtime.measuring.tables import markdown
 
 _VIEWS = 27
 

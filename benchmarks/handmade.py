@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.calib import LabelledRegion
-from mvrec_edge.calib.support import group_by_image
+from mvrec_edge.calib.labelled import group_by_image
 from mvrec_edge.runtime import Region, read_image
 
 __all__ = ["COLOURS", "CONTRASTS", "GROUPS", "SHAPES", "describe_instances", "describe_region"]

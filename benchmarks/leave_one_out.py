@@ -17,11 +17,11 @@ from _machine import write_result
 
 from mvrec_edge.calib.changes import add_instances, compare, propose
 from mvrec_edge.calib.encoded import EncodedInstances
-from mvrec_edge.calib.leave_one_out import leave_one_out
-from mvrec_edge.calib.left_out_views import left_out_views
-from mvrec_edge.calib.openset import fit_novelty
-from mvrec_edge.calib.schedule import fit_schedule, with_schedule
-from mvrec_edge.calib.selection import select_head
+from mvrec_edge.calib.fitting.leave_one_out import leave_one_out
+from mvrec_edge.calib.fitting.left_out_views import left_out_views
+from mvrec_edge.calib.fitting.novelty_fitting import fit_novelty
+from mvrec_edge.calib.fitting.schedule_fitting import fit_schedule, with_schedule
+from mvrec_edge.calib.fitting.selection import select_head
 from mvrec_edge.runtime import HeadSettings, SupportCache, ViewPlan
 from mvrec_edge.runtime.heads import head_class
 from mvrec_edge.runtime.heads.evidence import UnseenViews

@@ -26,7 +26,7 @@ from pocket_speed import measure_speed
 from pocket_trials import HELD_OUT, Job, Trial, evaluation_sets, load_trials, protocols, run_jobs
 
 from mvrec_edge.calib import draw_shots
-from mvrec_edge.calib.embedding_store import EmbeddingStore, encode_instances
+from mvrec_edge.calib.evaluation.embedding_store import EmbeddingStore, encode_instances
 from mvrec_edge.runtime import Bundle, ViewPlan, open_engine
 
 RANDOM = "random weights"

@@ -10,12 +10,12 @@ from typing import Any
 
 import cv2
 
+from mvrec_edge.bench.candidates import default_candidates, open_candidate
 from mvrec_edge.calib import LabelledRegion, encode_support, fit_head
 from mvrec_edge.runtime import Bundle, DefectClassifier, ViewPlan, read_image, read_mask
 from mvrec_edge.runtime.classifier import RandomWeightsWarning
 from mvrec_edge.runtime.engines import Engine
 from mvrec_edge.runtime.errors import MvrecEdgeError
-from mvrec_edge.runtime.measuring.candidates import default_candidates, open_candidate
 from mvrec_edge.runtime.regions import regions_of_mask
 from mvrec_edge.runtime.views.plan import RESAMPLINGS
 

@@ -24,12 +24,12 @@ from mvrec_edge.calib import (
     evaluate,
     read_support,
 )
-from mvrec_edge.calib.support import group_by_image
+from mvrec_edge.calib.labelled import group_by_image
 from mvrec_edge.runtime import open_source
 from mvrec_edge.runtime.heads import head_class, head_names
 from mvrec_edge.runtime.heads.aggregation import AGGREGATIONS
-from mvrec_edge.runtime.testing import HELD_OUT_FAMILIES
-from mvrec_edge.runtime.testing.dataset import write_dataset, write_demo_line
+from mvrec_edge.testing import HELD_OUT_FAMILIES
+from mvrec_edge.testing.dataset import write_dataset, write_demo_line
 
 __all__ = [
     "HELD_OUT",

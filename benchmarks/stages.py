@@ -11,11 +11,11 @@ from pathlib import Path
 
 from _machine import write_result
 
+from mvrec_edge.bench.bench import measure_bundle
+from mvrec_edge.bench.budget import Budget
+from mvrec_edge.bench.candidates import default_candidates, parse_candidates
+from mvrec_edge.bench.tables import markdown
 from mvrec_edge.runtime import Bundle
-from mvrec_edge.runtime.measuring.bench import measure_bundle
-from mvrec_edge.runtime.measuring.candidates import default_candidates, parse_candidates
-from mvrec_edge.runtime.measuring.plan import Budget
-from mvrec_edge.runtime.measuring.tables import markdown
 
 
 def main() -> None:

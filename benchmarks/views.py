@@ -29,10 +29,10 @@ import numpy as np
 from _machine import write_result
 
 from mvrec_edge.calib import EvaluationSet, Protocol, read_features, read_support
-from mvrec_edge.calib.embedding_store import encode_instances
-from mvrec_edge.calib.heads import fit_head
-from mvrec_edge.calib.schedule import fit_schedule
-from mvrec_edge.calib.view_evaluation import evaluate_views
+from mvrec_edge.calib.evaluation.embedding_store import encode_instances
+from mvrec_edge.calib.evaluation.views import evaluate_views
+from mvrec_edge.calib.fitting.head_fitting import fit_head
+from mvrec_edge.calib.fitting.schedule_fitting import fit_schedule
 from mvrec_edge.runtime import (
     Bundle,
     DefectClassifier,
@@ -45,8 +45,8 @@ from mvrec_edge.runtime import (
     open_engine,
     open_source,
 )
-from mvrec_edge.runtime.encoding import encode_images
-from mvrec_edge.runtime.testing.surfaces import DEFECT_FAMILIES, SURFACES, render_defect
+from mvrec_edge.runtime.engines.encoding import encode_images
+from mvrec_edge.testing.surfaces import DEFECT_FAMILIES, SURFACES, render_defect
 
 SHOTS, DRAWS = (3, 5), 5
 HEADS = ("auto", "zip", "zip-c")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from mvrec_edge.calib.evaluation import EvaluationSet, HeadResult, Protocol, evaluate
-from mvrec_edge.calib.features import read_features
-from mvrec_edge.calib.heads import HEAD_CHOICES, HeadFit, fit_head
-from mvrec_edge.calib.openset import fit_novelty
-from mvrec_edge.calib.precision import compare_decisions
+from mvrec_edge.calib.evaluation.decisions import compare_decisions
+from mvrec_edge.calib.evaluation.features import read_features
+from mvrec_edge.calib.evaluation.protocol import EvaluationSet, HeadResult, Protocol, evaluate
+from mvrec_edge.calib.evaluation.unknown import UnknownResult, evaluate_unknown
+from mvrec_edge.calib.fine_tuning.training import FineTuning, fine_tune
+from mvrec_edge.calib.fitting.head_fitting import HEAD_CHOICES, HeadFit, fit_head
+from mvrec_edge.calib.fitting.novelty_fitting import fit_novelty
+from mvrec_edge.calib.labelled import LabelledRegion, SupportSet, draw_shots, encode_support, read_support
 from mvrec_edge.calib.sampling import sample_shots
-from mvrec_edge.calib.support import LabelledRegion, SupportSet, draw_shots, encode_support, read_support
-from mvrec_edge.calib.unknown_evaluation import UnknownResult, evaluate_unknown
-from mvrec_edge.runtime.heads.fine_tuning import FineTuning, fine_tune
 
 __all__ = [
     "HEAD_CHOICES",

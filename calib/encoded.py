@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.instance_rows import join_rows, take_rows
-from mvrec_edge.runtime.support_cache import INSTANCE_FIELDS, SupportCache
+from mvrec_edge.runtime.support.cache import INSTANCE_FIELDS, SupportCache
+from mvrec_edge.runtime.support.instance_rows import join_rows, take_rows
 
 __all__ = ["EncodedInstances"]
 

@@ -72,14 +72,14 @@ def bench(
 
     Example: mvrec-edge bench encoder.bundle --batch 1,9,27 --json bench.json --plot bench.html
     """
+    from mvrec_edge.bench.bench import measure_bundle
+    from mvrec_edge.bench.budget import Budget
+    from mvrec_edge.bench.candidates import default_candidates, parse_candidates
+    from mvrec_edge.bench.speeds import speeds_of
     from mvrec_edge.cli.console import count_bar, say
     from mvrec_edge.runtime import Bundle
     from mvrec_edge.runtime.engines.speeds import record_speeds
     from mvrec_edge.runtime.errors import OutputError, UsageError
-    from mvrec_edge.runtime.measuring.bench import measure_bundle
-    from mvrec_edge.runtime.measuring.candidates import default_candidates, parse_candidates
-    from mvrec_edge.runtime.measuring.plan import Budget
-    from mvrec_edge.runtime.measuring.speeds import speeds_of
     from mvrec_edge.runtime.threads import usable_cpus
 
     # Everything that can be refused is refused before the first minute of measuring.
@@ -96,8 +96,8 @@ def bench(
     if plot is not None and plot.suffix.lower() not in _PLOTS:
         raise UsageError(f"a plot ends in {' or '.join(_PLOTS)}", where=plot, fix="example: --plot bench.html")
     if plot is not None and plot.suffix.lower() == ".png":
-        from mvrec_edge.runtime.measuring.charts_png import PURPOSE
-        from mvrec_edge.runtime.plotting import require_matplotlib
+        from mvrec_edge.bench.charts_png import PURPOSE
+        from mvrec_edge.calib.evaluation.plotting import require_matplotlib
 
         require_matplotlib(PURPOSE)
     for file in (json_file, markdown_file, plot):
@@ -139,10 +139,10 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _write(record: Mapping[str, Any], json_file: Path | None, markdown_file: Path | None, plot: Path | None) -> None:
+    from mvrec_edge.bench.charts import write_html
+    from mvrec_edge.bench.charts_png import write_png
+    from mvrec_edge.bench.tables import markdown
     from mvrec_edge.runtime.files import atomic_write, canonical_json
-    from mvrec_edge.runtime.measuring.charts import write_html
-    from mvrec_edge.runtime.measuring.charts_png import write_png
-    from mvrec_edge.runtime.measuring.tables import markdown
 
     if json_file is not None:
         with atomic_write(json_file) as stream:
@@ -160,7 +160,7 @@ def _show(record: Mapping[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from mvrec_edge.runtime.measuring.tables import tables
+    from mvrec_edge.bench.tables import tables
 
     console = Console()
     if not console.is_terminal:

@@ -57,12 +57,12 @@ def build(
     from mvrec_edge.cli.console import phase_bar, say
     from mvrec_edge.runtime import Bundle
     from mvrec_edge.runtime.bundle import PRECISIONS
-    from mvrec_edge.runtime.engines.base import preferred_precision
+    from mvrec_edge.runtime.engines.engine import preferred_precision
     from mvrec_edge.runtime.engines.tensorrt.building import ensure_plan
-    from mvrec_edge.runtime.engines.tensorrt.cuda import open_cuda
-    from mvrec_edge.runtime.engines.tensorrt.engine import PRECISIONS_IN_ORDER
-    from mvrec_edge.runtime.engines.tensorrt.library import load_tensorrt
+    from mvrec_edge.runtime.engines.tensorrt.cuda_opening import open_cuda
     from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
+    from mvrec_edge.runtime.engines.tensorrt.tensorrt_engine import PRECISIONS_IN_ORDER
+    from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt
     from mvrec_edge.runtime.errors import UsageError
 
     profile = BatchProfile.parse(batch)

@@ -150,17 +150,17 @@ def calibrate(
         fit_novelty,
         read_support,
     )
-    from mvrec_edge.calib.openset import describe_limits
-    from mvrec_edge.calib.rebase import find_instances, rebased_plan
-    from mvrec_edge.calib.schedule import left_out, with_schedule
-    from mvrec_edge.calib.tuning import Variant, check_tunable
+    from mvrec_edge.calib.changes.rebase import find_instances, rebased_plan
+    from mvrec_edge.calib.fitting.novelty_fitting import describe_limits
+    from mvrec_edge.calib.fitting.schedule_fitting import left_out, with_schedule
+    from mvrec_edge.calib.fitting.tuning import Variant, check_tunable
     from mvrec_edge.cli.console import count_bar, loss_bar, say, say_problems, say_selection, view_bar
     from mvrec_edge.cli.tuning import encoded_variants, tuned
     from mvrec_edge.runtime import Bundle, SupportCache, ViewPlan, open_engine, open_source
     from mvrec_edge.runtime.errors import OutputError, UsageError
     from mvrec_edge.runtime.heads.aggregation import AGGREGATIONS
-    from mvrec_edge.runtime.openset import parse_rate
-    from mvrec_edge.runtime.support_versions import SupportVersions
+    from mvrec_edge.runtime.support.reject_rate import parse_rate
+    from mvrec_edge.runtime.support.versions import SupportVersions
 
     if out.exists() and not overwrite:
         raise OutputError("exists already", where=out, fix="choose another name, or give --overwrite")

@@ -31,7 +31,7 @@ def read_calibration(
     import numpy as np
 
     from mvrec_edge.calib import compare_decisions, draw_shots, read_support
-    from mvrec_edge.calib.support import group_by_image
+    from mvrec_edge.calib.labelled import group_by_image
     from mvrec_edge.cli.console import count_bar, say_problems
     from mvrec_edge.export.precision import Calibration
     from mvrec_edge.runtime import ViewPlan, crop_views, open_source, read_image

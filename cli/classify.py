@@ -122,10 +122,10 @@ def classify(
 
     Example: mvrec-edge classify encoder.bundle line.safetensors incoming/ --out results.jsonl --overlay pictures/
     """
-    from mvrec_edge.cli.hangup import Hangup
+    from mvrec_edge.cli.reload_signal import ReloadSignal
 
     # Before anything that takes time: a request that comes early must not end the process.
-    hangup = Hangup()
+    reload_signal = ReloadSignal()
 
     import dataclasses
 
@@ -142,8 +142,8 @@ def classify(
         open_source,
     )
     from mvrec_edge.runtime.classifier import check_encoder
-    from mvrec_edge.runtime.drift import check_window
-    from mvrec_edge.runtime.openset import parse_rate
+    from mvrec_edge.runtime.novelty.drift import check_window
+    from mvrec_edge.runtime.support.reject_rate import parse_rate
 
     use = ViewUse.parse("all" if views == "cache" else views, risk, budget_ms)
     rate = None if reject_rate is None else parse_rate(reject_rate)
@@ -178,7 +178,7 @@ def classify(
         if use.views == "auto":
             say(classifier.rule.schedule.describe())
         if page is None:
-            hangup.calls(lambda: classifier.request_reload(cache))
+            reload_signal.calls(lambda: classifier.request_reload(cache))
         source_problems = [problem for source in sources for problem in source.problems]
         sink.write_problems(source_problems)
         everything = [item for source in sources for item in source]
@@ -205,7 +205,7 @@ def classify(
                 sink.write(ImageResult(path, pixels, predictions, problems))
                 if page is not None:
                     page.add(path, pixels, predictions, problems)
-    if page is not None and hangup.arrived:
+    if page is not None and reload_signal.arrived:
         say("warning: the support cache stayed what it was at the start, since a --report shows one cache alone")
     say(sink.summary())
     say_report(page)

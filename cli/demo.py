@@ -43,8 +43,8 @@ def demo(
     from mvrec_edge.export import drawn_weights, read_checkpoint
     from mvrec_edge.export.pocket import POCKET, POCKET_WEIGHTS
     from mvrec_edge.runtime import open_source
-    from mvrec_edge.runtime.testing import HELD_OUT_FAMILIES
-    from mvrec_edge.runtime.testing.dataset import write_demo_line
+    from mvrec_edge.testing import HELD_OUT_FAMILIES
+    from mvrec_edge.testing.dataset import write_demo_line
 
     _make_folder(out, overwrite)
     say(f"1/3 rendering {images} images of each of {', '.join(HELD_OUT_FAMILIES)} on castings")

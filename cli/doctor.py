@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from mvrec_edge.runtime.machine import Report
+    from mvrec_edge.doctor import Report
 
 __all__ = ["doctor"]
 
@@ -42,7 +42,7 @@ def doctor(
     Example: mvrec-edge doctor --bundle encoder.bundle
     """
     try:
-        from mvrec_edge.runtime.machine import examine_machine
+        from mvrec_edge.doctor import examine_machine
     except ImportError as error:
         # Without numpy or OpenCV there is nothing to examine with, but still something to say.
         typer.echo(f"error: a library that is always needed does not load: {error}", err=True)

@@ -25,7 +25,7 @@ from mvrec_edge.cli.options import (
 
 if TYPE_CHECKING:
     from mvrec_edge.calib import EvaluationSet, HeadResult, SupportSet
-    from mvrec_edge.calib.embedding_store import EmbeddingStore
+    from mvrec_edge.calib.evaluation.embedding_store import EmbeddingStore
     from mvrec_edge.runtime import Engine, ViewPlan
 
 __all__ = ["evaluate"]
@@ -136,14 +136,14 @@ def evaluate(
     """
     from mvrec_edge.calib import HEAD_CHOICES, FineTuning, Protocol, evaluate_unknown, read_features
     from mvrec_edge.calib import evaluate as run_protocol
-    from mvrec_edge.calib.report import evaluation_json, evaluation_markdown
-    from mvrec_edge.calib.unknown_report import unknown_json, unknown_lines, unknown_markdown
+    from mvrec_edge.calib.evaluation.tables import evaluation_json, evaluation_markdown
+    from mvrec_edge.calib.evaluation.unknown_tables import unknown_json, unknown_lines, unknown_markdown
     from mvrec_edge.cli.console import count_bar, say, say_problems
     from mvrec_edge.cli.report import encoder_section
     from mvrec_edge.runtime.errors import OutputError, UsageError
     from mvrec_edge.runtime.files import canonical_json
-    from mvrec_edge.runtime.openset import parse_rate
-    from mvrec_edge.runtime.user_cache import user_cache_path
+    from mvrec_edge.runtime.files.user_cache import user_cache_path
+    from mvrec_edge.runtime.support.reject_rate import parse_rate
 
     names = tuple(name.strip() for name in heads.split(",") if name.strip())
     if missing := [name for name in names if name not in HEAD_CHOICES]:
@@ -154,7 +154,7 @@ def evaluate(
         raise OutputError("exists already", where=out, fix="choose another folder, or give --overwrite")
     if report is not None:
         from mvrec_edge.runtime.report import Section
-        from mvrec_edge.runtime.report.writing import check_place
+        from mvrec_edge.runtime.report.report_writer import check_place
 
         if features is not None:
             raise UsageError("a report shows pictures, and --features has none", fix="leave out --report")
@@ -167,8 +167,8 @@ def evaluate(
         about["features"] = features.name
     elif features is None and bundle is not None and support is not None:
         from mvrec_edge.calib import read_support
-        from mvrec_edge.calib.embedding_store import EmbeddingStore
-        from mvrec_edge.calib.evaluation import check_counts
+        from mvrec_edge.calib.evaluation.embedding_store import EmbeddingStore
+        from mvrec_edge.calib.evaluation.protocol import check_counts
         from mvrec_edge.runtime import Bundle, ViewPlan, open_engine, open_source
 
         opened = Bundle.load(bundle, graphs=())
@@ -269,8 +269,8 @@ def _encode(
     import numpy as np
 
     from mvrec_edge.calib import EvaluationSet
-    from mvrec_edge.calib.embedding_store import encode_instances
-    from mvrec_edge.calib.support import with_region_input
+    from mvrec_edge.calib.evaluation.embedding_store import encode_instances
+    from mvrec_edge.calib.labelled import with_region_input
     from mvrec_edge.cli.console import say, view_bar
     from mvrec_edge.runtime.classifier import warn_if_random
     from mvrec_edge.runtime.errors import InputError
@@ -305,7 +305,7 @@ def _print(results: list[HeadResult]) -> None:
 
 
 def _write(out: Path, documents: dict[str, bytes], results: list[HeadResult], class_names: tuple[str, ...]) -> None:
-    from mvrec_edge.calib.report import plot_evaluation
+    from mvrec_edge.calib.evaluation.tables import plot_evaluation
     from mvrec_edge.cli.console import say
     from mvrec_edge.runtime.errors import MissingDependencyError
     from mvrec_edge.runtime.files import atomic_write, writing

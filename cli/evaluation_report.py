@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mvrec_edge.calib import EvaluationSet, Protocol, SupportSet
-    from mvrec_edge.calib.evaluation import Draw
-    from mvrec_edge.calib.support import LabelledRegion
+    from mvrec_edge.calib.evaluation.protocol import Draw
+    from mvrec_edge.calib.labelled import LabelledRegion
     from mvrec_edge.runtime import Prediction, SupportCache, ViewPlan
     from mvrec_edge.runtime.report import Section
 
@@ -50,8 +50,8 @@ def write_evaluation_report(
         ImageError: An image cannot be read any more.
     """
     from mvrec_edge.calib import fit_head
-    from mvrec_edge.calib.evaluation import draw
-    from mvrec_edge.calib.support import group_by_image, read_thumbnails
+    from mvrec_edge.calib.evaluation.protocol import draw
+    from mvrec_edge.calib.labelled import group_by_image, read_thumbnails
     from mvrec_edge.cli.report import run_section, say_report, support_section
     from mvrec_edge.runtime import read_image
     from mvrec_edge.runtime.report import ReportWriter

@@ -85,8 +85,8 @@ def _render(folder: Path) -> None:
 
     from mvrec_edge.cli.console import say
     from mvrec_edge.runtime.files import writing
-    from mvrec_edge.runtime.testing import HELD_OUT_FAMILIES
-    from mvrec_edge.runtime.testing.dataset import write_dataset
+    from mvrec_edge.testing import HELD_OUT_FAMILIES
+    from mvrec_edge.testing.dataset import write_dataset
 
     # Beside its place, since a data set is only ever written into a folder of its own.
     with writing(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".examples-") as temporary:

@@ -65,7 +65,7 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
 
 def describe_cache(cache: SupportCache) -> dict[str, Any]:
     """A support cache in words."""
-    from mvrec_edge.calib.openset import describe_limits
+    from mvrec_edge.calib.fitting.novelty_fitting import describe_limits
 
     count, views, channels = cache.embeddings.shape
     drawn = "all instances" if cache.shots is None else f"{cache.shots} shots, seed {cache.seed}"

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mvrec_edge.runtime.machine import Report
-    from mvrec_edge.runtime.machine.cpu import Cpu
-    from mvrec_edge.runtime.machine.jetson import Jetson
-    from mvrec_edge.runtime.machine.memory import Memory
+    from mvrec_edge.doctor import Report
+    from mvrec_edge.doctor.cpu import Cpu
+    from mvrec_edge.doctor.jetson import Jetson
+    from mvrec_edge.doctor.memory import Memory
 
 __all__ = ["machine_lines"]
 

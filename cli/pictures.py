@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mvrec_edge.runtime import Prediction
 from mvrec_edge.runtime.errors import OutputError
 from mvrec_edge.runtime.files import atomic_write, writing
-from mvrec_edge.runtime.overlay import OverlayItem, draw_predictions
+from mvrec_edge.runtime.pictures.overlay import OverlayItem, draw_predictions
 
 __all__ = ["PictureFolder"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mvrec_edge.calib.tuning import Variant
+    from mvrec_edge.calib.fitting.tuning import Variant
     from mvrec_edge.runtime import Bundle, SupportCache
 
 __all__ = ["encoded_variants", "tuned"]
@@ -63,7 +63,7 @@ def tuned(variants: Sequence[Variant], plot: Path | None) -> SupportCache:
     """
     import dataclasses
 
-    from mvrec_edge.calib.tuning import best_by_precision, best_point, front, plot_tuning, tune
+    from mvrec_edge.calib.fitting.tuning import best_by_precision, best_point, front, plot_tuning, tune
     from mvrec_edge.cli.console import count_bar, say
 
     with count_bar("tuning", None, "instances") as advance:

@@ -10,7 +10,7 @@ import typer
 from mvrec_edge.cli.options import BundlePath, Threads
 
 if TYPE_CHECKING:
-    from mvrec_edge.runtime.verification import Verdict
+    from mvrec_edge.runtime.engines.verification import Verdict
 
 __all__ = ["verify"]
 
@@ -44,8 +44,8 @@ def verify(
     from mvrec_edge.runtime import Bundle
     from mvrec_edge.runtime.bundle import parse_precisions
     from mvrec_edge.runtime.engines.choice import installed_engines
+    from mvrec_edge.runtime.engines.verification import verify_bundle
     from mvrec_edge.runtime.errors import EnvironmentUnfitError
-    from mvrec_edge.runtime.verification import verify_bundle
 
     opened = Bundle.load(Path(bundle))
     wanted = None if precision is None else parse_precisions(precision)

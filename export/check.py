@@ -14,8 +14,8 @@ import numpy.typing as npt
 import torch
 
 from mvrec_edge.export.views_encoder import ViewsEncoder
-from mvrec_edge.runtime.bundle import CheckRecord, Limits, limits_of
-from mvrec_edge.runtime.engines.base import Session
+from mvrec_edge.runtime.bundle import CheckRecord, PrecisionLimits, limits_of
+from mvrec_edge.runtime.engines.engine import Session
 from mvrec_edge.runtime.engines.onnxruntime import open_session
 from mvrec_edge.runtime.engines.openvino import OpenVinoSession
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MvrecEdgeError
@@ -67,7 +67,7 @@ class GraphCheck:
         """The largest error of all, between batches as well, as a share of the norm."""
         return max(max(row.largest_error, row.batch_error) for row in self.rows)
 
-    def passed(self, limits: Limits = FLOAT32_LIMITS, judged: str = "") -> bool:
+    def passed(self, limits: PrecisionLimits = FLOAT32_LIMITS, judged: str = "") -> bool:
         """Whether the batches keep the limits; a value that is not finite never does, nor does an empty check.
 
         Args:

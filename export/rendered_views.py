@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.regions import Region
-from mvrec_edge.runtime.testing.surfaces import DEFECT_FAMILIES, SURFACES, render_defect
 from mvrec_edge.runtime.views import ViewPlan, crop_views
+from mvrec_edge.testing.surfaces import DEFECT_FAMILIES, SURFACES, render_defect
 
 __all__ = ["rendered_views"]
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from mvrec_edge.runtime.bundle import Bundle
 from mvrec_edge.runtime.classifier import DefectClassifier, RandomWeightsWarning, ReloadWarning
-from mvrec_edge.runtime.drift import DriftWarning
-from mvrec_edge.runtime.encoding import ImageRegions
 from mvrec_edge.runtime.engines import Engine, engine_names, open_engine
+from mvrec_edge.runtime.engines.encoding import ImageRegions
 from mvrec_edge.runtime.gradual import ViewUse
 from mvrec_edge.runtime.heads import (
     CentredZipAdapter,
@@ -25,10 +24,11 @@ from mvrec_edge.runtime.heads import (
     open_head,
 )
 from mvrec_edge.runtime.images import read_image, read_mask, to_rgb_uint8
-from mvrec_edge.runtime.openset import Novelty, NoveltyScorer
+from mvrec_edge.runtime.novelty import Novelty, NoveltyScorer
+from mvrec_edge.runtime.novelty.drift import DriftWarning
 from mvrec_edge.runtime.prediction import Prediction, StageTimes
 from mvrec_edge.runtime.regions import Region, open_source
-from mvrec_edge.runtime.support_cache import Adapter, HeadSettings, SupportCache
+from mvrec_edge.runtime.support.cache import Adapter, HeadSettings, SupportCache
 from mvrec_edge.runtime.views import ViewPlan, crop_views
 
 __all__ = [

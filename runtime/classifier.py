@@ -14,16 +14,16 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.drift import DriftMonitor, DriftWarning
-from mvrec_edge.runtime.encoding import EncodedImage, ImageRegions, encode_images
-from mvrec_edge.runtime.engines.base import Engine
+from mvrec_edge.runtime.engines.encoding import EncodedImage, ImageRegions, encode_images
+from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.errors import FingerprintMismatchError, MvrecEdgeError, UsageError
 from mvrec_edge.runtime.gradual import Rule, ViewUse, see_gradually
 from mvrec_edge.runtime.heads import Head, open_head
-from mvrec_edge.runtime.openset import Novelty, NoveltyScorer
+from mvrec_edge.runtime.novelty import Novelty, NoveltyScorer
+from mvrec_edge.runtime.novelty.drift import DriftMonitor, DriftWarning
 from mvrec_edge.runtime.prediction import UNKNOWN, Prediction, StageTimes
 from mvrec_edge.runtime.regions import Region
-from mvrec_edge.runtime.support_cache import SupportCache
+from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.views import ViewPlan
 from mvrec_edge.runtime.views.schedule import default_schedule
 
@@ -85,8 +85,8 @@ class _Support:
         rule = Rule(head, cache.schedule or default_schedule(cache.view_plan), use)
         novelty = None if cache.novelty is None and reject_rate is None else NoveltyScorer(cache, reject_rate)
         drift = None
-        if drift_window is not None and novelty is not None and novelty.usual.known:
-            drift = DriftMonitor(drift_window, novelty.usual)
+        if drift_window is not None and novelty is not None and novelty.known.measured:
+            drift = DriftMonitor(drift_window, novelty.known)
         return cls(cache, cache.view_plan, head, rule, novelty, drift)
 
 

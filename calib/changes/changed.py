@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.support_cache import SupportCache
+from mvrec_edge.runtime.support.cache import SupportCache
 
 __all__ = ["UNFITTED", "Changed"]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mvrec_edge.calib.changes.changed import UNFITTED, Changed
 from mvrec_edge.runtime.errors import SupportError
-from mvrec_edge.runtime.support_cache import SupportCache
+from mvrec_edge.runtime.support.cache import SupportCache
 
 __all__ = ["merge_classes", "rename_class"]
 

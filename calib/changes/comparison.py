@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.calib.changes.changed import Changed
-from mvrec_edge.calib.leave_one_out import leave_one_out
-from mvrec_edge.runtime.support_cache import SupportCache
+from mvrec_edge.calib.fitting.leave_one_out import leave_one_out
+from mvrec_edge.runtime.support.cache import SupportCache
 
 __all__ = ["Comparison", "Reading", "compare", "read_left_out"]
 

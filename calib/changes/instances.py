@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from mvrec_edge.calib.changes.changed import UNFITTED, Changed
 from mvrec_edge.calib.encoded import EncodedInstances
-from mvrec_edge.calib.support import LabelledRegion
+from mvrec_edge.calib.labelled import LabelledRegion
 from mvrec_edge.runtime.errors import SupportError
-from mvrec_edge.runtime.instance_rows import take_rows
-from mvrec_edge.runtime.support_cache import INSTANCE_FIELDS, Adapter, SupportCache
-from mvrec_edge.runtime.thumbnails import within_room
+from mvrec_edge.runtime.support.cache import INSTANCE_FIELDS, Adapter, SupportCache
+from mvrec_edge.runtime.support.instance_rows import take_rows
+from mvrec_edge.runtime.support.thumbnails import within_room
 
 __all__ = ["add_instances", "find_places", "not_there_yet", "remove_instances"]
 

@@ -9,7 +9,7 @@ from mvrec_edge.calib.changes.changed import Changed
 from mvrec_edge.calib.changes.instances import add_instances
 from mvrec_edge.calib.encoded import EncodedInstances
 from mvrec_edge.runtime.errors import FingerprintMismatchError
-from mvrec_edge.runtime.support_cache import SupportCache
+from mvrec_edge.runtime.support.cache import SupportCache
 
 __all__ = ["merge_caches"]
 

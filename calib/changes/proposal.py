@@ -11,7 +11,7 @@ from mvrec_edge.calib.changes.changed import Changed
 from mvrec_edge.calib.changes.comparison import Comparison, compare
 from mvrec_edge.calib.changes.refitting import refit
 from mvrec_edge.runtime.errors import RegressionError
-from mvrec_edge.runtime.support_cache import SupportCache
+from mvrec_edge.runtime.support.cache import SupportCache
 
 __all__ = ["Proposal", "propose"]
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mvrec_edge.calib.heads import fit_head
-from mvrec_edge.calib.openset import fit_novelty
-from mvrec_edge.calib.schedule import with_schedule
-from mvrec_edge.calib.selection import fit_head_temperature
+from mvrec_edge.calib.fitting.head_fitting import fit_head
+from mvrec_edge.calib.fitting.novelty_fitting import fit_novelty
+from mvrec_edge.calib.fitting.schedule_fitting import with_schedule
+from mvrec_edge.calib.fitting.selection import fit_head_temperature
 from mvrec_edge.runtime.heads import head_class
-from mvrec_edge.runtime.support_cache import SupportCache
+from mvrec_edge.runtime.support.cache import SupportCache
 
 __all__ = ["FITTED", "Fit", "Refitted", "refit"]
 

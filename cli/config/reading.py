@@ -75,7 +75,7 @@ def read_config(path: Path, commands: Commands, command: str) -> dict[str, Any]:
 
 def _load(path: Path) -> dict[str, Any]:
     from mvrec_edge.runtime.errors import InputError
-    from mvrec_edge.runtime.images.files import is_regular_file
+    from mvrec_edge.runtime.images.image_files import is_regular_file
 
     if not is_regular_file(path):
         raise InputError(

@@ -7,7 +7,7 @@ from mvrec_edge.runtime.bundle.bundle import Bundle, check_free, write_bundle
 from mvrec_edge.runtime.bundle.certificate import CheckRecord, GraphRecord, LabelRecord
 from mvrec_edge.runtime.bundle.golden import Golden
 from mvrec_edge.runtime.bundle.manifest import FileRecord, Manifest, WeightsSource
-from mvrec_edge.runtime.bundle.precision import PRECISIONS, Limits, limits_of, parse_precisions
+from mvrec_edge.runtime.bundle.precision import PRECISIONS, PrecisionLimits, limits_of, parse_precisions
 
 __all__ = [
     "PRECISIONS",
@@ -18,8 +18,8 @@ __all__ = [
     "Golden",
     "GraphRecord",
     "LabelRecord",
-    "Limits",
     "Manifest",
+    "PrecisionLimits",
     "WeightsSource",
     "check_free",
     "limits_of",

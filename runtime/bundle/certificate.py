@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mvrec_edge.runtime.bundle.precision import PRECISIONS
-from mvrec_edge.runtime.fields import Fields
+from mvrec_edge.runtime.files.fields import Fields
 
 __all__ = ["CheckRecord", "GraphRecord", "LabelRecord"]
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mvrec_edge.runtime.bundle.bundle import Bundle
 from mvrec_edge.runtime.errors import IntegrityError
 from mvrec_edge.runtime.files import atomic_write
-from mvrec_edge.runtime.tensor_file import read_tensors
+from mvrec_edge.runtime.files.tensor_file import read_tensors
 
 __all__ = ["GOLDEN_NAME", "Golden"]
 

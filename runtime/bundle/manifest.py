@@ -9,8 +9,8 @@ from typing import Any
 from mvrec_edge.runtime.bundle.architecture import EncoderArchitecture
 from mvrec_edge.runtime.bundle.certificate import GraphRecord
 from mvrec_edge.runtime.errors import IntegrityError, UsageError
-from mvrec_edge.runtime.fields import Fields, parse_json
 from mvrec_edge.runtime.files import canonical_json, sha256_bytes
+from mvrec_edge.runtime.files.fields import Fields, parse_json
 
 __all__ = ["MANIFEST_NAME", "FileRecord", "Manifest", "WeightsSource"]
 

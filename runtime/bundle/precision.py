@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from mvrec_edge.runtime.errors import UsageError
 
-__all__ = ["PRECISIONS", "Limits", "limits_of", "parse_precisions"]
+__all__ = ["PRECISIONS", "PrecisionLimits", "limits_of", "parse_precisions"]
 
 #: From the most exact to the coarsest, as they are named on the command line.
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 
 
 @dataclass(frozen=True)
-class Limits:
+class PrecisionLimits:
     """What a graph must reach against the PyTorch module in float32.
 
     Attributes:
@@ -29,14 +29,14 @@ class Limits:
 
 # The error bound follows from the cosine for all but float32: a unit vector at that angle, whatever its direction.
 _LIMITS = {
-    "fp32": Limits(cosine=0.99999, error=1e-4),
-    "fp16": Limits(cosine=0.9995, error=0.05),
-    "bf16": Limits(cosine=0.999, error=0.1),
-    "int8": Limits(cosine=0.99, error=0.3),
+    "fp32": PrecisionLimits(cosine=0.99999, error=1e-4),
+    "fp16": PrecisionLimits(cosine=0.9995, error=0.05),
+    "bf16": PrecisionLimits(cosine=0.999, error=0.1),
+    "int8": PrecisionLimits(cosine=0.99, error=0.3),
 }
 
 
-def limits_of(precision: str) -> Limits:
+def limits_of(precision: str) -> PrecisionLimits:
     """The limits of a precision.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mvrec_edge.runtime.engines.base import Engine
-from mvrec_edge.runtime.engines.registry import engine_names, open_engine
+from mvrec_edge.runtime.engines.engine import Engine
+from mvrec_edge.runtime.engines.engine_registry import engine_names, open_engine
 
 __all__ = ["Engine", "engine_names", "open_engine"]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mvrec_edge.runtime.bundle import Bundle
+from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.engines.speeds import SpeedKey, read_speeds, record_speeds
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError, MvrecEdgeError, UsageError
 from mvrec_edge.runtime.threads import usable_cpus
@@ -22,6 +23,7 @@ _RUNS = 3
 
 def choose_engine(
     bundle: Bundle,
+    open_candidate: Callable[[str, str | None], Engine],
     *,
     precision: str | None = None,
     threads: int | None = None,
@@ -35,6 +37,7 @@ def choose_engine(
 
     Args:
         bundle: The bundle.
+        open_candidate: Opens an engine with the same bundle, precision and threads, by its name and provider.
         precision: Which graph; by default the most exact one there is.
         threads: CPU threads; by default one for each core that this process may use.
         say: Takes a line when something is measured.
@@ -66,7 +69,7 @@ def choose_engine(
     known = read_speeds(list(keys.values()))
     if len(known) < len(keys):
         say(f"timing {' and '.join(_words(item) for item in candidates)} on this machine, once")
-        known = _measure(bundle, precision, keys, threads)
+        known = _measure(bundle, precision, keys, open_candidate)
         # What failed is tried again next time: a driver or a library may have been mended.
         record_speeds({key: value for key, value in known.items() if value < _CANNOT})
         say("; ".join(f"{_words(item)}: {_time(known[keys[item]])}" for item in candidates))
@@ -98,10 +101,11 @@ def installed_engines() -> list[tuple[str, str | None]]:
 
 
 def _measure(
-    bundle: Bundle, precision: str, keys: dict[tuple[str, str | None], SpeedKey], threads: int | None
+    bundle: Bundle,
+    precision: str,
+    keys: dict[tuple[str, str | None], SpeedKey],
+    open_candidate: Callable[[str, str | None], Engine],
 ) -> dict[SpeedKey, float]:
-    from mvrec_edge.runtime.engines.registry import open_engine
-
     size = bundle.architecture.image_size
     views = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (_VIEWS, size, size, 4), dtype=np.uint8)
     times: dict[SpeedKey, float] = {}
@@ -109,7 +113,7 @@ def _measure(
     for (name, provider), key in keys.items():
         try:
             # One at a time, so that their memory never adds up.
-            with open_engine(name, bundle, precision=precision, provider=provider, threads=threads) as engine:
+            with open_candidate(name, provider) as engine:
                 engine.encode(views)
                 best = float("inf")
                 for _ in range(_RUNS):

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvrec_edge.runtime.errors import IntegrityError, OutputError
-from mvrec_edge.runtime.fields import Fields, parse_json
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes
-from mvrec_edge.runtime.user_cache import user_cache, user_cache_path
+from mvrec_edge.runtime.files.fields import Fields, parse_json
+from mvrec_edge.runtime.files.user_cache import user_cache, user_cache_path
 
 __all__ = ["SpeedKey", "read_speeds", "record_speeds"]
 

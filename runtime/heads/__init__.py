@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mvrec_edge.runtime.heads.base import Head, HeadPrediction, Neighbour
 from mvrec_edge.runtime.heads.centred import CentredZipAdapter
 from mvrec_edge.runtime.heads.fine_tuned import FineTunedZipAdapter
-from mvrec_edge.runtime.heads.registry import head_class, head_names, open_head
+from mvrec_edge.runtime.heads.head import Head, HeadPrediction, Neighbour
+from mvrec_edge.runtime.heads.head_registry import head_class, head_names, open_head
 from mvrec_edge.runtime.heads.zip_adapter import ZipAdapter
 
 __all__ = [

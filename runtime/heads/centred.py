@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.heads.base import Head
-from mvrec_edge.runtime.support_cache import HeadSettings
+from mvrec_edge.runtime.heads.head import Head
+from mvrec_edge.runtime.support.cache import HeadSettings
 
 __all__ = ["CentredZipAdapter"]
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.heads.base import Head
-from mvrec_edge.runtime.heads.tails import student_tail
+from mvrec_edge.runtime.heads.head import Head
+from mvrec_edge.runtime.heads.student import student_tail
 
 __all__ = ["Margins", "UnseenViews", "change_probabilities", "change_probability", "evenly", "on_scale", "scores"]
 
@@ -102,7 +102,7 @@ def on_scale(logits: npt.NDArray[np.float32], aggregate: str) -> _Floats:
     return np.exp(wide)
 
 
-def change_probability(margins: Margins, widening: Sequence[float]) -> float:
+def change_probability(margins: Margins, spread_factors: Sequence[float]) -> float:
     """Probability that all views would say another class, 0 to 1.
 
     Each other class overtakes where its margin falls below zero, by the tail of Student's t; the classes are added up
@@ -110,14 +110,14 @@ def change_probability(margins: Margins, widening: Sequence[float]) -> float:
 
     Args:
         margins: What is expected.
-        widening: Factors of the spread, equally probable.
+        spread_factors: Factors of the spread, equally probable.
     """
-    return float(change_probabilities(margins, widening).mean())
+    return float(change_probabilities(margins, spread_factors).mean())
 
 
-def change_probabilities(margins: Margins, widening: Sequence[float] | _Floats) -> _Floats:
-    """The same for each factor of the spread alone, float64 `[len(widening)]`."""
-    spreads = np.asarray(widening, np.float64)[:, None] * margins.spread
+def change_probabilities(margins: Margins, spread_factors: Sequence[float] | _Floats) -> _Floats:
+    """The same for each factor of the spread alone, float64 `[len(spread_factors)]`."""
+    spreads = np.asarray(spread_factors, np.float64)[:, None] * margins.spread
     tails: _Floats = student_tail(margins.expected / spreads, margins.freedom).sum(axis=1)
     return np.minimum(tails, 1.0)
 

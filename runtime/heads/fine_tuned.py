@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import UsageError
-from mvrec_edge.runtime.heads.base import Head
-from mvrec_edge.runtime.heads.fine_tuning import FineTuning, fine_tune
-from mvrec_edge.runtime.support_cache import HeadSettings, SupportCache
+from mvrec_edge.runtime.heads.head import Head
+from mvrec_edge.runtime.support.cache import HeadSettings
 
 __all__ = ["FineTunedZipAdapter", "zip_projection"]
 
@@ -29,21 +25,6 @@ class FineTunedZipAdapter(Head):
     # The paper's beta for this head, and the released code's aggregation.
     defaults = HeadSettings("zip-f", beta=1.0, aggregate="uncertainty")
     trains = True
-
-    @classmethod
-    def fit(
-        cls,
-        cache: SupportCache,
-        *,
-        beta: float | None = None,
-        aggregate: str | None = None,
-        tuning: FineTuning | None = None,
-        on_step: Callable[[int, float], None] = lambda _step, _loss: None,
-    ) -> FineTunedZipAdapter:
-        """Trains W, b and the keys; arguments as for `Head.fit`."""
-        head = cls.settings(beta, aggregate)
-        chosen = dataclasses.replace(tuning or FineTuning(), beta=head.beta)
-        return cls(fine_tune(cache, chosen, aggregate=head.aggregate, progress=on_step))
 
     def _key_rows(self) -> npt.NDArray[np.float32]:
         if self.cache.adapter is None:

@@ -5,8 +5,8 @@ path --read_image--> uint8 [H, W, 3] RGB        path --read_mask--> uint8 [H, W]
 
 from __future__ import annotations
 
-from mvrec_edge.runtime.images.files import MAX_FILE_BYTES
 from mvrec_edge.runtime.images.header import MAX_PIXELS
+from mvrec_edge.runtime.images.image_files import MAX_FILE_BYTES
 from mvrec_edge.runtime.images.pixels import to_rgb_uint8
 from mvrec_edge.runtime.images.reading import IMAGE_SUFFIXES, read_image, read_mask
 

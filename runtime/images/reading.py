@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import ImageError
 from mvrec_edge.runtime.images import bmp, exif, jpeg, png, tiff, webp
-from mvrec_edge.runtime.images.files import read_bytes
 from mvrec_edge.runtime.images.header import ImageHeader, damaged
+from mvrec_edge.runtime.images.image_files import read_bytes
 from mvrec_edge.runtime.images.pixels import to_eight_bits
 from mvrec_edge.runtime.images.quiet import quiet_opencv
 

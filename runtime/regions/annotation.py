@@ -9,8 +9,8 @@ from typing import Any
 from mvrec_edge.runtime.errors import AnnotationError, ImageError
 from mvrec_edge.runtime.images import read_mask
 from mvrec_edge.runtime.regions.components import regions_of_mask
+from mvrec_edge.runtime.regions.formats.rle import decode_rle
 from mvrec_edge.runtime.regions.region import Region
-from mvrec_edge.runtime.regions.rle import decode_rle
 
 __all__ = ["Annotation", "BoxShape", "MaskFileShape", "PolygonShape", "RleShape", "Shape", "UnusableShape"]
 

@@ -8,16 +8,16 @@ from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError, UsageError
 from mvrec_edge.runtime.images import IMAGE_SUFFIXES
-from mvrec_edge.runtime.images.files import is_folder, is_regular_file
-from mvrec_edge.runtime.regions.aitex import is_aitex, open_aitex
-from mvrec_edge.runtime.regions.boxes import JSON_LINES_SUFFIXES, is_boxes_table, open_boxes
-from mvrec_edge.runtime.regions.coco import is_coco, open_coco
-from mvrec_edge.runtime.regions.files import list_files, load_json, read_table, read_text
-from mvrec_edge.runtime.regions.folders import open_folders
-from mvrec_edge.runtime.regions.labelme import is_labelme, open_labelme
-from mvrec_edge.runtime.regions.mvtec_fs import is_mvtec_fs, open_mvtec_fs
+from mvrec_edge.runtime.images.image_files import is_folder, is_regular_file
+from mvrec_edge.runtime.regions.formats.aitex import is_aitex, open_aitex
+from mvrec_edge.runtime.regions.formats.boxes import JSON_LINES_SUFFIXES, is_boxes_table, open_boxes
+from mvrec_edge.runtime.regions.formats.coco import is_coco, open_coco
+from mvrec_edge.runtime.regions.formats.folders import open_folders
+from mvrec_edge.runtime.regions.formats.labelme import is_labelme, open_labelme
+from mvrec_edge.runtime.regions.formats.mvtec_fs import is_mvtec_fs, open_mvtec_fs
+from mvrec_edge.runtime.regions.formats.voc import is_voc, open_voc, parse_xml
+from mvrec_edge.runtime.regions.label_files import list_files, load_json, read_table, read_text
 from mvrec_edge.runtime.regions.source import RegionSource
-from mvrec_edge.runtime.regions.voc import is_voc, open_voc, parse_xml
 
 __all__ = ["SOURCE_FORMATS", "open_source"]
 

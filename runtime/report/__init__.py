@@ -5,7 +5,7 @@ predictions, image by image --ReportWriter.add--> records + pictures --close--> 
 
 from __future__ import annotations
 
-from mvrec_edge.runtime.report.record import Limits, Section
-from mvrec_edge.runtime.report.writing import ReportSummary, ReportWriter
+from mvrec_edge.runtime.report.record import ReportLimits, Section
+from mvrec_edge.runtime.report.report_writer import ReportSummary, ReportWriter
 
-__all__ = ["Limits", "ReportSummary", "ReportWriter", "Section"]
+__all__ = ["ReportLimits", "ReportSummary", "ReportWriter", "Section"]

@@ -9,7 +9,7 @@ from typing import Any
 from mvrec_edge.runtime.errors import MvrecEdgeError
 from mvrec_edge.runtime.prediction import Prediction
 
-__all__ = ["Limits", "Section", "certainty_of", "problem_record", "region_record", "support_record"]
+__all__ = ["ReportLimits", "Section", "certainty_of", "problem_record", "region_record", "support_record"]
 
 # What a page shows in a place of its own; whatever else a prediction's record holds is listed as it is.
 _PLACED = frozenset(
@@ -21,7 +21,7 @@ _NOTHING = object()
 
 
 @dataclass(frozen=True)
-class Limits:
+class ReportLimits:
     """How large a report may become; what goes beyond is counted, and the page says so.
 
     Regions that are wrong, unknown or in doubt keep their pictures longest.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.heads import Neighbour
 from mvrec_edge.runtime.report.record import support_record
-from mvrec_edge.runtime.support_cache import SupportCache
+from mvrec_edge.runtime.support.cache import SupportCache
 
 __all__ = ["SupportList"]
 

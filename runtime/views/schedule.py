@@ -9,17 +9,17 @@ from itertools import accumulate
 from typing import Any
 
 from mvrec_edge.runtime.errors import UsageError
-from mvrec_edge.runtime.fields import Fields
+from mvrec_edge.runtime.files.fields import Fields
 from mvrec_edge.runtime.views.plan import ViewPlan
 
 __all__ = ["CAUTION", "ViewSchedule", "default_schedule", "grouped"]
 
-#: `widening` where it could not be fitted: as wide as a belief of "1, give or take a third" reaches.
+#: `spread_factors` where it could not be fitted: as wide as a belief of "1, give or take a third" reaches.
 CAUTION = (1.5,)
 
 _NARROWEST, _WIDEST = 0.1, 100.0
 _MOST_VIEWS = 1024
-_MOST_WIDENINGS = 64
+_MOST_FACTORS = 64
 _MOST_LEFT_OUT = 1 << 20
 
 
@@ -29,9 +29,9 @@ class ViewSchedule:
 
     Attributes:
         groups: Indices of the plan's views; together each view once.
-        widening: Factors, equally probable, by which the spread that the views not seen yet bring may exceed the
+        spread_factors: Factors, equally probable, by which the spread that the views not seen yet bring may exceed the
             expected one, each 0.1 to 100.
-        left_out: Support instances that `widening` was fitted on; 0 where it is `CAUTION`.
+        left_out: Support instances that `spread_factors` was fitted on; 0 where it is `CAUTION`.
         stopped: Of those, how many would have been settled before the last view at a risk of 1%.
         differed: Of those that stopped, how many decisions differ from that of all views.
         use: How many views are used where the user does not say: `"all"`, `"auto"`, or a number.
@@ -41,7 +41,7 @@ class ViewSchedule:
     """
 
     groups: tuple[tuple[int, ...], ...]
-    widening: tuple[float, ...] = CAUTION
+    spread_factors: tuple[float, ...] = CAUTION
     left_out: int = 0
     stopped: int = 0
     differed: int = 0
@@ -51,10 +51,10 @@ class ViewSchedule:
         order = self.order
         if not 1 <= len(order) <= _MOST_VIEWS or not all(self.groups) or sorted(order) != list(range(len(order))):
             raise UsageError("a view schedule must hold each view of its plan once, in groups that are not empty")
-        reach = all(_NARROWEST <= factor <= _WIDEST for factor in self.widening)
-        if not 1 <= len(self.widening) <= _MOST_WIDENINGS or not reach:
+        reach = all(_NARROWEST <= factor <= _WIDEST for factor in self.spread_factors)
+        if not 1 <= len(self.spread_factors) <= _MOST_FACTORS or not reach:
             raise UsageError(
-                f"a view schedule's widening is 1 to {_MOST_WIDENINGS} numbers between {_NARROWEST:g} and {_WIDEST:g}"
+                f"a view schedule has 1 to {_MOST_FACTORS} factors of the spread from {_NARROWEST:g} to {_WIDEST:g}"
             )
         if not 0 <= self.differed <= self.stopped <= self.left_out <= _MOST_LEFT_OUT:
             raise UsageError("a view schedule's counts contradict each other")
@@ -96,7 +96,7 @@ class ViewSchedule:
         """The schedule in plain JSON types; `from_fields` reads it back."""
         return {
             "groups": [list(group) for group in self.groups],
-            "widening": list(self.widening),
+            "widening": list(self.spread_factors),
             "left_out": self.left_out,
             "stopped": self.stopped,
             "differed": self.differed,
@@ -121,7 +121,7 @@ class ViewSchedule:
                 raise UsageError("a view schedule's group is no list of views")
         return cls(
             tuple(tuple(group) for group in groups),
-            widening=_numbers(fields, "widening"),
+            spread_factors=_numbers(fields, "widening"),
             left_out=fields.integer("left_out", 0, _MOST_LEFT_OUT),
             stopped=fields.integer("stopped", 0, _MOST_LEFT_OUT),
             differed=fields.integer("differed", 0, _MOST_LEFT_OUT),
@@ -130,7 +130,7 @@ class ViewSchedule:
 
 
 def _numbers(fields: Fields, key: str) -> tuple[float, ...]:
-    values = fields.sequence(key, most=_MOST_WIDENINGS)
+    values = fields.sequence(key, most=_MOST_FACTORS)
     if not all(type(value) in (int, float) and abs(value) <= _WIDEST for value in values):
         raise UsageError(f"a view schedule's {key} is no list of numbers")
     return tuple(float(value) for value in values)

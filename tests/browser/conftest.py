@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from mvrec_edge.runtime import Neighbour, Prediction, Region, StageTimes, SupportCache, ViewPlan
-from mvrec_edge.runtime.report import Limits, ReportWriter, Section
-from mvrec_edge.runtime.report.pictures import THUMBNAIL_SIDE, region_picture
-from mvrec_edge.runtime.testing.surfaces import SURFACES, render_defect
+from mvrec_edge.runtime.pictures.region_picture import THUMBNAIL_SIDE, region_picture
+from mvrec_edge.runtime.report import ReportLimits, ReportWriter, Section
+from mvrec_edge.testing.surfaces import SURFACES, render_defect
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -218,7 +218,7 @@ def make_report(
     labelled: bool = True,
     plan: ViewPlan | None = None,
     thumbnails: bool = True,
-    limits: Limits | None = None,
+    limits: ReportLimits | None = None,
 ) -> Path:
     """Writes a report of `count` regions, each on an image of its own."""
     cache = make_cache(plan, thumbnails=thumbnails)

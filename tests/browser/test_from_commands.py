@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mvrec_edge.runtime.testing.dataset import write_dataset
+from mvrec_edge.testing.dataset import write_dataset
 from tests.e2e.commands import run
 
 pytestmark = pytest.mark.browser

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from mvrec_edge.runtime.errors import AnnotationError
-from mvrec_edge.runtime.report import Limits, ReportWriter
+from mvrec_edge.runtime.report import ReportLimits, ReportWriter
 
 pytestmark = pytest.mark.browser
 
@@ -243,7 +243,7 @@ def test_names_from_outside_stay_text(open_page: Open, made: ModuleType, tmp_pat
         made.make_cache(), class_names=tuple(HOSTILE[:5]), sources=tuple(HOSTILE[number % 14] for number in range(25))
     )
     path = tmp_path / "hostile.html"
-    with ReportWriter(path, cache, title=HOSTILE[1], limits=Limits(problems=20)) as report:
+    with ReportWriter(path, cache, title=HOSTILE[1], limits=ReportLimits(problems=20)) as report:
         for number, name in enumerate(names):
             image, plain = made.make_prediction(cache, number, label=name, source=name)
             renamed = dict(zip(HOSTILE[:5], plain.probabilities.values(), strict=True))
@@ -339,7 +339,7 @@ def test_two_thousand_regions_stay_usable(open_page: Open, large_report: Path) -
 
 
 def test_pictures_that_were_left_out_are_named(open_page: Open, made: ModuleType, tmp_path: Path) -> None:
-    limits = Limits(regions=30, pictures=100_000, views=30_000)
+    limits = ReportLimits(regions=30, pictures=100_000, views=30_000)
     path = made.make_report(tmp_path / "cut.html", 40, thumbnails=False, limits=limits)
     page = open_page(path)
     assert shown(page) == 30

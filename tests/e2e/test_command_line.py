@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mvrec_edge.calib import encode_support, fit_head, fit_novelty, read_support
-from mvrec_edge.calib.schedule import with_schedule
+from mvrec_edge.calib.fitting.schedule_fitting import with_schedule
 from mvrec_edge.runtime import (
     Bundle,
     DefectClassifier,

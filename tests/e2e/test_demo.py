@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mvrec_edge.runtime.testing import HELD_OUT_FAMILIES
+from mvrec_edge.testing import HELD_OUT_FAMILIES
 from tests.e2e.commands import run as run_command
 
 _IMAGES = 8

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mvrec_edge.runtime import SupportCache, open_source
-from mvrec_edge.runtime.testing import HELD_OUT_FAMILIES
+from mvrec_edge.testing import HELD_OUT_FAMILIES
 from tests.e2e.commands import run
 
 #: What `init --examples` puts there to be classified.

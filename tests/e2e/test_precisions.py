@@ -12,7 +12,7 @@ from tests.e2e.commands import run
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from mvrec_edge.runtime.testing.dataset import write_dataset
+    from mvrec_edge.testing.dataset import write_dataset
 
     folder = tmp_path_factory.mktemp("parts") / "parts"
     write_dataset(folder, families=("scratch", "pit"), per_class=3, size=(240, 320), seed=0)
@@ -118,7 +118,7 @@ def test_precisions_that_cannot_be_tuned_are_refused_in_one_line(
 
 
 def test_rebase_needs_the_same_images(precisions_bundle_path: Path, parts: Path, tmp_path: Path) -> None:
-    from mvrec_edge.runtime.testing.dataset import write_dataset
+    from mvrec_edge.testing.dataset import write_dataset
 
     run("calibrate", precisions_bundle_path, parts, "--views", "ms", "--out", tmp_path / "a.safetensors")
     write_dataset(tmp_path / "other", families=("scratch", "pit"), per_class=2, size=(240, 320), seed=1)

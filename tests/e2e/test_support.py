@@ -18,7 +18,7 @@ from tests.e2e.commands import MVREC_EDGE, run
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from mvrec_edge.runtime.testing.dataset import write_dataset
+    from mvrec_edge.testing.dataset import write_dataset
 
     folder = tmp_path_factory.mktemp("line") / "parts"
     write_dataset(folder, families=("scratch", "stain", "pit"), per_class=4, size=(240, 320), seed=0)

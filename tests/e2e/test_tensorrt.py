@@ -46,7 +46,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, tiny_bundle_path: Path) -> P
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from mvrec_edge.runtime.testing.dataset import write_dataset
+    from mvrec_edge.testing.dataset import write_dataset
 
     folder = tmp_path_factory.mktemp("parts") / "parts"
     write_dataset(folder, families=("scratch", "pit"), per_class=2, size=(160, 200), seed=0)

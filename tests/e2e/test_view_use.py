@@ -13,7 +13,7 @@ from tests.e2e.commands import run
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory, tiny_bundle_path: Path) -> Path:
-    from mvrec_edge.runtime.testing.dataset import write_dataset
+    from mvrec_edge.testing.dataset import write_dataset
 
     folder = tmp_path_factory.mktemp("views")
     write_dataset(folder / "parts", families=("scratch", "stain"), per_class=5, size=(240, 320), seed=0)

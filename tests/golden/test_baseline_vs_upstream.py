@@ -10,8 +10,8 @@ import safetensors.numpy
 
 torch = pytest.importorskip("torch", reason="the baseline is PyTorch")
 
+from mvrec_edge.bench.torch_baseline import ReleasedEncoder  # noqa: E402
 from mvrec_edge.export import read_checkpoint  # noqa: E402
-from mvrec_edge.export.baseline import ReleasedEncoder  # noqa: E402
 from mvrec_edge.export.encoder import load_encoder  # noqa: E402
 
 

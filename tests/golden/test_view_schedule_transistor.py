@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mvrec_edge.calib import Protocol, read_features
-from mvrec_edge.calib.view_evaluation import evaluate_views
+from mvrec_edge.calib.evaluation.views import evaluate_views
 from mvrec_edge.runtime import ViewUse
 
 

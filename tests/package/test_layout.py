@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,13 +18,33 @@ else:
     import tomli as tomllib
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PARTS = ("runtime", "export", "calib", "cli")
+#: Where each part of the package lies.
+PARTS = {
+    "runtime": REPOSITORY / "runtime",
+    "testing": REPOSITORY / "testing",
+    "calib": REPOSITORY / "calib",
+    "export": REPOSITORY / "export",
+    "doctor": REPOSITORY / "doctor",
+    "bench": REPOSITORY / "benchmarks" / "harness",
+    "cli": REPOSITORY / "cli",
+}
 ALLOWED = {
     "runtime": {"runtime"},
+    "testing": {"runtime", "testing"},
     "calib": {"runtime", "calib"},
-    "export": {"runtime", "export"},
-    "cli": {"runtime", "calib", "export", "cli"},
+    "export": {"runtime", "testing", "export"},
+    "doctor": {"runtime", "doctor"},
+    "bench": {"runtime", "testing", "calib", "doctor", "export", "bench"},
+    "cli": {"runtime", "testing", "calib", "export", "doctor", "bench", "cli"},
 }
+#: The rooms of the runtime in the order in which they build on one another; a room imports from those before it.
+RUNTIME_ROOMS = (
+    *("errors", "threads", "files", "images", "regions", "views", "bundle", "engines", "support", "heads"),
+    *("novelty", "gradual", "prediction", "classifier", "pictures", "report"),
+)
+LOOSE_IN_RUNTIME = {"errors", "threads", "classifier", "prediction"}
+#: They compute with what the base install has.
+LIGHT = ("runtime", "testing", "calib", "doctor")
 
 
 def _settings() -> dict[str, object]:
@@ -31,14 +53,44 @@ def _settings() -> dict[str, object]:
 
 
 def _sources(part: str) -> list[Path]:
-    return sorted((REPOSITORY / part).rglob("*.py"))
+    return sorted(PARTS[part].rglob("*.py"))
+
+
+def _name(part: str, source: Path) -> str:
+    pieces = ["mvrec_edge", part, *source.relative_to(PARTS[part]).with_suffix("").parts]
+    return ".".join(pieces[:-1] if pieces[-1] == "__init__" else pieces)
+
+
+def _imports(source: Path, *, at_import: bool = False) -> list[str]:
+    """The modules that a file imports; those that run when it is imported, or all, within functions as well."""
+    tree = ast.parse(source.read_text())
+    nodes: list[ast.AST] = []
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        nodes.append(node)
+        if at_import and isinstance(node, ast.FunctionDef):
+            continue
+        # What stands under TYPE_CHECKING never runs.
+        if at_import and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        waiting.extend(ast.iter_child_nodes(node))
+    names = []
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{source}: relative import"
+            module = node.module or ""
+            names += [f"{module}.{alias.name}" for alias in node.names]
+    return names
 
 
 def test_every_folder_with_code_is_a_listed_package() -> None:
     found = {"mvrec_edge"}
     for part in PARTS:
         for source in _sources(part):
-            found.add(".".join(["mvrec_edge", *source.parent.relative_to(REPOSITORY).parts]))
+            found.add(".".join(["mvrec_edge", part, *source.parent.relative_to(PARTS[part]).parts]))
     assert sorted(found) == sorted(_settings()["packages"])  # type: ignore[call-overload]
 
 
@@ -46,40 +98,64 @@ def test_every_folder_with_code_is_a_listed_package() -> None:
 def test_the_link_for_type_checkers_is_there(part: str) -> None:
     link = REPOSITORY / "mvrec_edge" / part
     assert link.is_symlink()
-    assert link.resolve() == REPOSITORY / part
+    assert link.resolve() == PARTS[part]
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_imports_point_one_way(part: str) -> None:
     for source in _sources(part):
-        for node in ast.walk(ast.parse(source.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom):
-                assert node.level == 0, f"{source}: relative import"
-                names.append(node.module or "")
-            for name in names:
-                pieces = name.split(".")
-                if pieces[0] == "mvrec_edge" and len(pieces) > 1:
-                    assert pieces[1] in ALLOWED[part], f"{source} imports {name}"
-                if part in ("runtime", "calib"):
-                    assert pieces[0] not in ("torch", "onnx", "PIL"), f"{source} imports {name}"
+        for name in _imports(source):
+            pieces = name.split(".")
+            if pieces[0] == "mvrec_edge" and pieces[1] in PARTS:
+                assert pieces[1] in ALLOWED[part], f"{source} imports {name}"
+            if part in LIGHT:
+                assert pieces[0] not in ("torch", "onnx", "PIL"), f"{source} imports {name}"
+
+
+def _room(name: str) -> str:
+    return name.split(".")[2]
+
+
+def test_the_rooms_of_the_runtime_build_on_one_another() -> None:
+    assert {path.stem for path in PARTS["runtime"].glob("*.py")} - {"__init__"} == LOOSE_IN_RUNTIME
+    for source in _sources("runtime"):
+        own = _name("runtime", source)
+        if own == "mvrec_edge.runtime":
+            continue
+        for name in _imports(source):
+            if name.startswith("mvrec_edge.runtime."):
+                assert RUNTIME_ROOMS.index(_room(name)) <= RUNTIME_ROOMS.index(_room(own)), f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_two_modules_bear_one_name(part: str) -> None:
+    names = Counter(source.stem for source in _sources(part) if source.stem != "__init__")
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    modules = {_name(part, source): source for part in PARTS for source in _sources(part)}
+    waits_for: dict[str, set[str]] = {}
+    for own, source in modules.items():
+        found = {name if name in modules else name.rpartition(".")[0] for name in _imports(source)}
+        waits_for[own] = {name for name in found if name in modules and name != own}
+    # A package that only passes names on is as its modules are.
+    try:
+        tuple(graphlib.TopologicalSorter(waits_for).static_order())
+    except graphlib.CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 def _modules(*parts: str) -> list[str]:
-    names = []
-    for part in parts:
-        for source in _sources(part):
-            pieces = ["mvrec_edge", *source.relative_to(REPOSITORY).with_suffix("").parts]
-            names.append(".".join(pieces[:-1] if pieces[-1] == "__init__" else pieces))
-    return names
+    return [_name(part, source) for part in parts for source in _sources(part)]
 
 
 def test_the_light_parts_import_without_heavy_libraries() -> None:
-    """Every module of runtime, calib and cli, in a process in which the optional libraries cannot be found."""
+    """Every module of the light parts and of cli, in a process in which the optional libraries cannot be found."""
     code = (
         "import sys, importlib\n"
         "for name in ('torch', 'onnx', 'onnxscript', 'onnxruntime', 'PIL'): sys.modules[name] = None\n"
-        f"for name in {_modules('runtime', 'calib', 'cli')!r}: importlib.import_module(name)\n"
+        f"for name in {_modules(*LIGHT, 'cli')!r}: importlib.import_module(name)\n"
         "print('imported')"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

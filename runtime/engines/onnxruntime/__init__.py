@@ -1,5 +1,5 @@
 """ONNX Runtime, on the CPU or through one of its GPU providers."""
 
-from mvrec_edge.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine, open_session
+from mvrec_edge.runtime.engines.onnxruntime.onnxruntime_engine import OnnxRuntimeEngine, open_session
 
 __all__ = ["OnnxRuntimeEngine", "open_session"]

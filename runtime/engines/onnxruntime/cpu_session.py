@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mvrec_edge.runtime.bundle.onnx_file.outline import outline_with_references
 from mvrec_edge.runtime.engines.onnxruntime.fusion import fuse_products
-from mvrec_edge.runtime.engines.onnxruntime.library import PROVIDERS, open_graph
+from mvrec_edge.runtime.engines.onnxruntime.onnxruntime_library import PROVIDERS, open_graph
+from mvrec_edge.runtime.engines.processor import Processor, read_processor
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
-from mvrec_edge.runtime.onnx_file.outline import outline_with_references
 from mvrec_edge.runtime.threads import usable_cpus
-
-if TYPE_CHECKING:
-    from mvrec_edge.runtime.machine.cpu import Cpu
 
 __all__ = ["CpuSession"]
 
@@ -34,7 +32,7 @@ class CpuSession:
         graph: The ONNX file, screened.
         precision: Its precision.
         threads: CPU threads; by default one for each core that this process may use.
-        cpu: The processor, which decides how int8 is computed; by default this machine's.
+        processor: The processor, which decides how int8 is computed; by default this machine's.
 
     Attributes:
         device: What it runs on.
@@ -45,11 +43,12 @@ class CpuSession:
     """
 
     def __init__(
-        self, library: Any, graph: Path, precision: str, threads: int | None = None, cpu: Cpu | None = None
+        self, library: Any, graph: Path, precision: str, threads: int | None = None, processor: Processor | None = None
     ) -> None:
         threads = threads or usable_cpus()
-        on_x86, has_vnni = _instructions(cpu) if precision == "int8" else (False, False)
-        unsigned_weights = on_x86 and not has_vnni
+        processor = processor or read_processor()
+        on_x86 = precision == "int8" and processor.is_x86
+        unsigned_weights = on_x86 and not processor.has_int8
         self._session: Any = None
         self.maps_weights = False
         self.device = f"cpu, {threads} threads"
@@ -81,16 +80,6 @@ def _shadowed(graph: Path) -> bool:
     """Whether a library that looks for the weights in the working directory would find those of another graph there."""
     there = Path(graph.name)
     return there.exists() and not there.samefile(graph)
-
-
-def _instructions(cpu: Cpu | None) -> tuple[bool, bool]:
-    """Whether a processor, by default this one, is an x86, and whether it sums products of bytes in 32 bits."""
-    if cpu is None:
-        # Takes 0.05 s, which the other precisions are spared.
-        from mvrec_edge.runtime.machine.cpu import read_cpu
-
-        cpu = read_cpu()
-    return cpu.architecture == "x86_64", cpu.has_int8
 
 
 def _options(library: Any, precision: str, threads: int, unsigned_weights: bool) -> Any:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.engines.base import first_line
+from mvrec_edge.runtime.engines.engine import first_line
 from mvrec_edge.runtime.engines.onnxruntime.fusion import write_fused
-from mvrec_edge.runtime.engines.onnxruntime.library import PROVIDERS, open_graph, why_not_loaded
+from mvrec_edge.runtime.engines.onnxruntime.onnxruntime_library import PROVIDERS, open_graph, why_not_loaded
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
 
 __all__ = ["GpuSession"]

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from mvrec_edge.runtime.bundle.onnx_file.outline import Outline, outline_with_inputs
+from mvrec_edge.runtime.bundle.onnx_file.tensors import DTYPES
 from mvrec_edge.runtime.engines.openvino.rewriting import rewrite
-from mvrec_edge.runtime.onnx_file.outline import Outline, outline_with_inputs
-from mvrec_edge.runtime.onnx_file.tensors import DTYPES
 
 __all__ = ["MappedModel"]
 

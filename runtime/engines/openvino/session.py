@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.engines.base import first_line
+from mvrec_edge.runtime.bundle.onnx_file.screen import screen_onnx
+from mvrec_edge.runtime.engines.engine import first_line
 from mvrec_edge.runtime.engines.openvino.mapped_model import MappedModel
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
-from mvrec_edge.runtime.onnx_file.screen import screen_onnx
 from mvrec_edge.runtime.threads import usable_cpus
 
 __all__ = ["OpenVinoSession"]

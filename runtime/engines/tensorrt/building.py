@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.bundle import Bundle
-from mvrec_edge.runtime.engines.tensorrt.cuda import Gpu
-from mvrec_edge.runtime.engines.tensorrt.library import load_tensorrt
+from mvrec_edge.runtime.bundle.onnx_file.screen import screen_onnx
+from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
 from mvrec_edge.runtime.engines.tensorrt.plans import PlanKey, plan_path, record_plan, verified_plan
 from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
+from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt
 from mvrec_edge.runtime.errors import (
     EnvironmentUnfitError,
     IntegrityError,
@@ -25,8 +26,7 @@ from mvrec_edge.runtime.errors import (
     OutputError,
 )
 from mvrec_edge.runtime.files import writing
-from mvrec_edge.runtime.onnx_file.screen import screen_onnx
-from mvrec_edge.runtime.user_cache import user_cache
+from mvrec_edge.runtime.files.user_cache import user_cache
 
 __all__ = ["BuiltPlan", "ensure_plan"]
 
@@ -56,7 +56,7 @@ class BuiltPlan:
 def ensure_plan(
     bundle: Bundle,
     precision: str,
-    gpu: Gpu,
+    gpu: GpuModel,
     profile: BatchProfile,
     *,
     workspace: int | None = None,

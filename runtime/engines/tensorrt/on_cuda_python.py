@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.engines.tensorrt.cuda import Cuda, Gpu
+from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import CudaRuntime, GpuModel
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
 
 __all__ = ["OnCudaPython"]
 
 
-class OnCudaPython(Cuda):
+class OnCudaPython(CudaRuntime):
     """The runtime calls of cuda-python, in the GPU's primary context.
 
     Args:
@@ -36,7 +36,7 @@ class OnCudaPython(Cuda):
         self._call(runtime.cudaSetDevice, 0)
         properties = self._call(runtime.cudaGetDeviceProperties, 0)
         name = properties.name.decode() if isinstance(properties.name, bytes) else str(properties.name)
-        self.gpu = Gpu(name.rstrip("\0"), f"{properties.major}.{properties.minor}")
+        self.gpu = GpuModel(name.rstrip("\0"), f"{properties.major}.{properties.minor}")
         self._stream = self._call(runtime.cudaStreamCreate)
 
     def _call(self, function: Any, *arguments: Any) -> Any:

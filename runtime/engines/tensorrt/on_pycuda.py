@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.engines.tensorrt.cuda import Cuda, Gpu
+from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import CudaRuntime, GpuModel
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
 
 __all__ = ["OnPyCuda"]
 
 
-class OnPyCuda(Cuda):
+class OnPyCuda(CudaRuntime):
     """PyCUDA, in the GPU's primary context, which TensorRT uses as well.
 
     Args:
@@ -35,7 +35,7 @@ class OnPyCuda(Cuda):
         except driver.Error as error:
             raise EnvironmentUnfitError(f"CUDA: {error}", fix="run 'mvrec-edge doctor'") from error
         major, minor = device.compute_capability()
-        self.gpu = Gpu(device.name(), f"{major}.{minor}")
+        self.gpu = GpuModel(device.name(), f"{major}.{minor}")
         self._allocations: dict[int, Any] = {}
         with self.active():
             self._stream = driver.Stream()

@@ -12,12 +12,12 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvrec_edge.runtime.engines.tensorrt.cuda import Gpu
+from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
 from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
 from mvrec_edge.runtime.errors import IntegrityError, UsageError
-from mvrec_edge.runtime.fields import Fields, parse_json
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes, sha256_file
-from mvrec_edge.runtime.user_cache import user_cache_path
+from mvrec_edge.runtime.files.fields import Fields, parse_json
+from mvrec_edge.runtime.files.user_cache import user_cache_path
 
 __all__ = ["PlanKey", "built_profiles", "plan_path", "record_plan", "verified_plan"]
 
@@ -47,7 +47,7 @@ class PlanKey:
     system: str
 
     @classmethod
-    def of(cls, graph: str, tensorrt: str, gpu: Gpu, profile: BatchProfile) -> PlanKey:
+    def of(cls, graph: str, tensorrt: str, gpu: GpuModel, profile: BatchProfile) -> PlanKey:
         """The key of a plan on this machine."""
         return cls(graph, tensorrt, gpu.name, gpu.capability, str(profile), f"{platform.system()} {platform.machine()}")
 

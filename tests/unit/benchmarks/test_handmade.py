@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mvrec_edge.calib import read_support
 from mvrec_edge.runtime import Region, open_source
-from mvrec_edge.runtime.testing.dataset import write_dataset
+from mvrec_edge.testing.dataset import write_dataset
 
 
 @pytest.fixture(scope="module")

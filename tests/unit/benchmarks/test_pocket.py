@@ -12,7 +12,7 @@ import pytest
 
 from mvrec_edge.calib import EvaluationSet, LabelledRegion, Protocol, evaluate
 from mvrec_edge.runtime import Region
-from mvrec_edge.runtime.testing import HELD_OUT_FAMILIES
+from mvrec_edge.testing import HELD_OUT_FAMILIES
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,8 @@ from mvrec_edge.export.encoder import load_encoder  # noqa: E402
 from mvrec_edge.export.graph import OPSET, trace_graph  # noqa: E402
 from mvrec_edge.export.views_encoder import ViewsEncoder  # noqa: E402
 from mvrec_edge.runtime.bundle import Bundle, CheckRecord, EncoderArchitecture  # noqa: E402
+from mvrec_edge.runtime.bundle.onnx_file.screen import screen_onnx  # noqa: E402
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, OutputError  # noqa: E402
-from mvrec_edge.runtime.onnx_file.screen import screen_onnx  # noqa: E402
 
 TINY = EncoderArchitecture(32, 16, 64, 2, 24)
 

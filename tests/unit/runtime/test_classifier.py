@@ -18,7 +18,7 @@ from mvrec_edge.runtime import (
     crop_views,
 )
 from mvrec_edge.runtime.errors import FingerprintMismatchError, UsageError
-from mvrec_edge.runtime.testing import FakeEngine
+from mvrec_edge.testing import FakeEngine
 
 PLAN = ViewPlan.ms(size=16, resample="fast")
 RNG = np.random.default_rng(0)

@@ -12,7 +12,7 @@ import pytest
 
 from mvrec_edge.runtime import DefectClassifier, ImageRegions, Region, ReloadWarning, SupportCache, ViewPlan, ZipAdapter
 from mvrec_edge.runtime.errors import FingerprintMismatchError, InputError, IntegrityError, UsageError
-from mvrec_edge.runtime.testing import FakeEngine
+from mvrec_edge.testing import FakeEngine
 
 PLAN = ViewPlan.ms(size=16, resample="fast")
 RNG = np.random.default_rng(0)

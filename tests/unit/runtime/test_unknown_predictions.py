@@ -21,8 +21,8 @@ from mvrec_edge.runtime import (
 )
 from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.gradual import ViewUse
-from mvrec_edge.runtime.testing import FakeEngine
 from mvrec_edge.runtime.views.schedule import default_schedule
+from mvrec_edge.testing import FakeEngine
 
 PLAN = ViewPlan.ms(size=16, resample="fast")
 REGION = Region.from_box((20, 10, 30, 22), (60, 80))

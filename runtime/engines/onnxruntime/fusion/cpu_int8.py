@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mvrec_edge.runtime.bundle.onnx_file.graph import GraphChange, Node, OnnxFile
 from mvrec_edge.runtime.engines.onnxruntime.fusion.patterns import DOMAIN, Patterns, need
-from mvrec_edge.runtime.onnx_file.graph import GraphChange, Node, OnnxFile
 
 __all__ = ["fuse_products"]
 

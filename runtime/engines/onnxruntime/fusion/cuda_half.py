@@ -20,8 +20,8 @@ from typing import IO
 
 import numpy as np
 
+from mvrec_edge.runtime.bundle.onnx_file.graph import Node, OnnxFile
 from mvrec_edge.runtime.engines.onnxruntime.fusion.patterns import DOMAIN, Patterns, need
-from mvrec_edge.runtime.onnx_file.graph import Node, OnnxFile
 
 __all__ = ["write_fused"]
 

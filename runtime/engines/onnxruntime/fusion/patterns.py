@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.onnx_file.graph import GraphChange, Node, OnnxFile
+from mvrec_edge.runtime.bundle.onnx_file.graph import GraphChange, Node, OnnxFile
 
 __all__ = ["DOMAIN", "NoMatchError", "Patterns", "need"]
 

@@ -23,11 +23,11 @@ from mvrec_edge.calib.changes import (
     rename_class,
 )
 from mvrec_edge.calib.encoded import EncodedInstances
-from mvrec_edge.calib.support import LabelledRegion, encode_instances
+from mvrec_edge.calib.labelled import LabelledRegion, encode_instances
 from mvrec_edge.runtime import Region, SupportCache, ViewPlan
 from mvrec_edge.runtime.errors import FingerprintMismatchError, SupportError
-from mvrec_edge.runtime.testing import FakeEngine
-from mvrec_edge.runtime.thumbnails import LARGEST_THUMBNAILS, within_room
+from mvrec_edge.runtime.support.thumbnails import LARGEST_THUMBNAILS, within_room
+from mvrec_edge.testing import FakeEngine
 
 PLAN = ViewPlan.ms(size=16, resample="fast")
 

@@ -19,9 +19,9 @@ from mvrec_edge.calib.changes import (
     rename_class,
 )
 from mvrec_edge.calib.encoded import EncodedInstances
-from mvrec_edge.calib.openset import fit_novelty
-from mvrec_edge.calib.schedule import left_out, with_schedule
-from mvrec_edge.calib.selection import fit_head_temperature
+from mvrec_edge.calib.fitting.novelty_fitting import fit_novelty
+from mvrec_edge.calib.fitting.schedule_fitting import left_out, with_schedule
+from mvrec_edge.calib.fitting.selection import fit_head_temperature
 from mvrec_edge.runtime import HeadSettings, SupportCache, head_names
 from mvrec_edge.runtime.errors import RegressionError
 

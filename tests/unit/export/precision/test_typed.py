@@ -17,8 +17,8 @@ from mvrec_edge.export.graph import trace_graph  # noqa: E402
 from mvrec_edge.export.precision.typed import NARROW_TYPES, narrow_products  # noqa: E402
 from mvrec_edge.export.views_encoder import ViewsEncoder  # noqa: E402
 from mvrec_edge.runtime.bundle import EncoderArchitecture, limits_of  # noqa: E402
+from mvrec_edge.runtime.bundle.onnx_file.screen import screen_onnx  # noqa: E402
 from mvrec_edge.runtime.errors import EnvironmentUnfitError  # noqa: E402
-from mvrec_edge.runtime.onnx_file.screen import screen_onnx  # noqa: E402
 
 SMALL = EncoderArchitecture(56, 14, 128, 3, 48)
 FLOAT = onnx.TensorProto.FLOAT

@@ -10,7 +10,7 @@ import pytest
 
 from mvrec_edge.runtime import Engine, engine_names, open_engine
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError
-from mvrec_edge.runtime.testing import FakeEngine
+from mvrec_edge.testing import FakeEngine
 
 
 def views(count: int, size: int = 24, seed: int = 0) -> npt.NDArray[np.uint8]:

@@ -7,7 +7,7 @@ import pytest
 
 from mvrec_edge.runtime import CentredZipAdapter, Head, SupportCache, ZipAdapter
 from mvrec_edge.runtime.heads.evidence import UnseenViews, change_probability, scores
-from mvrec_edge.runtime.heads.tails import student_tail
+from mvrec_edge.runtime.heads.student import student_tail
 
 
 @pytest.mark.parametrize(
@@ -46,9 +46,9 @@ def cache(noise: float, *, instances: int = 10, views: int = 9) -> SupportCache:
     return SupportCache.from_embeddings(embeddings, labels, ["a", "b"])
 
 
-def risk(head: Head, embeddings: np.ndarray, seen: list[int], widening: float = 1.0) -> float:
+def risk(head: Head, embeddings: np.ndarray, seen: list[int], spread_factors: float = 1.0) -> float:
     margins = UnseenViews(head).margins(embeddings.astype(np.float32), np.array(seen))
-    return change_probability(margins, [widening])
+    return change_probability(margins, [spread_factors])
 
 
 @pytest.mark.parametrize("aggregate", ["mean", "uncertainty"])

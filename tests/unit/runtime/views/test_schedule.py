@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mvrec_edge.runtime import ViewPlan
 from mvrec_edge.runtime.errors import MvrecEdgeError, UsageError
-from mvrec_edge.runtime.fields import Fields
+from mvrec_edge.runtime.files.fields import Fields
 from mvrec_edge.runtime.views.plan import RECIPES
 from mvrec_edge.runtime.views.schedule import ViewSchedule, default_schedule, grouped
 
@@ -53,9 +53,9 @@ def test_what_is_no_order_is_refused(groups: tuple[tuple[int, ...], ...]) -> Non
 @pytest.mark.parametrize(
     "changes",
     [
-        {"widening": (0.0,)},
-        {"widening": (1.0, float("nan"))},
-        {"widening": ()},
+        {"spread_factors": (0.0,)},
+        {"spread_factors": (1.0, float("nan"))},
+        {"spread_factors": ()},
         {"left_out": -1},
         {"differed": 1},
         {"use": 3},

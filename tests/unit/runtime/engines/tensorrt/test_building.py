@@ -13,10 +13,10 @@ import pytest
 from mvrec_edge.runtime import Bundle
 from mvrec_edge.runtime.engines.tensorrt import BatchProfile, building
 from mvrec_edge.runtime.engines.tensorrt.building import BuiltPlan, ensure_plan
-from mvrec_edge.runtime.engines.tensorrt.cuda import Gpu
+from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, MvrecEdgeError, OutputError
 
-GPU = Gpu("Fake GPU", "8.7")
+GPU = GpuModel("Fake GPU", "8.7")
 PROFILE = BatchProfile(1, 2, 4)
 
 
@@ -29,7 +29,7 @@ class Ask:
         self.phases: list[tuple[str, int, int]] = []
 
     def __call__(
-        self, precision: str = "fp16", gpu: Gpu = GPU, profile: BatchProfile = PROFILE, **rest: Any
+        self, precision: str = "fp16", gpu: GpuModel = GPU, profile: BatchProfile = PROFILE, **rest: Any
     ) -> BuiltPlan:
         self.said.clear()
         self.phases.clear()
@@ -93,8 +93,8 @@ def test_every_difference_builds_another(ask: Ask, stand_ins: Any) -> None:
     first = ask()
     others = [
         ask(precision="fp32"),
-        ask(gpu=Gpu("Another GPU", "8.7")),
-        ask(gpu=Gpu("Fake GPU", "8.9")),
+        ask(gpu=GpuModel("Another GPU", "8.7")),
+        ask(gpu=GpuModel("Fake GPU", "8.9")),
         ask(profile=BatchProfile(1, 2, 5)),
     ]
     stand_ins.mode(FAKE_TENSORRT_VERSION="10.13.3")

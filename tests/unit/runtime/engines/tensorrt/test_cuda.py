@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mvrec_edge.runtime.engines.tensorrt.cuda import Cuda, Gpu, open_cuda
+from mvrec_edge.runtime.engines.tensorrt.cuda_opening import open_cuda
+from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import CudaRuntime, GpuModel
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
 
 LIBRARIES = ("cuda-python", "pycuda")
 
 
 @pytest.fixture(params=LIBRARIES)
-def cuda(request: pytest.FixtureRequest, stand_ins: Any) -> Iterator[Cuda]:
+def cuda(request: pytest.FixtureRequest, stand_ins: Any) -> Iterator[CudaRuntime]:
     if request.param == "pycuda":
         stand_ins.without("cuda")
     opened = open_cuda()
@@ -25,11 +26,11 @@ def cuda(request: pytest.FixtureRequest, stand_ins: Any) -> Iterator[Cuda]:
     assert stand_ins.held == (0, 0, 0)
 
 
-def test_the_gpu(cuda: Cuda) -> None:
-    assert cuda.gpu == Gpu("Fake GPU", "8.7")
+def test_the_gpu(cuda: CudaRuntime) -> None:
+    assert cuda.gpu == GpuModel("Fake GPU", "8.7")
 
 
-def test_a_copy_is_done_when_it_is_waited_for(cuda: Cuda) -> None:
+def test_a_copy_is_done_when_it_is_waited_for(cuda: CudaRuntime) -> None:
     with cuda.active():
         there, back = cuda.pinned((2, 3), np.float32), cuda.pinned((2, 3), np.float32)
         assert there.shape == (2, 3)
@@ -43,11 +44,11 @@ def test_a_copy_is_done_when_it_is_waited_for(cuda: Cuda) -> None:
         np.testing.assert_array_equal(back, there)
 
 
-def test_the_stream_is_a_number(cuda: Cuda, stand_ins: Any) -> None:
+def test_the_stream_is_a_number(cuda: CudaRuntime, stand_ins: Any) -> None:
     assert list(stand_ins.gpu.streams) == [cuda.stream]
 
 
-def test_closing_frees_everything(cuda: Cuda, stand_ins: Any) -> None:
+def test_closing_frees_everything(cuda: CudaRuntime, stand_ins: Any) -> None:
     with cuda.active():
         cuda.pinned((4,), np.uint8)
         cuda.allocate(8)

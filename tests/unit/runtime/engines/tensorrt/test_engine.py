@@ -11,7 +11,7 @@ import pytest
 
 from mvrec_edge.runtime import Bundle, open_engine
 from mvrec_edge.runtime.engines.tensorrt import BatchProfile
-from mvrec_edge.runtime.engines.tensorrt.engine import TensorRtEngine
+from mvrec_edge.runtime.engines.tensorrt.tensorrt_engine import TensorRtEngine
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError, UsageError
 
 SMALL = BatchProfile(1, 2, 4)

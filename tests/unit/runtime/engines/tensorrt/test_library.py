@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mvrec_edge.runtime.engines.tensorrt.library import SUPPORTED, load_tensorrt, logger
+from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import SUPPORTED, load_tensorrt, logger
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
 
 

@@ -1,0 +1,50 @@
+"""The instances of a support cache, found again in the labelled set they came from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+
+from mvrec_edge.calib.labelled import LabelledRegion, SupportSet
+from mvrec_edge.runtime.errors import SupportError, UsageError
+from mvrec_edge.runtime.support.cache import SupportCache
+from mvrec_edge.runtime.views import ViewPlan
+
+__all__ = ["find_instances", "rebased_plan"]
+
+
+def find_instances(cache: SupportCache, labelled: SupportSet) -> list[LabelledRegion]:
+    """Finds the instances of a cache by their source and label, in the cache's order.
+
+    Raises:
+        SupportError: The labelled set does not hold all of them.
+    """
+    places: dict[tuple[str, str], list[LabelledRegion]] = defaultdict(list)
+    for instance in labelled.instances:
+        places[instance.source, instance.label].append(instance)
+    found: list[LabelledRegion] = []
+    missing: list[str] = []
+    for source, label in zip(cache.sources, cache.labels, strict=True):
+        same = places.get((source, cache.class_names[label]))
+        if same:
+            found.append(same.pop(0))
+        else:
+            missing.append(source)
+    if missing:
+        raise SupportError(
+            f"{len(missing)} of the cache's {len(cache.sources)} instances are not in the labelled set, such as "
+            f"'{missing[0]}'",
+            fix="give the labelled set that the cache was made from",
+        )
+    return found
+
+
+def rebased_plan(cache: SupportCache, size: int) -> ViewPlan:
+    """The cache's view plan at the size that an encoder takes.
+
+    Raises:
+        UsageError: The cache has no view plan.
+    """
+    if cache.view_plan is None:
+        raise UsageError("the support cache has no view plan, so its views cannot be cut again")
+    return dataclasses.replace(cache.view_plan, size=size)

@@ -1,0 +1,1 @@
+"""Training of the fine-tuned head `zip-f`, in numpy."""

@@ -1,0 +1,63 @@
+"""Measuring how far known defects lie from one another, so that others can be called unknown."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from mvrec_edge.runtime.errors import SupportError
+from mvrec_edge.runtime.novelty import KnownDistances, NoveltyLimits, left_out_distances
+from mvrec_edge.runtime.support.cache import SupportCache
+from mvrec_edge.runtime.support.novelty_calibration import NoveltyCalibration
+from mvrec_edge.runtime.support.reject_rate import check_rate
+
+__all__ = ["describe_limits", "fit_novelty"]
+
+
+def fit_novelty(cache: SupportCache, reject_rate: float | None = None) -> SupportCache:
+    """Leaves each support instance out and measures how far it lies from the rest of its class.
+
+    Args:
+        cache: The support cache.
+        reject_rate: Wanted share of known defects that are called unknown; None to store the distances alone.
+
+    Returns:
+        The cache with its `novelty`.
+
+    Raises:
+        UsageError: The rate is outside 0.001% to 50%.
+        SupportError: A rate is given, and every class has a single instance.
+    """
+    if reject_rate is not None:
+        check_rate(reject_rate)
+    left_out = left_out_distances(cache.embeddings, cache.labels)
+    if reject_rate is not None and not np.isfinite(left_out).any():
+        raise SupportError(
+            "every class has a single instance, so there is no telling how far known defects lie from one another",
+            fix="let a class have a second sample, or calibrate without --reject-rate",
+        )
+    return dataclasses.replace(cache, novelty=NoveltyCalibration(left_out, reject_rate))
+
+
+def describe_limits(cache: SupportCache) -> list[str]:
+    """What a cache calls unknown, in a few lines: the rate, and the limit of each class with where it comes from."""
+    if cache.novelty is None:
+        return ["not measured: calibrate again to be able to say 'unknown'"]
+    known = KnownDistances.of(cache.novelty.left_out, cache.labels, len(cache.class_names))
+    if not known.measured:
+        return ["nothing can be called unknown: every class has a single instance"]
+    rate = cache.novelty.reject_rate
+    if rate is None:
+        return ["measured; nothing is called unknown unless classify is given --reject-rate"]
+    lines = [f"above the limit, which {100 * rate:g}% of the known defects shall exceed"]
+    pooled = 0.0
+    for place, (name, limit) in enumerate(zip(cache.class_names, NoveltyLimits.at(rate, known).classes, strict=True)):
+        if limit.own:
+            lines.append(f"{name}: {limit.limit:.3f}, from its own {known.count(place)} instances")
+        else:
+            pooled = limit.limit
+    if len(lines) - 1 < len(cache.class_names):
+        which = "the other classes" if len(lines) > 1 else "all classes"
+        lines.append(f"{which}: {pooled:.3f}, from the {len(known.residuals)} instances of all classes together")
+    return lines

@@ -1,0 +1,223 @@
+"""What a support set gives for what it costs: accuracy over milliseconds, for each precision, head and view number."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mvrec_edge.calib.evaluation.plotting import new_figure
+from mvrec_edge.calib.fitting.schedule_fitting import RECORD_RISK, fit_rule, left_out_trials, unfitted_schedule
+from mvrec_edge.calib.fitting.selection import select_head
+from mvrec_edge.runtime.errors import SupportError
+from mvrec_edge.runtime.files import writing
+from mvrec_edge.runtime.support.cache import HeadSettings, SupportCache
+from mvrec_edge.runtime.views.schedule import ViewSchedule
+
+__all__ = [
+    "TuningPoint",
+    "Variant",
+    "best_by_precision",
+    "best_point",
+    "check_tunable",
+    "front",
+    "plot_tuning",
+    "tune",
+]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A support set as one of the bundle's graphs encodes it.
+
+    Attributes:
+        precision: The graph: `"fp32"`, `"fp16"`, `"bf16"` or `"int8"`.
+        cache: The support cache; its head is not looked at.
+        view_ms: Milliseconds that cutting and encoding one view takes on this machine, above 0.
+        device: What ran the graph, in words.
+    """
+
+    precision: str
+    cache: SupportCache
+    view_ms: float
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class TuningPoint:
+    """One way to classify, and how it does when each support instance is left out.
+
+    Attributes:
+        precision: The graph that encodes the views.
+        head: The head with its parameters.
+        use: `"auto"`, or the number of views.
+        views: Mean views a defect.
+        accuracy: Share of the left-out instances that are classified rightly, 0 to 1.
+        left_out: Instances that were left out.
+        milliseconds: What a defect's views cost, cut and encoded, as measured on this machine.
+        schedule: The order of views and the stopping rule for the head.
+    """
+
+    precision: str
+    head: HeadSettings
+    use: str | int
+    views: float
+    accuracy: float
+    left_out: int
+    milliseconds: float
+    schedule: ViewSchedule
+
+    def to_dict(self) -> dict[str, Any]:
+        """The point in plain JSON types."""
+        return {
+            "precision": self.precision,
+            "head": dataclasses.asdict(self.head),
+            "use": self.use,
+            "views": round(self.views, 3),
+            "accuracy": round(self.accuracy, 6),
+            "left_out": self.left_out,
+            "ms": round(self.milliseconds, 3),
+        }
+
+
+def check_tunable(counts: Mapping[str, int]) -> None:
+    """Finds out whether there is something to tune on; takes no embeddings, so it can be asked before encoding.
+
+    Args:
+        counts: Support instances of each class.
+
+    Raises:
+        SupportError: A class has a single instance, so that nothing can be left out.
+    """
+    if single := [name for name, count in counts.items() if count < 2]:
+        raise SupportError(
+            f"there is nothing to tune on: the class '{single[0]}' has a single instance, which cannot be left out",
+            fix="label another of that class, or leave out --tune",
+        )
+
+
+def tune(variants: Sequence[Variant], progress: Callable[[int], None] = lambda _: None) -> list[TuningPoint]:
+    """Leaves each support instance out in each precision and under each training-free head, with few and many views.
+
+    In each precision both sides of a comparison come from the same graph. Each head takes the parameters that do best
+    with all views (`select_head`). For each, every number of views at which its schedule pauses is a point, and so is
+    `"auto"` at a risk of 1%. The instance left out is one of those that the parameters, the order of views and the
+    stopping rule were chosen on, so accuracies are on the bright side.
+
+    Args:
+        variants: The same support instances, as different graphs encode them.
+        progress: Called with 1 after each instance, head and precision.
+
+    Returns:
+        All points, the cheapest first, of equally cheap ones the most accurate first.
+
+    Raises:
+        SupportError: A class has a single instance, so that nothing can be left out.
+    """
+    for variant in variants:
+        check_tunable(variant.cache.counts)
+    points = [point for variant in variants for point in _variant_points(variant, progress)]
+    return sorted(points, key=lambda point: (point.milliseconds, -point.accuracy))
+
+
+def _variant_points(variant: Variant, progress: Callable[[int], None]) -> list[TuningPoint]:
+    best: dict[str, HeadSettings] = {}
+    for candidate in select_head(variant.cache).candidates:
+        best.setdefault(candidate.head.name, candidate.head)
+    return [point for head in best.values() for point in _head_points(variant, head, progress)]
+
+
+def _head_points(variant: Variant, head: HeadSettings, progress: Callable[[int], None]) -> list[TuningPoint]:
+    cache = dataclasses.replace(variant.cache, head=head, adapter=None)
+    unfitted = unfitted_schedule(cache)
+    trials = left_out_trials(cache, unfitted, progress)
+    schedule = fit_rule(unfitted, trials)
+    totals = np.cumsum([len(group) for group in schedule.groups])
+    stops = [trial.stop(schedule.spread_factors, RECORD_RISK) for trial in trials]
+    ends = [len(totals) - 1 if stop is None else stop for stop in stops]
+    choices: list[tuple[str | int, list[int]]] = [
+        (int(count), [group] * len(trials)) for group, count in enumerate(totals)
+    ]
+    if len(totals) > 1:
+        choices.append(("auto", ends))
+    points = []
+    for use, groups in choices:
+        right = [trial.said[group] == trial.label for trial, group in zip(trials, groups, strict=True)]
+        views = float(np.mean(totals[groups]))
+        points.append(
+            TuningPoint(
+                precision=variant.precision,
+                head=head,
+                use=use,
+                views=views,
+                accuracy=float(np.mean(right)),
+                left_out=len(trials),
+                milliseconds=views * variant.view_ms,
+                schedule=schedule,
+            )
+        )
+    return points
+
+
+def front(points: Sequence[TuningPoint]) -> list[TuningPoint]:
+    """The points that none beats in both accuracy and cost, the cheapest first."""
+    kept: list[TuningPoint] = []
+    for point in sorted(points, key=lambda point: (point.milliseconds, -point.accuracy)):
+        if not kept or point.accuracy > kept[-1].accuracy:
+            kept.append(point)
+    return kept
+
+
+def best_point(points: Sequence[TuningPoint]) -> TuningPoint:
+    """The cheapest of the most accurate; of equally cheap ones the one that may take more views where it needs them."""
+    most = max(point.accuracy for point in points)
+    able = [point for point in points if point.accuracy == most]
+    return min(able, key=lambda point: (point.milliseconds, point.use != "auto"))
+
+
+def best_by_precision(points: Sequence[TuningPoint]) -> list[TuningPoint]:
+    """What `best_point` would be of each precision by itself, in the order in which precisions first appear."""
+    names = dict.fromkeys(point.precision for point in points)
+    return [best_point([point for point in points if point.precision == name]) for name in names]
+
+
+def plot_tuning(points: Sequence[TuningPoint], path: Path) -> None:
+    """Draws accuracy over milliseconds, a line for each precision and head, with the front and the kept point marked.
+
+    Args:
+        points: What `tune` returned.
+        path: PNG file to write.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+        OutputError: The file cannot be written.
+    """
+    figure = new_figure(6.4, 4.2, "the plot of a tuning")
+    axes = figure.subplots()
+    for precision, name in dict.fromkeys((point.precision, point.head.name) for point in points):
+        own = [point for point in points if (point.precision, point.head.name) == (precision, name)]
+        fixed = [point for point in own if point.use != "auto"]
+        cost, accuracy = [p.milliseconds for p in fixed], [100 * p.accuracy for p in fixed]
+        (line,) = axes.plot(cost, accuracy, marker="o", label=f"{precision}, {name}")
+        for point in (point for point in own if point.use == "auto"):
+            axes.plot(
+                [point.milliseconds], [100 * point.accuracy], marker="D", color=line.get_color(), linestyle="none"
+            )
+    if any(point.use == "auto" for point in points):
+        # Named once: an entry for each line would cover the plot where there are four precisions.
+        axes.plot([], [], marker="D", color="gray", linestyle="none", label="views auto")
+    leading = front(points)
+    axes.step(
+        [p.milliseconds for p in leading], [100 * p.accuracy for p in leading], where="post", color="gray", lw=0.8
+    )
+    best = best_point(points)
+    axes.plot([best.milliseconds], [100 * best.accuracy], marker="o", markersize=16, fillstyle="none", color="black")
+    axes.set(xlabel="ms a defect, on this machine", ylabel="accuracy with the instance left out, %")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    with writing(path):
+        figure.savefig(path, dpi=120, format="png")

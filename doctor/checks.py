@@ -1,0 +1,161 @@
+"""Judging a machine's hardware: each check takes what was read and yields findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mvrec_edge.doctor.facts import Facts
+from mvrec_edge.doctor.report import Finding
+
+__all__ = ["check_cache_folder", "check_cpu", "check_gpu", "check_jetson", "check_memory"]
+
+_GIB = 1 << 30
+# float32 weights of ViT-L/14 (1.2 GB) as the library holds them, what it packs of them, and a batch of views.
+_VIT_L14 = 3 * _GIB
+# Boards that are sold with 8 GB show a little less, and need more than that to build a plan.
+_SMALL_BOARD = 9 * _GIB
+_SWAP_FOR_PLANS = 4 * _GIB
+# Plans of ViT-L/14 in a few precisions, with their timing caches.
+_ROOM_FOR_PLANS = 3 * _GIB
+_DRIVER_CUDA_12 = 525
+
+
+def check_cpu(facts: Facts) -> Iterator[Finding]:
+    """Clock, cores and instructions."""
+    cpu = facts.cpu
+    if cpu is None:
+        return
+    if "powersave" in cpu.governors:
+        fix = "sudo cpupower frequency-set -g performance"
+        if "pstate" in (cpu.governor_driver or ""):
+            text = f"the governor is powersave; with {cpu.governor_driver} it still follows the load, but slowly"
+            yield Finding("note", "CPU", text, fix)
+        else:
+            yield Finding("warning", "CPU", "the governor is powersave, which keeps the clock low", fix)
+    if cpu.cgroup_cores is not None and cpu.cgroup_cores < cpu.usable_cores:
+        threads = max(1, int(cpu.cgroup_cores))
+        text = f"the container grants {cpu.cgroup_cores:g} of {cpu.usable_cores} cores; more threads than that wait"
+        yield Finding("warning", "CPU", text, f"give --threads {threads}")
+    if cpu.architecture == "x86_64" and "avx2" not in cpu.features:
+        yield Finding("warning", "CPU", "it has no AVX2, so every engine is slow on it")
+
+
+def check_memory(facts: Facts) -> Iterator[Finding]:
+    """Room for the largest encoder, and for building plans."""
+    memory = facts.memory
+    if memory is None:
+        return
+    if memory.usable is not None and memory.usable < _VIT_L14:
+        text = (
+            f"{memory.usable / _GIB:.1f} GiB are free; exporting ViT-L/14 or running it in float32 on the CPU needs 3"
+        )
+        few = memory.most is not None and memory.most < _VIT_L14
+        fix = "use a smaller encoder, or the bundle's int8 graph" if few else "close other programs"
+        yield Finding("warning", "memory", text, fix)
+    swap = (memory.swap_total or 0) - memory.swap_compressed
+    if facts.jetson is not None and memory.most is not None and memory.most < _SMALL_BOARD and swap < _SWAP_FOR_PLANS:
+        yield Finding(
+            "warning",
+            "memory",
+            f"{memory.most / _GIB:.1f} GiB shared with the GPU and {swap / _GIB:.1f} GiB of swap on disk are little "
+            "for building a TensorRT plan of ViT-L/14",
+            "sudo fallocate -l 8G /swapfile && sudo chmod 600 /swapfile && sudo mkswap /swapfile && "
+            "sudo swapon /swapfile",
+        )
+
+
+def check_gpu(facts: Facts) -> Iterator[Finding]:
+    """Drivers that are missing, broken or old, and wheels that no GPU uses."""
+    gpus, cuda = facts.gpus, facts.cuda
+    wheels = [name for name in facts.libraries if name == "onnxruntime-gpu" or name.startswith("tensorrt")]
+    if not facts.has_gpu:
+        if "onnxruntime-gpu" in facts.fixes.runtime_wheels:
+            # Removing one of several wheels would break the other.
+            if len(facts.fixes.runtime_wheels) > 1:
+                return
+            fix = f"pip uninstall -y onnxruntime-gpu && {facts.fixes.install('cpu')}"
+            yield Finding("warning", "GPU", "onnxruntime-gpu is installed, but there is no NVIDIA GPU", fix)
+        elif wheels:
+            text = f"{wheels[0]} is installed, but there is no NVIDIA GPU"
+            yield Finding("note", "GPU", text, f"pip uninstall -y {' '.join(wheels)}")
+        return
+    if facts.jetson is None and gpus is not None:
+        if gpus.failure is not None:
+            # After an update the loaded driver and its libraries differ until the next start.
+            fix = "sudo reboot" if "mismatch" in gpus.failure else facts.fixes.driver()
+            yield Finding("problem", "GPU", gpus.failure, fix)
+        elif gpus.on_bus and not gpus.devices and not (cuda is not None and cuda.devices):
+            if gpus.kernel_driver is not None:
+                text = f"the driver {gpus.kernel_driver} is loaded, but this process is given no GPU"
+                yield Finding("warning", "GPU", text, "start the container with --gpus all, or install nvidia-smi")
+            else:
+                text = "there is an NVIDIA GPU on the bus, but no driver that serves it"
+                yield Finding("warning", "GPU", text, facts.fixes.driver())
+        yield from _old_driver(facts)
+    if cuda is not None and cuda.failure is not None:
+        yield Finding("problem", "CUDA", f"the driver offers no GPU: {cuda.failure}", facts.fixes.driver())
+
+
+def _old_driver(facts: Facts) -> Iterator[Finding]:
+    driver = next((gpu.driver for gpu in (facts.gpus.devices if facts.gpus else ()) if gpu.driver), None)
+    major = _major(driver)
+    if major is not None and major < _DRIVER_CUDA_12:
+        text = f"the driver {driver} is old: libraries for CUDA 12 need {_DRIVER_CUDA_12} or newer"
+        yield Finding("warning", "GPU", text, facts.fixes.driver())
+        return
+    served = _major(facts.cuda.version) if facts.cuda is not None else None
+    if served is None:
+        return
+    for name, version in sorted(_built_for(facts).items()):
+        wanted = _major(version)
+        if wanted is not None and wanted > served:
+            text = (
+                f"{name} is built for CUDA {wanted}, the driver serves up to {facts.cuda.version if facts.cuda else ''}"
+            )
+            yield Finding("warning", "GPU", text, f"a newer driver, or a {name} for CUDA {served}")
+
+
+def _built_for(facts: Facts) -> dict[str, str]:
+    """The CUDA versions that installed libraries want, by library."""
+    wanted = {engine.engine: engine.built_for_cuda for engine in facts.engines if engine.built_for_cuda is not None}
+    for name in facts.libraries:
+        title, _, version = name.rpartition("-cu")
+        if title == "tensorrt" and version.isdigit():
+            wanted[title] = version
+    return wanted
+
+
+def _major(version: str | None) -> int | None:
+    first = (version or "").split(".")[0]
+    return int(first) if first.isdigit() else None
+
+
+def check_jetson(facts: Facts) -> Iterator[Finding]:
+    """Power mode and clocks."""
+    jetson = facts.jetson
+    if jetson is None:
+        return
+    best = jetson.best_mode_id if jetson.best_mode_id is not None else 0
+    if jetson.power_mode_id is None and jetson.power_mode is None:
+        text = "the power mode could not be read"
+        yield Finding("note", "Jetson", text, "sudo nvpmodel -q")
+    elif jetson.power_mode_id != best:
+        text = f"the power mode is {jetson.power_mode}, not the strongest, {jetson.best_mode or best}"
+        yield Finding("warning", "Jetson", text, jetson.command_for_speed)
+    elif jetson.clocks_pinned is False:
+        text = f"the GPU's clock follows the load ({jetson.gpu_mhz} of {jetson.gpu_max_mhz} MHz now), so times vary"
+        yield Finding("note", "Jetson", text, "sudo jetson_clocks")
+
+
+def check_cache_folder(facts: Facts) -> Iterator[Finding]:
+    """Whether TensorRT plans can be kept. Only where there is a GPU they could be for."""
+    folder = facts.cache_folder
+    if folder is None or not facts.has_gpu:
+        return
+    fix = "export MVREC_EDGE_CACHE=FOLDER, with a folder that can be written"
+    if not folder.writable:
+        text = f"{folder.path} cannot be written, so TensorRT plans would be built anew every time"
+        yield Finding("warning", "cache folder", text, fix)
+    elif folder.free is not None and folder.free < _ROOM_FOR_PLANS:
+        text = f"{folder.free / _GIB:.1f} GiB are free at {folder.path}; plans of ViT-L/14 may not fit"
+        yield Finding("warning", "cache folder", text, fix)

@@ -1,0 +1,200 @@
+"""Every engine: whether it works on this machine, and if not, why and what would change that."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mvrec_edge.doctor.child import ProbeAnswer, probe
+from mvrec_edge.doctor.cuda import CudaDriver
+from mvrec_edge.doctor.fixes import Fixes
+from mvrec_edge.doctor.tiny_graph import COLUMNS, PRECISIONS, ROWS, tiny_graph
+
+__all__ = ["WRONG_ANSWER", "EngineStatus", "examine_engines"]
+
+#: What a precision's reason says where the graph ran and its answer was not the right one.
+WRONG_ANSWER = "its answer is wrong"
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+_BINDINGS = ("cuda.bindings.driver", "cuda.cuda", "pycuda.driver")
+_NO_GPU = "this machine has no NVIDIA GPU"
+# bfloat16 came with Ampere.
+_BF16_CAPABILITY = (8, 0)
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """One engine with one provider.
+
+    Attributes:
+        engine: `"onnxruntime"`, `"openvino"` or `"tensorrt"`.
+        provider: `"cpu"`, `"cuda"` or `"tensorrt"` for ONNX Runtime; None for the others.
+        usable: Whether it works here.
+        version: Version of its library; None where that is not known.
+        installed: Whether its library was found at all.
+        reason: Why it does not work; None where it does.
+        fix: What would change that; None where nothing would.
+        devices: What the library offers to run on, where it says.
+        precisions: For each precision None where it runs, or why not; empty where the engine does not work.
+        tried: Whether a small graph was run in each precision; else `precisions` follows from the GPU's model.
+        built_for_cuda: The CUDA version that the library was built for, such as `"13.0"`; None where it does not say.
+    """
+
+    engine: str
+    provider: str | None
+    usable: bool
+    version: str | None = None
+    installed: bool = True
+    reason: str | None = None
+    fix: str | None = None
+    devices: tuple[str, ...] = ()
+    precisions: dict[str, str | None] = field(default_factory=dict)
+    tried: bool = False
+    built_for_cuda: str | None = None
+
+    @property
+    def name(self) -> str:
+        """`"engine/provider"`, or `"engine"` where there is but one provider."""
+        return self.engine if self.provider is None else f"{self.engine}/{self.provider}"
+
+
+def examine_engines(
+    cuda: CudaDriver, *, has_gpu: bool, fixes: Fixes, path: Sequence[str] | None = None
+) -> tuple[EngineStatus, ...]:
+    """Tries every engine's library in a process of its own, on graphs of a few hundred bytes.
+
+    Args:
+        cuda: What the CUDA driver said.
+        has_gpu: Whether there is an NVIDIA GPU, with or without a driver.
+        fixes: The commands for this machine.
+        path: Where libraries are looked for, instead of `sys.path`.
+    """
+    first = _ask_onnxruntime("cpu", path)
+    listed = first.values.get("providers", [])
+    statuses = [_onnxruntime("cpu", first, fixes)]
+    for provider in ("cuda", "tensorrt"):
+        if not has_gpu:
+            status = EngineStatus("onnxruntime", provider, False, installed=bool(first.values), reason=_NO_GPU)
+        elif not first.values or _PROVIDERS[provider] not in listed:
+            status = _onnxruntime(provider, first, fixes)
+        else:
+            status = _onnxruntime(provider, _ask_onnxruntime(provider, path), fixes, cuda)
+        statuses.append(status)
+    return (*statuses, _openvino(path, fixes), _tensorrt(cuda, has_gpu, path, fixes))
+
+
+def _graphs(*precisions: str) -> dict[str, str]:
+    return {precision: base64.b64encode(tiny_graph(precision)).decode() for precision in precisions}
+
+
+def _ask_onnxruntime(provider: str, path: Sequence[str] | None) -> ProbeAnswer:
+    # Through TensorRT every graph costs a build, so one has to do.
+    graphs = _graphs("fp32") if provider == "tensorrt" else _graphs(*PRECISIONS)
+    return probe("onnxruntime", path=path, provider=_PROVIDERS[provider], graphs=graphs, shape=[ROWS, COLUMNS])
+
+
+def _onnxruntime(provider: str, answer: ProbeAnswer, fixes: Fixes, cuda: CudaDriver | None = None) -> EngineStatus:
+    if answer.failure is not None:
+        reason, installed = _failure("ONNX Runtime", "onnxruntime", answer)
+        fix = fixes.mend_onnxruntime() if installed else fixes.onnxruntime(provider)
+        return EngineStatus("onnxruntime", provider, False, installed=installed, reason=reason, fix=fix)
+    version, built_for = answer.values.get("version"), answer.values.get("cuda")
+    precisions = dict(answer.values.get("precisions") or {})
+
+    def unusable(reason: str, fix: str, *, installed: bool = True) -> EngineStatus:
+        return EngineStatus(
+            "onnxruntime", provider, False, version, installed, reason=reason, fix=fix, built_for_cuda=built_for
+        )
+
+    if _PROVIDERS[provider] not in answer.values.get("providers", []):
+        reason = f"the installed ONNX Runtime {version} was built without it"
+        return unusable(reason, fixes.onnxruntime(provider), installed=False)
+    reason = precisions.get("fp32", "it did not run")
+    if reason is not None:
+        if answer.missing_libraries:
+            reason = f"it is listed but does not load: {', '.join(answer.missing_libraries)} cannot be found"
+        fix = fixes.mend_onnxruntime() if provider == "cpu" else fixes.cuda_libraries(answer.missing_libraries)
+        return unusable(reason, fix)
+    tried = provider != "tensorrt"
+    return EngineStatus(
+        "onnxruntime",
+        provider,
+        True,
+        version,
+        precisions=precisions if tried else _by_capability(cuda),
+        tried=tried,
+        built_for_cuda=built_for,
+    )
+
+
+def _openvino(path: Sequence[str] | None, fixes: Fixes) -> EngineStatus:
+    answer = probe("openvino", path=path, graphs=_graphs(*PRECISIONS), shape=[ROWS, COLUMNS])
+    if answer.failure is not None:
+        reason, installed = _failure("OpenVINO", "openvino", answer)
+        return EngineStatus(
+            "openvino", None, False, installed=installed, reason=reason, fix=fixes.openvino(installed=installed)
+        )
+    version = answer.values.get("version")
+    devices = tuple(answer.values.get("devices", []))
+    precisions = dict(answer.values.get("precisions") or {})
+    reason = precisions.get("fp32", "OpenVINO offers no CPU device")
+    if reason is not None:
+        fix = fixes.again("openvino")
+        return EngineStatus("openvino", None, False, version, reason=reason, fix=fix, devices=devices)
+    return EngineStatus("openvino", None, True, version, devices=devices, precisions=precisions, tried=True)
+
+
+def _tensorrt(cuda: CudaDriver, has_gpu: bool, path: Sequence[str] | None, fixes: Fixes) -> EngineStatus:
+    if not has_gpu:
+        return EngineStatus("tensorrt", None, False, installed=False, reason=_NO_GPU)
+    answer = probe("tensorrt", path=path)
+    version = answer.values.get("version")
+    if answer.failure is not None:
+        reason, installed = _failure("TensorRT", "tensorrt", answer)
+        return EngineStatus(
+            "tensorrt", None, False, installed=installed, reason=reason, fix=fixes.tensorrt(installed=installed)
+        )
+    if not cuda.devices:
+        reason = cuda.failure or "the CUDA driver offers no GPU"
+        return EngineStatus("tensorrt", None, False, version, reason=reason, fix=fixes.driver())
+    failures = {}
+    for module in _BINDINGS:
+        bound = probe("bindings", path=path, module=module)
+        if bound.failure is None:
+            devices = tuple(device.name for device in cuda.devices)
+            return EngineStatus("tensorrt", None, True, version, devices=devices, precisions=_by_capability(cuda))
+        failures[module] = bound
+    broken = [bound.failure for module, bound in failures.items() if not _absent(module, bound)]
+    why = "neither cuda-python nor pycuda is installed" if not broken else f"its CUDA bindings fail: {broken[0]}"
+    return EngineStatus("tensorrt", None, False, version, reason=why, fix=fixes.bindings())
+
+
+def _failure(title: str, module: str, answer: ProbeAnswer) -> tuple[str, bool]:
+    """Why a library does not work, and whether it is installed at all."""
+    failure = answer.failure or ""
+    if _absent(module, answer):
+        return f"{title} is not installed", False
+    if answer.missing_libraries:
+        return f"{title} does not load: {', '.join(answer.missing_libraries)} cannot be found", True
+    return f"{title} does not work: {failure}", True
+
+
+def _absent(module: str, answer: ProbeAnswer) -> bool:
+    """Whether a module, or a package it is in, was not found; another one that it needs does not count."""
+    parts = module.split(".")
+    packages = [".".join(parts[: count + 1]) for count in range(len(parts))]
+    return answer.failure in [f"ModuleNotFoundError: No module named '{package}'" for package in packages]
+
+
+def _by_capability(cuda: CudaDriver | None) -> dict[str, str | None]:
+    """What TensorRT runs, by the GPU's compute capability; nothing is built to find out."""
+    results: dict[str, str | None] = dict.fromkeys(PRECISIONS)
+    for device in (cuda.devices if cuda is not None else ())[:1]:
+        try:
+            capability = tuple(int(part) for part in device.compute_capability.split("."))
+        except ValueError:
+            continue
+        if capability < _BF16_CAPABILITY:
+            results["bf16"] = f"the GPU has compute capability {device.compute_capability}, bfloat16 needs 8.0"
+    return results

@@ -1,0 +1,99 @@
+"""Judging a machine's software: Python, libraries and engines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from mvrec_edge.doctor.engines import WRONG_ANSWER, EngineStatus
+from mvrec_edge.doctor.facts import Facts
+from mvrec_edge.doctor.libraries import opencv_wheels, runtime_wheels
+from mvrec_edge.doctor.report import Finding, Level
+
+__all__ = ["check_engines", "check_libraries", "check_python"]
+
+_OLDEST_PYTHON = (3, 10)
+_GPU = ("cuda", "tensorrt")
+
+
+def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Iterator[Finding]:
+    """The Python that runs this.
+
+    Args:
+        version: Its version.
+    """
+    text = ".".join(str(part) for part in version)
+    if version[:2] < _OLDEST_PYTHON:
+        yield Finding(
+            "problem", "Python", f"{text} is too old: 3.10 or newer is needed", "install Python 3.10 or newer"
+        )
+    else:
+        yield Finding("ok", "Python", text)
+
+
+def check_libraries(facts: Facts) -> Iterator[Finding]:
+    """Wheels that overwrite each other, and versions that do not fit."""
+    libraries, fixes = facts.libraries, facts.fixes
+    runtimes = runtime_wheels(libraries)
+    if len(runtimes) > 1:
+        text = f"{' and '.join(runtimes)} are installed and overwrite each other's files"
+        yield Finding("problem", "ONNX Runtime", text, fixes.mend_onnxruntime())
+    wheels = opencv_wheels(libraries)
+    broken = [name for name in wheels if libraries[name].startswith("4.10.0")]
+    if len(wheels) > 1:
+        text = f"{' and '.join(wheels)} are installed and overwrite each other's files"
+        yield Finding("problem" if broken else "warning", "OpenCV", text, fixes.one_opencv(wheels))
+    if broken:
+        text = f"{broken[0]} {libraries[broken[0]]} fills the missing rows of a truncated JPEG from an earlier image"
+        yield Finding("problem", "OpenCV", text, fixes.one_opencv(wheels))
+    for conflict in facts.conflicts:
+        if conflict.library not in broken:
+            text = f"{conflict.library} {conflict.version} is installed, but {conflict.needed} is needed"
+            yield Finding("warning", "libraries", text, conflict.fix)
+
+
+def check_engines(facts: Facts) -> Iterator[Finding]:
+    """What can run the encoder."""
+    if not any(engine.usable for engine in facts.engines):
+        broken = next((engine.fix for engine in facts.engines if engine.installed and engine.fix is not None), None)
+        fix = broken or (facts.fixes.tensorrt() if facts.fixes.is_jetson else facts.fixes.install("cpu"))
+        yield Finding("problem", "engines", "no engine works on this machine", fix)
+    on_gpu = any(engine.usable and (engine.provider or engine.engine) in _GPU for engine in facts.engines)
+    if facts.cuda is not None and facts.cuda.devices and not on_gpu:
+        text = f"{facts.cuda.devices[0].name} works, but no engine uses it"
+        yield Finding("warning", "engines", text, facts.fixes.onnxruntime("cuda"))
+    for engine in facts.engines:
+        if engine.usable:
+            yield from _check_usable(engine, facts)
+    unusable: dict[tuple[Level, str, str | None], list[str]] = {}
+    for engine in facts.engines:
+        if not engine.usable:
+            # A library that is installed and does not work is worth more attention than one that is not there.
+            level: Level = "warning" if engine.installed and engine.fix is not None else "note"
+            reason = (engine.reason or "does not work") + _loss(engine, facts)
+            unusable.setdefault((level, reason, engine.fix), []).append(engine.name)
+    for (level, reason, advice), names in unusable.items():
+        yield Finding(level, ", ".join(names), reason, advice)
+
+
+def _loss(engine: EngineStatus, facts: Facts) -> str:
+    """What a missing OpenVINO costs. ONNX Runtime has no bfloat16 on the CPU; on Arm nothing has been measured."""
+    cpu = facts.cpu
+    if engine.engine != "openvino" or engine.installed or cpu is None or cpu.architecture != "x86_64":
+        return ""
+    what = [name for name, there in (("bfloat16", cpu.has_bf16), ("8-bit integers", cpu.has_int8)) if there]
+    return (
+        f"; of the engines it was the fastest on a CPU that multiplies {' and '.join(what)} itself, as this does"
+        if what
+        else ""
+    )
+
+
+def _check_usable(engine: EngineStatus, facts: Facts) -> Iterator[Finding]:
+    runs = [precision for precision, reason in engine.precisions.items() if reason is None]
+    how = "" if engine.tried else " (by the GPU's model; not tried)"
+    yield Finding("ok", engine.name, f"version {engine.version}, runs {', '.join(runs)}{how}")
+    wrong = [precision for precision, reason in engine.precisions.items() if reason == WRONG_ANSWER]
+    if wrong:
+        text = f"gives wrong answers in {', '.join(wrong)}"
+        yield Finding("problem", engine.name, text, facts.fixes.again(engine.engine))

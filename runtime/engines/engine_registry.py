@@ -1,0 +1,114 @@
+"""Engines by name; a library is imported when its engine is opened, never before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mvrec_edge.runtime.bundle import PRECISIONS, Bundle
+from mvrec_edge.runtime.engines.engine import Engine
+from mvrec_edge.runtime.errors import UsageError
+
+__all__ = ["AUTO", "engine_names", "open_engine"]
+
+#: The name that stands for the fastest engine of this machine.
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class _Request:
+    bundle: Bundle
+    precision: str | None
+    provider: str | None
+    batch: int | None
+    threads: int | None
+    say: Callable[[str], None]
+
+
+def open_engine(
+    name: str,
+    bundle: Bundle,
+    *,
+    precision: str | None = None,
+    provider: str | None = None,
+    batch: int | None = None,
+    threads: int | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Engine:
+    """Opens a bundle with an engine.
+
+    Args:
+        name: `"onnxruntime"`, `"openvino"`, `"tensorrt"`, or `"auto"` for the fastest of those that run on this
+            machine's CPU or through ONNX Runtime's CUDA provider, see `choose_engine`.
+        bundle: A verified bundle.
+        precision: Which of the bundle's graphs: `"fp32"`, `"fp16"`, `"bf16"` or `"int8"`. By default the most exact
+            one there is; TensorRT takes fp16 before fp32.
+        provider: ONNX Runtime's provider: `"cpu"` (the default), `"cuda"` or `"tensorrt"`.
+        batch: Most views that are computed at once; more take more memory. By default what suits the engine.
+        threads: CPU threads, of the engine and of cutting its views; by default one for each core that this process
+            may use.
+        say: Takes a line where opening takes long, such as for building a TensorRT plan.
+
+    Returns:
+        The engine, ready to encode. Use it as a context manager, or call `close`.
+
+    Raises:
+        UsageError: There is no engine of that name, or it cannot run what is asked for.
+        MissingDependencyError: Its library is not installed.
+        EnvironmentUnfitError: Its library cannot run the bundle on this machine.
+        IntegrityError: The graph holds something that must not be run.
+    """
+    if name not in engine_names():
+        raise UsageError(f"there is no engine '{name}'", fix="engines: " + ", ".join(engine_names()))
+    if precision is not None and precision not in PRECISIONS:
+        raise UsageError(f"there is no precision '{precision}'", fix="one of " + ", ".join(PRECISIONS))
+    if threads is not None and threads < 1:
+        raise UsageError(f"an engine needs at least 1 thread, not {threads}")
+    if provider is not None and name != "onnxruntime":
+        raise UsageError(f"the engine '{name}' has no providers", fix="give --engine onnxruntime with --provider")
+    if name == AUTO:
+        from mvrec_edge.runtime.engines.choice import choose_engine
+
+        def open_candidate(candidate: str, runs_on: str | None) -> Engine:
+            return _OPENERS[candidate](_Request(bundle, precision, runs_on, None, threads, lambda _: None))
+
+        name, provider = choose_engine(bundle, open_candidate, precision=precision, threads=threads, say=say)
+    return _OPENERS[name](_Request(bundle, precision, provider, batch, threads, say))
+
+
+def engine_names() -> tuple[str, ...]:
+    """The names `open_engine` knows."""
+    return (AUTO, *_OPENERS)
+
+
+def _open_onnxruntime(request: _Request) -> Engine:
+    from mvrec_edge.runtime.engines.onnxruntime import OnnxRuntimeEngine
+
+    return OnnxRuntimeEngine(
+        request.bundle,
+        precision=request.precision,
+        provider=request.provider,
+        batch=request.batch,
+        threads=request.threads,
+    )
+
+
+def _open_openvino(request: _Request) -> Engine:
+    from mvrec_edge.runtime.engines.openvino import OpenVinoEngine
+
+    return OpenVinoEngine(request.bundle, precision=request.precision, batch=request.batch, threads=request.threads)
+
+
+def _open_tensorrt(request: _Request) -> Engine:
+    from mvrec_edge.runtime.engines.tensorrt.tensorrt_engine import TensorRtEngine
+
+    return TensorRtEngine(
+        request.bundle, precision=request.precision, batch=request.batch, threads=request.threads, say=request.say
+    )
+
+
+_OPENERS: dict[str, Callable[[_Request], Engine]] = {
+    "onnxruntime": _open_onnxruntime,
+    "openvino": _open_openvino,
+    "tensorrt": _open_tensorrt,
+}

@@ -1,0 +1,74 @@
+"""The engine `onnxruntime`: a bundle's graph on the CPU or on a GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mvrec_edge.runtime.bundle.onnx_file.screen import screen_onnx
+from mvrec_edge.runtime.engines.engine import CPU_BATCH, GPU_BATCH, GraphEngine, Session, preferred_precision
+from mvrec_edge.runtime.engines.onnxruntime.cpu_session import CpuSession
+from mvrec_edge.runtime.engines.onnxruntime.gpu_session import GpuSession
+from mvrec_edge.runtime.engines.onnxruntime.onnxruntime_library import load_library
+
+if TYPE_CHECKING:
+    from mvrec_edge.runtime.bundle import Bundle
+
+__all__ = ["OnnxRuntimeEngine", "open_session"]
+
+
+class OnnxRuntimeEngine(GraphEngine):
+    """Runs a bundle's graph in ONNX Runtime.
+
+    Args:
+        bundle: A verified bundle.
+        precision: Which graph; by default the most exact one.
+        provider: `"cpu"` (the default), `"cuda"` or `"tensorrt"`.
+        batch: Most views that are computed at once; by default 9 on a CPU and 54 on a GPU.
+        threads: CPU threads; by default one for each core that this process may use.
+
+    Raises:
+        MissingDependencyError: ONNX Runtime is not installed.
+        EnvironmentUnfitError: The installed version cannot run the graph, or not on this provider.
+        IntegrityError: The graph holds something that must not be run.
+        UsageError: There is no such provider, or the bundle has no such graph.
+    """
+
+    name = "onnxruntime"
+    #: bfloat16 products have no kernel on the CPU, which is the default provider.
+    precisions = ("fp32", "fp16", "int8")
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        precision: str | None = None,
+        provider: str | None = None,
+        batch: int | None = None,
+        threads: int | None = None,
+    ) -> None:
+        provider = provider or "cpu"
+        able = self.precisions if provider == "cpu" else (*self.precisions, "bf16")
+        precision = preferred_precision(bundle, precision, able, f"{self.name} on {provider}")
+        session = open_session(bundle.graph(precision), precision, provider, threads)
+        self.on_gpu = provider != "cpu"
+        super().__init__(bundle, precision, session, batch or (GPU_BATCH if self.on_gpu else CPU_BATCH), threads)
+
+
+def open_session(graph: Path, precision: str, provider: str = "cpu", threads: int | None = None) -> Session:
+    """Opens one graph in ONNX Runtime.
+
+    Args:
+        graph: The ONNX file.
+        precision: Its precision.
+        provider: `"cpu"`, `"cuda"` or `"tensorrt"`.
+        threads: CPU threads; by default one for each core that this process may use.
+
+    Raises:
+        The same as `OnnxRuntimeEngine`.
+    """
+    library = load_library(provider)
+    screen_onnx(graph)
+    if provider == "cpu":
+        return CpuSession(library, graph, precision, threads)
+    return GpuSession(library, graph, precision, provider)

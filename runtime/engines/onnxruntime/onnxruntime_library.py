@@ -1,0 +1,80 @@
+"""ONNX Runtime's library: found, asked for a provider, and given a graph; its failures as one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mvrec_edge.runtime.engines.engine import first_line
+from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError, UsageError
+
+__all__ = ["PROVIDERS", "load_library", "open_graph", "why_not_loaded"]
+
+#: Provider names on the command line, and what ONNX Runtime calls them.
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+
+
+def load_library(provider: str) -> Any:
+    """Imports ONNX Runtime, if it was built with a provider.
+
+    Raises:
+        UsageError: There is no such provider.
+        MissingDependencyError: It is not installed.
+        EnvironmentUnfitError: This build lacks the provider.
+    """
+    if provider not in PROVIDERS:
+        raise UsageError(f"ONNX Runtime has no provider '{provider}'", fix="one of " + ", ".join(PROVIDERS))
+    try:
+        import onnxruntime  # type: ignore[import-untyped,unused-ignore]
+    except ImportError as error:
+        extra = "cpu" if provider == "cpu" else "gpu"
+        raise MissingDependencyError("onnxruntime", extra=extra, purpose="the engine 'onnxruntime'") from error
+    available = onnxruntime.get_available_providers()
+    if PROVIDERS[provider] not in available:
+        raise EnvironmentUnfitError(
+            f"this build of ONNX Runtime ({onnxruntime.__version__}) has no {PROVIDERS[provider]}, it has "
+            f"{', '.join(available)}",
+            fix="pip uninstall onnxruntime onnxruntime-gpu, then install the extra 'gpu' alone",
+        )
+    return onnxruntime
+
+
+def open_graph(
+    library: Any, graph: Path | bytes, options: Any, providers: Sequence[Any], *, name: Path | None = None
+) -> Any:
+    """Opens a graph, without ONNX Runtime's own fallback, which would print, and go on where nobody told it to.
+
+    Args:
+        library: What `load_library` gave.
+        graph: The ONNX file, or a model in memory.
+        options: Its session's options.
+        providers: What it may run on, the first one first.
+        name: The file that a message names, where it is not `graph`.
+
+    Raises:
+        EnvironmentUnfitError: It cannot be loaded.
+    """
+    try:
+        source = graph if isinstance(graph, bytes) else str(graph)
+        return library.InferenceSession(source, options, providers=list(providers), enable_fallback=0)
+    except Exception as error:
+        raise EnvironmentUnfitError(
+            f"ONNX Runtime {library.__version__} cannot load the graph: {first_line(error)}",
+            where=graph if isinstance(graph, Path) else name,
+            fix="pip install --upgrade onnxruntime, or choose another --engine or --precision",
+        ) from error
+
+
+def why_not_loaded(library: Any, provider: str) -> str | None:
+    """What the loader says about a provider's library, which ONNX Runtime only logs; None where it finds nothing."""
+    import ctypes
+
+    file = Path(library.__file__).parent / "capi" / f"libonnxruntime_providers_{provider}.so"
+    try:
+        ctypes.CDLL(str(file))
+    except OSError as error:
+        # It may only be loaded by ONNX Runtime itself, whose symbols it lacks here; that is no reason.
+        if "undefined symbol" not in str(error):
+            return first_line(error)
+    return None

@@ -1,0 +1,422 @@
+"""The support cache: the labelled embeddings a head classifies against, as one safetensors file."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mvrec_edge.runtime.errors import InputError, IntegrityError, MvrecEdgeError, SupportError, UsageError
+from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes
+from mvrec_edge.runtime.files.fields import Fields, parse_json
+from mvrec_edge.runtime.files.tensor_file import read_tensors
+from mvrec_edge.runtime.support.instance_rows import take_rows
+from mvrec_edge.runtime.support.novelty_calibration import NoveltyCalibration, check_novelty
+from mvrec_edge.runtime.support.reject_rate import HIGHEST_RATE, LOWEST_RATE
+from mvrec_edge.runtime.support.thumbnails import TENSORS as THUMBNAIL_TENSORS
+from mvrec_edge.runtime.support.thumbnails import check_thumbnails, pack, unpack
+from mvrec_edge.runtime.views.plan import ViewPlan
+from mvrec_edge.runtime.views.schedule import ViewSchedule
+
+__all__ = ["INSTANCE_FIELDS", "Adapter", "HeadSettings", "SupportCache", "float16_embeddings"]
+
+SCHEMA = "mvrec-edge/support-cache/1"
+
+#: The fields with one entry for each instance, an array or a tuple, and what an instance has there that has none; None
+#: where every instance has one. Whatever stands here goes along when instances are chosen, left out, or joined (see
+#: `instance_rows`).
+INSTANCE_FIELDS: dict[str, Any] = {"embeddings": None, "labels": None, "sources": None, "thumbnails": b""}
+
+_MOST_INSTANCES = 1 << 20
+_ADAPTER = ("weight", "bias", "keys")
+_LEFT_OUT = "novelty.left_out"
+_LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """Which head a cache was made for, and its parameters.
+
+    Attributes:
+        name: `"zip"`, `"zip-c"` or `"zip-f"`.
+        beta: Sharpness of the similarity, > 0.
+        aggregate: `"uncertainty"` or `"mean"`.
+        temperature: Divides the logits before the softmax, > 0.
+    """
+
+    name: str = "zip"
+    beta: float = 32.0
+    aggregate: str = "uncertainty"
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What fine-tuning changed.
+
+    Attributes:
+        weight: float32 `[C, C]`, W of the projection.
+        bias: float32 `[C]`, b of the projection.
+        keys: float32 `[NK, C]`, in the order of the support instances.
+    """
+
+    weight: npt.NDArray[np.float32]
+    bias: npt.NDArray[np.float32]
+    keys: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SupportCache:
+    """Labelled view embeddings and all that is needed to classify against them.
+
+    Make one with `from_embeddings` or `load`, which check it.
+
+    Attributes:
+        embeddings: float16 `[NK, V, C]`, the V views of NK support instances.
+        labels: int64 `[NK]`, indices into `class_names`.
+        class_names: The N >= 2 classes, each with at least one instance.
+        sources: Where each instance was read from, for records.
+        view_plan: The plan the views were cut with; None where the embeddings came from elsewhere.
+        encoder: Fingerprint of the encoder that made the embeddings; empty where it is not known.
+        encoder_name: The encoder in words.
+        random_weights: Whether that encoder's weights were drawn.
+        head: The head and its parameters.
+        shots: Instances drawn for each class; None where all were used.
+        seed: Seed of the draw; None where all were used.
+        adapter: What fine-tuning changed; None for the training-free heads.
+        schedule: The order of the views and when to stop; None where none was fitted.
+        novelty: How far known defects lie from one another; None where calibration did not measure it.
+        thumbnails: A small JPEG file of each instance, empty where it has none, for reports; `()` where none has.
+    """
+
+    embeddings: npt.NDArray[np.float16]
+    labels: npt.NDArray[np.int64]
+    class_names: tuple[str, ...]
+    sources: tuple[str, ...]
+    view_plan: ViewPlan | None = None
+    encoder: str = ""
+    encoder_name: str = ""
+    random_weights: bool = False
+    head: HeadSettings = field(default_factory=HeadSettings)
+    shots: int | None = None
+    seed: int | None = None
+    adapter: Adapter | None = None
+    schedule: ViewSchedule | None = None
+    novelty: NoveltyCalibration | None = None
+    thumbnails: tuple[bytes, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def from_embeddings(
+        cls,
+        embeddings: npt.NDArray[np.floating],
+        labels: npt.ArrayLike,
+        class_names: Sequence[str],
+        *,
+        sources: Sequence[str] | None = None,
+        view_plan: ViewPlan | None = None,
+        encoder: str = "",
+        encoder_name: str = "",
+        random_weights: bool = False,
+        head: HeadSettings | None = None,
+        shots: int | None = None,
+        seed: int | None = None,
+        adapter: Adapter | None = None,
+        schedule: ViewSchedule | None = None,
+        novelty: NoveltyCalibration | None = None,
+        thumbnails: Sequence[bytes] = (),
+    ) -> SupportCache:
+        """Makes a cache, checking everything a head relies on.
+
+        Args:
+            embeddings: `[NK, V, C]`, finite; stored as float16.
+            labels: `[NK]`, indices into `class_names`.
+            class_names: The classes, at least two, without repetition.
+            sources: Where each instance was read from; by default its number.
+            view_plan: The plan the views were cut with.
+            encoder: Fingerprint of the engine that made the embeddings.
+            encoder_name: The encoder in words.
+            random_weights: Whether that encoder's weights were drawn.
+            head: The head and its parameters; by default the Zip-Adapter of the paper.
+            shots: Instances drawn for each class, for the record.
+            seed: Seed of the draw, for the record.
+            adapter: What fine-tuning changed.
+            schedule: The order of the views and when to stop.
+            novelty: How far known defects lie from one another.
+            thumbnails: A small JPEG file of each instance, empty where it has none; or nothing.
+
+        Raises:
+            SupportError: The embeddings and labels cannot make a classifier; the message says why.
+        """
+        values = np.asarray(embeddings)
+        indices = np.asarray(labels)
+        if values.ndim != 3 or 0 in values.shape or not np.issubdtype(values.dtype, np.floating):
+            raise SupportError(f"embeddings must be floats [NK, V, C], these are {values.dtype} {list(values.shape)}")
+        if indices.shape != values.shape[:1] or not np.issubdtype(indices.dtype, np.integer):
+            raise SupportError(
+                f"labels must be {len(values)} whole numbers, these are {indices.dtype} {list(indices.shape)}"
+            )
+        values = float16_embeddings(values)
+        if not np.linalg.norm(values.mean(axis=1, dtype=np.float32), axis=1).all():
+            raise SupportError("an instance's mean embedding is zero, so it has no direction")
+        names = tuple(class_names)
+        _check_classes(names, indices)
+        _check_adapter(adapter, len(values), values.shape[2])
+        check_novelty(novelty, indices)
+        if view_plan is not None and view_plan.count != values.shape[1]:
+            raise SupportError(f"the view plan has {view_plan.count} views, the embeddings have {values.shape[1]}")
+        if schedule is not None and len(schedule.order) != values.shape[1]:
+            raise SupportError(
+                f"the view schedule is for {len(schedule.order)} views, the embeddings have {values.shape[1]}"
+            )
+        origin = tuple(sources) if sources is not None else tuple(str(index) for index in range(len(values)))
+        if len(origin) != len(values):
+            raise SupportError(f"there are {len(values)} instances but {len(origin)} sources")
+        return cls(
+            embeddings=values,
+            labels=np.ascontiguousarray(indices, np.int64),
+            class_names=names,
+            sources=origin,
+            view_plan=view_plan,
+            encoder=encoder,
+            encoder_name=encoder_name,
+            random_weights=random_weights,
+            head=head or HeadSettings(),
+            shots=shots,
+            seed=seed,
+            adapter=adapter,
+            schedule=schedule,
+            novelty=novelty,
+            thumbnails=check_thumbnails(thumbnails, len(values)),
+        )
+
+    def subset(self, indices: npt.ArrayLike) -> SupportCache:
+        """A cache of some of the instances, with the same classes, for leaving instances out.
+
+        Args:
+            indices: Instances to keep; every class must keep at least one.
+
+        Raises:
+            SupportError: A class loses its last instance.
+        """
+        chosen = np.asarray(indices, np.intp)
+        _check_classes(self.class_names, self.labels[chosen])
+        rows = {name: take_rows(getattr(self, name), chosen) for name in INSTANCE_FIELDS}
+        return dataclasses.replace(self, **rows, adapter=None, schedule=None, novelty=None)
+
+    def changed(self, **changes: Any) -> SupportCache:
+        """A cache with other values in some of its fields, checked like a new one.
+
+        Args:
+            **changes: Fields and their values.
+
+        Raises:
+            SupportError: The result cannot make a classifier.
+        """
+        values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        return SupportCache.from_embeddings(**(values | changes))
+
+    @property
+    def keys(self) -> npt.NDArray[np.float32]:
+        """The mean over views of every instance, float32 `[NK, C]`."""
+        means: npt.NDArray[np.float32] = self.embeddings.mean(axis=1, dtype=np.float32)
+        return means
+
+    @property
+    def fingerprint(self) -> str:
+        """What an embedding must have in common with the cache's: encoder, views and their resampling."""
+        plan = None if self.view_plan is None else self.view_plan.to_dict()
+        return sha256_bytes(canonical_json({"encoder": self.encoder, "view_plan": plan}))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Instances of every class."""
+        totals = np.bincount(self.labels, minlength=len(self.class_names))
+        return dict(zip(self.class_names, (int(total) for total in totals), strict=True))
+
+    def save(self, path: str | Path) -> None:
+        """Writes the cache, whole or not at all.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        data = self.to_bytes()
+        with atomic_write(Path(path)) as stream:
+            stream.write(data)
+
+    def to_bytes(self) -> bytes:
+        """The cache as the bytes of its file; equal caches give equal bytes."""
+        import safetensors.numpy
+
+        tensors: dict[str, npt.NDArray[Any]] = {"embeddings": self.embeddings, "labels": self.labels}
+        if self.adapter is not None:
+            tensors |= {f"adapter.{name}": getattr(self.adapter, name) for name in _ADAPTER}
+        if self.novelty is not None:
+            tensors[_LEFT_OUT] = self.novelty.left_out
+        tensors |= pack(self.thumbnails)
+        description: dict[str, Any] = {
+            "schema": SCHEMA,
+            "class_names": list(self.class_names),
+            "sources": list(self.sources),
+            "view_plan": None if self.view_plan is None else self.view_plan.to_dict(),
+            "encoder": self.encoder,
+            "encoder_name": self.encoder_name,
+            "random_weights": self.random_weights,
+            "head": dataclasses.asdict(self.head),
+            "shots": self.shots,
+            "seed": self.seed,
+        }
+        # Left out where there is none, so that such a file is the same as one of an earlier version.
+        if self.schedule is not None:
+            description["schedule"] = self.schedule.to_dict()
+        if self.novelty is not None:
+            description["novelty"] = {"reject_rate": self.novelty.reject_rate}
+        description["digest"] = _digest(description, tensors)
+        # One entry: the library writes several in an order of its own, and equal caches shall be equal files.
+        return safetensors.numpy.save(tensors, metadata={"mvrec_edge": canonical_json(description).decode()})
+
+    @classmethod
+    def load(cls, path: str | Path) -> SupportCache:
+        """Reads a cache, trusting nothing in it.
+
+        Raises:
+            InputError: The file cannot be read or is not a support cache.
+            IntegrityError: The file was changed after it was written, or is of an unknown schema.
+        """
+        path = Path(path)
+        tensors, metadata = read_tensors(path, "a support cache")
+        text = metadata.get("mvrec_edge")
+        tuned = {f"adapter.{name}" for name in _ADAPTER}
+        optional = tuned | {_LEFT_OUT} | THUMBNAIL_TENSORS
+        if text is None or set(tensors) - optional != {"embeddings", "labels"}:
+            raise InputError(
+                "is not a support cache", where=path, fix="give the file that 'mvrec-edge calibrate' wrote"
+            )
+        description = parse_json(text, str(path))
+        fields = Fields(description, str(path))
+        schema = fields.text("schema")
+        if schema != SCHEMA:
+            raise IntegrityError(
+                f"the schema '{schema[:64]}' is not known to this version, which reads '{SCHEMA}'",
+                where=path,
+                fix="calibrate again with this version",
+            )
+        unsigned = {key: value for key, value in description.items() if key != "digest"}
+        if fields.text("digest") != _digest(unsigned, tensors) or canonical_json(description) != text.encode():
+            raise IntegrityError("was changed after it was written", where=path, fix="calibrate again")
+        head = fields.object("head")
+        try:
+            return cls.from_embeddings(
+                tensors["embeddings"],
+                tensors["labels"],
+                fields.texts("class_names", most=_MOST_INSTANCES),
+                sources=fields.texts("sources", most=_MOST_INSTANCES),
+                view_plan=_view_plan(fields),
+                encoder=fields.text("encoder", longest=64),
+                encoder_name=fields.text("encoder_name"),
+                random_weights=fields.payload.get("random_weights") is True,
+                head=HeadSettings(
+                    name=head.text("name", longest=64),
+                    beta=head.number("beta", 1e-6, 1e6),
+                    aggregate=head.choice("aggregate", "uncertainty", "mean"),
+                    temperature=head.number("temperature", 1e-6, 1e6),
+                ),
+                shots=fields.optional_integer("shots", 1, _MOST_INSTANCES),
+                seed=fields.optional_integer("seed", 0, 2**63),
+                adapter=_adapter(tensors, tuned),
+                schedule=_schedule(fields, tensors["embeddings"].shape),
+                novelty=_novelty(tensors, fields),
+                thumbnails=unpack(tensors),
+            )
+        except SupportError as error:
+            raise IntegrityError(error.what, where=path, fix="calibrate again") from error
+
+
+def float16_embeddings(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float16]:
+    """Embeddings as a cache stores them.
+
+    Raises:
+        SupportError: A value is not finite, or too large for float16.
+    """
+    if not np.isfinite(values).all() or (values.size and np.abs(values).max() > _LARGEST_FLOAT16):
+        raise SupportError(
+            "an embedding holds a value that is not finite or too large for float16",
+            fix="check the engine and the bundle",
+        )
+    return np.ascontiguousarray(values, np.float16)
+
+
+def _check_adapter(adapter: Adapter | None, instances: int, channels: int) -> None:
+    if adapter is None:
+        return
+    shapes = {"weight": (channels, channels), "bias": (channels,), "keys": (instances, channels)}
+    for name, shape in shapes.items():
+        values = getattr(adapter, name)
+        if values.dtype != np.float32 or values.shape != shape or not np.isfinite(values).all():
+            raise SupportError(f"the adapter's {name} must be finite float32 {list(shape)}")
+
+
+def _adapter(tensors: dict[str, npt.NDArray[Any]], names: set[str]) -> Adapter | None:
+    if not names & set(tensors):
+        return None
+    if not names <= set(tensors):
+        raise SupportError("the adapter is not complete")
+    return Adapter(**{name: np.ascontiguousarray(tensors[f"adapter.{name}"]) for name in _ADAPTER})
+
+
+def _novelty(tensors: dict[str, npt.NDArray[Any]], fields: Fields) -> NoveltyCalibration | None:
+    if (_LEFT_OUT in tensors) != ("novelty" in fields.payload):
+        raise SupportError("the left-out distances are not complete")
+    if _LEFT_OUT not in tensors:
+        return None
+    described = fields.object("novelty")
+    rate = described.payload.get("reject_rate")
+    return NoveltyCalibration(
+        np.ascontiguousarray(tensors[_LEFT_OUT]),
+        None if rate is None else described.number("reject_rate", LOWEST_RATE, HIGHEST_RATE),
+    )
+
+
+def _check_classes(names: tuple[str, ...], labels: npt.NDArray[np.integer]) -> None:
+    if len(set(names)) != len(names):
+        raise SupportError("a class name occurs twice")
+    if len(names) < 2:
+        raise SupportError(
+            f"there is {'only one class' if names else 'no class'}: a classifier needs at least two",
+            fix="add labelled samples of another class",
+        )
+    if labels.min() < 0 or labels.max() >= len(names):
+        raise SupportError(f"a label is outside the {len(names)} classes")
+    totals = np.bincount(labels, minlength=len(names))
+    if missing := [name for name, total in zip(names, totals, strict=True) if not total]:
+        raise SupportError(f"the class '{missing[0]}' has no instance", fix="add a sample of it, or leave it out")
+
+
+def _view_plan(fields: Fields) -> ViewPlan | None:
+    if fields.payload.get("view_plan") is None:
+        return None
+    try:
+        return ViewPlan.from_dict(dict(fields.object("view_plan").payload))
+    except IntegrityError:
+        raise
+    except MvrecEdgeError as error:
+        raise IntegrityError(error.what, where=fields.where, fix="calibrate again") from error
+
+
+def _schedule(fields: Fields, shape: tuple[int, ...]) -> ViewSchedule | None:
+    if fields.payload.get("schedule") is None or len(shape) != 3:
+        return None
+    try:
+        return ViewSchedule.from_fields(fields.object("schedule"), shape[1])
+    except UsageError as error:
+        raise IntegrityError(error.what, where=fields.where, fix="calibrate again") from error
+
+
+def _digest(description: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> str:
+    return sha256_bytes(
+        canonical_json(description), *(np.ascontiguousarray(tensors[name]).tobytes() for name in sorted(tensors))
+    )

@@ -1,0 +1,116 @@
+"""Embeddings on disk: found again, and only where nothing has changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mvrec_edge.calib import LabelledRegion
+from mvrec_edge.calib.evaluation.embedding_store import EmbeddingStore, encode_instances
+from mvrec_edge.calib.labelled import with_region_input
+from mvrec_edge.runtime import Region, ViewPlan
+from mvrec_edge.runtime.errors import OutputError, UsageError
+from mvrec_edge.testing import FakeEngine
+
+PLAN = ViewPlan.ms(size=16, resample="fast")
+
+
+@pytest.fixture
+def instances(tmp_path: Path) -> list[LabelledRegion]:
+    made = []
+    for number in range(3):
+        path = tmp_path / f"{number}.png"
+        cv2.imwrite(str(path), np.random.default_rng(number).integers(0, 256, (60, 80, 3), dtype=np.uint8))
+        for left in (10, 40):
+            mask = np.zeros((60, 80), np.uint8)
+            mask[20:30, left : left + 9] = 255
+            mask[20, left] = 0
+            made.append(LabelledRegion(path, Region(mask, label="a"), "a"))
+    return made
+
+
+def test_a_second_run_encodes_nothing(instances: list[LabelledRegion], tmp_path: Path) -> None:
+    store, engine = EmbeddingStore(tmp_path / "store"), FakeEngine(image_size=16)
+    seen: list[int] = []
+    first, encoded = encode_instances(engine, instances, PLAN, store=store, progress=seen.append)
+    assert (encoded, sum(seen)) == (6, 18)
+    quiet = FakeEngine(image_size=16)
+    again, encoded = encode_instances(quiet, instances, PLAN, store=EmbeddingStore(tmp_path / "store"))
+    assert (encoded, quiet.batches) == (0, [])
+    np.testing.assert_array_equal(again, first)
+    without, _ = encode_instances(FakeEngine(image_size=16), instances, PLAN)
+    np.testing.assert_array_equal(without, first)
+
+
+def test_only_what_is_missing_is_encoded_and_lands_in_its_place(
+    instances: list[LabelledRegion], tmp_path: Path
+) -> None:
+    store, engine = EmbeddingStore(tmp_path / "store"), FakeEngine(image_size=16)
+    encode_instances(engine, instances[1::2], PLAN, store=store)
+    mixed, encoded = encode_instances(engine, instances, PLAN, store=store)
+    assert encoded == 3
+    want, _ = encode_instances(engine, instances, PLAN)
+    np.testing.assert_array_equal(mixed, want)
+
+
+def test_everything_an_embedding_depends_on_is_in_its_name(instances: list[LabelledRegion], tmp_path: Path) -> None:
+    first = instances[0]
+    changed = with_region_input([first], "box")[0].region
+    cv2.imwrite(str(tmp_path / "other.png"), np.zeros((60, 80, 3), np.uint8))
+    moved = Region(first.region.mask, box=(0, 0, 20, 20))
+    store = EmbeddingStore(tmp_path / "store")
+    keys = {
+        store.key(first.image, first.region, PLAN, "x"),
+        store.key(first.image, instances[1].region, PLAN, "x"),
+        store.key(first.image, changed, PLAN, "x"),
+        store.key(first.image, moved, PLAN, "x"),
+        store.key(tmp_path / "other.png", first.region, PLAN, "x"),
+        store.key(first.image, first.region, ViewPlan.ms(size=16), "x"),
+        store.key(first.image, first.region, PLAN, "y"),
+    }
+    assert len(keys) == 7
+    assert store.key(first.image, first.region, PLAN, "x") in keys
+
+
+@pytest.mark.parametrize("content", [b"", b"noise", b"\x93NUMPY\x01\x00", b"\x80\x04pickle"])
+def test_a_damaged_file_is_encoded_again(instances: list[LabelledRegion], tmp_path: Path, content: bytes) -> None:
+    store, engine = EmbeddingStore(tmp_path / "store"), FakeEngine(image_size=16)
+    want, _ = encode_instances(engine, instances, PLAN, store=store)
+    for file in (tmp_path / "store").rglob("*.npy"):
+        file.write_bytes(content)
+    got, encoded = encode_instances(engine, instances, PLAN, store=store)
+    assert encoded == 6
+    np.testing.assert_array_equal(got, want)
+
+
+def test_a_file_of_another_shape_or_of_objects_is_not_taken(tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path / "store")
+    key = "ab" * 32
+    store.put(key, np.zeros((3, 4), np.float32))
+    assert store.get(key, (3, 4)) is not None
+    assert store.get(key, (3, 5)) is None
+    np.save(store._path(key), np.array([{}], dtype=object), allow_pickle=True)
+    assert store.get(key, (3, 4)) is None
+    store.put(key, np.full((3, 4), np.nan, np.float32))
+    assert store.get(key, (3, 4)) is None
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError):
+        EmbeddingStore(tmp_path / "file" / "store")
+
+
+def test_region_inputs(instances: list[LabelledRegion]) -> None:
+    region = instances[0].region
+    assert with_region_input(instances, "mask") == instances
+    box = with_region_input(instances, "box")[0].region
+    assert box.area == 90 == region.area + 1
+    full = with_region_input(instances, "full")[0].region
+    assert full.area == 60 * 80
+    assert full.box == box.box == region.box
+    with pytest.raises(UsageError, match="mask, box, full"):
+        with_region_input(instances, "depth")

@@ -1,0 +1,48 @@
+"""Measuring how far known defects lie from one another."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mvrec_edge.calib import fit_novelty
+from mvrec_edge.calib.fitting.novelty_fitting import describe_limits
+from mvrec_edge.runtime import SupportCache
+from mvrec_edge.runtime.errors import SupportError, UsageError
+from mvrec_edge.runtime.novelty import left_out_distances
+
+
+def support(*counts: int) -> SupportCache:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    embeddings = np.random.default_rng(0).standard_normal((len(labels), 3, 8)).astype(np.float32)
+    return SupportCache.from_embeddings(embeddings, labels, [f"class {place}" for place in range(len(counts))])
+
+
+def test_the_stored_embeddings_are_what_is_measured() -> None:
+    cache = support(3, 2, 1)
+    fitted = fit_novelty(cache, 0.05)
+    assert fitted.novelty is not None
+    np.testing.assert_array_equal(fitted.novelty.left_out, left_out_distances(cache.embeddings, cache.labels))
+    assert fitted.novelty.reject_rate == 0.05
+    assert cache.novelty is None
+
+
+def test_a_rate_that_cannot_be_served_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"0\.001% to 50%"):
+        fit_novelty(support(2, 2), 0.9)
+    with pytest.raises(SupportError, match="single instance"):
+        fit_novelty(support(1, 1), 0.05)
+    assert fit_novelty(support(1, 1)).novelty is not None
+
+
+def test_limits_in_words() -> None:
+    assert describe_limits(support(2, 2)) == ["not measured: calibrate again to be able to say 'unknown'"]
+    assert "every class has a single instance" in describe_limits(fit_novelty(support(1, 1)))[0]
+    assert "unless classify is given --reject-rate" in describe_limits(fit_novelty(support(2, 2)))[0]
+    both = describe_limits(fit_novelty(support(25, 3, 1), 0.05))
+    assert "5% of the known defects" in both[0]
+    assert both[1].startswith("class 0: ")
+    assert both[1].endswith("from its own 25 instances")
+    assert both[2].startswith("the other classes: ")
+    assert both[2].endswith("from the 28 instances of all classes together")
+    assert describe_limits(fit_novelty(support(2, 2), 0.05))[1].startswith("all classes: ")

@@ -1,0 +1,195 @@
+"""Choosing a head, temperature and calibration error, by leaving instances out."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mvrec_edge.calib import HEAD_CHOICES, FineTuning, fit_head
+from mvrec_edge.calib.fitting.leave_one_out import leave_one_out
+from mvrec_edge.calib.fitting.probabilities import calibration_error, fit_temperature, log_loss
+from mvrec_edge.calib.fitting.selection import DEFAULT_HEAD, select_head
+from mvrec_edge.runtime import CentredZipAdapter, SupportCache, ZipAdapter, head_names, open_head
+from mvrec_edge.runtime.errors import UsageError
+from mvrec_edge.runtime.heads import head_class
+
+
+def cache(
+    counts: tuple[int, ...] = (4, 4, 4), *, seed: int = 0, common: float = 0.0, noise: float = 0.7
+) -> SupportCache:
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    centres = rng.standard_normal((len(counts), 1, 24))
+    embeddings = centres[labels] + noise * rng.standard_normal((len(labels), 5, 24)) + common
+    return SupportCache.from_embeddings(embeddings.astype(np.float32), labels, [f"c{n}" for n in range(len(counts))])
+
+
+@pytest.mark.parametrize("head", ["zip", "zip-c"])
+def test_an_instance_is_left_out_with_all_its_views_and_influence(head: str) -> None:
+    support = cache((3, 3), common=2.0)
+    choices = [(8.0, "mean"), (2.0, "uncertainty")]
+    left_out = leave_one_out(support, head, choices)
+    kind = {"zip": ZipAdapter, "zip-c": CentredZipAdapter}[head]
+    for row, index in enumerate(left_out.instances):
+        rest = [other for other in range(6) if other != index]
+        without = SupportCache.from_embeddings(support.embeddings[rest], support.labels[rest], support.class_names)
+        for logits, (beta, aggregate) in zip(left_out.logits, choices, strict=True):
+            want = kind(without, beta, aggregate).logits(support.embeddings[index : index + 1].astype(np.float32))
+            np.testing.assert_allclose(logits[row], want[0], rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.lists(st.integers(1, 5), min_size=2, max_size=4).filter(lambda counts: sum(counts) > len(counts) + 1),
+    st.sampled_from([0.0, 3.0, 30.0]),
+    st.sampled_from(["zip", "zip-c"]),
+    st.integers(1, 4000),
+)
+def test_leaving_out_is_making_the_cache_without_it(
+    seed: int, counts: list[int], common: float, head: str, room: int
+) -> None:
+    """Also in pieces of any size, with classes in any order, and with a large common component."""
+    support = cache(tuple(counts), seed=seed, common=common)
+    shuffled = np.random.default_rng(seed).permutation(len(support.labels))
+    support = support.subset(shuffled)
+    choices = [(8.0, "mean"), (2.0, "uncertainty"), (32.0, "uncertainty")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mvrec_edge.runtime.heads.head._MOST_SIMILARITIES", room)
+        left_out = leave_one_out(support, head, choices)
+    kind = head_class(head)
+    for row, index in enumerate(left_out.instances):
+        without = kind(support.subset(np.delete(np.arange(len(shuffled)), index)))
+        wanted = without.logits_for(support.embeddings[index : index + 1].astype(np.float32), choices)
+        for logits, want in zip(left_out.logits, wanted, strict=True):
+            np.testing.assert_allclose(logits[row], want[0], rtol=2e-3, atol=2e-3)
+
+
+def test_others_that_are_all_the_same_have_no_direction_about_their_centre() -> None:
+    embeddings = np.ones((4, 2, 8), np.float32)
+    embeddings[3] = -1.0
+    support = SupportCache.from_embeddings(embeddings, [0, 0, 1, 1], ["a", "b"])
+    for aggregate in ("mean", "uncertainty"):
+        (logits,) = leave_one_out(support, "zip-c", [(8.0, aggregate)]).logits
+        assert np.isfinite(logits).all()
+
+
+def test_a_class_of_one_cannot_be_left_out() -> None:
+    left_out = leave_one_out(cache((3, 1)), "zip", [(1.0, "mean")])
+    assert left_out.instances.tolist() == [0, 1, 2]
+    assert len(leave_one_out(cache((1, 1)), "zip", [(1.0, "mean")]).instances) == 0
+
+
+def test_the_most_accurate_wins_and_the_table_says_why() -> None:
+    # A large common component is what centring takes away.
+    support = cache((5, 5, 5), common=8.0, noise=0.4)
+    seen: list[int] = []
+    selection = select_head(support, seen.append)
+    assert selection.instances == 15
+    assert sum(seen) == 30
+    ranked = [(-candidate.accuracy, candidate.loss) for candidate in selection.candidates]
+    assert ranked == sorted(ranked)
+    assert selection.head == selection.candidates[0].head
+    assert {candidate.head.name for candidate in selection.candidates} == {"zip", "zip-c"}
+    assert "15 instances" in selection.reason
+
+
+def test_one_shot_takes_the_documented_default() -> None:
+    selection = select_head(cache((1, 1, 1)))
+    assert selection.head == DEFAULT_HEAD
+    assert selection.candidates == ()
+    assert "single instance" in selection.reason
+    assert select_head(cache((5, 1, 5))).head == DEFAULT_HEAD
+
+
+@pytest.mark.parametrize("name", HEAD_CHOICES)
+def test_every_choice_gives_a_head_that_opens_and_survives_a_file(name: str, tmp_path) -> None:
+    fit = fit_head(cache(), name, tuning=FineTuning(steps=3))
+    head = open_head(fit.cache)
+    assert head.name in head_names()
+    assert name in ("auto", head.name)
+    fit.cache.save(tmp_path / "a")
+    query = np.random.default_rng(1).standard_normal((4, 5, 24)).astype(np.float32)
+    again = open_head(SupportCache.load(tmp_path / "a"))
+    np.testing.assert_array_equal(again.probabilities(query), head.probabilities(query))
+    assert (fit.selection is not None) == (name == "auto")
+    assert (fit.temperature is None) == (name == "zip-f")
+
+
+def test_named_heads_take_parameters_and_auto_does_not() -> None:
+    head = fit_head(cache(), "zip", beta=3.0, aggregate="mean").cache.head
+    assert (head.name, head.beta, head.aggregate) == ("zip", 3.0, "mean")
+    with pytest.raises(UsageError, match="chooses beta"):
+        fit_head(cache(), "auto", beta=3.0)
+    with pytest.raises(UsageError, match="zip-c"):
+        fit_head(cache(), "knn")
+    with pytest.raises(UsageError, match="beta"):
+        fit_head(cache(), "zip", beta=-1.0)
+
+
+def test_duplicate_instances_are_taken_as_they_are() -> None:
+    """The same instance twice counts twice; left out, its twin finds it, so the accuracy is too good, as documented."""
+    support = cache((2, 2))
+    twice = SupportCache.from_embeddings(
+        np.concatenate([support.embeddings] * 2), np.concatenate([support.labels] * 2), support.class_names
+    )
+    assert select_head(twice).candidates[0].accuracy == 1.0
+
+
+def test_the_temperature_changes_probabilities_and_not_the_class() -> None:
+    support = cache(noise=1.5)
+    query = np.random.default_rng(1).standard_normal((40, 5, 24)).astype(np.float32)
+    for aggregate in ("mean", "uncertainty"):
+        sharp = ZipAdapter(support, 8.0, aggregate, temperature=0.2).probabilities(query)
+        flat = ZipAdapter(support, 8.0, aggregate, temperature=5.0).probabilities(query)
+        np.testing.assert_array_equal(sharp.argmax(axis=1), flat.argmax(axis=1))
+        assert (sharp.max(axis=1) >= flat.max(axis=1)).all()
+    with pytest.raises(UsageError, match="temperature"):
+        ZipAdapter(support, temperature=0.0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.1, 10))
+def test_the_fitted_temperature_is_the_best_and_undoes_a_scale(seed: int, scale: float) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, 60)
+    logits = (2 * np.eye(3)[labels] + rng.standard_normal((60, 3))).astype(np.float32)
+    best = fit_temperature(logits, labels)
+    for other in (best * 0.9, best * 1.1):
+        assert log_loss(logits, labels, best) <= log_loss(logits, labels, other) + 1e-9
+    scaled = fit_temperature((logits * scale).astype(np.float32), labels)
+    assert scaled == pytest.approx(best * scale, rel=1e-3)
+
+
+def test_all_right_is_not_taken_for_certainty() -> None:
+    labels = np.array([0, 1, 2, 0, 1, 2])
+    logits = (5 * np.eye(3)[labels]).astype(np.float32)
+    temperature = fit_temperature(logits, labels)
+    scaled = np.exp(logits / temperature)
+    probability = (scaled / scaled.sum(axis=1, keepdims=True)).max()
+    assert probability == pytest.approx(7 / 8, abs=1e-3)
+
+
+def test_nothing_to_fit_leaves_the_temperature_at_one() -> None:
+    assert fit_temperature(np.empty((0, 3), np.float32), np.empty(0, np.int64)) == 1.0
+
+
+def test_calibration_error_by_hand() -> None:
+    # Two stated at 0.75, one of them right; two stated at 1.0, both right: gap 0.25 for half of them.
+    logits = np.log(np.array([[0.75, 0.25], [0.75, 0.25], [1 - 1e-9, 1e-9], [1 - 1e-9, 1e-9]])).astype(np.float32)
+    assert calibration_error(logits, np.array([0, 1, 0, 0])) == pytest.approx(0.125, abs=1e-4)
+
+
+def test_a_class_may_not_lose_its_last_instance() -> None:
+    from mvrec_edge.runtime.errors import SupportError
+
+    support = cache((2, 1))
+    with pytest.raises(SupportError, match="'c1' has no instance"):
+        support.subset([0, 1])
+    kept = support.subset([0, 2])
+    assert kept.labels.tolist() == [0, 1]
+    assert dataclasses.replace(kept).sources == ("0", "2")

@@ -1,0 +1,169 @@
+"""Trying libraries in processes of their own: what crashes, hangs or lies is an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mvrec_edge.doctor.child import probe
+from mvrec_edge.doctor.cuda import CudaDevice, CudaDriver, ask_cuda
+from mvrec_edge.doctor.engines import EngineStatus, examine_engines
+from mvrec_edge.doctor.fixes import Fixes
+
+GPU = CudaDriver(True, "12.4", (CudaDevice("A GPU", "7.5", 12 << 30),))
+PC = Fixes(has_gpu=True)
+
+
+def _by_name(site: Any, cuda: CudaDriver = GPU, *, fixes: Fixes = PC) -> dict[str, EngineStatus]:
+    found = examine_engines(cuda, has_gpu=fixes.has_gpu, fixes=fixes, path=site.path)
+    return {engine.name: engine for engine in found}
+
+
+def test_nothing_is_installed(site: Any) -> None:
+    engines = _by_name(site, CudaDriver(), fixes=Fixes())
+    assert list(engines) == ["onnxruntime/cpu", "onnxruntime/cuda", "onnxruntime/tensorrt", "openvino", "tensorrt"]
+    assert not any(engine.usable or engine.installed for engine in engines.values())
+    assert engines["onnxruntime/cpu"].reason == "ONNX Runtime is not installed"
+    assert engines["onnxruntime/cpu"].fix == "pip install 'mvrec-edge[cpu]'"
+    assert engines["openvino"].fix == "pip install 'mvrec-edge[openvino]'"
+    assert engines["onnxruntime/cuda"].reason == "this machine has no NVIDIA GPU"
+
+
+def test_the_real_onnxruntime_runs_the_small_graphs() -> None:
+    pytest.importorskip("onnxruntime")
+    engine = examine_engines(CudaDriver(), has_gpu=False, fixes=Fixes())[0]
+    assert (engine.usable, engine.tried, engine.reason) == (True, True, None)
+    assert engine.precisions["fp32"] is None
+    assert engine.precisions["int8"] is None
+
+
+def test_the_real_openvino_runs_the_small_graphs() -> None:
+    pytest.importorskip("openvino")
+    engine = examine_engines(CudaDriver(), has_gpu=False, fixes=Fixes())[3]
+    assert (engine.usable, engine.tried, engine.reason) == (True, True, None)
+    assert "CPU" in engine.devices
+    assert engine.precisions == dict.fromkeys(("fp32", "fp16", "bf16", "int8"))
+
+
+def test_a_cuda_provider_that_loads(site: Any) -> None:
+    site.onnxruntime(cuda_loads=True)
+    engines = _by_name(site)
+    assert engines["onnxruntime/cuda"].usable
+    assert engines["onnxruntime/cuda"].precisions == dict.fromkeys(("fp32", "fp16", "bf16", "int8"))
+    assert engines["onnxruntime/tensorrt"].reason == "the installed ONNX Runtime 1.20.1 was built without it"
+
+
+def test_a_cuda_provider_that_is_listed_and_does_not_load(site: Any) -> None:
+    site.onnxruntime(cuda_loads=False)
+    engine = _by_name(site)["onnxruntime/cuda"]
+    assert not engine.usable
+    assert engine.reason == "it is listed but does not load: libcudnn.so.9 cannot be found"
+    assert engine.fix == "pip install 'onnxruntime-gpu[cuda,cudnn]'"
+
+
+def test_no_gpu_provider_is_tried_without_a_gpu(site: Any) -> None:
+    site.onnxruntime(cuda_loads=True)
+    engines = _by_name(site, CudaDriver(), fixes=Fixes())
+    assert engines["onnxruntime/cpu"].usable
+    assert engines["onnxruntime/cuda"].reason == "this machine has no NVIDIA GPU"
+
+
+def test_a_wrong_answer_is_found(site: Any) -> None:
+    site.onnxruntime(cuda_loads=True)
+    source = (site.folder / "onnxruntime.py").read_text()
+    site.module("onnxruntime", source.replace("[2 *", "[3 *"))
+    engine = _by_name(site)["onnxruntime/cpu"]
+    assert (engine.usable, engine.reason) == (False, "its answer is wrong")
+
+
+def test_a_module_that_two_wheels_overwrote(site: Any) -> None:
+    site.module("onnxruntime", "__version__ = '1.20.1'")
+    engine = _by_name(site)["onnxruntime/cpu"]
+    assert (engine.usable, engine.installed) == (False, True)
+    assert engine.reason is not None
+    assert "has no attribute 'get_available_providers'" in engine.reason
+
+
+@pytest.mark.parametrize(
+    ("source", "failure"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "crashed when it was tried (SIGILL)"),
+        ("import os; os._exit(3)", "ended with 3"),
+        ("raise SystemExit('no licence')", "SystemExit: no licence"),
+        ("import time\nwhile True: time.monotonic()", "did not answer within 0.5 s"),
+        ("import os; os.write(1, b'{broken'); os._exit(0)", "ended with 0"),
+    ],
+)
+def test_a_library_that_takes_its_process_along(site: Any, source: str, failure: str) -> None:
+    site.module("tensorrt", source)
+    answer = probe("tensorrt", path=site.path, timeout=0.5 if "within" in failure else 30)
+    assert (answer.values, answer.failure) == ({}, failure)
+
+
+def test_a_library_that_talks_does_not_spoil_the_answer(site: Any) -> None:
+    site.module(
+        "tensorrt",
+        "print('hello', end='')\n__version__ = '10.3.0'\nLogger = Runtime = lambda *_: None\nLogger.ERROR = 1",
+    )
+    assert probe("tensorrt", path=site.path).values == {"version": "10.3.0"}
+
+
+def test_no_file_of_the_users_folder_is_taken_for_a_module(
+    site: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tensorrt.py").write_text("raise SystemExit('the wrong one')")
+    (tmp_path / "json.py").write_text("raise SystemExit('the wrong one')")
+    monkeypatch.chdir(tmp_path)
+    assert probe("tensorrt", path=site.path).failure == "ModuleNotFoundError: No module named 'tensorrt'"
+
+
+TENSORRT = (
+    "__version__ = '10.3.0'\nclass Logger:\n    ERROR = 1\n    def __init__(self, level): pass\nRuntime = Logger\n"
+)
+
+
+def test_tensorrt_needs_bindings(site: Any) -> None:
+    site.module("tensorrt", TENSORRT)
+    engine = _by_name(site)["tensorrt"]
+    assert (engine.usable, engine.version) == (False, "10.3.0")
+    assert engine.reason == "neither cuda-python nor pycuda is installed"
+    assert engine.fix == "pip install cuda-python"
+
+
+def test_tensorrt_with_pycuda(site: Any) -> None:
+    site.module("tensorrt", TENSORRT)
+    site.module("pycuda.driver", "")
+    engine = _by_name(site)["tensorrt"]
+    assert (engine.usable, engine.tried) == (True, False)
+    assert engine.devices == ("A GPU",)
+    assert engine.precisions["fp16"] is None
+    assert engine.precisions["bf16"] == "the GPU has compute capability 7.5, bfloat16 needs 8.0"
+
+
+def test_bindings_that_are_broken_say_why(site: Any) -> None:
+    site.module("tensorrt", TENSORRT)
+    site.module("pycuda.driver", "raise ImportError('libcurand.so.10: cannot open shared object file')")
+    engine = _by_name(site)["tensorrt"]
+    assert engine.reason == ("its CUDA bindings fail: ImportError: libcurand.so.10: cannot open shared object file")
+
+
+def test_tensorrt_without_its_libraries(site: Any) -> None:
+    site.module("tensorrt", "raise ImportError('libnvinfer.so.10: cannot open shared object file: No such file')")
+    engines = _by_name(site, fixes=Fixes(is_jetson=True, has_gpu=True))
+    assert engines["tensorrt"].reason == "TensorRT does not load: libnvinfer.so.10 cannot be found"
+    assert engines["tensorrt"].fix is not None
+    assert "nvidia-jetpack" in engines["tensorrt"].fix
+
+
+def test_the_cuda_driver_is_asked(libcuda: str) -> None:
+    cuda = ask_cuda(library=libcuda)
+    assert cuda == CudaDriver(True, "12.4", (CudaDevice("A GPU", "7.5", 12 << 30),))
+
+
+def test_a_cuda_driver_that_does_not_start(broken_libcuda: str) -> None:
+    assert ask_cuda(library=broken_libcuda) == CudaDriver(True, "12.4", (), "cuInit answered 999")
+
+
+def test_no_cuda_driver() -> None:
+    assert ask_cuda(library="libcuda-of-nobody.so.1") == CudaDriver()

@@ -1,0 +1,272 @@
+"""The support cache: a round trip, and nothing from outside is trusted."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from mvrec_edge.runtime import HeadSettings, SupportCache, ViewPlan
+from mvrec_edge.runtime.errors import InputError, IntegrityError, MvrecEdgeError, OutputError, SupportError
+from mvrec_edge.runtime.files import canonical_json
+from mvrec_edge.runtime.support.cache import _digest
+from mvrec_edge.runtime.support.novelty_calibration import NoveltyCalibration
+
+SCHEDULE = {"groups": [list(range(27))], "widening": [1.0, 1.5], "left_out": 0, "stopped": 0, "differed": 0}
+
+
+def make(**changes: object) -> SupportCache:
+    arguments: dict[str, object] = {
+        "embeddings": np.random.default_rng(0).standard_normal((6, 27, 8)).astype(np.float32),
+        "labels": [0, 1, 0, 1, 0, 1],
+        "class_names": ["crack", "Delle"],
+        "sources": [f"{index}.jpg#0" for index in range(6)],
+        "view_plan": ViewPlan.mso(size=56),
+        "encoder": "ab" * 32,
+        "encoder_name": "tiny",
+        "random_weights": True,
+        "head": HeadSettings(beta=8.0, aggregate="mean"),
+        "shots": 3,
+        "seed": 4,
+    }
+    arguments.update(changes)
+    return SupportCache.from_embeddings(**arguments)  # type: ignore[arg-type]
+
+
+def same(first: SupportCache, second: SupportCache) -> bool:
+    fields = [name for name in first.__dataclass_fields__ if name not in ("embeddings", "labels")]
+    return (
+        np.array_equal(first.embeddings, second.embeddings)
+        and np.array_equal(first.labels, second.labels)
+        and all(getattr(first, name) == getattr(second, name) for name in fields)
+    )
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    cache = make()
+    cache.save(tmp_path / "a.safetensors")
+    assert same(SupportCache.load(tmp_path / "a.safetensors"), cache)
+
+
+LEFT_OUT = np.linspace(0, 2, 6, dtype=np.float32)
+
+
+@pytest.mark.parametrize("rate", [None, 0.05])
+def test_round_trip_of_what_says_unknown(tmp_path: Path, rate: float | None) -> None:
+    labels = [0, 1, 0, 1, 0, 2]
+    left_out = LEFT_OUT.copy()
+    left_out[5] = np.nan
+    cache = make(labels=labels, class_names=["a", "b", "c"], novelty=NoveltyCalibration(left_out, rate))
+    cache.save(tmp_path / "a")
+    loaded = SupportCache.load(tmp_path / "a").novelty
+    assert loaded is not None
+    np.testing.assert_array_equal(loaded.left_out, left_out)
+    assert loaded.reject_rate == rate
+    assert cache.subset([0, 1, 5]).novelty is None
+
+
+@pytest.mark.parametrize(
+    ("values", "rate"),
+    [
+        (LEFT_OUT[:5], 0.05),
+        (LEFT_OUT.astype(np.float64), 0.05),
+        (LEFT_OUT * 2, 0.05),
+        (-LEFT_OUT, 0.05),
+        (np.where(LEFT_OUT == 0, np.float32(np.nan), LEFT_OUT), 0.05),
+        (LEFT_OUT, 0.0),
+        (LEFT_OUT, 0.6),
+        (LEFT_OUT, float("nan")),
+    ],
+)
+def test_what_says_unknown_is_checked(tmp_path: Path, values: np.ndarray, rate: float) -> None:
+    with pytest.raises(SupportError):
+        make(novelty=NoveltyCalibration(values, rate))
+    # Written by something that does not check, with a digest that fits.
+    forged = dataclasses.replace(make(), novelty=NoveltyCalibration(values, rate))
+    if np.isnan(rate):
+        return
+    forged.save(tmp_path / "a")
+    with pytest.raises(IntegrityError):
+        SupportCache.load(tmp_path / "a")
+
+
+def test_distances_of_a_class_with_one_instance_are_refused() -> None:
+    with pytest.raises(SupportError, match="only instance"):
+        make(labels=[0, 1, 0, 1, 0, 2], class_names=["a", "b", "c"], novelty=NoveltyCalibration(LEFT_OUT))
+
+
+def test_half_of_what_says_unknown_is_refused(tmp_path: Path) -> None:
+    make(novelty=NoveltyCalibration(LEFT_OUT, 0.05)).save(tmp_path / "a")
+    tensors = safetensors.numpy.load_file(tmp_path / "a")
+    del tensors["novelty.left_out"]
+    with safetensors.safe_open(tmp_path / "a", "np") as file:
+        description = json.loads(file.metadata()["mvrec_edge"])
+    description.pop("digest")
+    description["digest"] = _digest(description, tensors)
+    text = canonical_json(description).decode()
+    (tmp_path / "b").write_bytes(safetensors.numpy.save(tensors, metadata={"mvrec_edge": text}))
+    with pytest.raises(IntegrityError, match="not complete"):
+        SupportCache.load(tmp_path / "b")
+
+
+def test_the_same_cache_gives_the_same_bytes(tmp_path: Path) -> None:
+    make().save(tmp_path / "a")
+    make().save(tmp_path / "b")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_without_plan_or_draw(tmp_path: Path) -> None:
+    cache = make(view_plan=None, shots=None, seed=None, sources=None)
+    cache.save(tmp_path / "a")
+    assert same(SupportCache.load(tmp_path / "a"), cache)
+    assert cache.sources[3] == "3"
+
+
+def test_the_fingerprint_holds_encoder_plan_and_resampling() -> None:
+    prints = {
+        make().fingerprint,
+        make(encoder="cd" * 32).fingerprint,
+        make(view_plan=ViewPlan.mso(size=56, resample="fast")).fingerprint,
+        make(view_plan=ViewPlan.mso(size=28)).fingerprint,
+    }
+    assert len(prints) == 4
+    assert make(seed=1).fingerprint in prints
+
+
+def test_counts_and_keys() -> None:
+    cache = make()
+    assert cache.counts == {"crack": 3, "Delle": 3}
+    np.testing.assert_allclose(cache.keys[2], cache.embeddings[2].astype(np.float64).mean(axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"embeddings": np.ones((6, 8), np.float32)}, "must be floats"),
+        ({"embeddings": np.ones((6, 27, 8), np.int64)}, "must be floats"),
+        ({"embeddings": np.ones((0, 27, 8), np.float32), "labels": []}, "must be floats"),
+        ({"embeddings": np.full((6, 27, 8), np.nan, np.float32)}, "not finite"),
+        ({"embeddings": np.full((6, 27, 8), 1e6, np.float32)}, "too large"),
+        ({"embeddings": np.zeros((6, 27, 8), np.float32)}, "no direction"),
+        ({"labels": [0, 1, 0]}, "labels must be"),
+        ({"labels": [0.0, 1, 0, 1, 0, 1]}, "labels must be"),
+        ({"labels": [0, 1, 0, 1, 0, 2]}, "outside"),
+        ({"labels": [0, 1, 0, 1, 0, -1]}, "outside"),
+        ({"labels": [0] * 6}, "'Delle' has no instance"),
+        ({"labels": [0] * 6, "class_names": ["crack"]}, "only one class"),
+        ({"class_names": ["crack", "crack"]}, "twice"),
+        ({"sources": ["a"]}, "sources"),
+        ({"view_plan": ViewPlan.ms(size=56)}, "the view plan has 3 views"),
+    ],
+)
+def test_what_cannot_classify_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(SupportError, match=message):
+        make(**changes)
+
+
+def test_every_changed_byte_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    make().save(path)
+    original = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for place in {*range(400), *rng.integers(0, len(original), 400).tolist()}:
+        changed = bytearray(original)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises(MvrecEdgeError) as caught:
+            SupportCache.load(path)
+        assert caught.value.exit_code in (3, 4)
+
+
+def test_a_cut_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    make().save(path)
+    original = path.read_bytes()
+    for length in (0, 1, 7, 8, 9, 100, len(original) // 2, len(original) - 1):
+        path.write_bytes(original[:length])
+        with pytest.raises(InputError):
+            SupportCache.load(path)
+
+
+@pytest.mark.parametrize("data", [b"\x80\x04pickle", b"PK\x03\x04", struct.pack("<Q", 1 << 60) + b"{}", b"{}" * 50])
+def test_what_is_no_cache_is_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a").write_bytes(data)
+    with pytest.raises(InputError, match="not a support cache"):
+        SupportCache.load(tmp_path / "a")
+
+
+def test_another_safetensors_file_is_refused(tmp_path: Path) -> None:
+    safetensors.numpy.save_file({"weight": np.ones(3, np.float32)}, tmp_path / "a")
+    with pytest.raises(InputError, match="not a support cache"):
+        SupportCache.load(tmp_path / "a")
+
+
+def _forge(path: Path, tensors: dict[str, np.ndarray], **changes: object) -> None:
+    """A cache whose digest is right and whose fields are not."""
+    from mvrec_edge.runtime.support.cache import _digest
+
+    make().save(path)
+    with safetensors.safe_open(path, "np") as file:
+        description = json.loads(file.metadata()["mvrec_edge"])
+    del description["digest"]
+    description.update(changes)
+    description["digest"] = _digest(description, tensors)
+    safetensors.numpy.save_file(tensors, path, metadata={"mvrec_edge": canonical_json(description).decode()})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schema": "mvrec-edge/support-cache/99"},
+        {"head": {"name": 7, "beta": 1, "aggregate": "mean"}},
+        {"head": {"name": "zip", "beta": -1, "aggregate": "mean"}},
+        {"head": None},
+        {"class_names": "crack"},
+        {"class_names": ["crack", "dent", "stain"]},
+        {"sources": []},
+        {"view_plan": {"name": "mso"}},
+        {"view_plan": 7},
+        {"shots": "five"},
+        {"schedule": 7},
+        {"schedule": {}},
+        {"schedule": SCHEDULE | {"groups": [[0, 1, 2]]}},
+        {"schedule": SCHEDULE | {"groups": [list(range(26)), [25]]}},
+        {"schedule": SCHEDULE | {"groups": [list(range(27)), []]}},
+        {"schedule": SCHEDULE | {"groups": [[0.0, True], list(range(2, 27))]}},
+        {"schedule": SCHEDULE | {"groups": [[10**30], list(range(1, 27))]}},
+        {"schedule": SCHEDULE | {"groups": "all"}},
+        {"schedule": SCHEDULE | {"widening": [0]}},
+        {"schedule": SCHEDULE | {"widening": 1.5}},
+        {"schedule": SCHEDULE | {"widening": [10**400]}},
+        {"schedule": SCHEDULE | {"widening": [True]}},
+        {"schedule": SCHEDULE | {"stopped": 3}},
+        {"schedule": SCHEDULE | {"use": 28}},
+        {"schedule": SCHEDULE | {"use": ["auto"]}},
+    ],
+)
+def test_forged_fields_are_refused(tmp_path: Path, changes: dict[str, object]) -> None:
+    cache = make()
+    _forge(tmp_path / "a", {"embeddings": cache.embeddings, "labels": cache.labels}, **changes)
+    with pytest.raises(IntegrityError):
+        SupportCache.load(tmp_path / "a")
+
+
+def test_forged_labels_are_refused(tmp_path: Path) -> None:
+    cache = make()
+    _forge(tmp_path / "a", {"embeddings": cache.embeddings, "labels": cache.labels + 1})
+    with pytest.raises(IntegrityError, match="outside"):
+        SupportCache.load(tmp_path / "a")
+
+
+def test_missing_and_unwritable_files(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        SupportCache.load(tmp_path / "none")
+    with pytest.raises(InputError, match="cannot be read"):
+        SupportCache.load(tmp_path)
+    with pytest.raises(OutputError):
+        make().save(tmp_path / "none" / "a")
