@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from mvrec_edge.runtime import Bundle, Engine
+    from mvrec_edge.runtime.regions import RegionSource
 
 __all__ = [
     "FORMATS",
     "Batch",
     "BundlePath",
     "EngineName",
+    "EngineOptions",
     "Format",
     "ImageRoot",
     "Masks",
@@ -23,6 +30,7 @@ __all__ = [
     "RejectRate",
     "ReportPath",
     "SourceFormat",
+    "SourceOptions",
     "Threads",
 ]
 
@@ -137,3 +145,42 @@ ReportPath = Annotated[
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it is there already.")]
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """How labelled or marked images are read."""
+
+    source_format: Format = SourceFormat.auto
+    masks: Masks = None
+    image_root: ImageRoot = None
+
+    def open(self, path: Path) -> RegionSource:
+        """Opens the images at a place; see `open_source` for what is raised."""
+        from mvrec_edge.runtime import open_source
+
+        return open_source(path, format=self.source_format.value, masks=self.masks, image_root=self.image_root)
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What runs the encoder."""
+
+    engine: EngineName = "auto"
+    provider: ProviderName = None
+    batch: Batch = None
+    threads: Threads = None
+
+    def open(self, bundle: Bundle, precision: str | None, say: Callable[[str], None]) -> Engine:
+        """Opens one graph of a bundle; see `open_engine` for what is raised."""
+        from mvrec_edge.runtime import open_engine
+
+        return open_engine(
+            self.engine,
+            bundle,
+            precision=precision,
+            provider=self.provider,
+            batch=self.batch,
+            threads=self.threads,
+            say=say,
+        )

@@ -7,18 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mvrec_edge.cli.options import (
-    Batch,
-    EngineName,
-    Format,
-    ImageRoot,
-    Masks,
-    MinArea,
-    ProviderName,
-    SourceFormat,
-    Threads,
-)
-from mvrec_edge.cli.support.options import CachePath, DryRun, Force, Json, Keep, Refit
+from mvrec_edge.cli.flattening import flattened
+from mvrec_edge.cli.options import EngineOptions, MinArea, SourceOptions
+from mvrec_edge.cli.support.shared_options import CachePath, ChangeOptions
 
 if TYPE_CHECKING:
     from mvrec_edge.calib import LabelledRegion
@@ -28,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["add"]
 
 
+@flattened
 def add(
     cache: CachePath,
     sources: Annotated[
@@ -38,6 +30,7 @@ def add(
         ),
     ],
     bundle: Annotated[Path, typer.Option("--bundle", "-b", help="The bundle that the cache was made with.")],
+    *,
     label: Annotated[
         str | None,
         typer.Option("--label", "-l", help="The class of all of them; by default what their annotations say."),
@@ -46,19 +39,10 @@ def add(
         bool,
         typer.Option("--again", help="Encode also defects whose source and class the cache has already."),
     ] = False,
-    source_format: Format = SourceFormat.auto,
-    masks: Masks = None,
-    image_root: ImageRoot = None,
+    reading: SourceOptions,
     min_area: MinArea = None,
-    engine: EngineName = "auto",
-    provider: ProviderName = None,
-    batch: Batch = None,
-    threads: Threads = None,
-    force: Force = False,
-    dry_run: DryRun = False,
-    refit: Refit = False,
-    keep: Keep = 20,
-    as_json: Json = False,
+    encoding: EngineOptions,
+    writing: ChangeOptions,
 ) -> None:
     """Add labelled defects; only those that are new are encoded.
 
@@ -68,10 +52,10 @@ def add(
     """
     from mvrec_edge.calib import read_support
     from mvrec_edge.calib.changes import add_instances, not_there_yet
-    from mvrec_edge.calib.support import encode_instances
+    from mvrec_edge.calib.labelled import encode_instances
     from mvrec_edge.cli.console import say, say_problems, view_bar
-    from mvrec_edge.cli.support.changing import Manner, change_cache
-    from mvrec_edge.runtime import Bundle, open_engine, open_source
+    from mvrec_edge.cli.support.changing import change_cache
+    from mvrec_edge.runtime import Bundle
     from mvrec_edge.runtime.classifier import check_encoder
     from mvrec_edge.runtime.errors import InputError, SupportError, UsageError
 
@@ -89,7 +73,7 @@ def add(
             raise UsageError("the support cache has no view plan, so nothing can be encoded for it", where=cache)
         instances: list[LabelledRegion] = []
         for path in sources:
-            source = open_source(path, format=source_format.value, masks=masks, image_root=image_root)
+            source = reading.open(path)
             found = read_support(source, min_area=min_area, label=label)
             instances += found.instances
             problems.extend(found.problems)
@@ -104,9 +88,7 @@ def add(
         if not instances:
             raise SupportError("there is no labelled defect to add", fix="give --label, or a source with labels")
         with (
-            open_engine(
-                engine, opened, precision=precision, provider=provider, batch=batch, threads=threads, say=say
-            ) as encoder,
+            encoding.open(opened, precision, say) as encoder,
             view_bar("encoding", len(instances) * plan.count) as advance,
         ):
             encoded = encode_instances(
@@ -120,6 +102,6 @@ def add(
             )
         return add_instances(before, encoded)
 
-    change_cache(cache, change, Manner(force, dry_run, refit, keep, as_json))
+    change_cache(cache, change, writing)
     if problems:
         raise typer.Exit(1)

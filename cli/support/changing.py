@@ -4,61 +4,42 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from mvrec_edge.cli.console import count_bar, say
+from mvrec_edge.cli.support.shared_options import ChangeOptions
 
 if TYPE_CHECKING:
     from mvrec_edge.calib.changes import Changed, Comparison, Reading
     from mvrec_edge.runtime import SupportCache
 
-__all__ = ["Manner", "change_cache"]
+__all__ = ["change_cache"]
 
 _MOST_READINGS = 20
 
 
-@dataclass(frozen=True)
-class Manner:
-    """How a change is made.
-
-    Attributes:
-        force: Write a regression too.
-        dry_run: Write nothing.
-        refit: Choose the head anew.
-        keep: Earlier versions to keep.
-        as_json: Print JSON on stdout besides.
-    """
-
-    force: bool
-    dry_run: bool
-    refit: bool
-    keep: int
-    as_json: bool
-
-
-def change_cache(path: Path, change: Callable[[SupportCache], Changed], manner: Manner) -> None:
+def change_cache(path: Path, change: Callable[[SupportCache], Changed], options: ChangeOptions) -> None:
     """Changes a cache, one change at a time, and keeps the version before.
 
     Args:
         path: The cache.
         change: The change; other changes of the cache wait for it.
-        manner: How.
+        options: How.
 
     Raises:
         RegressionError: Instances read rightly before would be misread, and it was not forced; nothing is written.
     """
     from mvrec_edge.calib.changes import propose
-    from mvrec_edge.calib.schedule import left_out
+    from mvrec_edge.calib.fitting.schedule_fitting import left_out
     from mvrec_edge.runtime import SupportCache
-    from mvrec_edge.runtime.support_versions import SupportVersions
+    from mvrec_edge.runtime.support.versions import SupportVersions
 
     # A cache that is not there is said to be missing before anything is made beside it.
     SupportCache.load(path)
-    versions = SupportVersions(path, manner.keep)
+    versions = SupportVersions(path, options.keep)
     with versions.change(lambda: say("another change of this cache is under way: waiting for it")):
         before = SupportCache.load(path)
         changed = change(before)
@@ -66,17 +47,17 @@ def change_cache(path: Path, change: Callable[[SupportCache], Changed], manner: 
         total = len(before.labels) + len(changed.cache.labels)
         total += 0 if before.schedule is None else len(left_out(changed.cache))
         with count_bar("checking", total, "instances") as advance:
-            proposal = propose(before, changed, anew=manner.refit, progress=advance)
+            proposal = propose(before, changed, anew=options.refit, progress=advance)
         for line in (proposal.summary, *proposal.notes, *_compared(proposal.comparison)):
             say(line)
         kept = None
         try:
-            if not manner.force:
+            if not options.force:
                 proposal.check()
-            if not manner.dry_run:
+            if not options.dry_run:
                 kept = versions.write(proposal.cache)
         finally:
-            if manner.as_json:
+            if options.as_json:
                 record = {
                     "cache": str(path),
                     **proposal.to_dict(),
@@ -86,7 +67,7 @@ def change_cache(path: Path, change: Callable[[SupportCache], Changed], manner: 
                 }
                 typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
     classes = ", ".join(f"{name} {count}" for name, count in proposal.cache.counts.items())
-    if manner.dry_run:
+    if options.dry_run:
         say(f"nothing is written (--dry-run); it would be {len(proposal.cache.labels)} instances ({classes})")
     elif kept is None:
         say(f"{path}: nothing differs")

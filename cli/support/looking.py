@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mvrec_edge.cli.support.options import CachePath, Json
+from mvrec_edge.cli.support.shared_options import CachePath, Json
 
 if TYPE_CHECKING:
-    from mvrec_edge.runtime.support_versions import Version
+    from mvrec_edge.runtime.support.versions import Version
 
 __all__ = ["history", "list_instances", "rollback"]
 
@@ -60,7 +60,7 @@ def history(cache: CachePath, as_json: Json = False) -> None:
     Example: mvrec-edge support history line.safetensors
     """
     from mvrec_edge.runtime import SupportCache
-    from mvrec_edge.runtime.support_versions import SupportVersions
+    from mvrec_edge.runtime.support.versions import SupportVersions
 
     SupportCache.load(cache)
     rows = [_described(version) for version in SupportVersions(cache).history()]
@@ -108,7 +108,7 @@ def rollback(
     from mvrec_edge.cli.console import say
     from mvrec_edge.runtime import SupportCache
     from mvrec_edge.runtime.errors import InputError, UsageError
-    from mvrec_edge.runtime.support_versions import SupportVersions
+    from mvrec_edge.runtime.support.versions import SupportVersions
 
     if redo and to is not None:
         raise UsageError("--redo takes up the last one that was taken back", fix="leave out --to")

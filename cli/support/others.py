@@ -6,34 +6,32 @@ from typing import Annotated
 
 import typer
 
-from mvrec_edge.cli.support.options import CachePath, DryRun, Force, Json, Keep, Refit
+from mvrec_edge.cli.flattening import flattened
+from mvrec_edge.cli.support.shared_options import CachePath, ChangeOptions, DryRun, Json, Keep
 
 __all__ = ["merge", "remove", "rename"]
 
 
+@flattened
 def remove(
     cache: CachePath,
     instances: Annotated[
         list[str],
         typer.Argument(metavar="INSTANCE...", help="Numbers or sources, as 'mvrec-edge support list' shows them."),
     ],
-    force: Force = False,
-    dry_run: DryRun = False,
-    refit: Refit = False,
-    keep: Keep = 20,
-    as_json: Json = False,
+    writing: ChangeOptions,
 ) -> None:
     """Remove instances; with --force also the last one of a class, and the class with it.
 
     Example: mvrec-edge support remove line.safetensors 3 17
     """
     from mvrec_edge.calib.changes import find_places, remove_instances
-    from mvrec_edge.cli.support.changing import Manner, change_cache
+    from mvrec_edge.cli.support.changing import change_cache
 
     change_cache(
         cache,
-        lambda before: remove_instances(before, find_places(before, instances), drop_classes=force),
-        Manner(force, dry_run, refit, keep, as_json),
+        lambda before: remove_instances(before, find_places(before, instances), drop_classes=writing.force),
+        writing,
     )
 
 
@@ -50,11 +48,16 @@ def rename(
     Example: mvrec-edge support rename line.safetensors stain oil
     """
     from mvrec_edge.calib.changes import rename_class
-    from mvrec_edge.cli.support.changing import Manner, change_cache
+    from mvrec_edge.cli.support.changing import change_cache
 
-    change_cache(cache, lambda before: rename_class(before, old, new), Manner(False, dry_run, False, keep, as_json))
+    change_cache(
+        cache,
+        lambda before: rename_class(before, old, new),
+        ChangeOptions(dry_run=dry_run, keep=keep, as_json=as_json),
+    )
 
 
+@flattened
 def merge(
     cache: CachePath,
     others: Annotated[
@@ -65,6 +68,7 @@ def merge(
             "CACHE.",
         ),
     ],
+    *,
     into: Annotated[
         str | None,
         typer.Option(
@@ -74,11 +78,7 @@ def merge(
             show_default=False,
         ),
     ] = None,
-    force: Force = False,
-    dry_run: DryRun = False,
-    refit: Refit = False,
-    keep: Keep = 20,
-    as_json: Json = False,
+    writing: ChangeOptions,
 ) -> None:
     """Add the instances of another cache, or make several classes one.
 
@@ -87,7 +87,7 @@ def merge(
     Example: mvrec-edge support merge line.safetensors scratch scuff --into scratch
     """
     from mvrec_edge.calib.changes import Changed, merge_caches, merge_classes
-    from mvrec_edge.cli.support.changing import Manner, change_cache
+    from mvrec_edge.cli.support.changing import change_cache
     from mvrec_edge.runtime import SupportCache
 
     def change(before: SupportCache) -> Changed:
@@ -95,4 +95,4 @@ def merge(
             return merge_classes(before, others, into)
         return merge_caches(before, [SupportCache.load(other) for other in others])
 
-    change_cache(cache, change, Manner(force, dry_run, refit, keep, as_json))
+    change_cache(cache, change, writing)

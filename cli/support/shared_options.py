@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["CachePath", "DryRun", "Force", "Json", "Keep", "Refit"]
+__all__ = ["CachePath", "ChangeOptions", "DryRun", "Force", "Json", "Keep", "Refit"]
 
 CachePath = Annotated[Path, typer.Argument(metavar="CACHE", help="Support cache that 'mvrec-edge calibrate' wrote.")]
 Force = Annotated[
@@ -26,3 +27,14 @@ Keep = Annotated[
     int, typer.Option("--keep", min=1, help="Earlier versions to keep beside the cache; older ones are removed.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+
+
+@dataclass(frozen=True)
+class ChangeOptions:
+    """How a change is made."""
+
+    force: Force = False
+    dry_run: DryRun = False
+    refit: Refit = False
+    keep: Keep = 20
+    as_json: Json = False
