@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 BINDINGS := .tensorrt-bindings
 TENSORRT_VERSIONS := 10.3.0 10.13.3.9 11.4.0.106
 
-.PHONY: demo test test-slow browser check format clean
+.PHONY: demo test test-slow browser browser-tools check format clean
 
 demo: $(READY)
 	$(BIN)/mvrec-edge demo --out demo-output --overwrite
@@ -24,10 +24,20 @@ test: $(READY) $(BINDINGS)
 test-slow: $(READY) $(BINDINGS)
 	$(BIN)/pytest
 
+# Chromium and its driver, for the tests of the report; does nothing where they are there.
+browser-tools:
+	@command -v chromedriver >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get install -y -qq chromium chromium-driver >/dev/null 2>&1 || { \
+				apt-get update -qq && apt-get install -y -qq chromium chromium-driver >/dev/null; }; \
+		else \
+			echo "Chromium and its driver are missing: as root on Debian, make browser-tools installs them"; \
+		fi; }
+
 # The report in a real browser; `make test` runs these too where the browser is there.
 browser: $(READY)
 	@command -v chromedriver >/dev/null || { \
-		echo "no Chromium with its driver; on Debian: apt-get install chromium chromium-driver"; exit 1; }
+		echo "no Chromium with its driver; on Debian, as root: make browser-tools"; exit 1; }
 	$(BIN)/pytest -m browser
 
 check: $(READY)

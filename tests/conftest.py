@@ -9,11 +9,22 @@ from pathlib import Path
 import pytest
 
 from mvrec_edge.runtime.bundle import Bundle, EncoderArchitecture
+from tests.skips import skipped_lines
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 #: Small enough to encode hundreds of views in a test, with the shape of the real one.
 TINY = EncoderArchitecture(image_size=56, patch_size=14, width=128, layers=3, embedding_dim=64)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Ends a run with what was skipped and how to get it."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    # A test that is skipped carries its place and its reason; one that is expected to fail carries a text.
+    places = [report.longrepr for report in skipped if isinstance(report.longrepr, tuple)]
+    reasons = [str(reason).removeprefix("Skipped: ") for _, _, reason in places]
+    for line in skipped_lines(reasons, len(terminalreporter.stats.get("deselected", []))):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session", autouse=True)
