@@ -29,7 +29,9 @@ sys.path.pop(0)
 REPOSITORY = Path(__file__).resolve().parents[2]
 WHEELS = Path(os.environ.get("TENSORRT_BINDINGS", REPOSITORY / ".tensorrt-bindings"))
 FOLDER = REPOSITORY / "runtime" / "engines" / "tensorrt"
-SOURCES = [FOLDER / f"{name}.py" for name in ("builder", "building", "engine", "library", "tensors")]
+SOURCES = [
+    FOLDER / f"{name}.py" for name in ("builder", "building", "tensorrt_engine", "tensorrt_library", "io_tensors")
+]
 VERSIONS = ("10.3.0", "10.13.3.9", "11.4.0.106")
 
 _POINTERS = (
@@ -143,7 +145,7 @@ def test_the_version_is_the_one_that_was_asked_for(bindings: dict[str, Any]) -> 
 
 
 def test_nothing_is_called_that_is_not_checked() -> None:
-    files = ("builder.py", "engine.py", "library.py", "tensors.py")
+    files = ("builder.py", "tensorrt_engine.py", "tensorrt_library.py", "io_tensors.py")
     assert [line for line in USAGE.unknown if line.startswith(files)] == []
 
 

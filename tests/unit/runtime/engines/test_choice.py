@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mvrec_edge.runtime import Bundle, open_engine
+from mvrec_edge.runtime import Bundle, Engine, open_engine
 from mvrec_edge.runtime.engines.choice import choose_engine, installed_engines
 from mvrec_edge.runtime.engines.speeds import SpeedKey, read_speeds, record_speeds
 from mvrec_edge.runtime.errors import MissingDependencyError, UsageError
@@ -25,6 +26,17 @@ def _both_installed() -> None:
     pytest.importorskip("onnxruntime", reason="there is nothing to choose without it")
 
 
+def choose(
+    bundle: Bundle, *, precision: str | None = None, say: Callable[[str], None] = lambda _: None
+) -> tuple[str, str | None]:
+    """The choice among engines that are opened as `open_engine` opens them."""
+
+    def open_candidate(name: str, provider: str | None) -> Engine:
+        return open_engine(name, bundle, precision=precision, provider=provider)
+
+    return choose_engine(bundle, open_candidate, precision=precision, say=say)
+
+
 def _key(bundle: Bundle, engine: str, precision: str = "fp32") -> SpeedKey:
     return SpeedKey(bundle.fingerprint(precision), engine, "", usable_cpus())
 
@@ -32,12 +44,12 @@ def _key(bundle: Bundle, engine: str, precision: str = "fp32") -> SpeedKey:
 @pytest.mark.usefixtures("_both_installed")
 def test_measures_once_and_remembers(tiny_bundle: Bundle) -> None:
     first: list[str] = []
-    chosen = choose_engine(tiny_bundle, say=first.append)
+    chosen = choose(tiny_bundle, say=first.append)
     assert "on this machine, once" in first[0]
     speeds = read_speeds([_key(tiny_bundle, "openvino"), _key(tiny_bundle, "onnxruntime")])
     assert chosen[0] == min(speeds, key=lambda key: speeds[key]).engine
     second: list[str] = []
-    assert choose_engine(tiny_bundle, say=second.append) == chosen
+    assert choose(tiny_bundle, say=second.append) == chosen
     assert len(first) == 2
     assert second == []
 
@@ -53,7 +65,7 @@ def test_takes_the_faster_one(tiny_bundle: Bundle, fast: str) -> None:
 @pytest.mark.usefixtures("_both_installed")
 def test_only_one_can(precisions_bundle: Bundle) -> None:
     said: list[str] = []
-    assert choose_engine(precisions_bundle, precision="bf16", say=said.append) == ("openvino", None)
+    assert choose(precisions_bundle, precision="bf16", say=said.append) == ("openvino", None)
     assert said == []
 
 
@@ -64,7 +76,7 @@ def test_one_that_breaks_is_left_out(tiny_bundle: Bundle, monkeypatch: pytest.Mo
         "mvrec_edge.runtime.engines.choice.installed_engines", lambda: [("openvino", None), ("onnxruntime", None)]
     )
     said: list[str] = []
-    assert choose_engine(tiny_bundle, say=said.append) == ("onnxruntime", None)
+    assert choose(tiny_bundle, say=said.append) == ("onnxruntime", None)
     assert "openvino: cannot run it" in said[-1]
     # It may be mended by the next time.
     assert read_speeds([_key(tiny_bundle, "openvino")]) == {}
@@ -75,7 +87,7 @@ def test_nothing_is_installed(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPat
         monkeypatch.setitem(__import__("sys").modules, name, None)
     assert installed_engines() == []
     with pytest.raises(MissingDependencyError, match=r"mvrec-edge\[cpu\]"):
-        choose_engine(tiny_bundle)
+        choose(tiny_bundle)
 
 
 def test_nothing_that_is_installed_can(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +95,7 @@ def test_nothing_that_is_installed_can(tiny_bundle: Bundle, monkeypatch: pytest.
     if len(installed_engines()) != 1:
         pytest.skip("only ONNX Runtime's CPU provider cannot run bf16")
     with pytest.raises(UsageError, match="no installed engine runs a bf16 graph"):
-        choose_engine(tiny_bundle, precision="bf16")
+        choose(tiny_bundle, precision="bf16")
 
 
 @pytest.mark.parametrize(

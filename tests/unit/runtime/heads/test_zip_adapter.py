@@ -92,11 +92,11 @@ def test_one_query_alone_gets_what_it_gets_among_others() -> None:
 
 
 def test_more_keys_than_fit_at_once_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mvrec_edge.runtime.heads import base
+    from mvrec_edge.runtime.heads import head as head_module
 
     head, query = ZipAdapter(cache()), queries(count=9)
     whole = head.logits(query)
-    monkeypatch.setattr(base, "_MOST_SIMILARITIES", 13)
+    monkeypatch.setattr(head_module, "_MOST_SIMILARITIES", 13)
     np.testing.assert_allclose(head.logits(query), whole, rtol=1e-5)
 
 
