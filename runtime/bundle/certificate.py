@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mvrec_edge.runtime.bundle.precision import PRECISIONS
-from mvrec_edge.runtime.files.fields import Fields
+from mvrec_edge.runtime.files.json_documents import Fields
 
 __all__ = ["CheckRecord", "GraphRecord", "LabelRecord"]
 

@@ -10,7 +10,7 @@ from mvrec_edge.runtime.bundle.architecture import EncoderArchitecture
 from mvrec_edge.runtime.bundle.certificate import GraphRecord
 from mvrec_edge.runtime.errors import IntegrityError, UsageError
 from mvrec_edge.runtime.files import canonical_json, sha256_bytes
-from mvrec_edge.runtime.files.fields import Fields, parse_json
+from mvrec_edge.runtime.files.json_documents import Fields, read_signed_json, signed_json
 
 __all__ = ["MANIFEST_NAME", "FileRecord", "Manifest", "WeightsSource"]
 
@@ -135,8 +135,7 @@ class Manifest:
         payload["schema"] = SCHEMA
         payload["input"] = _INPUT
         payload["output"] = _OUTPUT
-        payload["digest"] = sha256_bytes(canonical_json(payload))
-        return canonical_json(payload)
+        return signed_json(payload)
 
     @classmethod
     def parse(cls, data: bytes, where: str = MANIFEST_NAME) -> Manifest:
@@ -145,20 +144,8 @@ class Manifest:
         Raises:
             IntegrityError: A byte was changed, or the manifest is of a schema this version does not know.
         """
-        payload = parse_json(data, where)
-        fields = Fields(payload, where)
-        schema = fields.text("schema")
-        if schema != SCHEMA:
-            raise IntegrityError(
-                f"the schema '{schema[:64]}' is not known to this version, which reads '{SCHEMA}'",
-                where=where,
-                fix="export the bundle again with this version",
-            )
-        unsigned = {key: value for key, value in payload.items() if key != "digest"}
-        # The second comparison catches a change that JSON does not carry, such as another blank.
-        if fields.text("digest") != sha256_bytes(canonical_json(unsigned)) or canonical_json(payload) != data:
-            raise IntegrityError("was changed after it was written", where=where, fix="export the bundle again")
-        if payload.get("input") != _INPUT or payload.get("output") != _OUTPUT:
+        fields = read_signed_json(data, where, schema=SCHEMA, again="export the bundle again")
+        if fields.payload.get("input") != _INPUT or fields.payload.get("output") != _OUTPUT:
             raise IntegrityError("describes an input or output this version does not know", where=where)
         return cls(
             created_by=fields.text("created_by"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mvrec_edge.runtime.errors import IntegrityError, OutputError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes
-from mvrec_edge.runtime.files.fields import Fields, parse_json
+from mvrec_edge.runtime.files.json_documents import read_json
 from mvrec_edge.runtime.files.user_cache import user_cache, user_cache_path
 
 __all__ = ["SpeedKey", "read_speeds", "record_speeds"]
@@ -71,9 +71,7 @@ def _load() -> dict[str, float]:
     try:
         if path.stat().st_size > _LARGEST_FILE:
             return {}
-        fields = Fields(parse_json(path.read_bytes(), str(path)), str(path))
-        fields.choice("schema", SCHEMA)
-        times = fields.object("milliseconds_per_view")
+        times = read_json(path.read_bytes(), str(path), schema=SCHEMA).object("milliseconds_per_view")
         return {key: times.number(key, 1e-9, 1e9) for key in times.payload}
     except (OSError, IntegrityError):
         return {}

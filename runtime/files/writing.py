@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from mvrec_edge.runtime.errors import OutputError
 
-__all__ = ["atomic_write", "canonical_json", "sha256_bytes", "sha256_file", "sync_folder", "writing"]
+__all__ = ["atomic_write", "sha256_bytes", "sha256_file", "sync_folder", "writing"]
 
 _CHUNK = 1 << 22
-
-
-def canonical_json(payload: Any) -> bytes:
-    """Serialises plain JSON types in the one form that the project's own files use.
-
-    Keys are sorted, so equal payloads give equal bytes; a reader can serialise what it read once more and
-    notice any byte that was changed. NaN and infinity are refused.
-    """
-    text = json.dumps(payload, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return (text + "\n").encode()
 
 
 def sha256_bytes(*parts: bytes) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import InputError, IntegrityError, MvrecEdgeError, SupportError, UsageError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes
-from mvrec_edge.runtime.files.fields import Fields, parse_json
+from mvrec_edge.runtime.files.json_documents import Fields, read_signed_json, signed_json
 from mvrec_edge.runtime.files.tensor_file import read_tensors
 from mvrec_edge.runtime.support.instance_rows import take_rows
 from mvrec_edge.runtime.support.novelty_calibration import NoveltyCalibration, check_novelty
@@ -275,9 +275,9 @@ class SupportCache:
             description["schedule"] = self.schedule.to_dict()
         if self.novelty is not None:
             description["novelty"] = {"reject_rate": self.novelty.reject_rate}
-        description["digest"] = _digest(description, tensors)
         # One entry: the library writes several in an order of its own, and equal caches shall be equal files.
-        return safetensors.numpy.save(tensors, metadata={"mvrec_edge": canonical_json(description).decode()})
+        text = signed_json(description, _tensor_bytes(tensors)).decode()
+        return safetensors.numpy.save(tensors, metadata={"mvrec_edge": text})
 
     @classmethod
     def load(cls, path: str | Path) -> SupportCache:
@@ -296,18 +296,9 @@ class SupportCache:
             raise InputError(
                 "is not a support cache", where=path, fix="give the file that 'mvrec-edge calibrate' wrote"
             )
-        description = parse_json(text, str(path))
-        fields = Fields(description, str(path))
-        schema = fields.text("schema")
-        if schema != SCHEMA:
-            raise IntegrityError(
-                f"the schema '{schema[:64]}' is not known to this version, which reads '{SCHEMA}'",
-                where=path,
-                fix="calibrate again with this version",
-            )
-        unsigned = {key: value for key, value in description.items() if key != "digest"}
-        if fields.text("digest") != _digest(unsigned, tensors) or canonical_json(description) != text.encode():
-            raise IntegrityError("was changed after it was written", where=path, fix="calibrate again")
+        fields = read_signed_json(
+            text.encode(), str(path), schema=SCHEMA, again="calibrate again", covers=_tensor_bytes(tensors)
+        )
         head = fields.object("head")
         try:
             return cls.from_embeddings(
@@ -416,7 +407,6 @@ def _schedule(fields: Fields, shape: tuple[int, ...]) -> ViewSchedule | None:
         raise IntegrityError(error.what, where=fields.where, fix="calibrate again") from error
 
 
-def _digest(description: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> str:
-    return sha256_bytes(
-        canonical_json(description), *(np.ascontiguousarray(tensors[name]).tobytes() for name in sorted(tensors))
-    )
+def _tensor_bytes(tensors: dict[str, npt.NDArray[Any]]) -> Iterator[bytes]:
+    """What the digest of the description covers: the tensors in the order of their names."""
+    return (np.ascontiguousarray(tensors[name]).tobytes() for name in sorted(tensors))

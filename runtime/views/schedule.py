@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 from mvrec_edge.runtime.errors import UsageError
-from mvrec_edge.runtime.files.fields import Fields
+from mvrec_edge.runtime.files.json_documents import Fields
 from mvrec_edge.runtime.views.plan import ViewPlan
 
 __all__ = ["CAUTION", "ViewSchedule", "default_schedule", "grouped"]

@@ -16,7 +16,7 @@ from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
 from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
 from mvrec_edge.runtime.errors import IntegrityError, UsageError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes, sha256_file
-from mvrec_edge.runtime.files.fields import Fields, parse_json
+from mvrec_edge.runtime.files.json_documents import read_json
 from mvrec_edge.runtime.files.user_cache import user_cache_path
 
 __all__ = ["PlanKey", "built_profiles", "plan_path", "record_plan", "verified_plan"]
@@ -72,7 +72,7 @@ def built_profiles(key: PlanKey) -> list[BatchProfile]:
         try:
             if record.stat().st_size > _LARGEST_RECORD or not record.with_suffix(".plan").is_file():
                 continue
-            stored = Fields(parse_json(record.read_bytes(), str(record)), str(record)).object("key")
+            stored = read_json(record.read_bytes(), str(record), schema=_SCHEMA).object("key")
             other = dataclasses.replace(key, profile=stored.text("profile", longest=64))
             if stored.payload == dataclasses.asdict(other) and plan_path(other) == record.with_suffix(".plan"):
                 found.append((record.stat().st_mtime_ns, BatchProfile.parse(other.profile)))
@@ -117,8 +117,7 @@ def verified_plan(key: PlanKey, path: Path) -> bytes | None:
     linked = path.is_symlink() or record.is_symlink()
     if linked or record.stat().st_size > _LARGEST_RECORD or path.stat().st_size > _LARGEST_PLAN:
         raise IntegrityError("is not a plan of this program", where=path, fix="remove it")
-    fields = Fields(parse_json(record.read_bytes(), str(record)), str(record))
-    fields.choice("schema", _SCHEMA)
+    fields = read_json(record.read_bytes(), str(record), schema=_SCHEMA, again="build it again")
     stored = dict(fields.object("key").payload)
     if stored != dataclasses.asdict(key):
         changed = sorted(name for name, value in dataclasses.asdict(key).items() if stored.get(name) != value)

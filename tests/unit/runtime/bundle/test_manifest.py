@@ -17,7 +17,7 @@ from mvrec_edge.runtime.bundle import (
     WeightsSource,
 )
 from mvrec_edge.runtime.errors import IntegrityError, UsageError
-from mvrec_edge.runtime.files import canonical_json, sha256_bytes
+from mvrec_edge.runtime.files.json_documents import signed_json
 
 MANIFEST = Manifest(
     created_by="mvrec-edge 0.1.0",
@@ -50,11 +50,7 @@ def test_another_blank_is_noticed() -> None:
 
 def _signed(**changes: object) -> bytes:
     """A manifest with other fields whose digest is right, as someone with bad intentions would make it."""
-    payload = json.loads(MANIFEST.serialise())
-    del payload["digest"]
-    payload.update(changes)
-    payload["digest"] = sha256_bytes(canonical_json(payload))
-    return canonical_json(payload)
+    return signed_json(json.loads(MANIFEST.serialise()) | changes)
 
 
 @pytest.mark.parametrize("name", ["../weights.onnx", "a/b", "", ".", "..", "manifest.json", "a\\b", "a\0b"])

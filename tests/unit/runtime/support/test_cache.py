@@ -13,8 +13,7 @@ import safetensors.numpy
 
 from mvrec_edge.runtime import HeadSettings, SupportCache, ViewPlan
 from mvrec_edge.runtime.errors import InputError, IntegrityError, MvrecEdgeError, OutputError, SupportError
-from mvrec_edge.runtime.files import canonical_json
-from mvrec_edge.runtime.support.cache import _digest
+from mvrec_edge.runtime.files.json_documents import signed_json
 from mvrec_edge.runtime.support.novelty_calibration import NoveltyCalibration
 
 SCHEDULE = {"groups": [list(range(27))], "widening": [1.0, 1.5], "left_out": 0, "stopped": 0, "differed": 0}
@@ -106,9 +105,7 @@ def test_half_of_what_says_unknown_is_refused(tmp_path: Path) -> None:
     del tensors["novelty.left_out"]
     with safetensors.safe_open(tmp_path / "a", "np") as file:
         description = json.loads(file.metadata()["mvrec_edge"])
-    description.pop("digest")
-    description["digest"] = _digest(description, tensors)
-    text = canonical_json(description).decode()
+    text = signed_json(description, (tensors[name].tobytes() for name in sorted(tensors))).decode()
     (tmp_path / "b").write_bytes(safetensors.numpy.save(tensors, metadata={"mvrec_edge": text}))
     with pytest.raises(IntegrityError, match="not complete"):
         SupportCache.load(tmp_path / "b")
@@ -208,15 +205,11 @@ def test_another_safetensors_file_is_refused(tmp_path: Path) -> None:
 
 def _forge(path: Path, tensors: dict[str, np.ndarray], **changes: object) -> None:
     """A cache whose digest is right and whose fields are not."""
-    from mvrec_edge.runtime.support.cache import _digest
-
     make().save(path)
     with safetensors.safe_open(path, "np") as file:
         description = json.loads(file.metadata()["mvrec_edge"])
-    del description["digest"]
-    description.update(changes)
-    description["digest"] = _digest(description, tensors)
-    safetensors.numpy.save_file(tensors, path, metadata={"mvrec_edge": canonical_json(description).decode()})
+    text = signed_json(description | changes, (tensors[name].tobytes() for name in sorted(tensors))).decode()
+    safetensors.numpy.save_file(tensors, path, metadata={"mvrec_edge": text})
 
 
 @pytest.mark.parametrize(

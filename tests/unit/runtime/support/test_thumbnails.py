@@ -73,13 +73,13 @@ def test_all_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _save_forged(path: Path, **changes: np.ndarray | None) -> None:
     """A cache whose digest is right and whose thumbnails are not what they should be."""
-    from mvrec_edge.runtime import support_cache
+    from mvrec_edge.runtime.support import cache as cache_module
 
     cache = make([jpeg()] * 4)
     tensors = {**pack(cache.thumbnails), **{f"thumbnails.{name}": value for name, value in changes.items()}}
     forged = {name: value for name, value in tensors.items() if value is not None}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(support_cache, "pack", lambda _: forged)
+        patch.setattr(cache_module, "pack", lambda _: forged)
         cache.save(path)
 
 

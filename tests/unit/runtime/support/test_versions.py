@@ -167,7 +167,7 @@ def test_any_changes_followed_by_as_many_ways_back_give_the_bytes(
 _WRITE = """
 import sys
 sys.path.insert(0, sys.argv[2])
-from tests.unit.runtime.test_support_versions import SupportVersions, support
+from tests.unit.runtime.support.test_versions import SupportVersions, support
 versions = SupportVersions(sys.argv[1], 1000)
 for seed in range(1, 1000):
     with versions.change():
@@ -186,7 +186,7 @@ def test_a_killed_writer_loses_nothing(tmp_path: Path, steps: int) -> None:
     """Killed somewhere in the step after `steps`, whichever instruction that is; all states stay, and it goes on."""
     versions = started(tmp_path)
     process = subprocess.Popen(
-        [sys.executable, "-c", _WRITE, versions.path, Path(__file__).parents[3]], stdout=subprocess.PIPE
+        [sys.executable, "-c", _WRITE, versions.path, Path(__file__).parents[4]], stdout=subprocess.PIPE
     )
     assert process.stdout is not None
     for _ in range(steps):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mvrec_edge.runtime import ViewPlan
 from mvrec_edge.runtime.errors import MvrecEdgeError, UsageError
-from mvrec_edge.runtime.files.fields import Fields
+from mvrec_edge.runtime.files.json_documents import Fields
 from mvrec_edge.runtime.views.plan import RECIPES
 from mvrec_edge.runtime.views.schedule import ViewSchedule, default_schedule, grouped
 

@@ -1,15 +1,19 @@
-"""Reading fields out of JSON that came from outside: every value has a type and a bound."""
+"""The project's own JSON: written in one form, signed with a digest of itself, and read back trusting nothing.
+
+What is read back is taken field by field, and every value has a type and a bound.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mvrec_edge.runtime.errors import IntegrityError
+from mvrec_edge.runtime.files.writing import sha256_bytes
 
-__all__ = ["Fields", "parse_json"]
+__all__ = ["Fields", "canonical_json", "parse_json", "read_json", "read_signed_json", "signed_json"]
 
 _MAX_TEXT = 4096
 
@@ -101,3 +105,72 @@ def parse_json(data: bytes | str, where: str) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
         raise IntegrityError("is not valid JSON", where=where, fix="make the file anew") from error
+
+
+def read_json(data: bytes | str, where: str, *, schema: str, again: str = "make the file anew") -> Fields:
+    """Reads a document of one schema.
+
+    Args:
+        data: What the file holds.
+        where: The file, for messages.
+        schema: The one schema that is read, the document's field `schema`.
+        again: What to do where the document cannot be read, for messages.
+
+    Raises:
+        IntegrityError: It is not a JSON object, or of another schema.
+    """
+    fields = Fields(parse_json(data, where), where)
+    found = fields.text("schema")
+    if found != schema:
+        raise IntegrityError(
+            f"the schema '{found[:64]}' is not known to this version, which reads '{schema}'",
+            where=where,
+            fix=f"{again} with this version",
+        )
+    return fields
+
+
+def canonical_json(payload: Any) -> bytes:
+    """Serialises plain JSON types in the one form that the project's own files use.
+
+    Keys are sorted, so equal payloads give equal bytes; a reader can serialise what it read once more and
+    notice any byte that was changed.
+
+    Raises:
+        ValueError: A number is NaN or infinite, or a text holds half of a surrogate pair.
+    """
+    text = json.dumps(payload, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode()
+
+
+def signed_json(payload: Mapping[str, Any], covers: Iterable[bytes] = ()) -> bytes:
+    """Serialises an object with one more field, `digest`: SHA-256 over its canonical form and what it covers.
+
+    Args:
+        payload: The object; a `digest` that it has is replaced.
+        covers: Other bytes that must not change either, such as the tensors that the object describes.
+    """
+    signed = {key: value for key, value in payload.items() if key != "digest"}
+    signed["digest"] = sha256_bytes(canonical_json(signed), *covers)
+    return canonical_json(signed)
+
+
+def read_signed_json(
+    data: bytes, where: str, *, schema: str, again: str = "make the file anew", covers: Iterable[bytes] = ()
+) -> Fields:
+    """Reads what `signed_json` wrote. The arguments that `read_json` has as well mean the same.
+
+    Raises:
+        IntegrityError: It is not a JSON object, of another schema, or a byte of it or of what it covers was changed.
+    """
+    fields = read_json(data, where, schema=schema, again=again)
+    fields.text("digest")
+    try:
+        # All bytes are compared: a digest of what was parsed alone would not notice another blank.
+        unchanged = signed_json(fields.payload, covers) == data
+    except (ValueError, RecursionError):
+        # NaN, half of a surrogate pair, or nesting that the parser takes and the writer would not.
+        unchanged = False
+    if not unchanged:
+        raise IntegrityError("was changed after it was written", where=where, fix=again)
+    return fields
