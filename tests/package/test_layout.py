@@ -42,7 +42,7 @@ RUNTIME_ROOMS = (
     *("errors", "threads", "files", "images", "regions", "views", "bundle", "engines", "support", "heads"),
     *("novelty", "gradual", "prediction", "classifier", "pictures", "report"),
 )
-LOOSE_IN_RUNTIME = {"errors", "threads", "classifier", "prediction"}
+LOOSE_IN_RUNTIME = {"errors", "threads", "prediction"}
 #: They compute with what the base install has.
 LIGHT = ("runtime", "testing", "calib", "doctor")
 

@@ -7,27 +7,27 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from mvrec_edge.runtime.classifier.checks import warn_if_random
+from mvrec_edge.runtime.classifier.support_in_use import SupportInUse
 from mvrec_edge.runtime.engines.encoding import EncodedImage, ImageRegions, encode_images
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.errors import FingerprintMismatchError, MvrecEdgeError, UsageError
 from mvrec_edge.runtime.gradual import Rule, ViewUse, see_gradually
-from mvrec_edge.runtime.heads import Head, open_head
-from mvrec_edge.runtime.novelty import Novelty, NoveltyScorer
-from mvrec_edge.runtime.novelty.drift import DriftMonitor, DriftWarning
+from mvrec_edge.runtime.heads import Head
+from mvrec_edge.runtime.novelty import Novelty
+from mvrec_edge.runtime.novelty.drift import DriftWarning
 from mvrec_edge.runtime.prediction import UNKNOWN, Prediction, StageTimes
 from mvrec_edge.runtime.regions import Region
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.views import ViewPlan
-from mvrec_edge.runtime.views.schedule import default_schedule
 
-__all__ = ["DefectClassifier", "RandomWeightsWarning", "ReloadWarning", "check_encoder", "warn_if_random"]
+__all__ = ["DefectClassifier", "ReloadWarning"]
 
 Key = TypeVar("Key")
 
@@ -35,70 +35,8 @@ Key = TypeVar("Key")
 ALL_VIEWS = ViewUse()
 
 
-class RandomWeightsWarning(UserWarning):
-    """The encoder's weights were drawn, so predictions say nothing about the defect."""
-
-
 class ReloadWarning(UserWarning):
     """A support cache that was asked for could not be taken up; the one before stays in use."""
-
-
-@dataclass(frozen=True)
-class _Support:
-    """All of a classifier that depends on its support cache.
-
-    A classifier holds one of these and takes it in hand once for each image; a new cache is a new object, put in place
-    by one assignment. Whatever else follows from a cache belongs here, so that no prediction meets half of a change.
-
-    Attributes:
-        cache: The support cache.
-        plan: The views it was made with.
-        head: The head over it.
-        rule: When the views seen are enough.
-        novelty: What scores regions as unlike all classes; None where calibration did not measure it.
-        drift: What watches those scores; None where it was not asked for or cannot be told.
-    """
-
-    cache: SupportCache
-    plan: ViewPlan
-    head: Head
-    rule: Rule
-    novelty: NoveltyScorer | None
-    drift: DriftMonitor | None
-
-    @classmethod
-    def open(
-        cls,
-        cache: SupportCache,
-        engine: Engine,
-        head: Head | None,
-        use: ViewUse,
-        reject_rate: float | None,
-        drift_window: int | None,
-    ) -> _Support:
-        """Checks that a cache and an engine belong together, and makes what depends on the cache."""
-        check_encoder(cache, engine.fingerprint, engine.precision)
-        if cache.view_plan is None:
-            raise UsageError("the support cache has no view plan", fix="make it with view_plan=...")
-        check_view_size(engine, cache.view_plan)
-        head = head or open_head(cache)
-        rule = Rule(head, cache.schedule or default_schedule(cache.view_plan), use)
-        novelty = None if cache.novelty is None and reject_rate is None else NoveltyScorer(cache, reject_rate)
-        drift = None
-        if drift_window is not None and novelty is not None and novelty.known.measured:
-            drift = DriftMonitor(drift_window, novelty.known)
-        return cls(cache, cache.view_plan, head, rule, novelty, drift)
-
-
-def warn_if_random(random_weights: bool) -> None:
-    """Warns where an encoder's weights were drawn rather than trained."""
-    if random_weights:
-        warnings.warn(
-            "the encoder has random weights: it serves to measure time and to try things out, "
-            "and its predictions say nothing about a defect",
-            RandomWeightsWarning,
-            stacklevel=3,
-        )
 
 
 class DefectClassifier:
@@ -149,13 +87,13 @@ class DefectClassifier:
         self._use = views
         self._path = None if isinstance(cache, SupportCache) else Path(cache)
         self._reject_rate, self._drift_window = reject_rate, drift_window
-        self._support = _Support.open(_loaded(cache), engine, head, views, reject_rate, drift_window)
+        self.engine = engine
+        self._support = self._open(_loaded(cache), head)
         # A head that somebody made cannot be made again here.
         self._own_head = head is not None
         self._requests: deque[SupportCache | str | Path | None] = deque()
         self._say = say
         warn_if_random(engine.random_weights)
-        self.engine = engine
         self.neighbours = neighbours
 
     @property
@@ -198,7 +136,9 @@ class DefectClassifier:
             raise UsageError("there is no file to read the support cache from again", fix="give reload() the cache")
         if self._own_head and head is None:
             raise UsageError("the classifier has a head of its own, for the present cache", fix="give reload() a head")
-        support = _Support.open(_loaded(source), self.engine, head, self._use, self._reject_rate, self._drift_window)
+        support = SupportInUse.open(
+            _loaded(source), self.engine, head, self._use, self._reject_rate, self._drift_window
+        )
         if support.plan != self.plan:
             # Views that wait for a full batch are cut already, and belong to the plan they were cut by.
             raise FingerprintMismatchError(
@@ -258,7 +198,7 @@ class DefectClassifier:
         self, items: Iterable[ImageRegions[Key]], progress: Callable[[int], None] | None
     ) -> Iterator[tuple[ImageRegions[Key], list[Prediction]]]:
         """Classifies with as many views as each region needs; an image keeps the support it came in under."""
-        supports: deque[_Support] = deque()
+        supports: deque[SupportInUse] = deque()
 
         def with_rules() -> Iterator[tuple[ImageRegions[Key], Rule]]:
             for item in items:
@@ -287,6 +227,9 @@ class DefectClassifier:
                 )
             yield image.item, predictions
 
+    def _open(self, cache: SupportCache, head: Head | None) -> SupportInUse:
+        return SupportInUse.open(cache, self.engine, head, self._use, self._reject_rate, self._drift_window)
+
     def _reload_if_requested(self) -> None:
         if not self._requests:
             return
@@ -306,7 +249,7 @@ class DefectClassifier:
                 self._say(f"took up the support cache, now of {len(self.cache.labels)} instances")
 
     def _predict(
-        self, encoded: EncodedImage[Key], support: _Support, views: Sequence[int] | None = None
+        self, encoded: EncodedImage[Key], support: SupportInUse, views: Sequence[int] | None = None
     ) -> list[Prediction]:
         """Predicts from embeddings of all views, or of those that are named."""
         if not len(encoded.embeddings):
@@ -346,7 +289,7 @@ class DefectClassifier:
             )
         ]
 
-    def _watch(self, support: _Support, novelties: Sequence[Novelty | None]) -> None:
+    def _watch(self, support: SupportInUse, novelties: Sequence[Novelty | None]) -> None:
         if support.drift is None:
             return
         for novelty in novelties:
@@ -361,37 +304,3 @@ class DefectClassifier:
 
 def _loaded(cache: SupportCache | str | Path) -> SupportCache:
     return cache if isinstance(cache, SupportCache) else SupportCache.load(cache)
-
-
-def check_encoder(cache: SupportCache, fingerprint: str, precision: str) -> None:
-    """Refuses a cache whose embeddings another encoder made.
-
-    Args:
-        cache: The support cache.
-        fingerprint: What the embeddings to be compared have.
-        precision: The precision they are made with, for the message.
-
-    Raises:
-        FingerprintMismatchError: They must not be compared.
-    """
-    if cache.encoder != fingerprint:
-        raise FingerprintMismatchError(
-            f"the support cache was made with another bundle or precision "
-            f"({cache.encoder_name or 'unknown encoder'}, fingerprint {cache.encoder[:12] or 'none'}; this one is "
-            f"{precision}, {fingerprint[:12]})",
-            fix="encode it again: mvrec-edge calibrate BUNDLE SUPPORT --rebase CACHE "
-            f"--precision {precision} --out NEW; or use what the cache was made with",
-        )
-
-
-def check_view_size(engine: Engine, plan: ViewPlan) -> None:
-    """Refuses a plan whose views the engine cannot take.
-
-    Raises:
-        UsageError: The sizes differ.
-    """
-    if plan.size != engine.image_size:
-        raise UsageError(
-            f"the views are {plan.size} pixels wide, the encoder takes {engine.image_size}",
-            fix=f"use a view plan of size {engine.image_size}",
-        )

@@ -1,0 +1,61 @@
+"""Whether an encoder may be used: with this support cache, for these views, and for more than measuring time."""
+
+from __future__ import annotations
+
+import warnings
+
+from mvrec_edge.runtime.engines.engine import Engine
+from mvrec_edge.runtime.errors import FingerprintMismatchError, UsageError
+from mvrec_edge.runtime.support.cache import SupportCache
+from mvrec_edge.runtime.views import ViewPlan
+
+__all__ = ["RandomWeightsWarning", "check_encoder", "check_view_size", "warn_if_random"]
+
+
+class RandomWeightsWarning(UserWarning):
+    """The encoder's weights were drawn, so predictions say nothing about the defect."""
+
+
+def check_encoder(cache: SupportCache, fingerprint: str, precision: str) -> None:
+    """Refuses a cache whose embeddings another encoder made.
+
+    Args:
+        cache: The support cache.
+        fingerprint: What the embeddings to be compared have.
+        precision: The precision they are made with, for the message.
+
+    Raises:
+        FingerprintMismatchError: They must not be compared.
+    """
+    if cache.encoder != fingerprint:
+        raise FingerprintMismatchError(
+            f"the support cache was made with another bundle or precision "
+            f"({cache.encoder_name or 'unknown encoder'}, fingerprint {cache.encoder[:12] or 'none'}; this one is "
+            f"{precision}, {fingerprint[:12]})",
+            fix="encode it again: mvrec-edge calibrate BUNDLE SUPPORT --rebase CACHE "
+            f"--precision {precision} --out NEW; or use what the cache was made with",
+        )
+
+
+def check_view_size(engine: Engine, plan: ViewPlan) -> None:
+    """Refuses a plan whose views the engine cannot take.
+
+    Raises:
+        UsageError: The sizes differ.
+    """
+    if plan.size != engine.image_size:
+        raise UsageError(
+            f"the views are {plan.size} pixels wide, the encoder takes {engine.image_size}",
+            fix=f"use a view plan of size {engine.image_size}",
+        )
+
+
+def warn_if_random(random_weights: bool) -> None:
+    """Warns where an encoder's weights were drawn rather than trained."""
+    if random_weights:
+        warnings.warn(
+            "the encoder has random weights: it serves to measure time and to try things out, "
+            "and its predictions say nothing about a defect",
+            RandomWeightsWarning,
+            stacklevel=3,
+        )
