@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 BINDINGS := .tensorrt-bindings
 TENSORRT_VERSIONS := 10.3.0 10.13.3.9 11.4.0.106
 
-.PHONY: demo test test-slow browser browser-tools check format clean
+.PHONY: demo test test-slow browser browser-tools check format docs clean
 
 demo: $(READY)
 	$(BIN)/mvrec-edge demo --out demo-output --overwrite
@@ -48,6 +48,10 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The page of settings, which a test compares with what the command prints.
+docs: $(READY)
+	$(BIN)/mvrec-edge settings --markdown > docs/config.md
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output $(BINDINGS)

@@ -19,6 +19,7 @@ from mvrec_edge.cli.doctor import doctor
 from mvrec_edge.cli.export import export
 from mvrec_edge.cli.init import init
 from mvrec_edge.cli.inspect import inspect
+from mvrec_edge.cli.settings import settings
 from mvrec_edge.cli.support.app import support
 from mvrec_edge.cli.verify import verify
 
@@ -47,6 +48,7 @@ for _name in CONFIGURED:
     add_configured(app, _name)
 app.add_typer(support, name="support")
 app.command()(inspect)
+app.command()(settings)
 app.command()(verify)
 app.command()(bench)
 app.command()(demo)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from mvrec_edge.cli.config.reading import tables_of
-from mvrec_edge.cli.config.settings import SHARED_TABLES, Setting
+from mvrec_edge.cli.config.settings import Setting
+from mvrec_edge.cli.config.tables import about_table, settings_rows, toml_value
 
 __all__ = ["LAYOUT", "render_template"]
 
@@ -42,12 +41,6 @@ _EXAMPLES: Mapping[str, Any] = {
     "threads": 2,
 }
 
-_TABLES: Mapping[str, str] = {
-    "paths": "Files that several commands use.",
-    "engine": "What computes, for every command. A command's own table may hold these too, and then comes first.",
-    "input": "How labelled images are read, for every command; again, a command's own table comes first.",
-}
-
 _HEAD = """\
 Settings for mvrec-edge: give this file with --config to {commands}.
 What stands on the command line comes before this file, and this file before the defaults.
@@ -72,13 +65,10 @@ def render_template(commands: Mapping[str, Mapping[str, Setting]]) -> str:
     names = list(commands)
     listed = ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
     lines = _comment(_HEAD.format(commands=listed))
-    shared = {key for keys in SHARED_TABLES.values() for key in keys}
-    for table, settings in tables_of(commands).items():
-        about = _TABLES.get(table, f"For 'mvrec-edge {table}' alone.")
-        lines += ["", f"[{table}]", *_comment(about)]
-        for key, setting in settings.items():
-            if table in SHARED_TABLES or key not in shared:
-                lines += ["", *_comment(setting.help), _line(table, setting)]
+    for table, rows in settings_rows(commands).items():
+        lines += ["", f"[{table}]", *_comment(about_table(table))]
+        for row in rows:
+            lines += ["", *_comment(row.setting.help), _line(table, row.setting)]
     return "\n".join(lines) + "\n"
 
 
@@ -89,10 +79,10 @@ def _comment(text: str) -> list[str]:
 def _line(table: str, setting: Setting) -> str:
     layout = LAYOUT.get(table, {})
     if setting.key in layout:
-        return f"{setting.key} = {_toml(layout[setting.key])}"
+        return f"{setting.key} = {toml_value(layout[setting.key])}"
     if setting.default is not None:
-        return f"#{setting.key} = {_toml(setting.default)}  # the default"
-    return f"#{setting.key} = {_toml(_example(setting))}  # an example; by default not set"
+        return f"#{setting.key} = {toml_value(setting.default)}  # the default"
+    return f"#{setting.key} = {toml_value(_example(setting))}  # an example; by default not set"
 
 
 def _example(setting: Setting) -> Any:
@@ -108,12 +98,3 @@ def _example(setting: Setting) -> Any:
         }
         value = by_kind[setting.kind]
     return [value] if setting.many else value
-
-
-def _toml(value: Any) -> str:
-    """A value as TOML writes it; texts and lists of them look as in JSON there."""
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    if isinstance(value, str | bool | int | float):
-        return json.dumps(value, ensure_ascii=True)
-    return json.dumps(str(value), ensure_ascii=True)
