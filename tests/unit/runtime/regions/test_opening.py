@@ -92,8 +92,10 @@ def test_options_that_do_not_go_together(folder):
         open_source(folder, masks=folder / "missing")
 
 
-def test_every_format_has_a_section_in_the_documentation():
-    text = (Path(__file__).parents[4] / "docs" / "formats.md").read_text()
+def test_every_format_has_a_page_in_the_documentation():
+    pages = Path(__file__).parents[4] / "docs" / "bring-your-own-defects"
 
     for name in SOURCE_FORMATS:
-        assert f"`{name}`" in text
+        text = (pages / f"{name}.md").read_text()
+        assert f"(`{name}`)" in text.splitlines()[0]
+        assert "recognised by" in text.lower()
