@@ -17,9 +17,13 @@ from mvrec_edge.cli.main import app
 from tests.docs.page import DOCS
 
 ROOT = DOCS.parent
-PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")), *sorted(DOCS.rglob("*.md"))]
+#: Longer than this, nobody reads it to its end.
+README_LINES = 120
 _FENCE = re.compile(r"^```[a-z]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
+#: A file or folder of the repository that a page names; `NAME` stands for what a reader chooses.
+_PATH = re.compile(r"`((?:benchmarks|calib|cli|docs|doctor|export|runtime|testing|tests|training)/[\w./-]*)`")
 
 
 def _name(page: Path) -> str:
@@ -65,6 +69,17 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.exists(), f"{_name(page)}: {link} leads nowhere"
         if anchor:
             assert anchor in _anchors(target), f"{_name(page)}: {link}: there is no such heading"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    for name in _PATH.findall(page.read_text(encoding="utf-8")):
+        assert "NAME" in name or (ROOT / name).exists(), f"{_name(page)}: there is no {name}"
+
+
+def test_the_readme_is_short_enough_to_be_read() -> None:
+    lines = len((ROOT / "README.md").read_text(encoding="utf-8").splitlines())
+    assert lines <= README_LINES, f"README.md has {lines} lines: move what not every reader needs to a page of docs/"
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=_name)
