@@ -7,37 +7,18 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mvrec_edge.cli.console import say_problems
-from mvrec_edge.cli.pictures import PictureFolder
-from mvrec_edge.runtime import Prediction
+from mvrec_edge.runtime import ClassifiedImage, Prediction
 from mvrec_edge.runtime.errors import MvrecEdgeError, OutputError
 from mvrec_edge.runtime.files import writing
 
-__all__ = ["ImageResult", "RecordSink", "open_sink"]
+if TYPE_CHECKING:
+    from mvrec_edge.cli.pictures import PictureFolder
 
-
-@dataclass(frozen=True)
-class ImageResult:
-    """All that came of one image.
-
-    Attributes:
-        path: The image's path as it was given.
-        image: uint8 `[H, W, 3]`, RGB; None where it could not be read.
-        predictions: One for each region.
-        problems: What was wrong with the image or with single regions.
-    """
-
-    path: Path
-    image: npt.NDArray[np.uint8] | None
-    predictions: Sequence[Prediction]
-    problems: Sequence[MvrecEdgeError]
+__all__ = ["RecordSink", "open_sink"]
 
 
 class RecordSink:
@@ -71,7 +52,7 @@ class RecordSink:
         """Whether an earlier run has written this image already."""
         return str(path) in self._done
 
-    def write(self, result: ImageResult) -> None:
+    def write(self, result: ClassifiedImage) -> None:
         """Writes all that came of one image."""
         self.images += 1
         self.regions += len(result.predictions)
@@ -156,7 +137,11 @@ def open_sink(
     Raises:
         OutputError: Something exists already or cannot be written.
     """
-    pictures = None if overlay is None else PictureFolder(overlay)
+    pictures = None
+    if overlay is not None:
+        from mvrec_edge.cli.pictures import PictureFolder
+
+        pictures = PictureFolder(overlay)
     if out is None:
         show = sys.stdout.isatty() if table is None else table
         sink = RecordSink(None if show else sys.stdout.buffer, keep_rows=show, pictures=pictures)

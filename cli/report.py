@@ -63,9 +63,9 @@ def support_section(cache: SupportCache, name: str) -> Section:
 
 def run_sections(
     command: str,
-    *,
     cache: SupportCache,
     cache_name: str,
+    *,
     bundle: Bundle,
     engine: Engine,
     options: Mapping[str, object] | None = None,

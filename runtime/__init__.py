@@ -9,7 +9,14 @@ engine is opened.
 from __future__ import annotations
 
 from mvrec_edge.runtime.bundle import Bundle
-from mvrec_edge.runtime.classifier import DefectClassifier, RandomWeightsWarning, ReloadWarning
+from mvrec_edge.runtime.classifier import (
+    ClassifiedImage,
+    ClassifySettings,
+    DefectClassifier,
+    RandomWeightsWarning,
+    ReloadWarning,
+    classify_source,
+)
 from mvrec_edge.runtime.engines import Engine, engine_names, open_engine
 from mvrec_edge.runtime.engines.encoding import ImageRegions
 from mvrec_edge.runtime.gradual import ViewUse
@@ -35,6 +42,8 @@ __all__ = [
     "Adapter",
     "Bundle",
     "CentredZipAdapter",
+    "ClassifiedImage",
+    "ClassifySettings",
     "DefectClassifier",
     "DriftWarning",
     "Engine",
@@ -55,6 +64,7 @@ __all__ = [
     "ViewPlan",
     "ViewUse",
     "ZipAdapter",
+    "classify_source",
     "crop_views",
     "engine_names",
     "head_names",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 
+from mvrec_edge.runtime.bundle import Bundle
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.errors import FingerprintMismatchError, UsageError
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.views import ViewPlan
 
-__all__ = ["RandomWeightsWarning", "check_encoder", "check_view_size", "warn_if_random"]
+__all__ = ["RandomWeightsWarning", "check_encoder", "check_view_size", "matching_precision", "warn_if_random"]
 
 
 class RandomWeightsWarning(UserWarning):
@@ -35,6 +36,23 @@ def check_encoder(cache: SupportCache, fingerprint: str, precision: str) -> None
             fix="encode it again: mvrec-edge calibrate BUNDLE SUPPORT --rebase CACHE "
             f"--precision {precision} --out NEW; or use what the cache was made with",
         )
+
+
+def matching_precision(bundle: Bundle, cache: SupportCache, wanted: str | None = None) -> str:
+    """The precision of a bundle that a support cache was made with: only embeddings of one graph may be compared.
+
+    Args:
+        bundle: The bundle.
+        cache: The support cache.
+        wanted: The precision that somebody asks for; by default the cache's own.
+
+    Raises:
+        FingerprintMismatchError: The cache was made with another bundle, or with another precision than is wanted.
+        UsageError: The bundle does not have the precision that is wanted.
+    """
+    precision = wanted or bundle.precision_of(cache.encoder) or bundle.precisions[0]
+    check_encoder(cache, bundle.fingerprint(precision), precision)
+    return precision
 
 
 def check_view_size(engine: Engine, plan: ViewPlan) -> None:

@@ -2,6 +2,24 @@
 
 from __future__ import annotations
 
-from mvrec_edge.runtime.gradual.loop import DEFAULT_RISK, Rule, SeenImage, SeenRegion, ViewUse, see_gradually
+from mvrec_edge.runtime.gradual.loop import (
+    DEFAULT_RISK,
+    Rule,
+    SeenImage,
+    SeenRegion,
+    ViewUse,
+    parse_risk,
+    parse_views,
+    see_gradually,
+)
 
-__all__ = ["DEFAULT_RISK", "Rule", "SeenImage", "SeenRegion", "ViewUse", "see_gradually"]
+__all__ = [
+    "DEFAULT_RISK",
+    "Rule",
+    "SeenImage",
+    "SeenRegion",
+    "ViewUse",
+    "parse_risk",
+    "parse_views",
+    "see_gradually",
+]

@@ -20,7 +20,16 @@ from mvrec_edge.runtime.heads.evidence import UnseenViews, change_probability
 from mvrec_edge.runtime.views import ViewPlan, crop_views
 from mvrec_edge.runtime.views.schedule import ViewSchedule
 
-__all__ = ["DEFAULT_RISK", "Rule", "SeenImage", "SeenRegion", "ViewUse", "see_gradually"]
+__all__ = [
+    "DEFAULT_RISK",
+    "Rule",
+    "SeenImage",
+    "SeenRegion",
+    "ViewUse",
+    "parse_risk",
+    "parse_views",
+    "see_gradually",
+]
 
 Key = TypeVar("Key")
 
@@ -56,28 +65,27 @@ class ViewUse:
         if self.budget_ms is not None and not self.budget_ms > 0:
             raise UsageError(f"a budget is above 0 milliseconds, not {self.budget_ms}")
 
-    @classmethod
-    def parse(cls, views: str, risk: str = "1%", budget_ms: float | None = None) -> ViewUse:
-        """Reads what stands on the command line.
-
-        Args:
-            views: A number such as `3`, `all` or `auto`.
-            risk: A probability such as `0.01` or `1%`.
-            budget_ms: Milliseconds.
-
-        Raises:
-            UsageError: It is none of these.
-        """
-        try:
-            chance = float(risk[:-1]) / 100 if risk.endswith("%") else float(risk)
-        except ValueError as error:
-            raise UsageError(f"'{risk}' is no probability", fix="give --risk 1% or 0.01") from error
-        return cls(int(views) if views.isascii() and views.isdigit() else views, chance, budget_ms)
-
     @property
     def at_once(self) -> bool:
         """Whether all views are encoded without a look in between."""
         return self.views == "all" and self.budget_ms is None
+
+
+def parse_views(text: str) -> str | int:
+    """Reads how many views are wanted: a number such as `3`, or a word, which `ViewUse` knows or refuses."""
+    return int(text) if text.isascii() and text.isdigit() else text
+
+
+def parse_risk(text: str) -> float:
+    """Reads a probability such as `0.01` or `1%`; `ViewUse` says which ones are usable.
+
+    Raises:
+        UsageError: It is none.
+    """
+    try:
+        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError as error:
+        raise UsageError(f"'{text}' is no probability", fix="give --risk 1% or 0.01") from error
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -14,10 +15,9 @@ from mvrec_edge.calib import encode_support, fit_head, fit_novelty, read_support
 from mvrec_edge.calib.fitting.schedule_fitting import with_schedule
 from mvrec_edge.runtime import (
     Bundle,
-    DefectClassifier,
-    ImageRegions,
     SupportCache,
     ViewPlan,
+    classify_source,
     open_engine,
     open_source,
     read_image,
@@ -76,15 +76,32 @@ def test_a_second_run_and_the_python_api_give_the_same(line: Path, tiny_bundle_p
     bundle = Bundle.load(tiny_bundle_path)
     made: list[dict[str, object]] = []
     with open_engine("auto", bundle) as engine, pytest.warns(UserWarning, match="random weights"):
-        classifier = DefectClassifier(engine, SupportCache.load(line / "line.safetensors"))
-        images = (
-            ImageRegions(item.path, image, item.regions(image.shape[:2]).regions)
-            for item in open_source(line / "parts")
-            for image in [read_image(item.path)]
-        )
-        for item, predictions in classifier.classify_many(images):
-            made += [{"image": str(item.key), **prediction.to_record()} for prediction in predictions]
+        for image in classify_source(engine, line / "line.safetensors", open_source(line / "parts")):
+            made += [{"image": str(image.path), **found.to_record()} for found in image.predictions]
     assert without_times(json.loads(json.dumps(made))) == without_times(records(first))
+
+
+def test_the_python_examples_of_the_documentation_run(
+    line: Path,
+    tiny_bundle_path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "classify.md"
+    examples = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    (tmp_path / "encoder.bundle").symlink_to(tiny_bundle_path)
+    (tmp_path / "line.safetensors").symlink_to(line / "line.safetensors")
+    (tmp_path / "incoming").symlink_to(line / "parts" / "pit")
+    image = open_source(line / "parts" / "pit").images[0].path
+    (tmp_path / "part.jpg").symlink_to(image)
+    (tmp_path / "part.png").symlink_to(image.with_suffix(".png"))
+    monkeypatch.chdir(tmp_path)
+    assert len(examples) == 2
+    for example in examples:
+        with pytest.warns(UserWarning, match="random weights"):
+            exec(compile(example, page.name, "exec"), {})  # noqa: S102
+        assert re.search("scratch|stain|pit", capfd.readouterr().out)
 
 
 def test_calibrating_from_python_gives_the_same_cache(line: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:

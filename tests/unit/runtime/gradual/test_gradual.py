@@ -22,6 +22,7 @@ from mvrec_edge.runtime import (
     crop_views,
 )
 from mvrec_edge.runtime.errors import UsageError
+from mvrec_edge.runtime.gradual import parse_risk, parse_views
 from mvrec_edge.testing import FakeEngine
 
 PLAN = ViewPlan.mo(size=16, resample="fast")
@@ -179,24 +180,24 @@ def test_images_without_regions_come_out_in_order() -> None:
 @pytest.mark.parametrize("text", ["0", "10", "999999"])
 def test_a_number_that_is_not_there_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="9 views"):
-        DefectClassifier(FakeEngine(image_size=16), CACHES["mean"], views=ViewUse.parse(text))
+        DefectClassifier(FakeEngine(image_size=16), CACHES["mean"], views=ViewUse(parse_views(text)))
 
 
 @pytest.mark.parametrize("text", ["", "some", "-1", "3.5", "٣", "ALL"])
 def test_what_is_no_number_of_views_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="no number of views"):
-        ViewUse.parse(text)
+        ViewUse(parse_views(text))
 
 
 @pytest.mark.parametrize(("text", "risk"), [("1%", 0.01), ("0.5%", 0.005), ("0.02", 0.02), ("50%", 0.5)])
 def test_a_risk_is_read_with_and_without_percent(text: str, risk: float) -> None:
-    assert ViewUse.parse("auto", text).risk == pytest.approx(risk)
+    assert ViewUse("auto", parse_risk(text)).risk == pytest.approx(risk)
 
 
 @pytest.mark.parametrize("text", ["", "%", "one", "0", "51%", "nan", "-1%", "inf"])
 def test_what_is_no_risk_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"probability|risk"):
-        ViewUse.parse("auto", text)
+        ViewUse("auto", parse_risk(text))
 
 
 @pytest.mark.parametrize("budget", [0.0, -1.0, float("nan")])

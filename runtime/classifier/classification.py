@@ -1,0 +1,181 @@
+"""The stage `classify`: images with marked defects in, the predictions for each image out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mvrec_edge.runtime.classifier.defect_classifier import DefectClassifier
+from mvrec_edge.runtime.engines.encoding import ImageRegions
+from mvrec_edge.runtime.engines.engine import Engine
+from mvrec_edge.runtime.errors import InputError, UsageError
+from mvrec_edge.runtime.gradual import DEFAULT_RISK, ViewUse
+from mvrec_edge.runtime.images import read_image
+from mvrec_edge.runtime.novelty import NoveltyScorer
+from mvrec_edge.runtime.novelty.drift import check_window
+from mvrec_edge.runtime.prediction import Prediction
+from mvrec_edge.runtime.regions import SourceImage
+from mvrec_edge.runtime.support.cache import SupportCache
+from mvrec_edge.runtime.support.reject_rate import check_rate
+
+__all__ = ["ClassifiedImage", "ClassifySettings", "classify_source"]
+
+
+@dataclass(frozen=True)
+class ClassifySettings:
+    """How the marked defects of a source are classified.
+
+    Attributes:
+        views: How many views of each defect are used: `"all"`; `"auto"`, as many as the decision takes; a number; or
+            `"cache"`, what the support cache says, and all where it says nothing.
+        risk: For `"auto"`: highest probability that all views would say otherwise, 0.000001 to 0.5.
+        budget_ms: Most milliseconds for the views of one defect, as measured on the engine; None for no limit.
+        reject_rate: Wanted share of known defects that are called unknown, 0.00001 to 0.5; by default what the support
+            cache says.
+        drift_window: Regions in a window that is compared with calibration, 10 to 100,000; None for no comparison.
+        neighbours: How many of the nearest support instances a prediction names, at least 0.
+        min_area: Smallest connected component of a mask file, in pixels; by default `DEFAULT_MIN_AREA`.
+
+    Raises:
+        UsageError: A value is not usable.
+    """
+
+    views: str | int = "cache"
+    risk: float = DEFAULT_RISK
+    budget_ms: float | None = None
+    reject_rate: float | None = None
+    drift_window: int | None = 50
+    neighbours: int = 3
+    min_area: int | None = None
+
+    def __post_init__(self) -> None:
+        self._view_use("all" if self.views == "cache" else self.views)
+        if self.reject_rate is not None:
+            check_rate(self.reject_rate)
+        if self.drift_window is not None:
+            check_window(self.drift_window)
+        if self.neighbours < 0:
+            raise UsageError(f"the number of neighbours is at least 0, not {self.neighbours}")
+        if self.min_area is not None and self.min_area < 1:
+            raise UsageError(f"the smallest defect has at least 1 pixel, not {self.min_area}")
+
+    def view_use(self, cache: SupportCache) -> ViewUse:
+        """How many views are used with a support cache."""
+        if self.views != "cache":
+            return self._view_use(self.views)
+        return self._view_use("all" if cache.schedule is None else cache.schedule.use)
+
+    def check_cache(self, cache: SupportCache) -> None:
+        """Refuses a support cache that cannot serve the reject rate, before an engine is opened for it.
+
+        Raises:
+            UsageError: It holds nothing that a limit could be computed from.
+        """
+        if self.reject_rate is not None:
+            NoveltyScorer(cache, self.reject_rate)
+
+    def _view_use(self, views: str | int) -> ViewUse:
+        return ViewUse(views, self.risk, self.budget_ms)
+
+
+#: What `classify` does where nothing else is said.
+DEFAULT_SETTINGS = ClassifySettings()
+
+
+@dataclass(frozen=True)
+class ClassifiedImage:
+    """All that came of one image.
+
+    Attributes:
+        path: The image's path as the source has it.
+        image: uint8 `[H, W, 3]`, RGB; None where it could not be read.
+        predictions: One for each region.
+        problems: What was wrong with the image, or with single regions of it.
+    """
+
+    path: Path
+    image: npt.NDArray[np.uint8] | None
+    predictions: Sequence[Prediction]
+    problems: Sequence[InputError]
+
+
+def classify_source(
+    engine: Engine,
+    cache: SupportCache | str | Path,
+    images: Iterable[SourceImage],
+    settings: ClassifySettings = DEFAULT_SETTINGS,
+    *,
+    progress: Callable[[int], None] | None = None,
+    say: Callable[[str], None] | None = None,
+    opened: Callable[[DefectClassifier], None] | None = None,
+) -> Iterator[ClassifiedImage]:
+    """Classifies the marked defects of images; what is wrong with one of them costs only that one.
+
+    Images are read one by one as their turn comes, and their regions share the engine's batches.
+
+    Args:
+        engine: An open engine.
+        cache: A support cache made with the same bundle and precision, or its path.
+        images: The images: a source that `open_source` opened, or a choice from one. A source's own `problems` are the
+            caller's to look at.
+        settings: How.
+        progress: Called with the number of views after each batch.
+        say: Given one line about the order of views where `views` is `"auto"`, and those that `DefectClassifier` says.
+        opened: Given the classifier before the first image is read, for whoever will have it reload the cache.
+
+    Returns:
+        What came of each image, in order, as soon as it is there.
+
+    Raises:
+        InputError: The cache cannot be read or is none.
+        IntegrityError: The cache was changed after it was written.
+        FingerprintMismatchError: The cache was made with another bundle or precision.
+        UsageError: The cache has no view plan, or fewer views than are wanted, or cannot serve the reject rate.
+    """
+    loaded = cache if isinstance(cache, SupportCache) else SupportCache.load(cache)
+    use = settings.view_use(loaded)
+    classifier = DefectClassifier(
+        engine,
+        loaded,
+        neighbours=settings.neighbours,
+        views=use,
+        say=say,
+        reject_rate=settings.reject_rate,
+        drift_window=settings.drift_window,
+    )
+    if use.views == "auto" and say is not None:
+        say(classifier.rule.schedule.describe())
+    if opened is not None:
+        opened(classifier)
+    # Checked by now: an error comes from the call, and not from the first step of the loop over what it returns.
+    return _classified(classifier, images, settings.min_area, progress)
+
+
+def _classified(
+    classifier: DefectClassifier,
+    images: Iterable[SourceImage],
+    min_area: int | None,
+    progress: Callable[[int], None] | None,
+) -> Iterator[ClassifiedImage]:
+    for item, predictions in classifier.classify_many(_read(images, min_area), progress):
+        path, problems = item.key
+        yield ClassifiedImage(path, item.image if item.image.size else None, predictions, problems)
+
+
+def _read(
+    images: Iterable[SourceImage], min_area: int | None
+) -> Iterator[ImageRegions[tuple[Path, Sequence[InputError]]]]:
+    """Reads images one by one; whatever is wrong with one goes along with it, and the rest goes on."""
+    nothing = np.empty((0, 0, 3), np.uint8)
+    for source_image in images:
+        try:
+            image = read_image(source_image.path)
+            reading = source_image.regions(image.shape[:2], min_area)
+        except InputError as error:
+            yield ImageRegions((source_image.path, (error,)), nothing, [])
+        else:
+            yield ImageRegions((source_image.path, reading.problems), image, reading.regions)
