@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-import signal
-import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
+from mvrec_edge.runtime.processes.child_process import ChildProcess, signal_name
+
 __all__ = ["ProbeAnswer", "probe"]
 
 # Loading the CUDA libraries from a cold disk takes tens of seconds.
 _TIMEOUT = 120.0
+_MOST_SAID = 1 << 20
 
 _SCRIPT = Path(__file__).with_name("probe_script.py")
 # The child looks for modules exactly where this process does, and not in its own folder.
@@ -61,46 +63,32 @@ def probe(name: str, *, path: Sequence[str] | None = None, timeout: float = _TIM
     if top != "cuda-driver" and PathFinder.find_spec(top, folders) is None:
         # Most machines have few of these libraries: no process is started to find that out.
         return ProbeAnswer(failure=f"ModuleNotFoundError: No module named '{top}'")
-    command = [sys.executable, "-c", _START, json.dumps(folders), str(_SCRIPT), json.dumps({"probe": name, **request})]
+    end = time.monotonic() + timeout
     try:
-        done = subprocess.run(  # noqa: S603 (this interpreter and a script of this package)
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-            # From the root of the disk, so that no file of the user's folder is taken for a module.
-            cwd=_SCRIPT.anchor,
-        )
-    except subprocess.TimeoutExpired:
-        return ProbeAnswer(failure=f"did not answer within {timeout:g} s")
+        # From the root of the disk, so that no file of the user's folder is taken for a module.
+        child = ChildProcess(["-c", _START, json.dumps(folders), str(_SCRIPT)], folder=_SCRIPT.anchor)
     except OSError as error:
         return ProbeAnswer(failure=f"no process could be started: {error.strerror or error}")
-    said = done.stderr.decode("utf-8", "replace")
+    with child:
+        child.send({"probe": name, **request})
+        messages = list(child.messages(timeout))
+        code = child.wait(end - time.monotonic())
+        said = child.said(_MOST_SAID)
+    if child.timed_out:
+        return ProbeAnswer(failure=f"did not answer within {timeout:g} s")
     missing = tuple(sorted(set(_MISSING_LIBRARY.findall(said))))
-    values = _last_line(done.stdout.decode("utf-8", "replace"))
-    if values is None:
-        return ProbeAnswer(failure=_how_it_ended(done.returncode, said), missing_libraries=missing)
+    # One that answered and broke when it ended can be used: engines are closed when all is done.
+    if not messages:
+        return ProbeAnswer(failure=_how_it_ended(code, said), missing_libraries=missing)
+    values = messages[-1]
     failure = values.pop("error", None)
     missing = tuple(sorted({*missing, *_MISSING_LIBRARY.findall(f"{failure} {json.dumps(values)}")}))
     return ProbeAnswer(values, None if failure is None else " ".join(str(failure).split()), missing)
 
 
-def _last_line(output: str) -> dict[str, Any] | None:
-    lines = output.strip().splitlines()
-    try:
-        values = json.loads(lines[-1]) if lines else None
-    except ValueError:
-        return None
-    return values if isinstance(values, dict) else None
-
-
 def _how_it_ended(code: int, said: str) -> str:
-    if code < 0:
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = str(-code)
+    name = signal_name(code)
+    if name is not None:
         return f"crashed when it was tried ({name})"
     lines = said.strip().splitlines()
     return f"ended with {code}" + (f": {lines[-1][:300]}" if lines else "")

@@ -1,7 +1,7 @@
 """The program that tries one library, started as a process of its own by `mvrec_edge.doctor.child`.
 
 A library that crashes or hangs takes only this process with it. It is run by its path and imports nothing of this
-package: `{"probe": ..., ...}` comes as its argument, and the answer is the last line it prints, as JSON.
+package: `{"probe": ..., ...}` comes on stdin, and the answer is the last line it prints, as JSON.
 """
 
 from __future__ import annotations
@@ -139,4 +139,4 @@ _PROBES = {
 }
 
 if __name__ == "__main__":
-    sys.stdout.write("\n" + json.dumps(main(json.loads(sys.argv[1]))) + "\n")
+    sys.stdout.write("\n" + json.dumps(main(json.loads(sys.stdin.readline()))) + "\n")

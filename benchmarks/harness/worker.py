@@ -14,7 +14,6 @@ The worker ends when its input does, so none outlives its parent for longer than
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from mvrec_edge.bench.candidates import EngineCandidate, open_candidate
 from mvrec_edge.bench.workloads import EngineWorkload, NumpyProduct, Workload
 from mvrec_edge.runtime.bundle import Bundle
 from mvrec_edge.runtime.errors import MvrecEdgeError, UsageError
+from mvrec_edge.runtime.processes.child_process import answer_stream, send_answer
 
 __all__ = ["Opener", "candidate_of", "main", "open_subject", "peak_memory", "serve", "serve_parent"]
 
@@ -43,17 +43,17 @@ def serve(requests: TextIO, replies: TextIO, opener: Opener) -> None:
         opener: Opens what an `open` request describes.
     """
     session = _Session(opener)
-    _send(replies, {"ready": True})
+    send_answer(replies, {"ready": True})
     try:
         for line in requests:
             try:
-                _send(replies, session.answer(json.loads(line)))
+                send_answer(replies, session.answer(json.loads(line)))
             except MvrecEdgeError as error:
-                _send(replies, {"error": str(error)})
+                send_answer(replies, {"error": str(error)})
             except Exception as error:
                 # A library's own error is a row in the table, not the end of the run.
                 text = " ".join(f"{type(error).__name__}: {error}".split())
-                _send(replies, {"error": text[:600]})
+                send_answer(replies, {"error": text[:600]})
     finally:
         session.close()
 
@@ -154,16 +154,9 @@ def _seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _send(replies: TextIO, payload: dict[str, Any]) -> None:
-    replies.write(json.dumps(payload) + "\n")
-    replies.flush()
-
-
 def serve_parent(opener: Opener) -> None:
     """Serves the process that started this one; what libraries print goes to stderr."""
-    replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    serve(sys.stdin, replies, opener)
+    serve(sys.stdin, answer_stream(), opener)
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ ALLOWED = {
 }
 #: The rooms of the runtime in the order in which they build on one another; a room imports from those before it.
 RUNTIME_ROOMS = (
-    *("errors", "threads", "files", "images", "regions", "views", "bundle", "engines", "support", "heads"),
+    *("errors", "threads", "files", "processes", "images", "regions", "views", "bundle", "engines", "support", "heads"),
     *("novelty", "gradual", "prediction", "classifier", "pictures", "report"),
 )
 LOOSE_IN_RUNTIME = {"errors", "threads", "prediction"}

@@ -7,7 +7,6 @@ it; here that is this one, and whoever waits for the plan can say what happened.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,20 +15,19 @@ from mvrec_edge.runtime.engines.tensorrt.builder import build_plan
 from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
 from mvrec_edge.runtime.errors import MvrecEdgeError
 from mvrec_edge.runtime.files import atomic_write
+from mvrec_edge.runtime.processes.child_process import answer_stream, end_with_parent, send_answer
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Builds what the request says; the last line is `{"done": true}` or an error with its exit code."""
-    request: dict[str, Any] = json.load(sys.stdin)
-    # Libraries print as they please; only what is written here is an answer, all else goes to stderr.
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
+    request: dict[str, Any] = json.loads(sys.stdin.readline())
+    end_with_parent()
+    answers = answer_stream()
 
     def say(message: dict[str, Any]) -> None:
-        answers.write(json.dumps(message) + "\n")
-        answers.flush()
+        send_answer(answers, message)
 
     try:
         plan = build_plan(

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -27,6 +22,7 @@ from mvrec_edge.runtime.errors import (
 )
 from mvrec_edge.runtime.files import writing
 from mvrec_edge.runtime.files.user_cache import user_cache
+from mvrec_edge.runtime.processes.child_process import ChildProcess, signal_name
 
 __all__ = ["BuiltPlan", "ensure_plan"]
 
@@ -131,58 +127,25 @@ def ensure_plan(
 
 def _run(request: dict[str, Any], progress: Progress) -> None:
     """Runs the building process to its end."""
-    with tempfile.TemporaryFile() as notes:
-        try:
-            process = subprocess.Popen(  # noqa: S603 (our own module)
-                [sys.executable, "-m", _MODULE],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=notes,
-                text=True,
-                # Not the folder that the user happens to stand in: a file there may be called tensorrt.py.
-                env={**os.environ, "PYTHONSAFEPATH": "1"},
-            )
-        except OSError as refusal:
-            raise EnvironmentUnfitError(
-                f"the process that builds the plan cannot be started: {refusal.strerror or refusal}",
-                where=sys.executable,
-                fix="run mvrec-edge with a Python that is installed as a program of its own",
-            ) from refusal
-        last: dict[str, Any] = {}
-        try:
-            if process.stdin is None or process.stdout is None:
-                raise AssertionError("pipes were asked for")
-            # It may have ended already; how it ended says more than that.
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(json.dumps(request))
-                process.stdin.flush()
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.close()
-            for line in process.stdout:
-                message = _message(line)
-                last = message or last
-                if "phase" in message:
-                    progress(message["phase"], message["step"], message["steps"])
-            code = process.wait()
-        finally:
-            # Interrupted: a build that goes on would hold the GPU.
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
-            process.stdout.close() if process.stdout else None
-        notes.seek(0)
-        said = notes.read()[-_LARGEST_NOTE:].decode(errors="replace")
-    _check_end(code, last, said)
-
-
-def _message(line: str) -> dict[str, Any]:
-    """A message of ours; empty for what a library printed on its own."""
     try:
-        message = json.loads(line)
-    except ValueError:
-        return {}
-    ours = isinstance(message, dict) and not message.keys().isdisjoint(("phase", "done", "error"))
-    return message if ours else {}
+        child = ChildProcess(["-m", _MODULE])
+    except OSError as refusal:
+        raise EnvironmentUnfitError(
+            f"the process that builds the plan cannot be started: {refusal.strerror or refusal}",
+            where=sys.executable,
+            fix="run mvrec-edge with a Python that is installed as a program of its own",
+        ) from refusal
+    last: dict[str, Any] = {}
+    # Interrupted, it is ended: a build that goes on would hold the GPU.
+    with child:
+        child.send(request)
+        for message in child.messages():
+            last = message or last
+            if "phase" in message:
+                progress(message["phase"], message["step"], message["steps"])
+        code = child.wait()
+        said = child.said(_LARGEST_NOTE)
+    _check_end(code, last, said)
 
 
 def _check_end(code: int, last: dict[str, Any], said: str) -> None:
@@ -192,8 +155,8 @@ def _check_end(code: int, last: dict[str, Any], said: str) -> None:
         kinds: dict[int, type[MvrecEdgeError]] = {4: IntegrityError, 6: OutputError}
         kind = kinds.get(last["exit_code"], EnvironmentUnfitError)
         raise kind(last["error"], where=last["where"], fix=last["fix"])
-    if code < 0:
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    name = signal_name(code)
+    if name is not None:
         cause = ", most likely because memory ran out" if name == "SIGKILL" else ""
         raise EnvironmentUnfitError(
             f"building the plan was ended by {name}{cause}",

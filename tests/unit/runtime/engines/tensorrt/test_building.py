@@ -15,6 +15,7 @@ from mvrec_edge.runtime.engines.tensorrt import BatchProfile, building
 from mvrec_edge.runtime.engines.tensorrt.building import BuiltPlan, ensure_plan
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, MvrecEdgeError, OutputError
+from mvrec_edge.runtime.processes import child_process
 
 GPU = GpuModel("Fake GPU", "8.7")
 PROFILE = BatchProfile(1, 2, 4)
@@ -186,7 +187,7 @@ def test_a_build_that_fails_keeps_the_earlier_plan(ask: Ask, stand_ins: Any) -> 
 
 def test_an_interrupted_build_ends_its_process(ask: Ask, stand_ins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Any] = []
-    popen = building.subprocess.Popen
+    popen = child_process.subprocess.Popen
 
     def remembered(*arguments: Any, **options: Any) -> Any:
         started.append(popen(*arguments, **options))
@@ -195,7 +196,7 @@ def test_an_interrupted_build_ends_its_process(ask: Ask, stand_ins: Any, monkeyp
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(building.subprocess, "Popen", remembered)
+    monkeypatch.setattr(child_process.subprocess, "Popen", remembered)
     stand_ins.mode(FAKE_TENSORRT="wait")
     with pytest.raises(KeyboardInterrupt):
         ensure_plan(ask.bundle, "fp16", GPU, PROFILE, progress=interrupt)
