@@ -14,7 +14,7 @@ from mvrec_edge.calib.evaluation.protocol import Draw, EvaluationSet, Protocol, 
 from mvrec_edge.calib.fitting.head_fitting import fit_head
 from mvrec_edge.calib.fitting.schedule_fitting import fit_schedule
 from mvrec_edge.runtime.errors import UsageError
-from mvrec_edge.runtime.gradual import Rule, ViewUse
+from mvrec_edge.runtime.gradual import StoppingRule, ViewUse
 from mvrec_edge.runtime.heads import open_head
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.views import ViewPlan
@@ -131,7 +131,7 @@ class _Replayed:
 def _replay_draw(cache: SupportCache, drawn: Draw, use: ViewUse) -> _Replayed:
     schedule = fit_schedule(cache)
     head = open_head(cache)
-    rule = Rule(head, schedule, use)
+    rule = StoppingRule(head, schedule, use)
     outcomes = [replay(rule, views.astype(np.float32)) for views in drawn.queries]
     said = np.array([label for label, _, _ in outcomes])
     everything = head.logits(drawn.queries).argmax(axis=1)
@@ -161,7 +161,7 @@ def _merged(head: str, shots: int, draws: Sequence[_Replayed]) -> ViewsResult:
     )
 
 
-def replay(rule: Rule, embeddings: npt.NDArray[np.float32]) -> tuple[int, int, float]:
+def replay(rule: StoppingRule, embeddings: npt.NDArray[np.float32]) -> tuple[int, int, float]:
     """What a rule makes of a region all of whose views are encoded already.
 
     Args:

@@ -18,7 +18,7 @@ from mvrec_edge.runtime.classifier.support_in_use import SupportInUse
 from mvrec_edge.runtime.engines.encoding import EncodedImage, ImageRegions, encode_images
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.errors import FingerprintMismatchError, MvrecEdgeError, UsageError
-from mvrec_edge.runtime.gradual import Rule, ViewUse, see_gradually
+from mvrec_edge.runtime.gradual import StoppingRule, ViewUse, see_gradually
 from mvrec_edge.runtime.heads import Head
 from mvrec_edge.runtime.novelty import Novelty
 from mvrec_edge.runtime.novelty.drift import DriftWarning
@@ -107,7 +107,7 @@ class DefectClassifier:
         return self._support.head
 
     @property
-    def rule(self) -> Rule:
+    def rule(self) -> StoppingRule:
         """When the views seen are enough, for the support cache in use."""
         return self._support.rule
 
@@ -200,7 +200,7 @@ class DefectClassifier:
         """Classifies with as many views as each region needs; an image keeps the support it came in under."""
         supports: deque[SupportInUse] = deque()
 
-        def with_rules() -> Iterator[tuple[ImageRegions[Key], Rule]]:
+        def with_rules() -> Iterator[tuple[ImageRegions[Key], StoppingRule]]:
             for item in items:
                 self._reload_if_requested()
                 supports.append(self._support)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mvrec_edge.runtime.classifier.checks import check_encoder, check_view_size
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.errors import UsageError
-from mvrec_edge.runtime.gradual import Rule, ViewUse
+from mvrec_edge.runtime.gradual import StoppingRule, ViewUse
 from mvrec_edge.runtime.heads import Head, open_head
 from mvrec_edge.runtime.novelty import NoveltyScorer
 from mvrec_edge.runtime.novelty.drift import DriftMonitor
@@ -37,7 +37,7 @@ class SupportInUse:
     cache: SupportCache
     plan: ViewPlan
     head: Head
-    rule: Rule
+    rule: StoppingRule
     novelty: NoveltyScorer | None
     drift: DriftMonitor | None
 
@@ -57,7 +57,7 @@ class SupportInUse:
             raise UsageError("the support cache has no view plan", fix="make it with view_plan=...")
         check_view_size(engine, cache.view_plan)
         head = head or open_head(cache)
-        rule = Rule(head, cache.schedule or default_schedule(cache.view_plan), use)
+        rule = StoppingRule(head, cache.schedule or default_schedule(cache.view_plan), use)
         novelty = None if cache.novelty is None and reject_rate is None else NoveltyScorer(cache, reject_rate)
         drift = None
         if drift_window is not None and novelty is not None and novelty.known.measured:

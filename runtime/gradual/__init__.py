@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from mvrec_edge.runtime.gradual.loop import (
-    DEFAULT_RISK,
-    Rule,
-    SeenImage,
-    SeenRegion,
-    ViewUse,
-    parse_risk,
-    parse_views,
-    see_gradually,
-)
+from mvrec_edge.runtime.gradual.group_loop import SeenImage, SeenRegion, see_gradually
+from mvrec_edge.runtime.gradual.stopping import StoppingRule
+from mvrec_edge.runtime.gradual.view_use import DEFAULT_RISK, ViewUse, parse_risk, parse_views
 
 __all__ = [
     "DEFAULT_RISK",
-    "Rule",
     "SeenImage",
     "SeenRegion",
+    "StoppingRule",
     "ViewUse",
     "parse_risk",
     "parse_views",

@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -14,120 +13,12 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.engines.encoding import EncodedImage, ImageRegions, ViewQueue
 from mvrec_edge.runtime.engines.engine import Engine
-from mvrec_edge.runtime.errors import UsageError
-from mvrec_edge.runtime.heads import Head
-from mvrec_edge.runtime.heads.evidence import UnseenViews, change_probability
+from mvrec_edge.runtime.gradual.stopping import StoppingRule
 from mvrec_edge.runtime.views import ViewPlan, crop_views
-from mvrec_edge.runtime.views.schedule import ViewSchedule
 
-__all__ = [
-    "DEFAULT_RISK",
-    "Rule",
-    "SeenImage",
-    "SeenRegion",
-    "ViewUse",
-    "parse_risk",
-    "parse_views",
-    "see_gradually",
-]
+__all__ = ["SeenImage", "SeenRegion", "see_gradually"]
 
 Key = TypeVar("Key")
-
-#: Highest probability, at a stop, that all views would say otherwise.
-DEFAULT_RISK = 0.01
-
-_LOWEST_RISK, _HIGHEST_RISK = 1e-6, 0.5
-
-
-@dataclass(frozen=True)
-class ViewUse:
-    """How many views a classifier uses.
-
-    Attributes:
-        views: `"all"`; `"auto"`, as many as the decision takes; or a fixed number.
-        risk: For `"auto"`: highest probability that all views would say otherwise, 0.000001 to 0.5.
-        budget_ms: Most milliseconds for the views of one region, as measured on the engine; None for no limit. One
-            group of views is always encoded.
-
-    Raises:
-        UsageError: A value is not usable.
-    """
-
-    views: str | int = "all"
-    risk: float = DEFAULT_RISK
-    budget_ms: float | None = None
-
-    def __post_init__(self) -> None:
-        if isinstance(self.views, str) and self.views not in ("all", "auto"):
-            raise UsageError(f"'{self.views}' is no number of views", fix="give --views 3, all or auto")
-        if not _LOWEST_RISK <= self.risk <= _HIGHEST_RISK:
-            raise UsageError(f"a risk lies between {_LOWEST_RISK:.6f} and {_HIGHEST_RISK}, not {self.risk}")
-        if self.budget_ms is not None and not self.budget_ms > 0:
-            raise UsageError(f"a budget is above 0 milliseconds, not {self.budget_ms}")
-
-    @property
-    def at_once(self) -> bool:
-        """Whether all views are encoded without a look in between."""
-        return self.views == "all" and self.budget_ms is None
-
-
-def parse_views(text: str) -> str | int:
-    """Reads how many views are wanted: a number such as `3`, or a word, which `ViewUse` knows or refuses."""
-    return int(text) if text.isascii() and text.isdigit() else text
-
-
-def parse_risk(text: str) -> float:
-    """Reads a probability such as `0.01` or `1%`; `ViewUse` says which ones are usable.
-
-    Raises:
-        UsageError: It is none.
-    """
-    try:
-        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError as error:
-        raise UsageError(f"'{text}' is no probability", fix="give --risk 1% or 0.01") from error
-
-
-@dataclass(frozen=True)
-class Rule:
-    """When the views seen are enough, for one support cache.
-
-    Attributes:
-        head: The head.
-        schedule: The order of the views, and how far the views not seen may reach.
-        use: How many views are wanted.
-    """
-
-    head: Head
-    schedule: ViewSchedule
-    use: ViewUse
-
-    @cached_property
-    def _unseen(self) -> UnseenViews:
-        return UnseenViews(self.head)
-
-    def __post_init__(self) -> None:
-        wanted, there = self.use.views, len(self.schedule.order)
-        if not isinstance(wanted, str) and not 1 <= wanted <= there:
-            raise UsageError(
-                f"the support cache has {there} views of each instance, so {wanted} cannot be used",
-                fix=f"give --views 1 to {there}, all or auto",
-            )
-
-    @cached_property
-    def steps(self) -> tuple[tuple[int, ...], ...]:
-        """The groups of views that are encoded one after another."""
-        if isinstance(self.use.views, str):
-            return self.schedule.groups
-        if self.use.budget_ms is None:
-            return (self.schedule.order[: self.use.views],)
-        return self.schedule.first(self.use.views)
-
-    def risk(self, embeddings: npt.NDArray[np.float32], seen: npt.NDArray[np.intp]) -> float:
-        """Probability that all views would say otherwise; see `UnseenViews` and `change_probability`."""
-        if len(seen) == len(self.schedule.order):
-            return 0.0
-        return change_probability(self._unseen.margins(embeddings, seen), self.schedule.spread_factors)
 
 
 @dataclass(frozen=True)
@@ -170,7 +61,7 @@ class SeenImage(EncodedImage[Key]):
         regions: What came out for each of the others, by index.
     """
 
-    rule: Rule
+    rule: StoppingRule
     under_way: dict[int, _Progress] = field(default_factory=dict)
     regions: dict[int, SeenRegion] = field(default_factory=dict)
 
@@ -178,7 +69,7 @@ class SeenImage(EncodedImage[Key]):
 def see_gradually(
     engine: Engine,
     plan: ViewPlan,
-    items: Iterable[tuple[ImageRegions[Key], Rule]],
+    items: Iterable[tuple[ImageRegions[Key], StoppingRule]],
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[SeenImage[Key]]:
     """Encodes the views of every region group by group, until its rule says that they are enough.
@@ -222,7 +113,7 @@ class _Loop(Generic[Key]):
         self.queue: ViewQueue[SeenImage[Key]] = ViewQueue(engine)
         self.waiting: deque[SeenImage[Key]] = deque()
 
-    def begin(self, item: ImageRegions[Key], rule: Rule) -> SeenImage[Key]:
+    def begin(self, item: ImageRegions[Key], rule: StoppingRule) -> SeenImage[Key]:
         """Takes an image in; its regions are begun with `go_on`."""
         count = len(item.regions)
         room = np.empty((count, self.plan.count, self.queue.engine.embedding_dim), np.float32)

@@ -1,0 +1,59 @@
+"""When the views seen are enough for a decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from mvrec_edge.runtime.errors import UsageError
+from mvrec_edge.runtime.gradual.view_use import ViewUse
+from mvrec_edge.runtime.heads import Head
+from mvrec_edge.runtime.heads.evidence import UnseenViews, change_probability
+from mvrec_edge.runtime.views.schedule import ViewSchedule
+
+__all__ = ["StoppingRule"]
+
+
+@dataclass(frozen=True)
+class StoppingRule:
+    """When the views seen are enough, for one support cache.
+
+    Attributes:
+        head: The head.
+        schedule: The order of the views, and how far the views not seen may reach.
+        use: How many views are wanted.
+    """
+
+    head: Head
+    schedule: ViewSchedule
+    use: ViewUse
+
+    @cached_property
+    def _unseen(self) -> UnseenViews:
+        return UnseenViews(self.head)
+
+    def __post_init__(self) -> None:
+        wanted, there = self.use.views, len(self.schedule.order)
+        if not isinstance(wanted, str) and not 1 <= wanted <= there:
+            raise UsageError(
+                f"the support cache has {there} views of each instance, so {wanted} cannot be used",
+                fix=f"give --views 1 to {there}, all or auto",
+            )
+
+    @cached_property
+    def steps(self) -> tuple[tuple[int, ...], ...]:
+        """The groups of views that are encoded one after another."""
+        if isinstance(self.use.views, str):
+            return self.schedule.groups
+        if self.use.budget_ms is None:
+            return (self.schedule.order[: self.use.views],)
+        return self.schedule.first(self.use.views)
+
+    def risk(self, embeddings: npt.NDArray[np.float32], seen: npt.NDArray[np.intp]) -> float:
+        """Probability that all views would say otherwise; see `UnseenViews` and `change_probability`."""
+        if len(seen) == len(self.schedule.order):
+            return 0.0
+        return change_probability(self._unseen.margins(embeddings, seen), self.schedule.spread_factors)
