@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 import shlex
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.m
 #: Longer than this, nobody reads it to its end.
 README_LINES = 120
 _FENCE = re.compile(r"^```[a-z]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 #: A file or folder of the repository that a page names; `NAME` stands for what a reader chooses.
 _PATH = re.compile(r"`((?:benchmarks|calib|cli|docs|doctor|export|runtime|testing|tests|training)/[\w./-]*)`")
@@ -69,6 +72,19 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.exists(), f"{_name(page)}: {link} leads nowhere"
         if anchor:
             assert anchor in _anchors(target), f"{_name(page)}: {link}: there is no such heading"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_what_python_examples_import_is_there(page: Path) -> None:
+    for block in _PYTHON.findall(page.read_text(encoding="utf-8")):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    importlib.import_module(alias.name)
+            elif isinstance(node, ast.ImportFrom):
+                module = importlib.import_module(node.module or "")
+                for alias in node.names:
+                    assert hasattr(module, alias.name), f"{_name(page)}: {node.module} has no {alias.name}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
