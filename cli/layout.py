@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mvrec_edge.cli.config.settings import Setting
+from mvrec_edge.cli.config.setting import Setting
 from mvrec_edge.cli.config.template import render_template
 
 __all__ = ["CONFIG_NAME", "FOLDERS", "STEPS", "layout_files", "write_layout"]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mvrec_edge.cli.config.settings import Kind, Setting
+from mvrec_edge.cli.config.setting import Kind, Setting
 
 __all__ = ["Refusal", "checked", "nearest", "shown"]
 

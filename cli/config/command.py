@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 
 from mvrec_edge.cli.calibrate import calibrate
 from mvrec_edge.cli.classify import classify
-from mvrec_edge.cli.config.settings import Setting, settings_of
+from mvrec_edge.cli.config.setting import Setting, settings_of
 from mvrec_edge.cli.evaluate import evaluate
 
 __all__ = ["CONFIGURED", "ConfiguredCommand", "add_configured", "command_settings", "place_arguments"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mvrec_edge.cli.config.checking import Refusal, checked, nearest, shown
-from mvrec_edge.cli.config.settings import COMMAND_LINE_ONLY, SHARED_TABLES, Setting
+from mvrec_edge.cli.config.setting import COMMAND_LINE_ONLY, SHARED_TABLES, Setting
 
 if sys.version_info >= (3, 11):
     import tomllib

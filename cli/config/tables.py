@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mvrec_edge.cli.config.reading import tables_of
-from mvrec_edge.cli.config.settings import SHARED_TABLES, Setting
+from mvrec_edge.cli.config.setting import SHARED_TABLES, Setting
 
 __all__ = ["Row", "about_table", "settings_page", "settings_rows", "settings_text", "toml_value"]
 

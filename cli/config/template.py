@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from mvrec_edge.cli.config.settings import Setting
+from mvrec_edge.cli.config.setting import Setting
 from mvrec_edge.cli.config.tables import about_table, settings_rows, toml_value
 
 __all__ = ["LAYOUT", "render_template"]

@@ -9,7 +9,7 @@ import pytest
 
 from mvrec_edge.cli.config.command import CONFIGURED, command_settings
 from mvrec_edge.cli.config.reading import read_config, tables_of
-from mvrec_edge.cli.config.settings import SHARED_TABLES
+from mvrec_edge.cli.config.setting import SHARED_TABLES
 from mvrec_edge.cli.config.tables import settings_page
 from tests.docs.page import DOCS
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from mvrec_edge.cli.config.command import command_settings
 from mvrec_edge.cli.config.reading import tables_of
-from mvrec_edge.cli.config.settings import SHARED_TABLES
+from mvrec_edge.cli.config.setting import SHARED_TABLES
 from mvrec_edge.cli.config.tables import settings_page, settings_rows, settings_text, toml_value
 from mvrec_edge.cli.main import app
 

@@ -13,7 +13,7 @@ import pytest
 
 from mvrec_edge.cli.config.command import command_settings
 from mvrec_edge.cli.config.reading import read_config, tables_of
-from mvrec_edge.cli.config.settings import SHARED_TABLES
+from mvrec_edge.cli.config.setting import SHARED_TABLES
 from mvrec_edge.cli.config.template import LAYOUT, render_template
 
 if sys.version_info >= (3, 11):

@@ -11,7 +11,7 @@ import typer
 from typer.main import get_command
 
 from mvrec_edge.cli.config.command import CONFIGURED, command_settings
-from mvrec_edge.cli.config.settings import COMMAND_LINE_ONLY, SHARED_TABLES, settings_of
+from mvrec_edge.cli.config.setting import COMMAND_LINE_ONLY, SHARED_TABLES, settings_of
 from mvrec_edge.cli.main import app
 
 
