@@ -6,15 +6,12 @@ down first. They go through the same heads as embeddings do, as one view.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.calib import LabelledRegion
-from mvrec_edge.calib.labelled import group_by_image
-from mvrec_edge.runtime import Region, read_image
+from mvrec_edge.calib import LabelledSet
+from mvrec_edge.runtime import Region
 
 __all__ = ["COLOURS", "CONTRASTS", "GROUPS", "SHAPES", "describe_instances", "describe_region"]
 
@@ -136,11 +133,11 @@ def _contrast(
     )
 
 
-def describe_instances(instances: Sequence[LabelledRegion]) -> npt.NDArray[np.float32]:
+def describe_instances(labelled: LabelledSet) -> npt.NDArray[np.float32]:
     """Describes instances, float32 `[S, 1, C]`: one view each."""
-    features = np.empty((len(instances), 1, len(COLOURS) + len(SHAPES) + len(CONTRASTS)), np.float32)
-    for path, places in group_by_image(instances).items():
-        image = read_image(path)
+    features = np.empty((len(labelled.instances), 1, len(COLOURS) + len(SHAPES) + len(CONTRASTS)), np.float32)
+    for path, places in labelled.places_by_image.items():
+        image = labelled.images.read(path)
         for place in places:
-            features[place, 0] = describe_region(image, instances[place].region)
+            features[place, 0] = describe_region(image, labelled.instances[place].region)
     return features

@@ -16,7 +16,7 @@ import numpy as np
 from _machine import write_result
 
 from mvrec_edge.calib.changes import add_instances, compare, propose
-from mvrec_edge.calib.encoded import EncodedInstances
+from mvrec_edge.calib.encoding import EncodedInstances
 from mvrec_edge.calib.fitting.leave_one_out import leave_one_out
 from mvrec_edge.calib.fitting.left_out_views import left_out_views
 from mvrec_edge.calib.fitting.novelty_fitting import fit_novelty

@@ -25,8 +25,8 @@ from pocket_report import POCKET, judge, markdown
 from pocket_speed import measure_speed
 from pocket_trials import HELD_OUT, Job, Trial, evaluation_sets, load_trials, protocols, run_jobs
 
-from mvrec_edge.calib import draw_shots
-from mvrec_edge.calib.evaluation.embedding_store import EmbeddingStore, encode_instances
+from mvrec_edge.calib.embedding_store import EmbeddingStore
+from mvrec_edge.calib.encoding import encode_instances
 from mvrec_edge.runtime import Bundle, ViewPlan, open_engine
 
 RANDOM = "random weights"
@@ -97,8 +97,8 @@ def _measure_speed_again(arguments: argparse.Namespace) -> None:
 
 
 def _speed(bundle: Bundle, trial: Trial, arguments: argparse.Namespace) -> dict[str, Any]:
-    shots, _ = draw_shots(trial.support, trial.shots, seed=0)
-    parts = [instance for instance in trial.support.instances if instance not in shots][:25]
+    shots = trial.labelled.draw(trial.shots, seed=0)
+    parts = [instance for instance in trial.labelled.instances if instance not in shots.instances][:25]
     return measure_speed(bundle, shots, parts, threads=arguments.threads, rounds=1 if arguments.quick else 4)
 
 
@@ -136,7 +136,7 @@ def _jobs(
         plan = ViewPlan.mso(size=bundle.architecture.image_size)
         with warnings.catch_warnings(), open_engine("onnxruntime", bundle, threads=arguments.threads) as engine:
             warnings.simplefilter("ignore")
-            embeddings, _ = encode_instances(engine, trial.support.instances, plan, store=store)
+            embeddings = encode_instances(engine, trial.labelled, plan, store=store)
         # Training takes most of the time: of random weights, one seed has to do.
         asked = protocols(
             trial.shots,
@@ -148,7 +148,7 @@ def _jobs(
         )
         for part, data in evaluation_sets(trial, embeddings).items():
             jobs += [(Job(part, name, seed, data, protocol), suffix) for suffix, protocol in asked]
-    features = describe_instances(trial.support.instances)
+    features = describe_instances(trial.labelled)
     for name, columns in GROUPS.items():
         asked = protocols(trial.shots, arguments.draws, arguments.steps, views=1, thorough=True)
         for part, data in evaluation_sets(trial, features[..., columns]).items():

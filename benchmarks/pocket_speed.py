@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 
 from mvrec_edge.bench.candidates import default_candidates, open_candidate
-from mvrec_edge.calib import LabelledRegion, encode_support, fit_head
+from mvrec_edge.calib import CalibrateSettings, LabelledRegion, LabelledSet, calibrate
 from mvrec_edge.runtime import Bundle, DefectClassifier, ViewPlan, read_image, read_mask
 from mvrec_edge.runtime.classifier import RandomWeightsWarning
 from mvrec_edge.runtime.engines import Engine
@@ -25,7 +25,7 @@ STAGES = ("decode", "crop", "encode", "classify", "total")
 
 
 def measure_speed(
-    bundle: Bundle, shots: Sequence[LabelledRegion], parts: Sequence[LabelledRegion], *, threads: int, rounds: int
+    bundle: Bundle, shots: LabelledSet, parts: Sequence[LabelledRegion], *, threads: int, rounds: int
 ) -> dict[str, Any]:
     """Classifies defects one by one, as they come on a line.
 
@@ -69,14 +69,13 @@ def measure_speed(
 
 
 def _time(
-    engine: Engine, resample: str, shots: Sequence[LabelledRegion], parts: Sequence[LabelledRegion], rounds: int
+    engine: Engine, resample: str, shots: LabelledSet, parts: Sequence[LabelledRegion], rounds: int
 ) -> dict[str, list[float]]:
     """Milliseconds of each stage for each defect."""
-    plan = ViewPlan.mso(size=engine.image_size, resample=resample)
     times: dict[str, list[float]] = {stage: [] for stage in STAGES}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RandomWeightsWarning)
-        classifier = DefectClassifier(engine, fit_head(encode_support(engine, shots, plan=plan)).cache)
+        classifier = DefectClassifier(engine, calibrate(engine, shots, CalibrateSettings(resample=resample)))
     for number in range(rounds + 1):
         for part in parts:
             start = time.perf_counter()

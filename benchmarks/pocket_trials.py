@@ -18,13 +18,11 @@ from mvrec_edge.calib import (
     EvaluationSet,
     FineTuning,
     HeadResult,
-    LabelledRegion,
+    LabelledSet,
     Protocol,
-    SupportSet,
-    evaluate,
-    read_support,
+    evaluate_heads,
+    read_labelled,
 )
-from mvrec_edge.calib.labelled import group_by_image
 from mvrec_edge.runtime import open_source
 from mvrec_edge.runtime.heads import head_class, head_names
 from mvrec_edge.runtime.heads.aggregation import AGGREGATIONS
@@ -61,13 +59,13 @@ class Trial:
 
     Attributes:
         path: Where it is.
-        support: Its instances.
+        labelled: Its instances.
         shots: Instances drawn for each class.
         parts: Indices of instances by the name of the table; the rest of what was drawn is classified.
     """
 
     path: Path
-    support: SupportSet
+    labelled: LabelledSet
     shots: int
     parts: Mapping[str, npt.NDArray[np.intp]]
 
@@ -112,26 +110,27 @@ def load_trials(shared: Path, folder: Path, *, per_class: int) -> list[Trial]:
 
 
 def _load(path: Path, name: str, *, shots: int, largest: str | None = None) -> Trial:
-    support = read_support(open_source(path))
-    parts = {name: np.arange(len(support.instances))}
+    labelled = read_labelled(open_source(path))
+    parts = {name: np.arange(len(labelled.instances))}
     if largest is not None:
-        parts[largest] = largest_of_each_image(support.instances)
-    return Trial(path, support, shots, parts)
+        parts[largest] = largest_of_each_image(labelled)
+    return Trial(path, labelled, shots, parts)
 
 
-def largest_of_each_image(instances: Sequence[LabelledRegion]) -> npt.NDArray[np.intp]:
+def largest_of_each_image(labelled: LabelledSet) -> npt.NDArray[np.intp]:
     """Indices of one instance for each image, in order: the largest, of equals the first.
 
     With one region an image, no query lies on an image that a shot was drawn from.
     """
-    places = group_by_image(instances).values()
-    return np.array(sorted(max(group, key=lambda place: instances[place].region.area) for group in places), np.intp)
+    areas = [instance.region.area for instance in labelled.instances]
+    places = labelled.places_by_image.values()
+    return np.array(sorted(max(group, key=areas.__getitem__) for group in places), np.intp)
 
 
 def evaluation_sets(trial: Trial, embeddings: npt.NDArray[np.floating]) -> dict[str, EvaluationSet]:
     """The embeddings of a trial's instances, `[S, V, C]`, as one evaluation set for each of its parts."""
-    names = trial.support.class_names
-    labels = np.array([names.index(instance.label) for instance in trial.support.instances], np.int64)
+    names = trial.labelled.class_names
+    labels = np.array([names.index(instance.label) for instance in trial.labelled.instances], np.int64)
     return {name: EvaluationSet(names, embeddings[part], labels[part]) for name, part in trial.parts.items()}
 
 
@@ -187,7 +186,7 @@ def run_jobs(jobs: Sequence[tuple[Job, str]], workers: int, progress: Callable[[
     if workers < 2:
         results = []
         for job, _ in jobs:
-            results.append(evaluate(job.data, job.protocol))
+            results.append(evaluate_heads(job.data, job.protocol))
             progress(_words(job))
     else:
         # Read by the workers' numpy when it is loaded; more threads than cores make training many times slower.
@@ -195,7 +194,7 @@ def run_jobs(jobs: Sequence[tuple[Job, str]], workers: int, progress: Callable[[
         os.environ.update(dict.fromkeys(before, "1"))
         try:
             with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-                futures = {pool.submit(evaluate, job.data, job.protocol): job for job, _ in jobs}
+                futures = {pool.submit(evaluate_heads, job.data, job.protocol): job for job, _ in jobs}
                 for future in as_completed(futures):
                     future.result()
                     progress(_words(futures[future]))

@@ -23,14 +23,21 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from _machine import write_result
 
-from mvrec_edge.calib import EvaluationSet, FineTuning, Protocol, UnknownResult, evaluate_unknown, read_features
-from mvrec_edge.calib.evaluation.embedding_store import encode_instances
+from mvrec_edge.calib import (
+    EvaluateSettings,
+    EvaluationSet,
+    FineTuning,
+    Protocol,
+    UnknownResult,
+    encode_sets,
+    evaluate_unknown,
+    read_features,
+    read_labelled,
+)
 from mvrec_edge.calib.evaluation.unknown_tables import unknown_json, unknown_lines, unknown_markdown
-from mvrec_edge.calib.labelled import read_support
-from mvrec_edge.runtime import Bundle, ViewPlan, open_engine, open_source
+from mvrec_edge.runtime import Bundle, open_engine, open_source
 from mvrec_edge.testing import HELD_OUT_FAMILIES
 from mvrec_edge.testing.dataset import write_dataset
 
@@ -71,7 +78,7 @@ def main() -> None:
         title += ", the training split alone" if arguments.training_split else ""
         out = arguments.out or RESULTS / f"unknown{'_training' if arguments.training_split else ''}.json"
     else:
-        data, encoder = _rendered(arguments)
+        data, encoder = _rendered(arguments, protocol)
         title = f"Unknown defects: {arguments.per_class} rendered images of each of {arguments.families}"
         about |= {"data": title, "encoder": encoder}
         out = arguments.out or RESULTS / "unknown_rendered.json"
@@ -94,21 +101,16 @@ def main() -> None:
     write_result(out, "How well unknown defects are told from known ones, each class left out in turn", figures)
 
 
-def _rendered(arguments: argparse.Namespace) -> tuple[EvaluationSet, str]:
+def _rendered(arguments: argparse.Namespace, protocol: Protocol) -> tuple[EvaluationSet, str]:
     """Renders defects and encodes all of them; what is not drawn is classified."""
     bundle = Bundle.load(arguments.bundle)
     with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         families = arguments.families.split(",")
         write_dataset(Path(name) / "parts", families=families, per_class=arguments.per_class, seed=0)
-        support = read_support(open_source(Path(name) / "parts"))
-        plan = ViewPlan.mso(size=bundle.architecture.image_size)
+        labelled = read_labelled(open_source(Path(name) / "parts"))
         with open_engine(arguments.engine, bundle, threads=arguments.threads) as engine:
-            embeddings, _ = encode_instances(engine, support.instances, plan)
-            described = f"{bundle.architecture.name} {engine.precision}, {bundle.weights}"
-    names = support.class_names
-    labels = np.array([names.index(instance.label) for instance in support.instances], np.int64)
-    return EvaluationSet(names, embeddings, labels), described
+            return encode_sets(engine, labelled, None, EvaluateSettings(protocol)), engine.encoder_name
 
 
 def _judge(results: list[UnknownResult]) -> list[dict[str, Any]]:

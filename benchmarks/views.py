@@ -28,8 +28,7 @@ from typing import Any
 import numpy as np
 from _machine import write_result
 
-from mvrec_edge.calib import EvaluationSet, Protocol, read_features, read_support
-from mvrec_edge.calib.evaluation.embedding_store import encode_instances
+from mvrec_edge.calib import EvaluateSettings, EvaluationSet, Protocol, encode_sets, read_features, read_labelled
 from mvrec_edge.calib.evaluation.views import evaluate_views
 from mvrec_edge.calib.fitting.head_fitting import fit_head
 from mvrec_edge.calib.fitting.schedule_fitting import fit_schedule
@@ -106,12 +105,10 @@ def decisions(data: EvaluationSet) -> list[dict[str, Any]]:
 
 def encoded(engine: Engine, folder: Path) -> EvaluationSet:
     """The embeddings of a labelled folder; what is not drawn is classified."""
-    instances = list(read_support(open_source(folder)).instances)
-    names = tuple(dict.fromkeys(instance.label for instance in instances))
-    embeddings, _ = encode_instances(engine, instances, ViewPlan.mso(size=engine.image_size))
-    labels = np.array([names.index(instance.label) for instance in instances], np.int64)
+    settings = EvaluateSettings(Protocol(SHOTS, DRAWS, HEADS))
+    data = encode_sets(engine, read_labelled(open_source(folder)), None, settings)
     # As a support cache keeps them.
-    return EvaluationSet(names, embeddings.astype(np.float16), labels)
+    return dataclasses.replace(data, support=data.support.astype(np.float16))
 
 
 def times(engine: Engine, regions: int, rounds: int) -> dict[str, Any]:

@@ -2,35 +2,57 @@
 
 from __future__ import annotations
 
+from mvrec_edge.calib.calibration import CalibrateSettings, calibrate, rebase
+from mvrec_edge.calib.encoding import encode_support
 from mvrec_edge.calib.evaluation.decisions import compare_decisions
 from mvrec_edge.calib.evaluation.features import read_features
-from mvrec_edge.calib.evaluation.protocol import EvaluationSet, HeadResult, Protocol, evaluate
+from mvrec_edge.calib.evaluation.protocol import EvaluationSet, HeadResult, Protocol, evaluate_heads
+from mvrec_edge.calib.evaluation.set_evaluation import (
+    EvaluateSettings,
+    Evaluation,
+    encode_sets,
+    evaluate_embeddings,
+    evaluate_sets,
+)
 from mvrec_edge.calib.evaluation.unknown import UnknownResult, evaluate_unknown
 from mvrec_edge.calib.fine_tuning.training import FineTuning, fine_tune
 from mvrec_edge.calib.fitting.head_fitting import HEAD_CHOICES, HeadFit, fit_head
 from mvrec_edge.calib.fitting.novelty_fitting import fit_novelty
-from mvrec_edge.calib.labelled import LabelledRegion, SupportSet, draw_shots, encode_support, read_support
+from mvrec_edge.calib.labelled import LabelledRegion, LabelledSet, read_labelled
+from mvrec_edge.calib.observer import Advance, Observer
 from mvrec_edge.calib.sampling import sample_shots
+from mvrec_edge.calib.tuned_calibration import TunedCalibration, calibrate_tuned
 
 __all__ = [
     "HEAD_CHOICES",
+    "Advance",
+    "CalibrateSettings",
+    "EvaluateSettings",
+    "Evaluation",
     "EvaluationSet",
     "FineTuning",
     "HeadFit",
     "HeadResult",
     "LabelledRegion",
+    "LabelledSet",
+    "Observer",
     "Protocol",
-    "SupportSet",
+    "TunedCalibration",
     "UnknownResult",
+    "calibrate",
+    "calibrate_tuned",
     "compare_decisions",
-    "draw_shots",
+    "encode_sets",
     "encode_support",
-    "evaluate",
+    "evaluate_embeddings",
+    "evaluate_heads",
+    "evaluate_sets",
     "evaluate_unknown",
     "fine_tune",
     "fit_head",
     "fit_novelty",
     "read_features",
-    "read_support",
+    "read_labelled",
+    "rebase",
     "sample_shots",
 ]

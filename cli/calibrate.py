@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import (
     FORMATS,
-    Batch,
     BundlePath,
-    EngineName,
-    Format,
-    ImageRoot,
-    Masks,
-    MinArea,
+    EngineOptions,
+    LabelledOptions,
     Overwrite,
     PrecisionName,
-    ProviderName,
+    RecipeName,
     RejectRate,
-    SourceFormat,
-    Threads,
+    Resampling,
+    Steps,
+    Triplet,
 )
+
+if TYPE_CHECKING:
+    from mvrec_edge.calib import CalibrateSettings, LabelledSet
+    from mvrec_edge.runtime import Bundle, SupportCache
 
 __all__ = ["calibrate"]
 
 
-def calibrate(
-    bundle: BundlePath,
-    support: Annotated[
-        Path,
-        typer.Argument(
-            metavar="SUPPORT",
-            help=f"Labelled set: {FORMATS}.",
-        ),
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Support cache to write, such as line.safetensors.")],
+@dataclass(frozen=True)
+class FitOptions:
+    """Which instances are encoded, and what is fitted on them."""
+
     shots: Annotated[
         int | None,
         typer.Option(
@@ -45,27 +42,23 @@ def calibrate(
             help="Draw so many instances of each class; by default all are used.",
             show_default=False,
         ),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw (the paper uses 0 to 4).")] = 0,
-    views: Annotated[
-        str,
-        typer.Option("--views", help="View recipe: mso (27 views), none, ms, mo, mr, mf, msr, msf, mor, mso_bbox."),
-    ] = "mso",
-    resample: Annotated[
-        str, typer.Option("--resample", help="'exact' as in the released code, or 'fast' for small boards.")
-    ] = "exact",
+    ] = None
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw (the paper uses 0 to 4).")] = 0
+    views: RecipeName = "mso"
+    resample: Resampling = "exact"
     head: Annotated[
         str,
         typer.Option(
             "--head",
-            help="'auto' chooses among the training-free heads by leaving each instance out; 'zip' is the paper's "
-            "Zip-Adapter, 'zip-c' the centred one, 'zip-f' the fine-tuned one.",
+            "--heads",
+            help="Head: auto, zip, zip-c or zip-f. 'auto' chooses among the training-free heads by leaving each "
+            "instance out; 'zip' is the paper's Zip-Adapter, 'zip-c' the centred one, 'zip-f' the fine-tuned one.",
         ),
-    ] = "auto",
+    ] = "auto"
     beta: Annotated[
         float | None,
         typer.Option("--beta", help="Sharpness of a named head; by default the published one.", show_default=False),
-    ] = None,
+    ] = None
     aggregate: Annotated[
         str | None,
         typer.Option(
@@ -74,11 +67,40 @@ def calibrate(
             "default the published one.",
             show_default=False,
         ),
-    ] = None,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Training steps of zip-f.")] = 500,
-    triplet: Annotated[
-        float, typer.Option("--triplet", min=0, help="Weight of the triplet loss of zip-f; the paper's text says 4.")
-    ] = 0.0,
+    ] = None
+    steps: Steps = 500
+    triplet: Triplet = 0.0
+    reject_rate: RejectRate = None
+    pictures: Annotated[
+        bool,
+        typer.Option(
+            "--pictures/--no-pictures", help="Keep a small picture of each instance in the cache, for reports."
+        ),
+    ] = True
+
+    def settings(self) -> CalibrateSettings:
+        """The settings of the stage, which refuses what is not usable."""
+        from mvrec_edge.calib import CalibrateSettings, FineTuning
+        from mvrec_edge.runtime.support.reject_rate import parse_rate
+
+        return CalibrateSettings(
+            shots=self.shots,
+            seed=self.seed,
+            views=self.views,
+            resample=self.resample,
+            head=self.head,
+            beta=self.beta,
+            aggregate=self.aggregate,
+            tuning=FineTuning(steps=self.steps, triplet=self.triplet),
+            reject_rate=None if self.reject_rate is None else parse_rate(self.reject_rate),
+            pictures=self.pictures,
+        )
+
+
+@dataclass(frozen=True)
+class TuneOptions:
+    """Whether precision and number of views are chosen as well."""
+
     tune: Annotated[
         bool,
         typer.Option(
@@ -86,13 +108,13 @@ def calibrate(
             help="Print what each precision and training-free head gives with few and with many views, and what it "
             "costs on this machine; keep the cheapest of the most accurate.",
         ),
-    ] = False,
+    ] = False
     tune_plot: Annotated[
         Path | None,
         typer.Option(
             "--tune-plot", help="With --tune: PNG file of the same; by default none is drawn.", show_default=False
         ),
-    ] = None,
+    ] = None
     tune_precisions: Annotated[
         str | None,
         typer.Option(
@@ -101,14 +123,38 @@ def calibrate(
             "or the one that --precision names.",
             show_default=False,
         ),
-    ] = None,
-    reject_rate: RejectRate = None,
-    pictures: Annotated[
-        bool,
-        typer.Option(
-            "--pictures/--no-pictures", help="Keep a small picture of each instance in the cache, for reports."
-        ),
-    ] = True,
+    ] = None
+
+    def check(self, settings: CalibrateSettings, precision: str | None, rebase: Path | None) -> None:
+        """Refuses options that do not go with one another."""
+        from mvrec_edge.runtime.errors import UsageError
+
+        if self.tune and (settings.head != "auto" or rebase is not None):
+            raise UsageError("--tune chooses the head itself", fix="leave out --head and --rebase")
+        if self.tune_plot is not None and not self.tune:
+            raise UsageError("--tune-plot draws what --tune finds", fix="give --tune as well")
+        if self.tune_precisions is not None and not self.tune:
+            raise UsageError("--tune-precisions names what --tune looks at", fix="give --tune as well")
+        if self.tune_precisions is not None and precision is not None:
+            raise UsageError("--precision is the only one looked at", fix="leave out --precision or --tune-precisions")
+
+    def precisions(self, precision: str | None) -> tuple[str, ...] | None:
+        """The precisions to look at; None for all that run here."""
+        from mvrec_edge.runtime.bundle import parse_precisions
+
+        if precision is not None:
+            return (precision,)
+        return None if self.tune_precisions is None else tuple(parse_precisions(self.tune_precisions))
+
+
+@flattened
+def calibrate(
+    bundle: BundlePath,
+    support: Annotated[Path, typer.Argument(metavar="SUPPORT", help=f"Labelled set: {FORMATS}.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Support cache to write, such as line.safetensors.")],
+    *,
+    fitting: FitOptions,
+    tuning: TuneOptions,
     rebase: Annotated[
         Path | None,
         typer.Option(
@@ -119,15 +165,9 @@ def calibrate(
             show_default=False,
         ),
     ] = None,
-    source_format: Format = SourceFormat.auto,
-    masks: Masks = None,
-    image_root: ImageRoot = None,
-    min_area: MinArea = None,
-    engine: EngineName = "auto",
+    reading: LabelledOptions,
+    encoding: EngineOptions,
     precision: PrecisionName = None,
-    provider: ProviderName = None,
-    batch: Batch = None,
-    threads: Threads = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Turn a few labelled defects into a support cache.
@@ -138,116 +178,92 @@ def calibrate(
 
     Example: mvrec-edge calibrate encoder.bundle labelled/ --rebase a.safetensors --precision int8 --out b.safetensors
     """
-    import time
-    from collections import Counter
-
-    from mvrec_edge.calib import (
-        HEAD_CHOICES,
-        FineTuning,
-        draw_shots,
-        encode_support,
-        fit_head,
-        fit_novelty,
-        read_support,
-    )
-    from mvrec_edge.calib.changes.rebase import find_instances, rebased_plan
-    from mvrec_edge.calib.fitting.novelty_fitting import describe_limits
-    from mvrec_edge.calib.fitting.schedule_fitting import left_out, with_schedule
-    from mvrec_edge.calib.fitting.tuning import Variant, check_tunable
-    from mvrec_edge.cli.console import count_bar, loss_bar, say, say_problems, say_selection, view_bar
-    from mvrec_edge.cli.tuning import encoded_variants, tuned
-    from mvrec_edge.runtime import Bundle, SupportCache, ViewPlan, open_engine, open_source
-    from mvrec_edge.runtime.errors import OutputError, UsageError
-    from mvrec_edge.runtime.heads.aggregation import AGGREGATIONS
-    from mvrec_edge.runtime.support.reject_rate import parse_rate
-    from mvrec_edge.runtime.support.versions import SupportVersions
+    from mvrec_edge.calib.calibration import rebased_settings
+    from mvrec_edge.cli.console import say_problems
+    from mvrec_edge.runtime import Bundle, SupportCache
+    from mvrec_edge.runtime.errors import OutputError
 
     if out.exists() and not overwrite:
         raise OutputError("exists already", where=out, fix="choose another name, or give --overwrite")
-    # Found before the encoder runs, which may take minutes.
-    if head not in HEAD_CHOICES:
-        raise UsageError(f"there is no head '{head}'", fix="one of " + ", ".join(HEAD_CHOICES))
-    if aggregate is not None and aggregate not in AGGREGATIONS:
-        raise UsageError(f"there is no aggregation '{aggregate}'", fix="one of " + ", ".join(AGGREGATIONS))
-    if beta is not None and not beta > 0:
-        raise UsageError(f"beta must be above 0, not {beta}")
-    if head == "auto" and (beta is not None or aggregate is not None):
-        raise UsageError("the head 'auto' chooses beta and aggregation itself", fix="name a head to set them")
-    if tune and (head != "auto" or rebase is not None):
-        raise UsageError("--tune chooses the head itself", fix="leave out --head and --rebase")
-    if tune_plot is not None and not tune:
-        raise UsageError("--tune-plot draws what --tune finds", fix="give --tune as well")
-    if tune_precisions is not None and (not tune or precision is not None):
-        raise UsageError(
-            "--tune-precisions names what --tune looks at" if not tune else "--precision is the only one looked at",
-            fix="give --tune as well" if not tune else "leave out --precision or --tune-precisions",
-        )
-    rate = None if reject_rate is None else parse_rate(reject_rate)
-    present = None if rebase is None else SupportCache.load(rebase)
-    if present is not None and (shots is not None or views != "mso" or head != "auto"):
-        raise UsageError(
-            "--rebase keeps the cache's instances, views and head", fix="leave out --shots, --views, --head"
-        )
+    # All options are looked at before the encoder runs, which may take minutes.
+    settings = fitting.settings()
+    tuning.check(settings, precision, rebase)
+    before = None if rebase is None else SupportCache.load(rebase)
+    if before is not None:
+        rebased_settings(settings, before)
     opened = Bundle.load(bundle, graphs=())
-    plan = ViewPlan.by_name(views, size=opened.architecture.image_size, resample=resample)
-    source = open_source(support, format=source_format.value, masks=masks, image_root=image_root)
-    with count_bar("reading labels", len(source), "images") as advance:
-        labelled = read_support(source, min_area=min_area, progress=advance)
+    labelled = reading.read(support)
     say_problems(labelled.problems)
-    instances = list(labelled.instances)
-    if shots is not None:
-        instances, short = draw_shots(labelled, shots, seed)
-        for name in short:
-            say(f"warning: the class '{name}' has fewer than {shots} instances; all of them are used")
-    if present is not None:
-        plan, instances = rebased_plan(present, plan.size), find_instances(present, labelled)
-        shots, seed = present.shots, present.seed or 0
-        head, beta, aggregate = present.head.name, present.head.beta, present.head.aggregate
-        rate = present.novelty.reject_rate if rate is None and present.novelty is not None else rate
-    if tune:
-        check_tunable(Counter(instance.label for instance in instances))
-    views_in_all = len(instances) * plan.count
-
-    def encode(wanted: str | None) -> Variant:
-        with (
-            open_engine(
-                engine, opened, precision=wanted, provider=provider, batch=batch, threads=threads, say=say
-            ) as encoder,
-            view_bar(f"encoding, {encoder.precision}", views_in_all) as advance,
-        ):
-            start = time.perf_counter()
-            encoded = encode_support(
-                encoder,
-                instances,
-                plan=plan,
-                encoder_name=f"{opened.architecture.name} {encoder.precision}, {opened.weights}",
-                shots=shots,
-                seed=None if shots is None else seed,
-                pictures=pictures,
-                progress=advance,
-            )
-            view_ms = (time.perf_counter() - start) * 1e3 / views_in_all
-            return Variant(encoder.precision, encoded, view_ms, f"{encoder.name} on {encoder.device}")
-
-    tuning = FineTuning(steps=steps, triplet=triplet)
-    if tune:
-        scheduled = tuned(encoded_variants(opened, encode, precision, tune_precisions), tune_plot)
+    if tuning.tune:
+        cache = _tuned(opened, labelled, settings, tuning, encoding, precision)
     else:
-        cache = encode(precision).cache
-        with loss_bar("fine-tuning", steps if head == "zip-f" else None) as on_step:
-            fit = fit_head(cache, head, beta=beta, aggregate=aggregate, tuning=tuning, on_step=on_step)
-        say_selection(fit)
-        with count_bar("view schedule", len(left_out(fit.cache)), "instances") as advance:
-            scheduled = with_schedule(fit.cache, advance)
-    if scheduled.schedule is not None:
-        say(scheduled.schedule.describe())
-    calibrated = fit_novelty(scheduled, rate)
-    say("unknown defects: " + "; ".join(describe_limits(calibrated)))
-    versions = SupportVersions(out)
-    with versions.change(lambda: say("a change of this cache is under way: waiting for it")):
-        kept = versions.write(calibrated)
-    classes = ", ".join(f"{name} {count}" for name, count in calibrated.counts.items())
-    before = "" if kept is None else f"; before: {out.name}.{kept}"
-    say(f"{out}: {len(instances)} instances x {plan.count} views ({classes}){before}")
+        cache = _calibrated(opened, labelled, settings, before, encoding, precision)
+    _write(cache, out)
     if labelled.problems:
         raise typer.Exit(1)
+
+
+def _calibrated(
+    bundle: Bundle,
+    labelled: LabelledSet,
+    settings: CalibrateSettings,
+    before: SupportCache | None,
+    encoding: EngineOptions,
+    precision: str | None,
+) -> SupportCache:
+    """The cache, made anew or of the instances of the one before."""
+    from mvrec_edge.calib import calibrate, rebase
+    from mvrec_edge.calib.changes.rebase import find_instances, rebased_plan
+    from mvrec_edge.cli.console import ConsoleObserver, say
+
+    # Opening an engine may take minutes, too.
+    if before is None:
+        labelled.check_classes()
+    else:
+        rebased_plan(before, bundle.architecture.image_size)
+        find_instances(before, labelled)
+    with encoding.open(bundle, precision, say) as engine:
+        if before is not None:
+            return rebase(engine, labelled, before, settings, observer=ConsoleObserver())
+        return calibrate(engine, labelled, settings, observer=ConsoleObserver())
+
+
+def _tuned(
+    bundle: Bundle,
+    labelled: LabelledSet,
+    settings: CalibrateSettings,
+    tuning: TuneOptions,
+    encoding: EngineOptions,
+    precision: str | None,
+) -> SupportCache:
+    """The cache of the way that was kept; all ways are drawn where that was asked for."""
+    from mvrec_edge.calib import calibrate_tuned
+    from mvrec_edge.calib.fitting.tuning import plot_tuning
+    from mvrec_edge.cli.console import ConsoleObserver, say
+
+    tuned = calibrate_tuned(
+        lambda name: encoding.open(bundle, name, say),
+        bundle,
+        labelled,
+        settings,
+        precisions=tuning.precisions(precision),
+        observer=ConsoleObserver(),
+    )
+    if tuning.tune_plot is not None:
+        plot_tuning(tuned.points, tuning.tune_plot)
+        say(f"written: {tuning.tune_plot}")
+    return tuned.cache
+
+
+def _write(cache: SupportCache, out: Path) -> None:
+    """Writes the cache, keeps the one that it replaces, and says so."""
+    from mvrec_edge.cli.console import say
+    from mvrec_edge.runtime.support.versions import SupportVersions
+
+    versions = SupportVersions(out)
+    with versions.change(lambda: say("a change of this cache is under way: waiting for it")):
+        kept = versions.write(cache)
+    instances, views, _ = cache.embeddings.shape
+    classes = ", ".join(f"{name} {count}" for name, count in cache.counts.items())
+    replaced = "" if kept is None else f"; before: {out.name}.{kept}"
+    say(f"{out}: {instances} instances x {views} views ({classes}){replaced}")

@@ -30,17 +30,15 @@ def read_calibration(
     """
     import numpy as np
 
-    from mvrec_edge.calib import compare_decisions, draw_shots, read_support
-    from mvrec_edge.calib.labelled import group_by_image
+    from mvrec_edge.calib import compare_decisions
     from mvrec_edge.cli.console import count_bar, say_problems
+    from mvrec_edge.cli.options import LabelledOptions, SourceFormat
     from mvrec_edge.export.precision import Calibration
-    from mvrec_edge.runtime import ViewPlan, crop_views, open_source, read_image
+    from mvrec_edge.runtime import ViewPlan, crop_views
     from mvrec_edge.runtime.errors import SupportError
 
     plan = ViewPlan.by_name(views, size=size)
-    source = open_source(path, format=source_format, masks=masks, image_root=image_root)
-    with count_bar("reading labels", len(source), "images") as advance:
-        labelled = read_support(source, progress=advance)
+    labelled = LabelledOptions(SourceFormat(source_format), masks, image_root).read(path)
     say_problems(labelled.problems)
     names = labelled.class_names
     if len(names) < 2:
@@ -50,13 +48,13 @@ def read_calibration(
             fix="give a set with labels of at least two classes",
         )
     # The first draw of the protocol; no user asks for another here.
-    instances, _ = draw_shots(labelled, shots, seed=0)
-    cut = np.empty((len(instances), plan.count, size, size, 4), np.uint8)
-    with count_bar("cutting views", len(instances), "defects") as advance:
-        for image, places in group_by_image(instances).items():
-            pixels = read_image(image)
+    drawn = labelled.draw(shots, seed=0)
+    cut = np.empty((len(drawn.instances), plan.count, size, size, 4), np.uint8)
+    with count_bar("cutting views", len(drawn.instances), "defects") as advance:
+        for image, places in drawn.places_by_image.items():
+            pixels = drawn.images.read(image)
             for place in places:
-                cut[place] = crop_views(pixels, instances[place].region, plan)
+                cut[place] = crop_views(pixels, drawn.instances[place].region, plan)
                 advance(1)
-    labels = [names.index(instance.label) for instance in instances]
+    labels = [names.index(instance.label) for instance in drawn.instances]
     return Calibration(cut, lambda reference, answers: compare_decisions(reference, answers, labels, names))

@@ -10,15 +10,11 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from mvrec_edge.calib import HeadFit
+    from mvrec_edge.calib import Advance
 
-__all__ = ["Advance", "count_bar", "loss_bar", "phase_bar", "say", "say_problems", "say_selection", "view_bar"]
-
-#: Advances a progress bar by so many items.
-Advance = Callable[[int], None]
+__all__ = ["ConsoleObserver", "count_bar", "phase_bar", "say", "say_problems", "view_bar"]
 
 _MOST_PROBLEMS = 20
-_MOST_CANDIDATES = 8
 
 
 def say(message: str) -> None:
@@ -35,26 +31,24 @@ def say_problems(problems: Iterable[Exception]) -> None:
         say(f"skipped: {len(listed) - _MOST_PROBLEMS} more")
 
 
-def say_selection(fit: HeadFit) -> None:
-    """Prints which head was chosen, from what, and what its probabilities are worth."""
-    selection = fit.selection
-    if selection is not None:
-        if selection.candidates:
-            say(f"{'head':<8}{'beta':>6}  {'aggregate':<13}{'accuracy':>9}{'log-loss':>10}")
-            for candidate in selection.candidates[:_MOST_CANDIDATES]:
-                head = candidate.head
-                accuracy = f"{100 * candidate.accuracy:.1f}%"
-                say(f"{head.name:<8}{head.beta:>6g}  {head.aggregate:<13}{accuracy:>9}{candidate.loss:>10.3f}")
-            if len(selection.candidates) > _MOST_CANDIDATES:
-                say(f"... and {len(selection.candidates) - _MOST_CANDIDATES} more")
-        chosen = fit.cache.head
-        say(f"head: {chosen.name}, beta {chosen.beta:g}, {chosen.aggregate} ({selection.reason})")
-    if fit.temperature is not None:
-        before, after = fit.temperature.error_before, fit.temperature.error_after
-        say(
-            f"temperature {fit.cache.head.temperature:.3g}: expected calibration error {100 * before:.1f}% before, "
-            f"{100 * after:.1f}% after, by leaving each instance out"
-        )
+class ConsoleObserver:
+    """Shows a bar for each phase of a stage, and its remarks as lines.
+
+    Args:
+        remarks: Whether to show the remarks.
+    """
+
+    def __init__(self, *, remarks: bool = True) -> None:
+        self._remarks = remarks
+
+    def phase(self, title: str, total: int | None, unit: str) -> contextlib.AbstractContextManager[Advance]:
+        """A bar with the time left; where views are counted, with views per second."""
+        return _bar(title, total, unit, speed=unit == "views")
+
+    def remark(self, line: str) -> None:
+        """A line on stderr."""
+        if self._remarks:
+            say(line)
 
 
 def count_bar(title: str, total: int | None, unit: str) -> contextlib.AbstractContextManager[Advance]:
@@ -65,21 +59,6 @@ def count_bar(title: str, total: int | None, unit: str) -> contextlib.AbstractCo
 def view_bar(title: str, total: int | None) -> contextlib.AbstractContextManager[Advance]:
     """A bar that counts views, with views per second and the time left."""
     return _bar(title, total, "views", speed=True)
-
-
-@contextlib.contextmanager
-def loss_bar(title: str, steps: int | None) -> Iterator[Callable[[int, float], None]]:
-    """A bar over training steps that shows the loss; None for no training, and no bar."""
-    if steps is None or not sys.stderr.isatty():
-        yield lambda _step, _loss: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=steps)
-        yield lambda step, loss: progress.update(task, completed=step, description=f"{title}, loss {loss:.4f}")
 
 
 @contextlib.contextmanager
@@ -105,7 +84,7 @@ def phase_bar(title: str) -> Iterator[Callable[[str, int, int], None]]:
 def _bar(title: str, total: int | None, unit: str, *, speed: bool) -> Iterator[Advance]:
     # In a log file a bar is noise, and on the line nobody looks: only a terminal gets one.
     if not sys.stderr.isatty():
-        yield lambda _: None
+        yield _count_nothing
         return
     from rich.console import Console
     from rich.progress import (
@@ -132,4 +111,12 @@ def _bar(title: str, total: int | None, unit: str, *, speed: bool) -> Iterator[A
     columns += [TimeRemainingColumn()]
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(title, total=total)
-        yield lambda count: progress.advance(task, count)
+
+        def advance(count: int, /, note: str = "") -> None:
+            progress.update(task, advance=count, description=f"{title}, {note}" if note else title)
+
+        yield advance
+
+
+def _count_nothing(count: int, /, note: str = "") -> None:
+    del count, note

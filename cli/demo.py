@@ -13,7 +13,7 @@ from mvrec_edge.cli.options import Overwrite
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mvrec_edge.calib import LabelledRegion
+    from mvrec_edge.calib import LabelledSet
     from mvrec_edge.export import EncoderWeights
     from mvrec_edge.runtime import ImageRegions, Prediction
 
@@ -38,7 +38,7 @@ def demo(
 
     Example: mvrec-edge demo --out demo-output
     """
-    from mvrec_edge.calib import draw_shots, read_support
+    from mvrec_edge.calib import read_labelled
     from mvrec_edge.cli.console import say
     from mvrec_edge.export import drawn_weights, read_checkpoint
     from mvrec_edge.export.pocket import POCKET, POCKET_WEIGHTS
@@ -50,15 +50,19 @@ def demo(
     say(f"1/3 rendering {images} images of each of {', '.join(HELD_OUT_FAMILIES)} on castings")
     parts = out / "parts"
     write_demo_line(parts, per_class=images, seed=seed)
-    support = read_support(open_source(parts))
-    shots, _ = draw_shots(support, _SHOTS, seed=seed)
-    rest = [instance for instance in support.instances if instance not in shots]
-    say(f"2/3 the pocket encoder: export, {_SHOTS} shots of each class, {len(rest)} other regions")
+    labelled = read_labelled(open_source(parts))
+    shots = labelled.draw(_SHOTS, seed).instances
+    rest = labelled.with_instances(instance for instance in labelled.instances if instance not in shots)
+    say(f"2/3 the pocket encoder: export, {_SHOTS} shots of each class, {len(rest.instances)} other regions")
     cache, report = out / "line.safetensors", out / "report.html"
-    trained = _try_out(read_checkpoint(POCKET_WEIGHTS), out / "pocket.bundle", cache, shots, rest, report=report)
+    trained = _try_out(
+        read_checkpoint(POCKET_WEIGHTS), out / "pocket.bundle", cache, labelled, rest, seed, report=report
+    )
     say("3/3 the same with random weights")
-    drawn = _try_out(drawn_weights(POCKET, seed), out / "random.bundle", out / "random.safetensors", shots, rest)
-    for line in _table(support.class_names, trained, drawn):
+    drawn = _try_out(
+        drawn_weights(POCKET, seed), out / "random.bundle", out / "random.safetensors", labelled, rest, seed
+    )
+    for line in _table(labelled.class_names, trained, drawn):
         typer.echo(line)
     typer.echo(f"report: {report}")
     typer.echo(f"next: mvrec-edge classify {out / 'pocket.bundle'} {out / 'line.safetensors'} {parts} --table")
@@ -104,29 +108,28 @@ def _try_out(
     weights: EncoderWeights,
     bundle_path: Path,
     cache_path: Path,
-    shots: list[LabelledRegion],
-    rest: list[LabelledRegion],
+    labelled: LabelledSet,
+    rest: LabelledSet,
+    seed: int,
     *,
     report: Path | None = None,
 ) -> _Trial:
     """Exports an encoder, calibrates it and classifies."""
     import warnings
 
-    from mvrec_edge.calib import encode_support, fit_head, fit_novelty
-    from mvrec_edge.cli.console import view_bar
+    from mvrec_edge.calib import CalibrateSettings, calibrate
+    from mvrec_edge.cli.console import ConsoleObserver, view_bar
     from mvrec_edge.cli.report import open_report, run_sections
     from mvrec_edge.export import export_bundle
     from mvrec_edge.runtime import DefectClassifier, open_engine
     from mvrec_edge.runtime.classifier import RandomWeightsWarning
 
     bundle = export_bundle(weights, bundle_path, views_bar=view_bar)
-    name = f"{bundle.architecture.name}, {bundle.weights}"
     # Said by the table already.
     with warnings.catch_warnings(), open_engine("onnxruntime", bundle) as engine:
         warnings.simplefilter("ignore", RandomWeightsWarning)
-        with view_bar("encoding", None) as advance:
-            encoded = encode_support(engine, shots, encoder_name=name, shots=_SHOTS, seed=0, progress=advance)
-        cache = fit_novelty(fit_head(encoded).cache)
+        settings = CalibrateSettings(shots=_SHOTS, seed=seed)
+        cache = calibrate(engine, labelled, settings, observer=ConsoleObserver(remarks=False))
         cache.save(cache_path)
         classifier = DefectClassifier(engine, cache)
         predictions = []
@@ -143,15 +146,13 @@ def _try_out(
     return _Trial(predictions, cache.head.name)
 
 
-def _images(instances: list[LabelledRegion]) -> Iterator[ImageRegions[Path]]:
+def _images(labelled: LabelledSet) -> Iterator[ImageRegions[Path]]:
     """The images of instances, each with its regions."""
-    from mvrec_edge.runtime import ImageRegions, read_image
+    from mvrec_edge.runtime import ImageRegions
 
-    by_image: dict[Path, list[LabelledRegion]] = {}
-    for instance in instances:
-        by_image.setdefault(instance.image, []).append(instance)
-    for path, found in by_image.items():
-        yield ImageRegions(path, read_image(path), [instance.region for instance in found])
+    for path, places in labelled.places_by_image.items():
+        regions = [labelled.instances[place].region for place in places]
+        yield ImageRegions(path, labelled.images.read(path), regions)
 
 
 def _table(class_names: tuple[str, ...], trained: _Trial, drawn: _Trial) -> list[str]:

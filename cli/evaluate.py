@@ -2,73 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import (
     FORMATS,
-    Batch,
-    EngineName,
-    Format,
-    ImageRoot,
-    Masks,
-    MinArea,
+    EngineOptions,
+    LabelledOptions,
     Overwrite,
     PrecisionName,
-    ProviderName,
+    RecipeName,
     ReportPath,
-    SourceFormat,
-    Threads,
+    Resampling,
+    Steps,
+    Triplet,
 )
 
 if TYPE_CHECKING:
-    from mvrec_edge.calib import EvaluationSet, HeadResult, SupportSet
-    from mvrec_edge.calib.evaluation.embedding_store import EmbeddingStore
-    from mvrec_edge.runtime import Engine, ViewPlan
+    from mvrec_edge.calib import EvaluateSettings, EvaluationSet, LabelledSet
+    from mvrec_edge.calib.embedding_store import EmbeddingStore
+    from mvrec_edge.runtime import ViewPlan
+    from mvrec_edge.runtime.report import Section
 
 __all__ = ["evaluate"]
 
 
-def evaluate(
-    bundle: Annotated[
-        Path | None,
-        typer.Argument(metavar="[BUNDLE]", help="Folder that 'mvrec-edge export' wrote.", show_default=False),
-    ] = None,
-    support: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[SUPPORT]",
-            help=f"Labelled set that shots are drawn from: {FORMATS}.",
-            show_default=False,
-        ),
-    ] = None,
-    query: Annotated[
-        Path | None,
-        typer.Option(
-            "--query",
-            help="Labelled set that is classified, of the same kinds; by default what was not drawn from SUPPORT.",
-            show_default=False,
-        ),
-    ] = None,
-    features: Annotated[
-        Path | None,
-        typer.Option("--features", help="Cached features, instead of BUNDLE and SUPPORT.", show_default=False),
-    ] = None,
-    shots: Annotated[str, typer.Option("--shots", help="Instances for each class, such as 1,3,5.")] = "1,3,5",
+@dataclass(frozen=True)
+class ProtocolOptions:
+    """What is evaluated, and how often."""
+
+    shots: Annotated[str, typer.Option("--shots", help="Instances for each class, such as 1,3,5.")] = "1,3,5"
     draws: Annotated[
         int, typer.Option("--draws", min=1, help="Draws for each number of shots; seeds 0, 1, and so on.")
-    ] = 5,
+    ] = 5
     heads: Annotated[
-        str, typer.Option("--heads", help="Heads to compare: auto, zip, zip-c, zip-f.")
-    ] = "auto,zip,zip-c,zip-f",
+        str,
+        typer.Option("--heads", "--head", help="Heads to compare, of those that calibrate takes, such as auto,zip-f."),
+    ] = "auto,zip,zip-c,zip-f"
     unknown: Annotated[
         bool,
         typer.Option(
             "--unknown", help="Also leave each class out in turn, and say how well its defects are told as unknown."
         ),
-    ] = False,
+    ] = False
     reject_rate: Annotated[
         str,
         typer.Option(
@@ -76,178 +57,31 @@ def evaluate(
             metavar="RATE",
             help="With --unknown: wanted share of known defects that are called unknown.",
         ),
-    ] = "5%",
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Training steps of zip-f.")] = 500,
-    triplet: Annotated[float, typer.Option("--triplet", min=0, help="Weight of the triplet loss of zip-f.")] = 0.0,
-    views: Annotated[
-        str,
-        typer.Option(
-            "--views",
-            help="View recipe, as for calibrate; mso_bbox crops by the defect's size (the paper's tables 3 and 4).",
-        ),
-    ] = "mso",
-    resample: Annotated[
-        str, typer.Option("--resample", help="'exact' as in the released code, or 'fast' for small boards.")
-    ] = "exact",
+    ] = "5%"
+    steps: Steps = 500
+    triplet: Triplet = 0.0
+    views: RecipeName = "mso"
+    resample: Resampling = "exact"
     region_input: Annotated[
         str,
         typer.Option("--input", help="What the encoder sees of a region: 'mask', 'box' (filled), or 'full' (no mask)."),
-    ] = "mask",
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="Folder for evaluation.json, evaluation.md and a plot, with --unknown also unknown.json and "
-            "unknown.md; by default only the table is shown.",
-            show_default=False,
-        ),
-    ] = None,
-    report: ReportPath = None,
-    store: Annotated[
-        Path | None,
-        typer.Option(
-            "--store", help="Where embeddings are kept; by default the user's cache folder.", show_default=False
-        ),
-    ] = None,
-    keep: Annotated[
-        bool, typer.Option("--keep/--no-keep", help="Keep embeddings, so that a second run is quick.")
-    ] = True,
-    source_format: Format = SourceFormat.auto,
-    masks: Masks = None,
-    image_root: ImageRoot = None,
-    min_area: MinArea = None,
-    engine: EngineName = "auto",
-    precision: PrecisionName = None,
-    provider: ProviderName = None,
-    batch: Batch = None,
-    threads: Threads = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Evaluate heads by the paper's protocol: few shots drawn several times, every query classified.
+    ] = "mask"
 
-    Example: mvrec-edge evaluate encoder.bundle labelled/ --shots 1,3 --out evaluation/
+    def settings(self) -> EvaluateSettings:
+        """The settings of the stage, which refuses what is not usable."""
+        from mvrec_edge.calib import EvaluateSettings, FineTuning, Protocol
+        from mvrec_edge.runtime.support.reject_rate import parse_rate
 
-    Example: mvrec-edge evaluate encoder.bundle train.csv --query valid.csv --shots 1,3,5
-
-    Example: mvrec-edge evaluate encoder.bundle labelled/ --shots 3,5 --heads auto --unknown
-
-    Example: mvrec-edge evaluate --features features.safetensors
-    """
-    from mvrec_edge.calib import HEAD_CHOICES, FineTuning, Protocol, evaluate_unknown, read_features
-    from mvrec_edge.calib import evaluate as run_protocol
-    from mvrec_edge.calib.evaluation.tables import evaluation_json, evaluation_markdown
-    from mvrec_edge.calib.evaluation.unknown_tables import unknown_json, unknown_lines, unknown_markdown
-    from mvrec_edge.cli.console import count_bar, say, say_problems
-    from mvrec_edge.cli.report import encoder_section
-    from mvrec_edge.runtime.errors import OutputError, UsageError
-    from mvrec_edge.runtime.files import canonical_json
-    from mvrec_edge.runtime.files.user_cache import user_cache_path
-    from mvrec_edge.runtime.support.reject_rate import parse_rate
-
-    names = tuple(name.strip() for name in heads.split(",") if name.strip())
-    if missing := [name for name in names if name not in HEAD_CHOICES]:
-        raise UsageError(f"there is no head '{missing[0]}'", fix="one of " + ", ".join(HEAD_CHOICES))
-    rate = parse_rate(reject_rate)
-    protocol = Protocol(_numbers(shots), draws, names, FineTuning(steps=steps, triplet=triplet))
-    if out is not None and out.exists() and not overwrite:
-        raise OutputError("exists already", where=out, fix="choose another folder, or give --overwrite")
-    if report is not None:
-        from mvrec_edge.runtime.report import Section
-        from mvrec_edge.runtime.report.report_writer import check_place
-
-        if features is not None:
-            raise UsageError("a report shows pictures, and --features has none", fix="leave out --report")
-        check_place(report, overwrite=overwrite)
-
-    problems = 0
-    about: dict[str, object] = {"shots": list(protocol.shots), "draws": draws}
-    if features is not None and bundle is None and support is None and query is None:
-        data = read_features(features)
-        about["features"] = features.name
-    elif features is None and bundle is not None and support is not None:
-        from mvrec_edge.calib import read_support
-        from mvrec_edge.calib.evaluation.embedding_store import EmbeddingStore
-        from mvrec_edge.calib.evaluation.protocol import check_counts
-        from mvrec_edge.runtime import Bundle, ViewPlan, open_engine, open_source
-
-        opened = Bundle.load(bundle, graphs=())
-        plan = ViewPlan.by_name(views, size=opened.architecture.image_size, resample=resample)
-        sets: list[SupportSet] = []
-        for path in (support, query):
-            if path is not None:
-                source = open_source(path, format=source_format.value, masks=masks, image_root=image_root)
-                with count_bar(f"reading {path.name}", len(source), "images") as advance:
-                    sets.append(read_support(source, min_area=min_area, progress=advance))
-                say_problems(sets[-1].problems)
-                problems += len(sets[-1].problems)
-        # Before the encoder runs, which may take minutes.
-        labels = [instance.label for instance in sets[0].instances]
-        check_counts({name: labels.count(name) for name in sets[0].class_names}, max(protocol.shots))
-        kept = EmbeddingStore(store or user_cache_path() / "embeddings") if keep else None
-        with open_engine(
-            engine, opened, precision=precision, provider=provider, batch=batch, threads=threads, say=say
-        ) as encoder:
-            data = _encode(encoder, sets, plan, region_input, kept)
-            described = f"{opened.architecture.name} {encoder.precision}, {opened.weights}"
-            encoded_by = encoder_section(opened, encoder)
-        about |= {
-            "encoder": described,
-            "support": support.name,
-            "query": None if query is None else query.name,
-            "view_plan": str(plan),
-            "region_input": region_input,
-        }
-    elif features is not None:
-        # Named with their values, since they may come from a config file and not be in sight.
-        given = {"BUNDLE": bundle, "SUPPORT": support, "--query": query}
-        superfluous = ", ".join(f"{name} ({value})" for name, value in given.items() if value is not None)
-        raise UsageError(
-            f"--features brings its own support and queries, so leave out {superfluous}",
-            fix="or leave out --features; where a config file gives them, leave out --config",
+        heads = tuple(name.strip() for name in self.heads.split(",") if name.strip())
+        tuning = FineTuning(steps=self.steps, triplet=self.triplet)
+        return EvaluateSettings(
+            Protocol(_numbers(self.shots), self.draws, heads, tuning),
+            views=self.views,
+            resample=self.resample,
+            region_input=self.region_input,
+            unknown=self.unknown,
+            reject_rate=parse_rate(self.reject_rate),
         )
-    else:
-        raise UsageError(
-            "give either BUNDLE and SUPPORT, or --features",
-            fix="example: mvrec-edge evaluate encoder.bundle labelled/ --shots 1,3",
-        )
-    total = len(protocol.shots) * draws * len(names)
-    with count_bar("evaluating", total, "heads") as advance:
-        results = run_protocol(data, protocol, advance)
-    _print(results)
-    documents: dict[str, bytes] = {}
-    if unknown:
-        with count_bar("leaving classes out", len(protocol.shots) * draws * len(data.class_names), "trials") as advance:
-            told = evaluate_unknown(data, protocol, rate, advance)
-        typer.echo("\n".join(["", *unknown_lines(told, rate)]))
-        documents["unknown.json"] = canonical_json(unknown_json(told, data.class_names, rate, about))
-        documents["unknown.md"] = unknown_markdown(told, data.class_names, rate, "Unknown defects").encode()
-    if out is not None:
-        documents["evaluation.json"] = canonical_json(evaluation_json(results, data.class_names, about))
-        documents["evaluation.md"] = evaluation_markdown(results, data.class_names, "Evaluation").encode()
-        _write(
-            out,
-            documents,
-            results,
-            data.class_names,
-        )
-        say(f"written: {out}")
-    if report is not None and support is not None:
-        from mvrec_edge.cli.evaluation_report import write_evaluation_report
-
-        write_evaluation_report(
-            report,
-            data,
-            sets,
-            protocol,
-            plan,
-            title=f"Evaluation of {(query or support).name}",
-            details=(encoded_by, Section.of("Evaluation", about)),
-            random_weights=encoder.random_weights,
-            overwrite=overwrite,
-        )
-    if problems:
-        raise typer.Exit(1)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -262,60 +96,215 @@ def _numbers(text: str) -> tuple[int, ...]:
     return numbers
 
 
-def _encode(
-    encoder: Engine, sets: list[SupportSet], plan: ViewPlan, region_input: str, store: EmbeddingStore | None
-) -> EvaluationSet:
-    """Encodes the support and, where it is given, the query; labels become indices into the support's classes."""
-    import numpy as np
+@dataclass(frozen=True)
+class ResultOptions:
+    """What is written, and what is kept for the next run."""
 
-    from mvrec_edge.calib import EvaluationSet
-    from mvrec_edge.calib.evaluation.embedding_store import encode_instances
-    from mvrec_edge.calib.labelled import with_region_input
-    from mvrec_edge.cli.console import say, view_bar
-    from mvrec_edge.runtime.classifier import warn_if_random
-    from mvrec_edge.runtime.errors import InputError
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder for evaluation.json, evaluation.md and a plot, with --unknown also unknown.json and "
+            "unknown.md; by default only the table is shown.",
+            show_default=False,
+        ),
+    ] = None
+    report: ReportPath = None
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store", help="Where embeddings are kept; by default the user's cache folder.", show_default=False
+        ),
+    ] = None
+    keep: Annotated[bool, typer.Option("--keep/--no-keep", help="Keep embeddings, so that a second run is quick.")] = (
+        True
+    )
 
-    warn_if_random(encoder.random_weights)
-    names = sets[0].class_names
-    for instance in (instance for part in sets[1:] for instance in part.instances):
-        if instance.label not in names:
-            raise InputError(
-                f"the class '{instance.label}' is not among the support's",
-                where=instance.region.source,
-                fix="leave it out",
+    def check(self, features: Path | None, *, overwrite: bool) -> None:
+        """Refuses to replace what was not allowed to be replaced, and a report without pictures."""
+        from mvrec_edge.runtime.errors import OutputError, UsageError
+
+        if self.out is not None and self.out.exists() and not overwrite:
+            raise OutputError("exists already", where=self.out, fix="choose another folder, or give --overwrite")
+        if self.report is not None:
+            from mvrec_edge.runtime.report.report_writer import check_place
+
+            if features is not None:
+                raise UsageError("a report shows pictures, and --features has none", fix="leave out --report")
+            check_place(self.report, overwrite=overwrite)
+
+    def embedding_store(self) -> EmbeddingStore | None:
+        """Where embeddings are kept between runs."""
+        from mvrec_edge.calib.embedding_store import EmbeddingStore
+        from mvrec_edge.runtime.files.user_cache import user_cache_path
+
+        return EmbeddingStore(self.store or user_cache_path() / "embeddings") if self.keep else None
+
+
+@dataclass(frozen=True)
+class SetOptions:
+    """What is evaluated on: a bundle and labelled sets, or features."""
+
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(metavar="[BUNDLE]", help="Folder that 'mvrec-edge export' wrote.", show_default=False),
+    ] = None
+    support: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[SUPPORT]",
+            help=f"Labelled set that shots are drawn from: {FORMATS}.",
+            show_default=False,
+        ),
+    ] = None
+    query: Annotated[
+        Path | None,
+        typer.Option(
+            "--query",
+            help="Labelled set that is classified, of the same kinds; by default what was not drawn from SUPPORT.",
+            show_default=False,
+        ),
+    ] = None
+    features: Annotated[
+        Path | None,
+        typer.Option("--features", help="Cached features, instead of BUNDLE and SUPPORT.", show_default=False),
+    ] = None
+
+    def check_features_alone(self) -> None:
+        """Refuses sets beside features."""
+        from mvrec_edge.runtime.errors import UsageError
+
+        # Named with their values, since they may come from a config file and not be in sight.
+        given = {"BUNDLE": self.bundle, "SUPPORT": self.support, "--query": self.query}
+        if superfluous := ", ".join(f"{name} ({value})" for name, value in given.items() if value is not None):
+            raise UsageError(
+                f"--features brings its own support and queries, so leave out {superfluous}",
+                fix="or leave out --features; where a config file gives them, leave out --config",
             )
-    parts = []
-    for part in sets:
-        instances = with_region_input(part.instances, region_input)
-        with view_bar("encoding", len(instances) * plan.count) as advance:
-            embeddings, encoded = encode_instances(encoder, instances, plan, store=store, progress=advance)
-        say(f"{len(instances)} regions: {encoded} encoded, {len(instances) - encoded} found")
-        parts.append((embeddings, np.array([names.index(instance.label) for instance in instances], np.int64)))
-    return EvaluationSet(names, *parts[0], *(parts[1] if len(parts) > 1 else (None, None)))
 
 
-def _print(results: list[HeadResult]) -> None:
-    shots = sorted({result.shots for result in results})
-    typer.echo(f"{'accuracy, %':<14}" + "".join(f"{f'{count} shots':>18}" for count in shots))
-    for head in dict.fromkeys(result.head for result in results):
-        cells = [result for result in results if result.head == head]
-        typer.echo(
-            f"{head:<14}" + "".join(f"{f'{100 * cell.mean:.2f} ± {100 * cell.spread:.2f}':>18}" for cell in cells)
+@dataclass(frozen=True)
+class _Encoded:
+    """Embeddings, and what a record and a report say of where they came from.
+
+    Attributes:
+        data: The embeddings.
+        about: For the record.
+        sets: The support and, where there is one, the query; none for features.
+        plan: The views that were cut; None for features.
+        encoder: For a report; None for features.
+        random_weights: Whether the encoder's weights were drawn.
+    """
+
+    data: EvaluationSet
+    about: dict[str, object]
+    sets: list[LabelledSet] = field(default_factory=list)
+    plan: ViewPlan | None = None
+    encoder: Section | None = None
+    random_weights: bool = False
+
+
+@flattened
+def evaluate(
+    of: SetOptions,
+    asking: ProtocolOptions,
+    results: ResultOptions,
+    reading: LabelledOptions,
+    encoding: EngineOptions,
+    *,
+    precision: PrecisionName = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Evaluate heads by the paper's protocol: few shots drawn several times, every query classified.
+
+    Example: mvrec-edge evaluate encoder.bundle labelled/ --shots 1,3 --out evaluation/
+
+    Example: mvrec-edge evaluate encoder.bundle train.csv --query valid.csv --shots 1,3,5
+
+    Example: mvrec-edge evaluate encoder.bundle labelled/ --shots 3,5 --heads auto --unknown
+
+    Example: mvrec-edge evaluate --features features.safetensors
+    """
+    from mvrec_edge.calib import evaluate_embeddings
+    from mvrec_edge.calib.evaluation.documents import write_evaluation
+    from mvrec_edge.calib.evaluation.tables import evaluation_lines
+    from mvrec_edge.calib.evaluation.unknown_tables import unknown_lines
+    from mvrec_edge.cli.console import ConsoleObserver, say
+
+    settings = asking.settings()
+    results.check(of.features, overwrite=overwrite)
+    encoded = _encoded(of, settings, results.embedding_store, reading, encoding, precision)
+    evaluation = evaluate_embeddings(encoded.data, settings, observer=ConsoleObserver())
+    typer.echo("\n".join(evaluation_lines(evaluation.heads)))
+    if evaluation.unknown is not None:
+        typer.echo("\n".join(["", *unknown_lines(evaluation.unknown, settings.reject_rate)]))
+    about = {"shots": list(settings.protocol.shots), "draws": settings.protocol.draws, **encoded.about}
+    if results.out is not None:
+        write_evaluation(results.out, evaluation, about, observer=ConsoleObserver())
+        say(f"written: {results.out}")
+    if results.report is not None and encoded.plan is not None and encoded.encoder is not None:
+        from mvrec_edge.cli.evaluation_report import write_evaluation_report
+        from mvrec_edge.runtime.report import Section
+
+        write_evaluation_report(
+            results.report,
+            encoded.data,
+            encoded.sets,
+            settings.protocol,
+            encoded.plan,
+            title=f"Evaluation of {about['query'] or about['support']}",
+            details=(encoded.encoder, Section.of("Evaluation", about)),
+            random_weights=encoded.random_weights,
+            overwrite=overwrite,
         )
+    if any(labelled.problems for labelled in encoded.sets):
+        raise typer.Exit(1)
 
 
-def _write(out: Path, documents: dict[str, bytes], results: list[HeadResult], class_names: tuple[str, ...]) -> None:
-    from mvrec_edge.calib.evaluation.tables import plot_evaluation
-    from mvrec_edge.cli.console import say
-    from mvrec_edge.runtime.errors import MissingDependencyError
-    from mvrec_edge.runtime.files import atomic_write, writing
+def _encoded(
+    of: SetOptions,
+    settings: EvaluateSettings,
+    open_store: Callable[[], EmbeddingStore | None],
+    reading: LabelledOptions,
+    encoding: EngineOptions,
+    precision: str | None,
+) -> _Encoded:
+    """Reads features, or reads labelled sets and encodes them."""
+    from mvrec_edge.calib import encode_sets, read_features
+    from mvrec_edge.calib.evaluation.set_evaluation import check_sets
+    from mvrec_edge.calib.kept_images import KeptImages
+    from mvrec_edge.cli.console import ConsoleObserver, say, say_problems
+    from mvrec_edge.cli.report import encoder_section
+    from mvrec_edge.runtime import Bundle
+    from mvrec_edge.runtime.errors import UsageError
 
-    with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-    for name, data in documents.items():
-        with atomic_write(out / name) as stream:
-            stream.write(data)
-    try:
-        plot_evaluation(results, class_names, out / "evaluation.png")
-    except MissingDependencyError as error:
-        say(f"no plot: {error}")
+    if of.features is not None:
+        of.check_features_alone()
+        return _Encoded(read_features(of.features), {"features": of.features.name})
+    if of.bundle is None or of.support is None:
+        raise UsageError(
+            "give either BUNDLE and SUPPORT, or --features",
+            fix="example: mvrec-edge evaluate encoder.bundle labelled/ --shots 1,3",
+        )
+    opened = Bundle.load(of.bundle, graphs=())
+    images = KeptImages()
+    sets = []
+    for path in (of.support,) if of.query is None else (of.support, of.query):
+        sets.append(reading.read(path, f"reading {path.name}", images=images))
+        say_problems(sets[-1].problems)
+    query = None if of.query is None else sets[1]
+    # Before an engine is opened, which may take minutes.
+    check_sets(sets[0], query, settings)
+    store = open_store()
+    with encoding.open(opened, precision, say) as engine:
+        data = encode_sets(engine, sets[0], query, settings, store=store, observer=ConsoleObserver())
+        plan = settings.plan(engine.image_size)
+        about: dict[str, object] = {
+            "encoder": engine.encoder_name,
+            "support": of.support.name,
+            "query": None if of.query is None else of.query.name,
+            "view_plan": str(plan),
+            "region_input": settings.region_input,
+        }
+        return _Encoded(data, about, sets, plan, encoder_section(opened, engine), engine.random_weights)

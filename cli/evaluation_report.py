@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mvrec_edge.calib import EvaluationSet, Protocol, SupportSet
+    from mvrec_edge.calib import EvaluationSet, LabelledSet, Protocol
     from mvrec_edge.calib.evaluation.protocol import Draw
-    from mvrec_edge.calib.labelled import LabelledRegion
     from mvrec_edge.runtime import Prediction, SupportCache, ViewPlan
     from mvrec_edge.runtime.report import Section
 
@@ -20,7 +19,7 @@ __all__ = ["write_evaluation_report"]
 def write_evaluation_report(
     path: Path,
     data: EvaluationSet,
-    sets: Sequence[SupportSet],
+    sets: Sequence[LabelledSet],
     protocol: Protocol,
     plan: ViewPlan,
     *,
@@ -51,23 +50,22 @@ def write_evaluation_report(
     """
     from mvrec_edge.calib import fit_head
     from mvrec_edge.calib.evaluation.protocol import draw
-    from mvrec_edge.calib.labelled import group_by_image, read_thumbnails
+    from mvrec_edge.calib.thumbnails import draw_thumbnails
     from mvrec_edge.cli.report import run_section, say_report, support_section
-    from mvrec_edge.runtime import read_image
     from mvrec_edge.runtime.report import ReportWriter
 
     drawn = draw(data, max(protocol.shots), seed=0)
-    shots = [sets[0].instances[place] for place in drawn.drawn]
+    shots = sets[0].with_instances(sets[0].instances[place] for place in drawn.drawn)
     head = protocol.heads[0]
     fitted = fit_head(drawn.cache, head, aggregate=protocol.aggregate, tuning=protocol.tuning).cache
     cache = dataclasses.replace(
         fitted,
-        sources=tuple(instance.source for instance in shots),
+        sources=tuple(instance.source for instance in shots.instances),
         view_plan=plan,
         random_weights=random_weights,
-        thumbnails=tuple(read_thumbnails(shots, data.class_names)),
+        thumbnails=draw_thumbnails(shots, data.class_names),
     )
-    queries = [sets[-1].instances[place] for place in drawn.places]
+    queries = sets[-1].with_instances(sets[-1].instances[place] for place in drawn.places)
     predictions = _predictions(cache, drawn, queries)
     about = (run_section("evaluate"), *details, support_section(cache, "drawn for this page"))
     with ReportWriter(path, cache, title=title, details=about, overwrite=overwrite) as report:
@@ -77,12 +75,12 @@ def write_evaluation_report(
         )
         for part in sets:
             report.add_problems(part.problems)
-        for image, places in group_by_image(queries).items():
-            report.add(image, read_image(image), [predictions[place] for place in places])
+        for image, places in queries.places_by_image.items():
+            report.add(image, queries.images.read(image), [predictions[place] for place in places])
     say_report(report)
 
 
-def _predictions(cache: SupportCache, drawn: Draw, queries: Sequence[LabelledRegion]) -> list[Prediction]:
+def _predictions(cache: SupportCache, drawn: Draw, queries: LabelledSet) -> list[Prediction]:
     """Predictions as `classify` makes them, without times: the embeddings may come from an earlier run."""
     import numpy as np
 
@@ -101,5 +99,5 @@ def _predictions(cache: SupportCache, drawn: Draw, queries: Sequence[LabelledReg
             milliseconds=StageTimes(0.0, 0.0, 0.0),
             embedding=mean,
         )
-        for instance, answer, mean in zip(queries, answers, means, strict=True)
+        for instance, answer, mean in zip(queries.instances, answers, means, strict=True)
     ]

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from mvrec_edge.calib import LabelledSet
+    from mvrec_edge.calib.kept_images import KeptImages
     from mvrec_edge.runtime import Bundle, Engine
     from mvrec_edge.runtime.regions import RegionSource
 
@@ -22,16 +24,21 @@ __all__ = [
     "EngineOptions",
     "Format",
     "ImageRoot",
+    "LabelledOptions",
     "Masks",
     "MinArea",
     "Overwrite",
     "PrecisionName",
     "ProviderName",
+    "RecipeName",
     "RejectRate",
     "ReportPath",
+    "Resampling",
     "SourceFormat",
     "SourceOptions",
+    "Steps",
     "Threads",
+    "Triplet",
 ]
 
 
@@ -144,6 +151,21 @@ ReportPath = Annotated[
         show_default=False,
     ),
 ]
+RecipeName = Annotated[
+    str,
+    typer.Option(
+        "--views",
+        help="View recipe: mso (27 views), none, ms, mo, mr, mf, msr, msf, mor; mso_bbox crops by the defect's size "
+        "(the paper's tables 3 and 4).",
+    ),
+]
+Resampling = Annotated[
+    str, typer.Option("--resample", help="'exact' as in the released code, or 'fast' for small boards.")
+]
+Steps = Annotated[int, typer.Option("--steps", min=1, help="Training steps of zip-f.")]
+Triplet = Annotated[
+    float, typer.Option("--triplet", min=0, help="Weight of the triplet loss of zip-f; the paper's text says 4.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it is there already.")]
 
 
@@ -160,6 +182,36 @@ class SourceOptions:
         from mvrec_edge.runtime import open_source
 
         return open_source(path, format=self.source_format.value, masks=self.masks, image_root=self.image_root)
+
+
+@dataclass(frozen=True)
+class LabelledOptions(SourceOptions):
+    """How labelled images are read."""
+
+    min_area: MinArea = None
+
+    def read(
+        self,
+        path: Path,
+        title: str = "reading labels",
+        *,
+        label: str | None = None,
+        images: KeptImages | None = None,
+    ) -> LabelledSet:
+        """Reads every labelled region at a place, with a bar; what is not usable is left to the caller to say.
+
+        Args:
+            path: The labelled set.
+            title: What the bar says.
+            label: The class of every region; by default what its annotation says.
+            images: Where pixels are kept for encoding, which several sets may share.
+        """
+        from mvrec_edge.calib import read_labelled
+        from mvrec_edge.cli.console import count_bar
+
+        source = self.open(path)
+        with count_bar(title, len(source), "images") as advance:
+            return read_labelled(source, min_area=self.min_area, label=label, images=images, progress=advance)
 
 
 @dataclass(frozen=True)

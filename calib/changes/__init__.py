@@ -13,10 +13,9 @@ from mvrec_edge.calib.changes.comparison import Comparison, Reading, compare, re
 from mvrec_edge.calib.changes.instances import add_instances, find_places, not_there_yet, remove_instances
 from mvrec_edge.calib.changes.merging import merge_caches
 from mvrec_edge.calib.changes.proposal import Proposal, propose
-from mvrec_edge.calib.changes.refitting import FITTED, Refitted, refit
+from mvrec_edge.calib.changes.refitting import Refitted, refit
 
 __all__ = [
-    "FITTED",
     "Changed",
     "Comparison",
     "Proposal",

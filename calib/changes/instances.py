@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.calib.changes.changed import UNFITTED, Changed
-from mvrec_edge.calib.encoded import EncodedInstances
-from mvrec_edge.calib.labelled import LabelledRegion
+from mvrec_edge.calib.encoding import EncodedInstances
+from mvrec_edge.calib.labelled import LabelledSet
 from mvrec_edge.runtime.errors import SupportError
 from mvrec_edge.runtime.support.cache import INSTANCE_FIELDS, Adapter, SupportCache
 from mvrec_edge.runtime.support.instance_rows import take_rows
@@ -127,10 +127,12 @@ def find_places(cache: SupportCache, names: Sequence[str]) -> list[int]:
     return places
 
 
-def not_there_yet(cache: SupportCache, instances: Sequence[LabelledRegion]) -> list[LabelledRegion]:
+def not_there_yet(cache: SupportCache, labelled: LabelledSet) -> LabelledSet:
     """The labelled instances whose source and class no instance of the cache has; asked before they are encoded."""
     present = {(cache.class_names[label], source) for label, source in zip(cache.labels, cache.sources, strict=True)}
-    return [instance for instance in instances if (instance.label, instance.source) not in present]
+    return labelled.with_instances(
+        instance for instance in labelled.instances if (instance.label, instance.source) not in present
+    )
 
 
 def _without_twins(cache: SupportCache, new: EncodedInstances) -> tuple[npt.NDArray[np.int64], list[str]]:

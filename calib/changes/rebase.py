@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 
-from mvrec_edge.calib.labelled import LabelledRegion, SupportSet
+from mvrec_edge.calib.labelled import LabelledRegion, LabelledSet
 from mvrec_edge.runtime.errors import SupportError, UsageError
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.views import ViewPlan
@@ -13,7 +13,7 @@ from mvrec_edge.runtime.views import ViewPlan
 __all__ = ["find_instances", "rebased_plan"]
 
 
-def find_instances(cache: SupportCache, labelled: SupportSet) -> list[LabelledRegion]:
+def find_instances(cache: SupportCache, labelled: LabelledSet) -> LabelledSet:
     """Finds the instances of a cache by their source and label, in the cache's order.
 
     Raises:
@@ -36,7 +36,7 @@ def find_instances(cache: SupportCache, labelled: SupportSet) -> list[LabelledRe
             f"'{missing[0]}'",
             fix="give the labelled set that the cache was made from",
         )
-    return found
+    return labelled.with_instances(found)
 
 
 def rebased_plan(cache: SupportCache, size: int) -> ViewPlan:

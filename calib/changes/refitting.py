@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mvrec_edge.calib.fitting.around_head import fit_around_head
 from mvrec_edge.calib.fitting.head_fitting import fit_head
-from mvrec_edge.calib.fitting.novelty_fitting import fit_novelty
-from mvrec_edge.calib.fitting.schedule_fitting import with_schedule
 from mvrec_edge.calib.fitting.selection import fit_head_temperature
 from mvrec_edge.runtime.heads import head_class
 from mvrec_edge.runtime.support.cache import SupportCache
 
-__all__ = ["FITTED", "Fit", "Refitted", "refit"]
+__all__ = ["Refitted", "refit"]
 
 
 @dataclass(frozen=True)
@@ -31,19 +30,17 @@ class Refitted:
     notes: tuple[str, ...] = ()
 
 
-#: Called with the number of instances after each part of them.
-Advance = Callable[[int], None]
-#: A changed cache, the cache before, whether to choose anew what calibration chose, and a progress, to a cache with one
-#: part fitted and a line about it; None where it is as before.
-Fit = Callable[[SupportCache, SupportCache, bool, Advance], tuple[SupportCache, str | None]]
-
-
 def refit(
-    cache: SupportCache, before: SupportCache, *, anew: bool = False, progress: Advance = lambda _: None
+    cache: SupportCache,
+    before: SupportCache,
+    *,
+    anew: bool = False,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Refitted:
-    """Fits all that `FITTED` names, in its order.
+    """Fits to the instances of a changed cache what calibration fitted to those of before, by the same functions.
 
-    Nothing is fitted where only names have changed, so that renaming back gives the file of before.
+    Nothing is fitted where only names have changed, so that renaming back gives the file of before. What the cache
+    before did not have is not fitted.
 
     Args:
         cache: The changed cache.
@@ -54,57 +51,39 @@ def refit(
     """
     if not anew and np.array_equal(cache.labels, before.labels) and np.array_equal(cache.embeddings, before.embeddings):
         return Refitted(cache)
-    notes = []
-    for fit in FITTED.values():
-        cache, note = fit(cache, before, anew, progress)
-        if note is not None:
-            notes.append(note)
+    cache, notes = _refit_head(cache, before, anew)
+    rate = None if before.novelty is None else before.novelty.reject_rate
+    if rate is not None and max(cache.counts.values()) == 1:
+        # A support is not kept from shrinking by what it can no longer promise.
+        rate = None
+        notes.append("nothing can be called unknown any more: every class has a single instance")
+    cache = fit_around_head(
+        cache,
+        rate,
+        schedule=before.schedule is not None,
+        novelty=before.novelty is not None,
+        progress=progress,
+    )
+    if before.schedule is not None and cache.schedule is not None:
+        cache = dataclasses.replace(cache, schedule=dataclasses.replace(cache.schedule, use=before.schedule.use))
     return Refitted(cache, tuple(notes))
 
 
-def _head(cache: SupportCache, _: SupportCache, anew: bool, __: Advance) -> tuple[SupportCache, str | None]:
-    present = cache.head
-    if not anew:
-        trained = head_class(present.name).trains
-        return cache, "the head's W and b stay; --refit trains them again" if trained else None
-    if head_class(present.name).trains:
-        fit = fit_head(cache, present.name, beta=present.beta, aggregate=present.aggregate)
-        return fit.cache, f"trained {present.name} again"
-    fit = fit_head(cache, "auto")
-    chosen = fit.cache.head
-    return fit.cache, f"head: {chosen.name}, beta {chosen.beta:g}, {chosen.aggregate}"
-
-
-def _temperature(cache: SupportCache, before: SupportCache, _: bool, __: Advance) -> tuple[SupportCache, str | None]:
-    # Each instance left out would mean another training.
-    if head_class(cache.head.name).trains:
-        return cache, None
+def _refit_head(cache: SupportCache, before: SupportCache, anew: bool) -> tuple[SupportCache, list[str]]:
+    """The cache with its head and temperature fitted, and lines about them."""
+    kept = cache.head
+    if head_class(kept.name).trains:
+        # Each instance left out would mean another training, so there is no temperature.
+        if not anew:
+            return cache, ["the head's W and b stay; --refit trains them again"]
+        fit = fit_head(cache, kept.name, beta=kept.beta, aggregate=kept.aggregate)
+        return fit.cache, [f"trained {kept.name} again"]
+    notes = []
+    if anew:
+        cache = fit_head(cache, "auto").cache
+        notes.append(f"head: {cache.head.name}, beta {cache.head.beta:g}, {cache.head.aggregate}")
     fitted = fit_head_temperature(cache, cache.head)
-    if fitted is None:
-        return cache, None
-    old, new = before.head.temperature, fitted.head.temperature
-    return dataclasses.replace(cache, head=fitted.head), f"temperature {old:.3g} -> {new:.3g}"
-
-
-def _novelty(cache: SupportCache, before: SupportCache, _: bool, __: Advance) -> tuple[SupportCache, str | None]:
-    if before.novelty is None:
-        return cache, None
-    if before.novelty.reject_rate is not None and max(cache.counts.values()) == 1:
-        # A support is not kept from shrinking by what it can no longer promise.
-        return fit_novelty(cache), "nothing can be called unknown any more: every class has a single instance"
-    return fit_novelty(cache, before.novelty.reject_rate), None
-
-
-def _schedule(cache: SupportCache, before: SupportCache, _: bool, progress: Advance) -> tuple[SupportCache, str | None]:
-    if before.schedule is None:
-        return cache, None
-    # After the head, whose decisions it is about.
-    made = with_schedule(cache, progress)
-    if made.schedule is None:
-        return made, None
-    return dataclasses.replace(made, schedule=dataclasses.replace(made.schedule, use=before.schedule.use)), None
-
-
-#: Everything in a cache that is fitted on its instances, by name, in the order of fitting. Whatever calibration takes
-#: from the instances and puts into a cache belongs here, or it would stay that of other instances after a change.
-FITTED: dict[str, Fit] = {"head": _head, "temperature": _temperature, "novelty": _novelty, "schedule": _schedule}
+    if fitted is not None:
+        cache = dataclasses.replace(cache, head=fitted.head)
+        notes.append(f"temperature {before.head.temperature:.3g} -> {cache.head.temperature:.3g}")
+    return cache, notes

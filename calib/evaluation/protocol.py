@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.calib.fine_tuning.training import FineTuning
-from mvrec_edge.calib.fitting.head_fitting import fit_head
+from mvrec_edge.calib.fitting.head_fitting import check_head, fit_head
 from mvrec_edge.calib.sampling import sample_shots
 from mvrec_edge.runtime.errors import InputError, SupportError, UsageError
 from mvrec_edge.runtime.heads import open_head
 from mvrec_edge.runtime.support.cache import SupportCache
 
-__all__ = ["Draw", "EvaluationSet", "HeadResult", "Protocol", "check_counts", "check_set", "draw", "evaluate"]
+__all__ = ["Draw", "EvaluationSet", "HeadResult", "Protocol", "check_counts", "check_set", "draw", "evaluate_heads"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,9 @@ class Protocol:
         heads: Names of heads, as `fit_head` takes them.
         tuning: How `zip-f` is trained.
         aggregate: How the views become one decision, for heads that are named; by default each head's own.
+
+    Raises:
+        UsageError: The protocol is empty, asks for an unknown head, or names an aggregation for `auto`.
     """
 
     shots: tuple[int, ...] = (1, 3, 5)
@@ -55,6 +58,14 @@ class Protocol:
     heads: tuple[str, ...] = ("auto", "zip", "zip-c", "zip-f")
     tuning: FineTuning = field(default_factory=FineTuning)
     aggregate: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.shots or self.draws < 1 or not self.heads:
+            raise UsageError("an evaluation needs at least one number of shots, one draw and one head")
+        if min(self.shots) < 1:
+            raise UsageError(f"at least 1 shot is needed, not {min(self.shots)}")
+        for name in self.heads:
+            check_head(name, aggregate=self.aggregate)
 
 
 @dataclass(frozen=True)
@@ -108,7 +119,7 @@ class HeadResult:
         }
 
 
-def evaluate(
+def evaluate_heads(
     data: EvaluationSet, protocol: Protocol, progress: Callable[[int], None] = lambda _: None
 ) -> list[HeadResult]:
     """Evaluates heads by the paper's protocol.
@@ -125,7 +136,6 @@ def evaluate(
         One result for each number of shots and head, in that order.
 
     Raises:
-        UsageError: The protocol is empty, asks for an unknown head, or names an aggregation for `auto`.
         SupportError: A class has fewer instances than shots, or there are fewer than two classes.
         InputError: There is no query, or an embedding is not finite.
     """
@@ -211,12 +221,9 @@ def check_set(data: EvaluationSet, protocol: Protocol) -> None:
     """Refuses what the protocol cannot be run on.
 
     Raises:
-        UsageError: The protocol is empty.
         SupportError: A class has fewer instances than shots, or there are fewer than two classes.
         InputError: There is no query, or an embedding is not finite.
     """
-    if not protocol.shots or protocol.draws < 1 or not protocol.heads:
-        raise UsageError("an evaluation needs at least one number of shots, one draw and one head")
     counts = np.bincount(data.support_labels, minlength=len(data.class_names))
     most = max(protocol.shots)
     check_counts(dict(zip(data.class_names, (int(count) for count in counts), strict=True)), most)

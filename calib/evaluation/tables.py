@@ -12,14 +12,14 @@ from mvrec_edge.calib.evaluation.plotting import new_figure
 from mvrec_edge.calib.evaluation.protocol import HeadResult
 from mvrec_edge.runtime.files import writing
 
-__all__ = ["evaluation_json", "evaluation_markdown", "plain_name", "plot_evaluation", "table_row"]
+__all__ = ["evaluation_json", "evaluation_lines", "evaluation_markdown", "plain_name", "plot_evaluation", "table_row"]
 
 
 def evaluation_json(results: Sequence[HeadResult], class_names: Sequence[str], about: dict[str, Any]) -> dict[str, Any]:
     """The evaluation in plain JSON types.
 
     Args:
-        results: What `evaluate` returned.
+        results: What `evaluate_heads` returned.
         class_names: The classes.
         about: What was evaluated, for the record.
     """
@@ -28,6 +28,16 @@ def evaluation_json(results: Sequence[HeadResult], class_names: Sequence[str], a
         "class_names": list(class_names),
         "results": [result.to_dict(class_names) for result in results],
     }
+
+
+def evaluation_lines(results: Sequence[HeadResult]) -> list[str]:
+    """The evaluation as a table for a terminal: heads over shots."""
+    shots = sorted({result.shots for result in results})
+    lines = [f"{'accuracy, %':<14}" + "".join(f"{f'{count} shots':>18}" for count in shots)]
+    for head in dict.fromkeys(result.head for result in results):
+        cells = (f"{100 * cell.mean:.2f} ± {100 * cell.spread:.2f}" for cell in results if cell.head == head)
+        lines.append(f"{head:<14}" + "".join(f"{cell:>18}" for cell in cells))
+    return lines
 
 
 def evaluation_markdown(results: Sequence[HeadResult], class_names: Sequence[str], title: str) -> str:
@@ -64,7 +74,7 @@ def plot_evaluation(results: Sequence[HeadResult], class_names: Sequence[str], p
     """Draws accuracy over shots, and the confusion matrix of each head at the most shots.
 
     Args:
-        results: What `evaluate` returned.
+        results: What `evaluate_heads` returned.
         class_names: The classes.
         path: PNG file to write.
 

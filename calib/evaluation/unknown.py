@@ -18,7 +18,7 @@ from mvrec_edge.runtime.novelty import NoveltyScorer
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.support.reject_rate import check_rate
 
-__all__ = ["NOVELTY", "UnknownResult", "auroc", "evaluate_unknown", "fpr_at_95"]
+__all__ = ["NOVELTY", "UnknownResult", "auroc", "check_unknown", "check_unknown_set", "evaluate_unknown", "fpr_at_95"]
 
 #: The score that `classify` uses; it is the same for every head.
 NOVELTY = "novelty"
@@ -82,8 +82,8 @@ def evaluate_unknown(
 ) -> list[UnknownResult]:
     """Leaves each class out in turn, for each number of shots and each draw, and scores all queries.
 
-    Instances are drawn as `evaluate` draws them. The support then holds the drawn instances of all classes but one; the
-    queries of that one are unknown, all others known.
+    Instances are drawn as `evaluate_heads` draws them. The support then holds the drawn instances of all classes but
+    one; the queries of that one are unknown, all others known.
 
     Args:
         data: Labelled embeddings of at least three classes.
@@ -95,18 +95,14 @@ def evaluate_unknown(
         For each number of shots the novelty, both cosines, and the confidence of each head.
 
     Raises:
-        UsageError: The protocol is empty or asks for an unknown head, or the rate is outside 0.001% to 50%.
+        UsageError: The rate is outside 0.001% to 50%.
         SupportError: A class has fewer instances than shots, or there are fewer than three classes.
         InputError: A class has no query, or an embedding is not finite.
     """
     check_set(data, protocol)
     check_rate(reject_rate)
+    check_unknown_set(data, protocol)
     classes = len(data.class_names)
-    if classes < 3:
-        raise SupportError(
-            f"there are {classes} classes: with one left out, fewer than two are left to tell apart",
-            fix="add labelled samples of another class",
-        )
     results = []
     for shots in protocol.shots:
         found: dict[str, dict[str, _Scores]] = {}
@@ -114,11 +110,6 @@ def evaluate_unknown(
             drawn = draw(data, shots, seed)
             for left_out in range(classes):
                 unknown = drawn.labels == left_out
-                if not unknown.any() or unknown.all():
-                    name = data.class_names[left_out]
-                    raise InputError(
-                        f"with {shots} shots, the class '{name}' or all others have no query", fix="ask for fewer shots"
-                    )
                 cache = _without(drawn, left_out)
                 for name, (scores, flags) in _scores(cache, drawn.queries, protocol, reject_rate).items():
                     figures = _figures(scores, flags, unknown)
@@ -128,6 +119,38 @@ def evaluate_unknown(
                 progress(1)
         results += [UnknownResult(name, shots, **tables) for name, tables in found.items()]
     return results
+
+
+def check_unknown(support: Mapping[str, int], query: Mapping[str, int] | None, shots: Sequence[int]) -> None:
+    """Refuses labels with which no class can be left out; takes no embeddings, so it can be asked before encoding.
+
+    Args:
+        support: Instances of each class.
+        query: Queries of each class; None where those not drawn are classified.
+        shots: Numbers of instances drawn of each class.
+
+    Raises:
+        SupportError: There are fewer than three classes.
+        InputError: A class has no query, or no other has one.
+    """
+    if len(support) < 3:
+        raise SupportError(
+            f"there are {len(support)} classes: with one left out, fewer than two are left to tell apart",
+            fix="add labelled samples of another class",
+        )
+    for count in shots:
+        queries = {name: query.get(name, 0) if query is not None else total - count for name, total in support.items()}
+        for name, own in queries.items():
+            if own < 1 or own == sum(queries.values()):
+                raise InputError(
+                    f"with {count} shots, the class '{name}' or all others have no query", fix="ask for fewer shots"
+                )
+
+
+def check_unknown_set(data: EvaluationSet, protocol: Protocol) -> None:
+    """Refuses embeddings with which no class can be left out; see `check_unknown`."""
+    query = None if data.query_labels is None else _counts(data.query_labels, data.class_names)
+    check_unknown(_counts(data.support_labels, data.class_names), query, protocol.shots)
 
 
 def auroc(known: npt.NDArray[np.floating], unknown: npt.NDArray[np.floating]) -> float:
@@ -152,6 +175,11 @@ def fpr_at_95(known: npt.NDArray[np.floating], unknown: npt.NDArray[np.floating]
     """
     rank = -(-len(known) * 95 // 100)
     return float((unknown <= np.sort(known)[rank - 1]).mean())
+
+
+def _counts(labels: npt.NDArray[np.int64], class_names: Sequence[str]) -> dict[str, int]:
+    totals = np.bincount(labels, minlength=len(class_names))
+    return dict(zip(class_names, (int(total) for total in totals), strict=True))
 
 
 def _without(drawn: Draw, left_out: int) -> SupportCache:

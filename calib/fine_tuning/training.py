@@ -35,6 +35,9 @@ class FineTuning:
         last_rate: Learning rate at the end.
         beta: Sharpness of the similarity while training and afterwards.
         triplet: Weight of the batch-hard triplet loss; 0 leaves it out, as the released code does, 4 is the paper's.
+
+    Raises:
+        UsageError: A setting is not usable.
     """
 
     steps: int = 500
@@ -42,6 +45,13 @@ class FineTuning:
     last_rate: float = 1e-5
     beta: float = 1.0
     triplet: float = 0.0
+
+    def __post_init__(self) -> None:
+        above_zero = min(self.steps, self.rate, self.beta) > 0
+        if not above_zero or min(self.last_rate, self.triplet) < 0:
+            raise UsageError(
+                "fine-tuning needs steps, rate and beta above 0, and no negative last rate or triplet weight"
+            )
 
 
 @dataclass(frozen=True)
@@ -81,13 +91,9 @@ def fine_tune(
         A cache with the adapter, whose head is `zip-f`.
 
     Raises:
-        UsageError: A setting is not usable.
         SupportError: The loss is not finite any more.
     """
     chosen = settings or FineTuning()
-    above_zero = min(chosen.steps, chosen.rate, chosen.beta) > 0
-    if not above_zero or min(chosen.last_rate, chosen.triplet) < 0:
-        raise UsageError("fine-tuning needs steps, rate and beta above 0, and no negative last rate or triplet weight")
     instances, views, channels = cache.embeddings.shape
     samples = cache.embeddings.astype(np.float32).reshape(instances * views, channels)
     labels = np.repeat(cache.labels, views)

@@ -10,12 +10,15 @@ from mvrec_edge.calib.fine_tuning.training import FineTuning, fine_tune
 from mvrec_edge.calib.fitting.selection import HeadCandidate, Selection, fit_head_temperature, select_head
 from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.heads import head_class, head_names
+from mvrec_edge.runtime.heads.aggregation import AGGREGATIONS
 from mvrec_edge.runtime.support.cache import HeadSettings, SupportCache
 
-__all__ = ["HEAD_CHOICES", "HeadFit", "fit_head"]
+__all__ = ["HEAD_CHOICES", "HeadFit", "check_head", "describe_fit", "fit_head"]
 
 #: What `fit_head` takes.
 HEAD_CHOICES = ("auto", *head_names())
+
+_MOST_CANDIDATES = 8
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,22 @@ class HeadFit:
     cache: SupportCache
     selection: Selection | None = None
     temperature: HeadCandidate | None = None
+
+
+def check_head(name: str, beta: float | None = None, aggregate: str | None = None) -> None:
+    """Refuses a head that `fit_head` cannot fit; asked before the encoder runs, which may take minutes.
+
+    Raises:
+        UsageError: There is no such head or aggregation, beta is not above 0, or `auto` is told beta or aggregation.
+    """
+    if name not in HEAD_CHOICES:
+        raise UsageError(f"there is no head '{name}'", fix="one of " + ", ".join(HEAD_CHOICES))
+    if aggregate is not None and aggregate not in AGGREGATIONS:
+        raise UsageError(f"there is no aggregation '{aggregate}'", fix="one of " + ", ".join(AGGREGATIONS))
+    if beta is not None and not beta > 0:
+        raise UsageError(f"beta must be above 0, not {beta}")
+    if name == "auto" and (beta is not None or aggregate is not None):
+        raise UsageError("the head 'auto' chooses beta and aggregation itself", fix="name a head to set them")
 
 
 def fit_head(
@@ -62,11 +81,8 @@ def fit_head(
     Raises:
         UsageError: There is no such head, or a parameter is not usable.
     """
-    if name not in HEAD_CHOICES:
-        raise UsageError(f"there is no head '{name}'", fix="one of " + ", ".join(HEAD_CHOICES))
+    check_head(name, beta, aggregate)
     if name == "auto":
-        if beta is not None or aggregate is not None:
-            raise UsageError("the head 'auto' chooses beta and aggregation itself", fix="name a head to set them")
         selection = select_head(cache, progress)
         best = selection.candidates[0] if selection.candidates else None
         return HeadFit(dataclasses.replace(cache, head=selection.head, adapter=None), selection, best)
@@ -86,3 +102,26 @@ def _trained(
 ) -> SupportCache:
     settings = dataclasses.replace(tuning or FineTuning(), beta=head.beta)
     return fine_tune(cache, settings, aggregate=head.aggregate, progress=on_step)
+
+
+def describe_fit(fit: HeadFit) -> list[str]:
+    """Which head was chosen, from what, and what its probabilities are worth, in a few lines."""
+    lines: list[str] = []
+    head = fit.cache.head
+    if fit.selection is not None:
+        candidates = fit.selection.candidates
+        if candidates:
+            lines.append(f"{'head':<8}{'beta':>6}  {'aggregate':<13}{'accuracy':>9}{'log-loss':>10}")
+        for candidate in candidates[:_MOST_CANDIDATES]:
+            tried, accuracy = candidate.head, f"{100 * candidate.accuracy:.1f}%"
+            lines.append(f"{tried.name:<8}{tried.beta:>6g}  {tried.aggregate:<13}{accuracy:>9}{candidate.loss:>10.3f}")
+        if len(candidates) > _MOST_CANDIDATES:
+            lines.append(f"... and {len(candidates) - _MOST_CANDIDATES} more")
+        lines.append(f"head: {head.name}, beta {head.beta:g}, {head.aggregate} ({fit.selection.reason})")
+    if fit.temperature is not None:
+        before, after = fit.temperature.error_before, fit.temperature.error_after
+        lines.append(
+            f"temperature {head.temperature:.3g}: expected calibration error {100 * before:.1f}% before, "
+            f"{100 * after:.1f}% after, by leaving each instance out"
+        )
+    return lines

@@ -24,6 +24,7 @@ __all__ = [
     "best_by_precision",
     "best_point",
     "check_tunable",
+    "describe_tuning",
     "front",
     "plot_tuning",
     "tune",
@@ -183,6 +184,36 @@ def best_by_precision(points: Sequence[TuningPoint]) -> list[TuningPoint]:
     """What `best_point` would be of each precision by itself, in the order in which precisions first appear."""
     names = dict.fromkeys(point.precision for point in points)
     return [best_point([point for point in points if point.precision == name]) for name in names]
+
+
+def describe_tuning(variants: Sequence[Variant], points: Sequence[TuningPoint]) -> list[str]:
+    """What each precision costs, all points with the kept one marked, and what the other precisions would give."""
+    best, leading = best_point(points), front(points)
+    lines = [f"{variant.precision}: {variant.view_ms:.3g} ms a view, {variant.device}" for variant in variants]
+    lines.append(
+        f"{'precision':<11}{'head':<8}{'beta':>6}  {'aggregate':<13}{'views':>6}{'used':>7}"
+        f"{'accuracy':>10}{'ms a defect':>13}"
+    )
+    for point in points:
+        mark = "kept" if point is best else "front" if point in leading else ""
+        head = point.head
+        lines.append(
+            f"{point.precision:<11}{head.name:<8}{head.beta:>6g}  {head.aggregate:<13}{point.use!s:>6}"
+            f"{point.views:>7.1f}{100 * point.accuracy:>9.1f}%{point.milliseconds:>13.1f}  {mark}".rstrip()
+        )
+    lines.append(
+        f"kept: {best.precision}, {best.head.name}, beta {best.head.beta:g}, {best.head.aggregate}, views {best.use}: "
+        f"the cheapest of the most accurate by leaving each of {best.left_out} instances out, one of "
+        f"which is {100 / best.left_out:.1f} points"
+    )
+    others = [point for point in best_by_precision(points) if point.precision != best.precision]
+    if others:
+        listed = ", ".join(f"{p.precision} {100 * p.accuracy:.1f}% for {p.milliseconds:.1f} ms" for p in others)
+        lines.append(
+            f"{best.precision} gives {100 * best.accuracy:.1f}% for {best.milliseconds:.1f} ms a defect; the other "
+            f"precisions at their best: {listed}"
+        )
+    return lines
 
 
 def plot_tuning(points: Sequence[TuningPoint], path: Path) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mvrec_edge.cli.flattening import flattened
-from mvrec_edge.cli.options import EngineOptions, MinArea, SourceOptions
+from mvrec_edge.cli.options import EngineOptions, LabelledOptions
 from mvrec_edge.cli.support.shared_options import CachePath, ChangeOptions
 
 if TYPE_CHECKING:
-    from mvrec_edge.calib import LabelledRegion
+    from mvrec_edge.calib import LabelledSet
     from mvrec_edge.calib.changes import Changed
     from mvrec_edge.runtime import SupportCache
 
@@ -39,8 +39,7 @@ def add(
         bool,
         typer.Option("--again", help="Encode also defects whose source and class the cache has already."),
     ] = False,
-    reading: SourceOptions,
-    min_area: MinArea = None,
+    reading: LabelledOptions,
     encoding: EngineOptions,
     writing: ChangeOptions,
 ) -> None:
@@ -50,14 +49,15 @@ def add(
 
     Example: mvrec-edge support add line.safetensors labelled/ --bundle encoder.bundle
     """
-    from mvrec_edge.calib import read_support
-    from mvrec_edge.calib.changes import add_instances, not_there_yet
-    from mvrec_edge.calib.labelled import encode_instances
+    from mvrec_edge.calib import LabelledSet
+    from mvrec_edge.calib.changes import add_instances
+    from mvrec_edge.calib.encoding import encode_for_cache
+    from mvrec_edge.calib.kept_images import KeptImages
     from mvrec_edge.cli.console import say, say_problems, view_bar
     from mvrec_edge.cli.support.changing import change_cache
     from mvrec_edge.runtime import Bundle
     from mvrec_edge.runtime.classifier import check_encoder
-    from mvrec_edge.runtime.errors import InputError, SupportError, UsageError
+    from mvrec_edge.runtime.errors import InputError, UsageError
 
     if label is not None and not label.strip():
         raise UsageError("--label is empty")
@@ -71,37 +71,45 @@ def add(
         plan = before.view_plan
         if plan is None:
             raise UsageError("the support cache has no view plan, so nothing can be encoded for it", where=cache)
-        instances: list[LabelledRegion] = []
-        for path in sources:
-            source = reading.open(path)
-            found = read_support(source, min_area=min_area, label=label)
-            instances += found.instances
-            problems.extend(found.problems)
+        images = KeptImages()
+        sets = [reading.read(path, label=label, images=images) for path in sources]
+        problems.extend(problem for each in sets for problem in each.problems)
         say_problems(problems)
-        if not again:
-            found_before = len(instances)
-            instances = not_there_yet(before, instances)
-            if known := found_before - len(instances):
-                say(f"left out {known} whose source and class the cache has already (--again encodes them, too)")
-            if known and not instances:
-                raise SupportError("the cache has all of them already, by source and class", fix="see --again")
-        if not instances:
-            raise SupportError("there is no labelled defect to add", fix="give --label, or a source with labels")
+        found = LabelledSet(tuple(instance for each in sets for instance in each.instances), images=images)
+        labelled = _new_ones(before, found, again=again)
         with (
             encoding.open(opened, precision, say) as encoder,
-            view_bar("encoding", len(instances) * plan.count) as advance,
+            view_bar("encoding", len(labelled.instances) * plan.count) as advance,
         ):
-            encoded = encode_instances(
+            encoded = encode_for_cache(
                 encoder,
-                instances,
+                labelled,
                 plan,
-                advance,
                 class_names=before.class_names,
                 # A cache that was made without pictures stays without them.
                 pictures=bool(before.thumbnails),
+                progress=advance,
             )
         return add_instances(before, encoded)
 
     change_cache(cache, change, writing)
     if problems:
         raise typer.Exit(1)
+
+
+def _new_ones(before: SupportCache, labelled: LabelledSet, *, again: bool) -> LabelledSet:
+    """The labelled instances that are to be encoded."""
+    from mvrec_edge.calib.changes import not_there_yet
+    from mvrec_edge.cli.console import say
+    from mvrec_edge.runtime.errors import SupportError
+
+    if not again:
+        found = len(labelled.instances)
+        labelled = not_there_yet(before, labelled)
+        if known := found - len(labelled.instances):
+            say(f"left out {known} whose source and class the cache has already (--again encodes them, too)")
+        if known and not labelled.instances:
+            raise SupportError("the cache has all of them already, by source and class", fix="see --again")
+    if not labelled.instances:
+        raise SupportError("there is no labelled defect to add", fix="give --label, or a source with labels")
+    return labelled

@@ -14,7 +14,16 @@ from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError
 if TYPE_CHECKING:
     from mvrec_edge.runtime.bundle import Bundle
 
-__all__ = ["CPU_BATCH", "GPU_BATCH", "Engine", "GraphEngine", "Session", "first_line", "preferred_precision"]
+__all__ = [
+    "CPU_BATCH",
+    "GPU_BATCH",
+    "Engine",
+    "GraphEngine",
+    "Session",
+    "encoder_name",
+    "first_line",
+    "preferred_precision",
+]
 
 #: A third of a 27-view region: on a CPU more views at once take memory and gain no speed.
 CPU_BATCH = 9
@@ -36,6 +45,7 @@ class Engine(ABC):
         batch: Most views that are computed at once.
         random_weights: Whether the weights were drawn, so that predictions mean nothing.
         threads: CPU threads at most, of the engine and of what is done for it; None: one for each core.
+        encoder_name: The encoder in words, as a support cache records it.
 
     Attributes:
         name: The engine's name in the registry.
@@ -57,6 +67,7 @@ class Engine(ABC):
         batch: int = CPU_BATCH,
         random_weights: bool = False,
         threads: int | None = None,
+        encoder_name: str = "",
     ) -> None:
         if batch < 1:
             raise UsageError(f"a batch holds at least 1 view, not {batch}")
@@ -67,6 +78,7 @@ class Engine(ABC):
         self.batch = batch
         self.random_weights = random_weights
         self.threads = threads
+        self.encoder_name = encoder_name
 
     @final
     def encode(
@@ -160,6 +172,7 @@ class GraphEngine(Engine):
             batch=batch,
             random_weights=bundle.weights.is_random,
             threads=threads,
+            encoder_name=encoder_name(bundle, precision),
         )
         self._session = session
         self.device = session.device
@@ -170,6 +183,11 @@ class GraphEngine(Engine):
     def close(self) -> None:
         """Frees the session."""
         self._session.close()
+
+
+def encoder_name(bundle: Bundle, precision: str) -> str:
+    """A bundle's encoder at one precision in words, as a support cache records it."""
+    return f"{bundle.architecture.name} {precision}, {bundle.weights}"
 
 
 def preferred_precision(bundle: Bundle, wanted: str | None, able: Sequence[str], engine: str) -> str:

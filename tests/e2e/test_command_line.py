@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mvrec_edge.calib import encode_support, fit_head, fit_novelty, read_support
-from mvrec_edge.calib.fitting.schedule_fitting import with_schedule
+from mvrec_edge.calib import calibrate, read_labelled
 from mvrec_edge.runtime import (
     Bundle,
     SupportCache,
@@ -108,12 +107,7 @@ def test_calibrating_from_python_gives_the_same_cache(line: Path, tiny_bundle_pa
     run("calibrate", tiny_bundle_path, line / "parts", "--out", tmp_path / "all")
     bundle = Bundle.load(tiny_bundle_path)
     with open_engine("auto", bundle) as engine, pytest.warns(UserWarning, match="random weights"):
-        cache = encode_support(
-            engine,
-            read_support(open_source(line / "parts")).instances,
-            encoder_name=f"{bundle.architecture.name} fp32, {bundle.weights}",
-        )
-    fit_novelty(with_schedule(fit_head(cache).cache)).save(tmp_path / "python")
+        calibrate(engine, read_labelled(open_source(line / "parts"))).save(tmp_path / "python")
     assert (tmp_path / "python").read_bytes() == (tmp_path / "all").read_bytes()
 
 

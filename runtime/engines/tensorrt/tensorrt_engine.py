@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.bundle import Bundle
-from mvrec_edge.runtime.engines.engine import Engine, preferred_precision
+from mvrec_edge.runtime.engines.engine import Engine, encoder_name, preferred_precision
 from mvrec_edge.runtime.engines.tensorrt.building import Progress, ensure_plan
 from mvrec_edge.runtime.engines.tensorrt.cuda_opening import open_cuda
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import CudaRuntime
@@ -84,6 +84,7 @@ class TensorRtEngine(Engine):
             batch=batch or DEFAULT_PROFILE.largest,
             random_weights=bundle.weights.is_random,
             threads=threads,
+            encoder_name=encoder_name(bundle, precision),
         )
         self._tensorrt = load_tensorrt()
         self._cuda: CudaRuntime | None = open_cuda()

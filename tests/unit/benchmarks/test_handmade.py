@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvrec_edge.calib import read_support
+from mvrec_edge.calib import read_labelled
 from mvrec_edge.runtime import Region, open_source
 from mvrec_edge.testing.dataset import write_dataset
 
@@ -98,9 +98,9 @@ def test_a_mask_of_one_pixel_or_of_everything(module: ModuleType) -> None:
 
 def test_instances_of_a_data_set(module: ModuleType, tmp_path: Path) -> None:
     write_dataset(tmp_path / "d", families=("pit", "scratch"), per_class=2, size=(96, 128))
-    support = read_support(open_source(tmp_path / "d"))
-    features = module.describe_instances(support.instances)
-    assert features.shape == (len(support.instances), 1, 63)
+    labelled = read_labelled(open_source(tmp_path / "d"))
+    features = module.describe_instances(labelled)
+    assert features.shape == (len(labelled.instances), 1, 63)
     assert features.dtype == np.float32
     widths = [features[..., columns].shape[-1] for columns in module.GROUPS.values()]
     assert widths == [63, 15, 8]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mvrec_edge.calib import EvaluationSet, LabelledRegion, Protocol, evaluate
+from mvrec_edge.calib import EvaluationSet, LabelledRegion, LabelledSet, Protocol, evaluate_heads
 from mvrec_edge.runtime import Region
 from mvrec_edge.testing import HELD_OUT_FAMILIES
 
@@ -37,13 +37,13 @@ def clusters(seed: int, views: int = 2) -> EvaluationSet:
 
 
 def test_one_region_an_image(trials: ModuleType) -> None:
-    instances = [instance("a.png", 5), instance("b.png", 3), instance("a.png", 9), instance("a.png", 9)]
-    assert trials.largest_of_each_image(instances).tolist() == [1, 2]
+    labelled = LabelledSet((instance("a.png", 5), instance("b.png", 3), instance("a.png", 9), instance("a.png", 9)))
+    assert trials.largest_of_each_image(labelled).tolist() == [1, 2]
 
 
 def test_without_the_real_sets_the_held_out_families_are_left(trials: ModuleType, tmp_path: Path) -> None:
     trial, mixed = trials.load_trials(tmp_path / "absent", tmp_path, per_class=2)
-    assert sorted(trial.support.class_names) == sorted(mixed.support.class_names) == sorted(HELD_OUT_FAMILIES)
+    assert sorted(trial.labelled.class_names) == sorted(mixed.labelled.class_names) == sorted(HELD_OUT_FAMILIES)
     (data,) = trials.evaluation_sets(trial, np.zeros((10, 1, 3), np.float32)).values()
     assert data.support.shape == (10, 1, 3)
     assert np.bincount(data.support_labels).tolist() == [2] * 5
@@ -51,8 +51,8 @@ def test_without_the_real_sets_the_held_out_families_are_left(trials: ModuleType
 
 def test_the_real_sets(trials: ModuleType, shared_data: Path, tmp_path: Path) -> None:
     tiles, transistor, *_ = trials.load_trials(shared_data, tmp_path, per_class=1)
-    assert [len(part) for part in tiles.parts.values()] == [len(tiles.support.instances), 100]
-    assert (len(transistor.support.instances), tiles.shots, transistor.shots) == (22, 5, 3)
+    assert [len(part) for part in tiles.parts.values()] == [len(tiles.labelled.instances), 100]
+    assert (len(transistor.labelled.instances), tiles.shots, transistor.shots) == (22, 5, 3)
 
 
 def test_every_head_and_the_other_aggregation_of_each(trials: ModuleType) -> None:
@@ -77,7 +77,7 @@ def test_rows_are_what_the_evaluation_says(trials: ModuleType, workers: int) -> 
     seen: list[str] = []
     rows = trials.run_jobs(jobs, workers, seen.append)
     assert len(seen) == 2
-    wanted = [evaluate(clusters(seed), protocol) for seed in (0, 1)]
+    wanted = [evaluate_heads(clusters(seed), protocol) for seed in (0, 1)]
     assert [row["head"] for row in rows] == ["zip", "zip-c"]
     for row, results in zip(rows, zip(*wanted, strict=True), strict=True):
         draws = [100 * value for result in results for value in result.accuracies]

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mvrec_edge.calib import draw_shots, encode_support, read_support
-from mvrec_edge.calib.labelled import read_thumbnails
+from mvrec_edge.calib import encode_support, read_labelled
+from mvrec_edge.calib.thumbnails import draw_thumbnails
 from mvrec_edge.runtime import ViewPlan, crop_views, open_source, read_image
 from mvrec_edge.runtime.errors import SupportError, UsageError
 from mvrec_edge.testing import FakeEngine
@@ -39,7 +39,7 @@ def labelled(tmp_path: Path) -> Path:
 
 def test_reads_every_instance_in_order(labelled: Path) -> None:
     seen: list[int] = []
-    support = read_support(open_source(labelled), progress=seen.append)
+    support = read_labelled(open_source(labelled), progress=seen.append)
     assert [instance.label for instance in support.instances] == ["dark", "dark", "dark", "light", "light"]
     assert support.class_names == ("dark", "light")
     assert support.problems == ()
@@ -47,10 +47,10 @@ def test_reads_every_instance_in_order(labelled: Path) -> None:
 
 
 def test_encodes_each_instance_where_it_belongs(labelled: Path) -> None:
-    support = read_support(open_source(labelled))
+    support = read_labelled(open_source(labelled))
     engine = FakeEngine(image_size=16, batch=4)
     order = [3, 1, 0, 4, 2]
-    cache = encode_support(engine, [support.instances[index] for index in order], plan=PLAN)
+    cache = encode_support(engine, support.with_instances(support.instances[index] for index in order), plan=PLAN)
     assert cache.class_names == ("light", "dark")
     assert cache.labels.tolist() == [0, 1, 1, 0, 1]
     for row, index in enumerate(order):
@@ -62,48 +62,48 @@ def test_encodes_each_instance_where_it_belongs(labelled: Path) -> None:
 
 
 def test_a_cache_keeps_pictures_unless_it_is_told_not_to(labelled: Path) -> None:
-    support = read_support(open_source(labelled))
+    support = read_labelled(open_source(labelled))
     engine = FakeEngine(image_size=16)
-    cache = encode_support(engine, support.instances, plan=PLAN)
-    assert cache.thumbnails == tuple(read_thumbnails(support.instances, cache.class_names))
+    cache = encode_support(engine, support, plan=PLAN)
+    assert cache.thumbnails == draw_thumbnails(support, cache.class_names)
     shades = [cv2.imdecode(np.frombuffer(each, np.uint8), cv2.IMREAD_GRAYSCALE)[2, 2] for each in cache.thumbnails]
     assert np.abs(np.array(shades, int) - [20, 40, 40, 200, 220]).max() < 12
-    assert encode_support(engine, support.instances, plan=PLAN, pictures=False).thumbnails == ()
+    assert encode_support(engine, support, plan=PLAN, pictures=False).thumbnails == ()
 
 
-def test_draws_shots_and_names_short_classes(labelled: Path) -> None:
-    support = read_support(open_source(labelled))
-    drawn, short = draw_shots(support, 3, seed=0)
-    assert [instance.label for instance in drawn] == ["dark"] * 3 + ["light"] * 2
-    assert short == ["light"]
+def test_draws_shots_and_all_of_a_short_class(labelled: Path) -> None:
+    support = read_labelled(open_source(labelled))
+    drawn = support.draw(3, seed=0)
+    assert [instance.label for instance in drawn.instances] == ["dark"] * 3 + ["light"] * 2
+    assert drawn.counts == {"dark": 3, "light": 2}
 
 
 def test_bad_items_cost_only_themselves(labelled: Path) -> None:
     (labelled / "dark" / "a.jpg").write_bytes(b"no image")
     cv2.imwrite(str(labelled / "light" / "d.png"), np.zeros((60, 90), np.uint8))
-    support = read_support(open_source(labelled))
+    support = read_labelled(open_source(labelled))
     assert [instance.label for instance in support.instances] == ["dark", "dark", "light"]
     assert len(support.problems) == 2
 
 
 def test_unlabelled_regions_are_problems(labelled: Path) -> None:
-    support = read_support(open_source(labelled / "dark"))
+    support = read_labelled(open_source(labelled / "dark"))
     assert support.instances == ()
     assert all("no label" in str(problem) for problem in support.problems)
     assert len(support.problems) == 3
 
 
 def test_one_class_is_refused_before_the_encoder_runs(labelled: Path) -> None:
-    support = read_support(open_source(labelled))
+    support = read_labelled(open_source(labelled))
     engine = FakeEngine(image_size=16)
     with pytest.raises(SupportError, match="only one class, 'dark'"):
-        encode_support(engine, support.instances[:3], plan=PLAN)
+        encode_support(engine, support.with_instances(support.instances[:3]), plan=PLAN)
     with pytest.raises(SupportError, match="no labelled instance"):
-        encode_support(engine, [], plan=PLAN)
+        encode_support(engine, support.with_instances([]), plan=PLAN)
     assert engine.batches == []
 
 
 def test_a_plan_of_another_size_is_refused(labelled: Path) -> None:
-    support = read_support(open_source(labelled))
+    support = read_labelled(open_source(labelled))
     with pytest.raises(UsageError, match="16 pixels wide"):
-        encode_support(FakeEngine(image_size=24), support.instances, plan=PLAN)
+        encode_support(FakeEngine(image_size=24), support, plan=PLAN)

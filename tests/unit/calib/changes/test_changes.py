@@ -22,8 +22,8 @@ from mvrec_edge.calib.changes import (
     remove_instances,
     rename_class,
 )
-from mvrec_edge.calib.encoded import EncodedInstances
-from mvrec_edge.calib.labelled import LabelledRegion, encode_instances
+from mvrec_edge.calib.encoding import EncodedInstances, encode_for_cache
+from mvrec_edge.calib.labelled import LabelledRegion, LabelledSet
 from mvrec_edge.runtime import Region, SupportCache, ViewPlan
 from mvrec_edge.runtime.errors import FingerprintMismatchError, SupportError
 from mvrec_edge.runtime.support.thumbnails import LARGEST_THUMBNAILS, within_room
@@ -245,7 +245,8 @@ def test_only_new_instances_are_encoded(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / "a.png"), image)
     regions = [Region.from_box((20 + place, 10, 30 + place, 22), (60, 80), source=f"a{place}") for place in range(2)]
-    encoded = encode_instances(engine, [LabelledRegion(tmp_path / "a.png", region, "c0") for region in regions], PLAN)
+    labelled = LabelledSet(tuple(LabelledRegion(tmp_path / "a.png", region, "c0") for region in regions))
+    encoded = encode_for_cache(engine, labelled, PLAN)
     assert sum(engine.batches) == 2 * PLAN.count
     engine.batches.clear()
     added = refit(add_instances(support(), encoded).cache, support()).cache
@@ -274,5 +275,5 @@ def test_what_is_there_by_source_and_class_is_known_before_it_is_encoded() -> No
     def instance(source: str, label: str) -> LabelledRegion:
         return LabelledRegion(Path("x.png"), Region.from_box((0, 0, 2, 2), (9, 9), source=source), label)
 
-    given = [instance("4.jpg", "c1"), instance("4.jpg", "c0"), instance("x.jpg", "c1")]
-    assert not_there_yet(support(), given) == given[1:]
+    given = (instance("4.jpg", "c1"), instance("4.jpg", "c0"), instance("x.jpg", "c1"))
+    assert not_there_yet(support(), LabelledSet(given)).instances == given[1:]

@@ -9,7 +9,6 @@ import pytest
 
 from mvrec_edge.calib import FineTuning, fit_head
 from mvrec_edge.calib.changes import (
-    FITTED,
     add_instances,
     merge_classes,
     propose,
@@ -18,11 +17,12 @@ from mvrec_edge.calib.changes import (
     remove_instances,
     rename_class,
 )
-from mvrec_edge.calib.encoded import EncodedInstances
+from mvrec_edge.calib.encoding import EncodedInstances
+from mvrec_edge.calib.fitting.around_head import fit_around_head
 from mvrec_edge.calib.fitting.novelty_fitting import fit_novelty
 from mvrec_edge.calib.fitting.schedule_fitting import left_out, with_schedule
 from mvrec_edge.calib.fitting.selection import fit_head_temperature
-from mvrec_edge.runtime import HeadSettings, SupportCache, head_names
+from mvrec_edge.runtime import HeadSettings, SupportCache
 from mvrec_edge.runtime.errors import RegressionError
 
 
@@ -146,9 +146,14 @@ def test_a_trained_head_is_compared_and_trained_again_when_asked() -> None:
     assert anew.cache.head.name == "zip-f"
 
 
-def test_what_is_fitted_is_listed_once() -> None:
-    assert list(FITTED) == ["head", "temperature", "novelty", "schedule"]
-    assert set(head_names()) == {"zip", "zip-c", "zip-f"}
+def test_a_change_fits_again_whatever_calibration_fits() -> None:
+    """A cache changed, chosen anew, is the cache that calibration would have made of the instances left."""
+    before = fit_around_head(fit_head(BEFORE).cache, 0.1)
+    changed = remove_instances(before, [1]).cache
+    unfitted = SupportCache.from_embeddings(changed.embeddings, changed.labels, changed.class_names)
+    wanted = fit_around_head(fit_head(unfitted).cache, 0.1)
+    anew = refit(changed, before, anew=True).cache
+    assert dataclasses.replace(anew, sources=wanted.sources).to_bytes() == wanted.to_bytes()
 
 
 def test_the_distances_of_known_defects_are_measured_again() -> None:

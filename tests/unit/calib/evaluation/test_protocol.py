@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import safetensors.numpy
 
-from mvrec_edge.calib import EvaluationSet, FineTuning, Protocol, evaluate, read_features, sample_shots
+from mvrec_edge.calib import EvaluationSet, FineTuning, Protocol, evaluate_heads, read_features, sample_shots
 from mvrec_edge.calib.evaluation.tables import evaluation_json, evaluation_markdown, plot_evaluation
 from mvrec_edge.runtime.errors import InputError, SupportError, UsageError
 
@@ -34,7 +35,7 @@ QUICK = Protocol(shots=(1, 3), draws=2, heads=("auto", "zip", "zip-f"), tuning=F
 
 def test_one_result_for_each_shots_and_head() -> None:
     seen: list[int] = []
-    results = evaluate(data(), QUICK, seen.append)
+    results = evaluate_heads(data(), QUICK, seen.append)
     assert [(result.shots, result.head) for result in results] == [
         (shots, head) for shots in (1, 3) for head in ("auto", "zip", "zip-f")
     ]
@@ -49,14 +50,14 @@ def test_one_result_for_each_shots_and_head() -> None:
 def test_the_aggregation_is_taken_by_named_heads() -> None:
     for aggregate in ("mean", "uncertainty"):
         protocol = Protocol(shots=(2,), draws=1, heads=("zip", "zip-c"), aggregate=aggregate)
-        chosen = [words for result in evaluate(data(), protocol) for words in result.chosen]
+        chosen = [words for result in evaluate_heads(data(), protocol) for words in result.chosen]
         assert chosen == [f"zip, beta 32, {aggregate}", f"zip-c, beta 8, {aggregate}"]
     with pytest.raises(UsageError, match="chooses beta and aggregation itself"):
-        evaluate(data(), Protocol(shots=(2,), draws=1, heads=("auto",), aggregate="mean"))
+        evaluate_heads(data(), Protocol(shots=(2,), draws=1, heads=("auto",), aggregate="mean"))
 
 
 def test_clusters_apart_are_all_right() -> None:
-    for result in evaluate(data(noise=0.01), QUICK):
+    for result in evaluate_heads(data(noise=0.01), QUICK):
         assert result.mean == 1.0
         assert result.spread == 0.0
 
@@ -64,7 +65,7 @@ def test_clusters_apart_are_all_right() -> None:
 def test_without_queries_the_rest_is_classified_and_never_the_drawn() -> None:
     given = data()
     rest = EvaluationSet(NAMES, given.support, given.support_labels)
-    (result,) = evaluate(rest, Protocol(shots=(2,), draws=1, heads=("zip",)))
+    (result,) = evaluate_heads(rest, Protocol(shots=(2,), draws=1, heads=("zip",)))
     assert result.confusion.sum() == 18 - 6
     drawn = sample_shots(given.support_labels.tolist(), 2, 0)
     assert result.confusion.sum(axis=1).tolist() == [4, 4, 4]
@@ -79,8 +80,6 @@ def test_without_queries_the_rest_is_classified_and_never_the_drawn() -> None:
         ({"query": np.empty((0, 4, 16)), "query_labels": np.empty(0, np.int64)}, Protocol(), InputError, "no query"),
         ({"support": np.full((18, 4, 16), np.nan)}, Protocol(), InputError, "not finite"),
         ({"query": np.full((12, 4, 16), np.inf)}, Protocol(), InputError, "not finite"),
-        ({}, Protocol(shots=()), UsageError, "at least one"),
-        ({}, Protocol(heads=("magic",), shots=(1,)), UsageError, "no head 'magic'"),
         (
             {
                 "class_names": ("only",),
@@ -99,11 +98,11 @@ def test_bad_input_is_one_clear_error(
     import dataclasses
 
     with pytest.raises(kind, match=message):
-        evaluate(dataclasses.replace(data(), **changes), protocol)  # type: ignore[arg-type]
+        evaluate_heads(dataclasses.replace(data(), **changes), protocol)  # type: ignore[arg-type]
 
 
 def test_report_in_every_form(tmp_path: Path) -> None:
-    results = evaluate(data(), QUICK)
+    results = evaluate_heads(data(), QUICK)
     payload = json.loads(json.dumps(evaluation_json(results, NAMES, {"features": "a"}), allow_nan=False))
     assert payload["features"] == "a"
     assert len(payload["results"]) == 6
@@ -123,7 +122,7 @@ def test_report_in_every_form(tmp_path: Path) -> None:
 def test_a_class_without_queries_has_no_share() -> None:
     given = data()
     labels = np.where(given.query_labels == 2, 0, given.query_labels)  # type: ignore[arg-type]
-    (result,) = evaluate(
+    (result,) = evaluate_heads(
         EvaluationSet(NAMES, given.support, given.support_labels, given.query, labels),
         Protocol(shots=(1,), draws=1, heads=("zip",)),
     )
@@ -183,3 +182,17 @@ def test_what_is_no_features_file_is_refused(tmp_path: Path) -> None:
     safetensors.numpy.save_file(FEATURES, tmp_path / "b")
     with pytest.raises(InputError, match="no list of class names"):
         read_features(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"shots": ()}, "at least one"),
+        ({"shots": (0, 1)}, "at least 1 shot"),
+        ({"heads": ("magic",), "shots": (1,)}, "no head 'magic'"),
+        ({"heads": ("auto",), "aggregate": "mean"}, "chooses beta and aggregation itself"),
+    ],
+)
+def test_a_protocol_that_cannot_be_run_is_refused_when_it_is_made(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Protocol(**settings)

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mvrec_edge.calib import LabelledRegion
-from mvrec_edge.calib.evaluation.embedding_store import EmbeddingStore, encode_instances
-from mvrec_edge.calib.labelled import with_region_input
+from mvrec_edge.calib import LabelledRegion, LabelledSet
+from mvrec_edge.calib.embedding_store import EmbeddingStore
+from mvrec_edge.calib.encoding import encode_instances
 from mvrec_edge.runtime import Region, ViewPlan
 from mvrec_edge.runtime.errors import OutputError, UsageError
 from mvrec_edge.testing import FakeEngine
@@ -19,7 +19,7 @@ PLAN = ViewPlan.ms(size=16, resample="fast")
 
 
 @pytest.fixture
-def instances(tmp_path: Path) -> list[LabelledRegion]:
+def labelled(tmp_path: Path) -> LabelledSet:
     made = []
     for number in range(3):
         path = tmp_path / f"{number}.png"
@@ -29,42 +29,41 @@ def instances(tmp_path: Path) -> list[LabelledRegion]:
             mask[20:30, left : left + 9] = 255
             mask[20, left] = 0
             made.append(LabelledRegion(path, Region(mask, label="a"), "a"))
-    return made
+    return LabelledSet(tuple(made))
 
 
-def test_a_second_run_encodes_nothing(instances: list[LabelledRegion], tmp_path: Path) -> None:
+def test_a_second_run_encodes_nothing(labelled: LabelledSet, tmp_path: Path) -> None:
     store, engine = EmbeddingStore(tmp_path / "store"), FakeEngine(image_size=16)
     seen: list[int] = []
-    first, encoded = encode_instances(engine, instances, PLAN, store=store, progress=seen.append)
-    assert (encoded, sum(seen)) == (6, 18)
+    first = encode_instances(engine, labelled, PLAN, store=store, progress=seen.append)
+    assert (store.found, sum(seen)) == (0, 18)
     quiet = FakeEngine(image_size=16)
-    again, encoded = encode_instances(quiet, instances, PLAN, store=EmbeddingStore(tmp_path / "store"))
-    assert (encoded, quiet.batches) == (0, [])
+    store = EmbeddingStore(tmp_path / "store")
+    again = encode_instances(quiet, labelled, PLAN, store=store)
+    assert (store.found, quiet.batches) == (6, [])
     np.testing.assert_array_equal(again, first)
-    without, _ = encode_instances(FakeEngine(image_size=16), instances, PLAN)
+    without = encode_instances(FakeEngine(image_size=16), labelled, PLAN)
     np.testing.assert_array_equal(without, first)
 
 
-def test_only_what_is_missing_is_encoded_and_lands_in_its_place(
-    instances: list[LabelledRegion], tmp_path: Path
-) -> None:
+def test_only_what_is_missing_is_encoded_and_lands_in_its_place(labelled: LabelledSet, tmp_path: Path) -> None:
     store, engine = EmbeddingStore(tmp_path / "store"), FakeEngine(image_size=16)
-    encode_instances(engine, instances[1::2], PLAN, store=store)
-    mixed, encoded = encode_instances(engine, instances, PLAN, store=store)
-    assert encoded == 3
-    want, _ = encode_instances(engine, instances, PLAN)
+    encode_instances(engine, labelled.with_instances(labelled.instances[1::2]), PLAN, store=store)
+    mixed = encode_instances(engine, labelled, PLAN, store=store)
+    assert store.found == 3
+    want = encode_instances(engine, labelled, PLAN)
     np.testing.assert_array_equal(mixed, want)
 
 
-def test_everything_an_embedding_depends_on_is_in_its_name(instances: list[LabelledRegion], tmp_path: Path) -> None:
-    first = instances[0]
-    changed = with_region_input([first], "box")[0].region
+def test_everything_an_embedding_depends_on_is_in_its_name(labelled: LabelledSet, tmp_path: Path) -> None:
+    first, second = labelled.instances[:2]
+    changed = labelled.with_region_input("box").instances[0].region
     cv2.imwrite(str(tmp_path / "other.png"), np.zeros((60, 80, 3), np.uint8))
     moved = Region(first.region.mask, box=(0, 0, 20, 20))
     store = EmbeddingStore(tmp_path / "store")
     keys = {
         store.key(first.image, first.region, PLAN, "x"),
-        store.key(first.image, instances[1].region, PLAN, "x"),
+        store.key(first.image, second.region, PLAN, "x"),
         store.key(first.image, changed, PLAN, "x"),
         store.key(first.image, moved, PLAN, "x"),
         store.key(tmp_path / "other.png", first.region, PLAN, "x"),
@@ -76,13 +75,13 @@ def test_everything_an_embedding_depends_on_is_in_its_name(instances: list[Label
 
 
 @pytest.mark.parametrize("content", [b"", b"noise", b"\x93NUMPY\x01\x00", b"\x80\x04pickle"])
-def test_a_damaged_file_is_encoded_again(instances: list[LabelledRegion], tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_file_is_encoded_again(labelled: LabelledSet, tmp_path: Path, content: bytes) -> None:
     store, engine = EmbeddingStore(tmp_path / "store"), FakeEngine(image_size=16)
-    want, _ = encode_instances(engine, instances, PLAN, store=store)
+    want = encode_instances(engine, labelled, PLAN, store=store)
     for file in (tmp_path / "store").rglob("*.npy"):
         file.write_bytes(content)
-    got, encoded = encode_instances(engine, instances, PLAN, store=store)
-    assert encoded == 6
+    got = encode_instances(engine, labelled, PLAN, store=store)
+    assert store.found == 0
     np.testing.assert_array_equal(got, want)
 
 
@@ -104,13 +103,13 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         EmbeddingStore(tmp_path / "file" / "store")
 
 
-def test_region_inputs(instances: list[LabelledRegion]) -> None:
-    region = instances[0].region
-    assert with_region_input(instances, "mask") == instances
-    box = with_region_input(instances, "box")[0].region
+def test_region_inputs(labelled: LabelledSet) -> None:
+    region = labelled.instances[0].region
+    assert labelled.with_region_input("mask") == labelled
+    box = labelled.with_region_input("box").instances[0].region
     assert box.area == 90 == region.area + 1
-    full = with_region_input(instances, "full")[0].region
+    full = labelled.with_region_input("full").instances[0].region
     assert full.area == 60 * 80
     assert full.box == box.box == region.box
     with pytest.raises(UsageError, match="mask, box, full"):
-        with_region_input(instances, "depth")
+        labelled.with_region_input("depth")

@@ -1,0 +1,222 @@
+"""The stage `calibrate`: labelled defects become a support cache with everything that `classify` goes by."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from dataclasses import dataclass, field
+
+from mvrec_edge.calib.changes.rebase import find_instances, rebased_plan
+from mvrec_edge.calib.encoding import encode_support
+from mvrec_edge.calib.fine_tuning.training import FineTuning
+from mvrec_edge.calib.fitting.around_head import fit_around_head
+from mvrec_edge.calib.fitting.head_fitting import check_head, describe_fit, fit_head
+from mvrec_edge.calib.fitting.novelty_fitting import describe_limits
+from mvrec_edge.calib.fitting.schedule_fitting import left_out
+from mvrec_edge.calib.labelled import LabelledSet
+from mvrec_edge.calib.observer import SILENT, Observer
+from mvrec_edge.runtime.engines import Engine
+from mvrec_edge.runtime.errors import UsageError
+from mvrec_edge.runtime.heads import head_class, head_names
+from mvrec_edge.runtime.support.cache import SupportCache
+from mvrec_edge.runtime.support.reject_rate import check_rate
+from mvrec_edge.runtime.views import ViewPlan
+
+__all__ = ["CalibrateSettings", "calibrate", "describe_calibration", "rebase", "rebased_settings"]
+
+
+@dataclass(frozen=True)
+class CalibrateSettings:
+    """What calibration chooses and fits.
+
+    Attributes:
+        shots: Instances drawn of each class, at least 1; None uses all.
+        seed: Seed of the draw; the paper uses 0 to 4.
+        views: View recipe, such as `"mso"`.
+        resample: `"exact"` as in the released code, or `"fast"` for small boards.
+        head: `"auto"`, `"zip"`, `"zip-c"` or `"zip-f"`; see `fit_head`.
+        beta: Sharpness of a named head, above 0; None for the published one.
+        aggregate: `"uncertainty"` or `"mean"`, for a named head; None for the published one.
+        tuning: How `zip-f` is trained.
+        reject_rate: Wanted share of known defects that are called unknown, 0.00001 to 0.5; None calls none unknown.
+        pictures: Whether the cache keeps a small picture of each instance, for reports.
+
+    Raises:
+        UsageError: A value is not usable, or two do not go together.
+    """
+
+    shots: int | None = None
+    seed: int = 0
+    views: str = "mso"
+    resample: str = "exact"
+    head: str = "auto"
+    beta: float | None = None
+    aggregate: str | None = None
+    tuning: FineTuning = field(default_factory=FineTuning)
+    reject_rate: float | None = None
+    pictures: bool = True
+
+    def __post_init__(self) -> None:
+        check_head(self.head, self.beta, self.aggregate)
+        if self.shots is not None and self.shots < 1:
+            raise UsageError(f"at least 1 shot is needed, not {self.shots}")
+        if self.seed < 0:
+            raise UsageError(f"a seed is 0 or above, not {self.seed}")
+        if self.reject_rate is not None:
+            check_rate(self.reject_rate)
+        self.plan()
+
+    def plan(self, size: int = 224) -> ViewPlan:
+        """The views to cut, `size` pixels wide."""
+        return ViewPlan.by_name(self.views, size=size, resample=self.resample)
+
+    def chosen(self, labelled: LabelledSet, observer: Observer = SILENT) -> LabelledSet:
+        """The instances of a labelled set that are encoded: those drawn, or all."""
+        if self.shots is None:
+            return labelled
+        for name, count in labelled.counts.items():
+            if count < self.shots:
+                observer.remark(
+                    f"warning: the class '{name}' has fewer than {self.shots} instances; all of them are used"
+                )
+        return labelled.draw(self.shots, self.seed)
+
+
+def calibrate(
+    engine: Engine,
+    labelled: LabelledSet,
+    settings: CalibrateSettings | None = None,
+    *,
+    observer: Observer = SILENT,
+) -> SupportCache:
+    """Makes a support cache of labelled defects, with all that the command `calibrate` writes.
+
+    Draws the shots, encodes them, fits the head and its temperature, the order of views with its stopping rule, and how
+    far known defects lie from one another. Every image that `read_labelled` kept is not decoded again.
+
+    Args:
+        engine: The engine that will also classify.
+        labelled: What `read_labelled` returned.
+        settings: What to choose and fit; by default all instances, 27 views, and the head that does best.
+        observer: Watches.
+
+    Returns:
+        The support cache, ready to be saved.
+
+    Raises:
+        SupportError: There are fewer than two classes, training came apart, or a reject rate is wanted and every class
+            has a single instance.
+        ImageError: An image cannot be read any more.
+
+    Example:
+        >>> labelled = read_labelled(open_source("labelled"))                     # doctest: +SKIP
+        >>> with open_engine("auto", Bundle.load("encoder.bundle")) as engine:    # doctest: +SKIP
+        ...     calibrate(engine, labelled).save("line.safetensors")
+    """
+    settings = settings or CalibrateSettings()
+    chosen = settings.chosen(labelled, observer)
+    return _encode_and_fit(engine, chosen, settings.plan(engine.image_size), settings, observer)
+
+
+def rebase(
+    engine: Engine,
+    labelled: LabelledSet,
+    cache: SupportCache,
+    settings: CalibrateSettings | None = None,
+    *,
+    observer: Observer = SILENT,
+) -> SupportCache:
+    """Encodes the instances of a cache again, for another bundle or precision, and fits everything to them anew.
+
+    Args:
+        engine: The engine that will also classify.
+        labelled: A labelled set that holds the cache's instances.
+        cache: The cache whose instances, views, head and, unless the settings say another, reject rate are kept.
+        settings: See `rebased_settings`.
+        observer: Watches.
+
+    Returns:
+        The new support cache.
+
+    Raises:
+        UsageError: The settings choose instances, views or a head, or the cache has no view plan.
+        SupportError: The labelled set does not hold all instances; or as for `calibrate`.
+        ImageError: An image cannot be read any more.
+    """
+    settings = rebased_settings(settings or CalibrateSettings(), cache)
+    found = find_instances(cache, labelled)
+    return _encode_and_fit(engine, found, rebased_plan(cache, engine.image_size), settings, observer)
+
+
+def rebased_settings(settings: CalibrateSettings, cache: SupportCache) -> CalibrateSettings:
+    """Settings with what `rebase` keeps of a cache; training, pictures and a reject rate stay those of the settings.
+
+    Raises:
+        UsageError: The settings choose instances, views or a head.
+    """
+    if settings.shots is not None or settings.views != "mso" or settings.head != "auto":
+        raise UsageError(
+            "--rebase keeps the cache's instances, views and head", fix="leave out --shots, --views, --head"
+        )
+    rate = settings.reject_rate
+    if rate is None and cache.novelty is not None:
+        rate = cache.novelty.reject_rate
+    return dataclasses.replace(
+        settings,
+        shots=cache.shots,
+        seed=cache.seed or 0,
+        head=cache.head.name,
+        beta=cache.head.beta,
+        aggregate=cache.head.aggregate,
+        reject_rate=rate,
+    )
+
+
+def _encode_and_fit(
+    engine: Engine, labelled: LabelledSet, plan: ViewPlan, settings: CalibrateSettings, observer: Observer
+) -> SupportCache:
+    with observer.phase(f"encoding, {engine.precision}", len(labelled.instances) * plan.count, "views") as advance:
+        cache = encode_support(
+            engine,
+            labelled,
+            plan,
+            shots=settings.shots,
+            seed=None if settings.shots is None else settings.seed,
+            pictures=settings.pictures,
+            progress=advance,
+        )
+    cache = _fit_head(cache, settings, observer)
+    with observer.phase("view schedule", len(left_out(cache)), "instances") as advance:
+        cache = fit_around_head(cache, settings.reject_rate, progress=advance)
+    for line in describe_calibration(cache):
+        observer.remark(line)
+    return cache
+
+
+def _fit_head(cache: SupportCache, settings: CalibrateSettings, observer: Observer) -> SupportCache:
+    with contextlib.ExitStack() as stack:
+        advance = None
+        if settings.head in head_names() and head_class(settings.head).trains:
+            advance = stack.enter_context(observer.phase("fine-tuning", settings.tuning.steps, "steps"))
+
+        def on_step(_: int, loss: float) -> None:
+            if advance is not None:
+                advance(1, f"loss {loss:.4f}")
+
+        fit = fit_head(
+            cache,
+            settings.head,
+            beta=settings.beta,
+            aggregate=settings.aggregate,
+            tuning=settings.tuning,
+            on_step=on_step,
+        )
+    for line in describe_fit(fit):
+        observer.remark(line)
+    return fit.cache
+
+
+def describe_calibration(cache: SupportCache) -> list[str]:
+    """What was fitted around the head, in lines."""
+    lines = [] if cache.schedule is None else [cache.schedule.describe()]
+    return [*lines, "unknown defects: " + "; ".join(describe_limits(cache))]

@@ -1,0 +1,213 @@
+"""The stage `evaluate`: the paper's protocol on labelled sets, and how well unknown defects are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from mvrec_edge.calib.embedding_store import EmbeddingStore
+from mvrec_edge.calib.encoding import encode_instances
+from mvrec_edge.calib.evaluation.protocol import (
+    EvaluationSet,
+    HeadResult,
+    Protocol,
+    check_counts,
+    check_set,
+    evaluate_heads,
+)
+from mvrec_edge.calib.evaluation.unknown import UnknownResult, check_unknown, check_unknown_set, evaluate_unknown
+from mvrec_edge.calib.labelled import LabelledSet, check_region_input
+from mvrec_edge.calib.observer import SILENT, Observer
+from mvrec_edge.runtime.engines import Engine
+from mvrec_edge.runtime.errors import InputError
+from mvrec_edge.runtime.support.reject_rate import check_rate
+from mvrec_edge.runtime.views import ViewPlan
+
+__all__ = ["EvaluateSettings", "Evaluation", "check_sets", "encode_sets", "evaluate_embeddings", "evaluate_sets"]
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """What is evaluated.
+
+    Attributes:
+        protocol: Shots, draws and heads.
+        views: View recipe, such as `"mso"`.
+        resample: `"exact"` as in the released code, or `"fast"` for small boards.
+        region_input: What the encoder sees of a region: `"mask"`, `"box"` (filled), or `"full"` (no mask).
+        unknown: Whether each class is left out in turn as well, and its defects are to be told as unknown.
+        reject_rate: For that, the wanted share of known defects that are called unknown, 0.00001 to 0.5.
+
+    Raises:
+        UsageError: A value is not usable.
+    """
+
+    protocol: Protocol = field(default_factory=Protocol)
+    views: str = "mso"
+    resample: str = "exact"
+    region_input: str = "mask"
+    unknown: bool = False
+    reject_rate: float = 0.05
+
+    def __post_init__(self) -> None:
+        check_region_input(self.region_input)
+        check_rate(self.reject_rate)
+        self.plan()
+
+    def plan(self, size: int = 224) -> ViewPlan:
+        """The views to cut, `size` pixels wide."""
+        return ViewPlan.by_name(self.views, size=size, resample=self.resample)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes:
+        settings: What was asked for.
+        class_names: The classes.
+        heads: One result for each number of shots and head, in that order.
+        unknown: How well unknown defects are told by each score; None where that was not asked for.
+    """
+
+    settings: EvaluateSettings
+    class_names: tuple[str, ...]
+    heads: tuple[HeadResult, ...]
+    unknown: tuple[UnknownResult, ...] | None = None
+
+
+def evaluate_sets(
+    engine: Engine,
+    support: LabelledSet,
+    query: LabelledSet | None = None,
+    settings: EvaluateSettings | None = None,
+    *,
+    store: EmbeddingStore | None = None,
+    observer: Observer = SILENT,
+) -> Evaluation:
+    """Encodes labelled sets and evaluates on them; see `encode_sets` and `evaluate_embeddings`.
+
+    Args:
+        engine: The engine.
+        support: What shots are drawn from.
+        query: What is classified; by default the instances of `support` that were not drawn.
+        settings: What to evaluate; by default 1, 3 and 5 shots, five draws, all heads.
+        store: Where embeddings are kept between runs.
+        observer: Watches.
+
+    Raises:
+        SupportError: A class has fewer instances than shots, or there are too few classes.
+        InputError: A query has a class that no shot is drawn of, or there is no query.
+        ImageError: An image cannot be read any more.
+
+    Example:
+        >>> labelled = read_labelled(open_source("labelled"))                     # doctest: +SKIP
+        >>> with open_engine("auto", Bundle.load("encoder.bundle")) as engine:    # doctest: +SKIP
+        ...     for result in evaluate_sets(engine, labelled).heads:
+        ...         print(result.head, result.shots, result.mean)
+    """
+    settings = settings or EvaluateSettings()
+    data = encode_sets(engine, support, query, settings, store=store, observer=observer)
+    return evaluate_embeddings(data, settings, observer=observer)
+
+
+def check_sets(support: LabelledSet, query: LabelledSet | None, settings: EvaluateSettings) -> None:
+    """Refuses sets that cannot be evaluated; asked before the encoder runs, which may take minutes.
+
+    Raises:
+        SupportError: A class has fewer instances than shots, or there are too few classes.
+        InputError: A query has a class that no shot is drawn of; or a class that is left out as unknown, or all others,
+            have no query.
+    """
+    protocol = settings.protocol
+    check_counts(support.counts, max(protocol.shots))
+    for instance in () if query is None else query.instances:
+        if instance.label not in support.counts:
+            raise InputError(
+                f"the class '{instance.label}' is not among the support's",
+                where=instance.region.source,
+                fix="leave it out",
+            )
+    if settings.unknown:
+        check_unknown(support.counts, None if query is None else query.counts, protocol.shots)
+
+
+def encode_sets(
+    engine: Engine,
+    support: LabelledSet,
+    query: LabelledSet | None,
+    settings: EvaluateSettings,
+    *,
+    store: EmbeddingStore | None = None,
+    observer: Observer = SILENT,
+) -> EvaluationSet:
+    """Encodes the support and, where it is given, the query; labels become indices into the support's classes.
+
+    Args:
+        engine: The engine.
+        support: What shots are drawn from.
+        query: What is classified; None for the instances of `support` that were not drawn.
+        settings: Views and region input hold; the rest is asked whether the sets suffice.
+        store: Where embeddings are kept between runs.
+        observer: Watches.
+
+    Raises:
+        SupportError: See `check_sets`.
+        InputError: See `check_sets`.
+        ImageError: An image cannot be read any more.
+    """
+    check_sets(support, query, settings)
+    plan = settings.plan(engine.image_size)
+    names = support.class_names
+    parts: list[npt.NDArray[np.float32]] = []
+    for labelled in (support,) if query is None else (support, query):
+        count = len(labelled.instances)
+        before = 0 if store is None else store.found
+        with observer.phase("encoding", count * plan.count, "views") as advance:
+            seen = labelled.with_region_input(settings.region_input)
+            parts.append(encode_instances(engine, seen, plan, store=store, progress=advance))
+        found = 0 if store is None else store.found - before
+        observer.remark(f"{count} regions: {count - found} encoded, {found} found")
+    return EvaluationSet(
+        names,
+        parts[0],
+        _indices(support, names),
+        None if query is None else parts[1],
+        None if query is None else _indices(query, names),
+    )
+
+
+def _indices(labelled: LabelledSet, names: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    return np.array([names.index(instance.label) for instance in labelled.instances], np.int64)
+
+
+def evaluate_embeddings(
+    data: EvaluationSet, settings: EvaluateSettings | None = None, *, observer: Observer = SILENT
+) -> Evaluation:
+    """Runs the protocol on labelled embeddings, and where it is asked for leaves each class out as unknown.
+
+    Args:
+        data: Labelled embeddings, such as `encode_sets` or `read_features` returns.
+        settings: What to evaluate; views and region input are those of the embeddings.
+        observer: Watches.
+
+    Raises:
+        SupportError: A class has fewer instances than shots, there are too few classes, or training came apart.
+        InputError: There is no query, or an embedding is not finite.
+    """
+    settings = settings or EvaluateSettings()
+    protocol, classes = settings.protocol, len(data.class_names)
+    trials = len(protocol.shots) * protocol.draws
+    # Before any head is fitted, which takes minutes where one trains.
+    check_set(data, protocol)
+    if settings.unknown:
+        check_unknown_set(data, protocol)
+    with observer.phase("evaluating", trials * len(protocol.heads), "heads") as advance:
+        heads = evaluate_heads(data, protocol, advance)
+    unknown = None
+    if settings.unknown:
+        with observer.phase("leaving classes out", trials * classes, "trials") as advance:
+            unknown = tuple(evaluate_unknown(data, protocol, settings.reject_rate, advance))
+    return Evaluation(settings, data.class_names, tuple(heads), unknown)
