@@ -17,10 +17,10 @@ from _machine import write_result
 
 from mvrec_edge.calib.changes import add_instances, compare, propose
 from mvrec_edge.calib.encoding import EncodedInstances
+from mvrec_edge.calib.fitting.around_head import fit_around_head
 from mvrec_edge.calib.fitting.leave_one_out import leave_one_out
 from mvrec_edge.calib.fitting.left_out_views import left_out_views
-from mvrec_edge.calib.fitting.novelty_fitting import fit_novelty
-from mvrec_edge.calib.fitting.schedule_fitting import fit_schedule, with_schedule
+from mvrec_edge.calib.fitting.schedule_fitting import fit_schedule
 from mvrec_edge.calib.fitting.selection import select_head
 from mvrec_edge.runtime import HeadSettings, SupportCache, ViewPlan
 from mvrec_edge.runtime.heads import head_class
@@ -110,7 +110,7 @@ def main() -> None:
         changed = add_instances(cache, new)
         row["compare_an_added_instance_s"] = round(seconds(lambda cache=cache, to=changed: compare(cache, to)), 3)  # type: ignore[misc]
         # As calibration leaves it: the order of views is fitted again as well.
-        whole = fit_novelty(with_schedule(cache))
+        whole = fit_around_head(cache)
         row["compare_and_refit_s"] = round(seconds(lambda cache=whole, to=changed: propose(cache, to), rounds=2), 2)  # type: ignore[misc]
         row["choose_a_head_s"] = round(seconds(lambda cache=cache: select_head(cache), rounds=1), 2)  # type: ignore[misc]
         print(row)

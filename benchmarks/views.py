@@ -28,10 +28,16 @@ from typing import Any
 import numpy as np
 from _machine import write_result
 
-from mvrec_edge.calib import EvaluateSettings, EvaluationSet, Protocol, encode_sets, read_features, read_labelled
+from mvrec_edge.calib import (
+    EvaluateSettings,
+    EvaluationSet,
+    Protocol,
+    encode_sets,
+    fit_support,
+    read_features,
+    read_labelled,
+)
 from mvrec_edge.calib.evaluation.views import evaluate_views
-from mvrec_edge.calib.fitting.head_fitting import fit_head
-from mvrec_edge.calib.fitting.schedule_fitting import fit_schedule
 from mvrec_edge.runtime import (
     Bundle,
     DefectClassifier,
@@ -124,8 +130,7 @@ def times(engine: Engine, regions: int, rounds: int) -> dict[str, Any]:
         encoder=engine.fingerprint,
         random_weights=engine.random_weights,
     )
-    cache = fit_head(cache, "auto").cache
-    cache = dataclasses.replace(cache, schedule=fit_schedule(cache))
+    cache = fit_support(cache)
     each = -(-regions // len(_FAMILIES))
     items = list(_rendered(range(100, 100 + each), _FAMILIES))[:regions]
     uses = (ViewUse("all"), ViewUse("auto"), ViewUse(3), ViewUse(9))

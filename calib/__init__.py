@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mvrec_edge.calib.calibration import CalibrateSettings, calibrate, rebase
+from mvrec_edge.calib.calibration import CalibrateSettings, calibrate, fit_support, rebase
 from mvrec_edge.calib.encoding import encode_support
 from mvrec_edge.calib.evaluation.decisions import compare_decisions
 from mvrec_edge.calib.evaluation.features import read_features
@@ -51,6 +51,7 @@ __all__ = [
     "fine_tune",
     "fit_head",
     "fit_novelty",
+    "fit_support",
     "read_features",
     "read_labelled",
     "rebase",

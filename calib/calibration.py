@@ -22,7 +22,7 @@ from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.support.reject_rate import check_rate
 from mvrec_edge.runtime.views import ViewPlan
 
-__all__ = ["CalibrateSettings", "calibrate", "describe_calibration", "rebase", "rebased_settings"]
+__all__ = ["CalibrateSettings", "calibrate", "describe_calibration", "fit_support", "rebase", "rebased_settings"]
 
 
 @dataclass(frozen=True)
@@ -185,6 +185,24 @@ def _encode_and_fit(
             pictures=settings.pictures,
             progress=advance,
         )
+    return fit_support(cache, settings, observer=observer)
+
+
+def fit_support(
+    cache: SupportCache, settings: CalibrateSettings | None = None, *, observer: Observer = SILENT
+) -> SupportCache:
+    """Fits everything that calibration fits to embeddings that are there: the second half of `calibrate`.
+
+    Args:
+        cache: A support cache, as `encode_support` or `SupportCache.from_embeddings` makes it; what is fitted in it is
+            replaced.
+        settings: Head, training and reject rate hold; instances and views are those of the cache.
+        observer: Watches.
+
+    Raises:
+        SupportError: Training came apart, or a reject rate is wanted and every class has a single instance.
+    """
+    settings = settings or CalibrateSettings()
     cache = _fit_head(cache, settings, observer)
     with observer.phase("view schedule", len(left_out(cache)), "instances") as advance:
         cache = fit_around_head(cache, settings.reject_rate, progress=advance)

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mvrec_edge.calib import FineTuning, fit_head
+from mvrec_edge.calib import CalibrateSettings, FineTuning, fit_head, fit_support
 from mvrec_edge.calib.changes import (
     add_instances,
     merge_classes,
@@ -18,7 +18,6 @@ from mvrec_edge.calib.changes import (
     rename_class,
 )
 from mvrec_edge.calib.encoding import EncodedInstances
-from mvrec_edge.calib.fitting.around_head import fit_around_head
 from mvrec_edge.calib.fitting.novelty_fitting import fit_novelty
 from mvrec_edge.calib.fitting.schedule_fitting import left_out, with_schedule
 from mvrec_edge.calib.fitting.selection import fit_head_temperature
@@ -148,10 +147,11 @@ def test_a_trained_head_is_compared_and_trained_again_when_asked() -> None:
 
 def test_a_change_fits_again_whatever_calibration_fits() -> None:
     """A cache changed, chosen anew, is the cache that calibration would have made of the instances left."""
-    before = fit_around_head(fit_head(BEFORE).cache, 0.1)
+    settings = CalibrateSettings(reject_rate=0.1)
+    before = fit_support(BEFORE, settings)
     changed = remove_instances(before, [1]).cache
     unfitted = SupportCache.from_embeddings(changed.embeddings, changed.labels, changed.class_names)
-    wanted = fit_around_head(fit_head(unfitted).cache, 0.1)
+    wanted = fit_support(unfitted, settings)
     anew = refit(changed, before, anew=True).cache
     assert dataclasses.replace(anew, sources=wanted.sources).to_bytes() == wanted.to_bytes()
 
