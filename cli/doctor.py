@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from mvrec_edge.doctor import Report
+    from mvrec_edge.doctor import Diagnosis
 
 __all__ = ["doctor"]
 
@@ -48,26 +48,26 @@ def doctor(
         typer.echo(f"error: a library that is always needed does not load: {error}", err=True)
         typer.echo("       pip install --force-reinstall numpy opencv-python-headless safetensors", err=True)
         raise typer.Exit(_UNFIT) from error
-    report = examine_machine(bundle=bundle)
+    diagnosis = examine_machine(bundle=bundle)
     if as_json:
         import json
 
-        typer.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(diagnosis.to_dict(), indent=2, ensure_ascii=False))
     else:
-        _show(report)
-    if not report.usable:
+        _show(diagnosis)
+    if not diagnosis.usable:
         raise typer.Exit(_UNFIT)
-    if report.bundle is not None:
-        raise typer.Exit(report.bundle.exit_code)
+    if diagnosis.bundle is not None:
+        raise typer.Exit(diagnosis.bundle.exit_code)
 
 
-def _show(report: Report) -> None:
+def _show(diagnosis: Diagnosis) -> None:
     from mvrec_edge.cli.machine_text import machine_lines
 
-    for key, value in machine_lines(report):
+    for key, value in machine_lines(diagnosis):
         typer.echo(f"{key:<11}{value}")
     typer.echo("")
-    for finding in report.findings:
+    for finding in diagnosis.findings:
         word, colour = _MARKS[finding.level]
         typer.echo(f"{typer.style(f'{word:<8}', fg=colour)} {finding.subject}: {finding.text}")
         if finding.fix is not None:

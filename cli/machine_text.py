@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mvrec_edge.doctor import Report
+    from mvrec_edge.doctor import Diagnosis
     from mvrec_edge.doctor.cpu import Cpu
     from mvrec_edge.doctor.jetson import Jetson
     from mvrec_edge.doctor.memory import Memory
@@ -16,23 +16,23 @@ __all__ = ["machine_lines"]
 _GIB = 1 << 30
 
 
-def machine_lines(report: Report) -> Iterator[tuple[str, str]]:
+def machine_lines(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
     """Pairs of a key and a line that describe what was read."""
-    system = report.system
+    system = diagnosis.system
     if system:
         yield "system", f"{system['name']}, kernel {system['kernel']}, Python {system['python']}"
-    if report.jetson is not None:
-        yield "board", _jetson(report.jetson)
-    if report.cpu is not None:
-        yield "CPU", _cpu(report.cpu)
-        yield "", "has " + (", ".join(report.cpu.features) or "none of the instructions that matter here")
-    if report.memory is not None:
-        yield "memory", _memory(report.memory)
-    yield from (("GPU", line) for line in _gpus(report))
-    if report.libraries:
-        yield "libraries", ", ".join(f"{name} {version}" for name, version in report.libraries.items())
-    if report.bundle is not None and report.bundle.problem is None:
-        yield "bundle", f"{report.bundle.path}: {report.bundle.encoder}; {', '.join(report.bundle.precisions)}"
+    if diagnosis.jetson is not None:
+        yield "board", _jetson(diagnosis.jetson)
+    if diagnosis.cpu is not None:
+        yield "CPU", _cpu(diagnosis.cpu)
+        yield "", "has " + (", ".join(diagnosis.cpu.features) or "none of the instructions that matter here")
+    if diagnosis.memory is not None:
+        yield "memory", _memory(diagnosis.memory)
+    yield from (("GPU", line) for line in _gpus(diagnosis))
+    if diagnosis.libraries:
+        yield "libraries", ", ".join(f"{name} {version}" for name, version in diagnosis.libraries.items())
+    if diagnosis.bundle is not None and diagnosis.bundle.problem is None:
+        yield "bundle", f"{diagnosis.bundle.path}: {diagnosis.bundle.encoder}; {', '.join(diagnosis.bundle.precisions)}"
 
 
 def _cpu(cpu: Cpu) -> str:
@@ -73,8 +73,8 @@ def _jetson(jetson: Jetson) -> str:
     return ", ".join(parts)
 
 
-def _gpus(report: Report) -> Iterator[str]:
-    devices = () if report.gpus is None else report.gpus.devices
+def _gpus(diagnosis: Diagnosis) -> Iterator[str]:
+    devices = () if diagnosis.gpus is None else diagnosis.gpus.devices
     for gpu in devices:
         parts = [gpu.name]
         parts += [f"driver {gpu.driver}"] if gpu.driver else []
@@ -84,9 +84,11 @@ def _gpus(report: Report) -> Iterator[str]:
         parts += [f"clock {gpu.clock_mhz} of {gpu.max_clock_mhz} MHz"] if gpu.max_clock_mhz else []
         parts += [f"limit {gpu.power_limit_w:g} W"] if gpu.power_limit_w else []
         yield ", ".join(parts)
-    cuda = report.cuda
+    cuda = diagnosis.cuda
     if cuda is not None and cuda.installed:
         names = ", ".join(f"{device.name} ({device.compute_capability})" for device in cuda.devices) or "no GPU"
         yield f"CUDA {cuda.version or 'of unknown version'} offers {names}"
     elif not devices:
-        yield "no NVIDIA GPU" if report.gpus is None or not report.gpus.on_bus else "an NVIDIA GPU without a driver"
+        yield (
+            "no NVIDIA GPU" if diagnosis.gpus is None or not diagnosis.gpus.on_bus else "an NVIDIA GPU without a driver"
+        )

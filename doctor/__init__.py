@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mvrec_edge.doctor.description import describe_machine
+from mvrec_edge.doctor.diagnosis import Diagnosis
 from mvrec_edge.doctor.examination import examine_machine
-from mvrec_edge.doctor.report import BundleStatus, Finding, Report
+from mvrec_edge.doctor.findings import BundleStatus, Finding
 
-__all__ = ["BundleStatus", "Finding", "Report", "describe_machine", "examine_machine"]
+__all__ = ["BundleStatus", "Diagnosis", "Finding", "describe_machine", "examine_machine"]

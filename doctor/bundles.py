@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mvrec_edge.doctor.engines import EngineStatus
-from mvrec_edge.doctor.report import BundleStatus, Finding
+from mvrec_edge.doctor.findings import BundleStatus, Finding
 from mvrec_edge.runtime.bundle import Bundle
 from mvrec_edge.runtime.errors import InputError, MvrecEdgeError
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mvrec_edge.doctor.facts import Facts
-from mvrec_edge.doctor.report import Finding
+from mvrec_edge.doctor.diagnosis import Diagnosis
+from mvrec_edge.doctor.findings import Finding
 
 __all__ = ["check_cache_folder", "check_cpu", "check_gpu", "check_jetson", "check_memory"]
 
@@ -20,9 +20,9 @@ _ROOM_FOR_PLANS = 3 * _GIB
 _DRIVER_CUDA_12 = 525
 
 
-def check_cpu(facts: Facts) -> Iterator[Finding]:
+def check_cpu(diagnosis: Diagnosis) -> Iterator[Finding]:
     """Clock, cores and instructions."""
-    cpu = facts.cpu
+    cpu = diagnosis.cpu
     if cpu is None:
         return
     if "powersave" in cpu.governors:
@@ -40,9 +40,9 @@ def check_cpu(facts: Facts) -> Iterator[Finding]:
         yield Finding("warning", "CPU", "it has no AVX2, so every engine is slow on it")
 
 
-def check_memory(facts: Facts) -> Iterator[Finding]:
+def check_memory(diagnosis: Diagnosis) -> Iterator[Finding]:
     """Room for the largest encoder, and for building plans."""
-    memory = facts.memory
+    memory = diagnosis.memory
     if memory is None:
         return
     if memory.usable is not None and memory.usable < _VIT_L14:
@@ -53,36 +53,37 @@ def check_memory(facts: Facts) -> Iterator[Finding]:
         fix = "use a smaller encoder, or the bundle's int8 graph" if few else "close other programs"
         yield Finding("warning", "memory", text, fix)
     swap = (memory.swap_total or 0) - memory.swap_compressed
-    if facts.jetson is not None and memory.most is not None and memory.most < _SMALL_BOARD and swap < _SWAP_FOR_PLANS:
+    board = memory.most if diagnosis.jetson is not None else None
+    if board is not None and board < _SMALL_BOARD and swap < _SWAP_FOR_PLANS:
         yield Finding(
             "warning",
             "memory",
-            f"{memory.most / _GIB:.1f} GiB shared with the GPU and {swap / _GIB:.1f} GiB of swap on disk are little "
+            f"{board / _GIB:.1f} GiB shared with the GPU and {swap / _GIB:.1f} GiB of swap on disk are little "
             "for building a TensorRT plan of ViT-L/14",
             "sudo fallocate -l 8G /swapfile && sudo chmod 600 /swapfile && sudo mkswap /swapfile && "
             "sudo swapon /swapfile",
         )
 
 
-def check_gpu(facts: Facts) -> Iterator[Finding]:
+def check_gpu(diagnosis: Diagnosis) -> Iterator[Finding]:
     """Drivers that are missing, broken or old, and wheels that no GPU uses."""
-    gpus, cuda = facts.gpus, facts.cuda
-    wheels = [name for name in facts.libraries if name == "onnxruntime-gpu" or name.startswith("tensorrt")]
-    if not facts.has_gpu:
-        if "onnxruntime-gpu" in facts.fixes.runtime_wheels:
+    gpus, cuda = diagnosis.gpus, diagnosis.cuda
+    wheels = [name for name in diagnosis.libraries if name == "onnxruntime-gpu" or name.startswith("tensorrt")]
+    if not diagnosis.has_gpu:
+        if "onnxruntime-gpu" in diagnosis.fixes.runtime_wheels:
             # Removing one of several wheels would break the other.
-            if len(facts.fixes.runtime_wheels) > 1:
+            if len(diagnosis.fixes.runtime_wheels) > 1:
                 return
-            fix = f"pip uninstall -y onnxruntime-gpu && {facts.fixes.install('cpu')}"
+            fix = f"pip uninstall -y onnxruntime-gpu && {diagnosis.fixes.install('cpu')}"
             yield Finding("warning", "GPU", "onnxruntime-gpu is installed, but there is no NVIDIA GPU", fix)
         elif wheels:
             text = f"{wheels[0]} is installed, but there is no NVIDIA GPU"
             yield Finding("note", "GPU", text, f"pip uninstall -y {' '.join(wheels)}")
         return
-    if facts.jetson is None and gpus is not None:
+    if diagnosis.jetson is None and gpus is not None:
         if gpus.failure is not None:
             # After an update the loaded driver and its libraries differ until the next start.
-            fix = "sudo reboot" if "mismatch" in gpus.failure else facts.fixes.driver()
+            fix = "sudo reboot" if "mismatch" in gpus.failure else diagnosis.fixes.driver()
             yield Finding("problem", "GPU", gpus.failure, fix)
         elif gpus.on_bus and not gpus.devices and not (cuda is not None and cuda.devices):
             if gpus.kernel_driver is not None:
@@ -90,35 +91,34 @@ def check_gpu(facts: Facts) -> Iterator[Finding]:
                 yield Finding("warning", "GPU", text, "start the container with --gpus all, or install nvidia-smi")
             else:
                 text = "there is an NVIDIA GPU on the bus, but no driver that serves it"
-                yield Finding("warning", "GPU", text, facts.fixes.driver())
-        yield from _old_driver(facts)
+                yield Finding("warning", "GPU", text, diagnosis.fixes.driver())
+        yield from _old_driver(diagnosis)
     if cuda is not None and cuda.failure is not None:
-        yield Finding("problem", "CUDA", f"the driver offers no GPU: {cuda.failure}", facts.fixes.driver())
+        yield Finding("problem", "CUDA", f"the driver offers no GPU: {cuda.failure}", diagnosis.fixes.driver())
 
 
-def _old_driver(facts: Facts) -> Iterator[Finding]:
-    driver = next((gpu.driver for gpu in (facts.gpus.devices if facts.gpus else ()) if gpu.driver), None)
+def _old_driver(diagnosis: Diagnosis) -> Iterator[Finding]:
+    driver = next((gpu.driver for gpu in (diagnosis.gpus.devices if diagnosis.gpus else ()) if gpu.driver), None)
     major = _major(driver)
     if major is not None and major < _DRIVER_CUDA_12:
         text = f"the driver {driver} is old: libraries for CUDA 12 need {_DRIVER_CUDA_12} or newer"
-        yield Finding("warning", "GPU", text, facts.fixes.driver())
+        yield Finding("warning", "GPU", text, diagnosis.fixes.driver())
         return
-    served = _major(facts.cuda.version) if facts.cuda is not None else None
+    served = _major(diagnosis.cuda.version) if diagnosis.cuda is not None else None
     if served is None:
         return
-    for name, version in sorted(_built_for(facts).items()):
+    for name, version in sorted(_built_for(diagnosis).items()):
         wanted = _major(version)
         if wanted is not None and wanted > served:
-            text = (
-                f"{name} is built for CUDA {wanted}, the driver serves up to {facts.cuda.version if facts.cuda else ''}"
-            )
+            offered = diagnosis.cuda.version if diagnosis.cuda else ""
+            text = f"{name} is built for CUDA {wanted}, the driver serves up to {offered}"
             yield Finding("warning", "GPU", text, f"a newer driver, or a {name} for CUDA {served}")
 
 
-def _built_for(facts: Facts) -> dict[str, str]:
+def _built_for(diagnosis: Diagnosis) -> dict[str, str]:
     """The CUDA versions that installed libraries want, by library."""
-    wanted = {engine.engine: engine.built_for_cuda for engine in facts.engines if engine.built_for_cuda is not None}
-    for name in facts.libraries:
+    wanted = {engine.engine: engine.built_for_cuda for engine in diagnosis.engines if engine.built_for_cuda is not None}
+    for name in diagnosis.libraries:
         title, _, version = name.rpartition("-cu")
         if title == "tensorrt" and version.isdigit():
             wanted[title] = version
@@ -130,9 +130,9 @@ def _major(version: str | None) -> int | None:
     return int(first) if first.isdigit() else None
 
 
-def check_jetson(facts: Facts) -> Iterator[Finding]:
+def check_jetson(diagnosis: Diagnosis) -> Iterator[Finding]:
     """Power mode and clocks."""
-    jetson = facts.jetson
+    jetson = diagnosis.jetson
     if jetson is None:
         return
     best = jetson.best_mode_id if jetson.best_mode_id is not None else 0
@@ -147,10 +147,10 @@ def check_jetson(facts: Facts) -> Iterator[Finding]:
         yield Finding("note", "Jetson", text, "sudo jetson_clocks")
 
 
-def check_cache_folder(facts: Facts) -> Iterator[Finding]:
+def check_cache_folder(diagnosis: Diagnosis) -> Iterator[Finding]:
     """Whether TensorRT plans can be kept. Only where there is a GPU they could be for."""
-    folder = facts.cache_folder
-    if folder is None or not facts.has_gpu:
+    folder = diagnosis.cache_folder
+    if folder is None or not diagnosis.has_gpu:
         return
     fix = "export MVREC_EDGE_CACHE=FOLDER, with a folder that can be written"
     if not folder.writable:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mvrec_edge.doctor.cpu import read_cpu
-from mvrec_edge.doctor.facts import read_system
+from mvrec_edge.doctor.diagnosis import read_system
 from mvrec_edge.doctor.gpu import read_gpus
 from mvrec_edge.doctor.jetson import read_jetson
 from mvrec_edge.doctor.libraries import installed_libraries

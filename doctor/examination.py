@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mvrec_edge import __version__
 from mvrec_edge.doctor.bundles import examine_bundle
 from mvrec_edge.doctor.checks import check_cache_folder, check_cpu, check_gpu, check_jetson, check_memory
 from mvrec_edge.doctor.cuda import LIBCUDA
-from mvrec_edge.doctor.facts import Facts, gather
-from mvrec_edge.doctor.report import LEVELS, Finding, Report
+from mvrec_edge.doctor.diagnosis import Diagnosis, read_machine
+from mvrec_edge.doctor.findings import LEVELS, Finding
 from mvrec_edge.doctor.software_checks import check_engines, check_libraries, check_python
 
 __all__ = ["examine_machine"]
@@ -25,7 +24,7 @@ def examine_machine(
     path: Sequence[str] | None = None,
     environment: Mapping[str, str] = os.environ,
     cuda_library: str = LIBCUDA,
-) -> Report:
+) -> Diagnosis:
     """Finds out what this machine can run, and what would put right what it cannot.
 
     Libraries are tried in processes of their own, so one that crashes is a finding. Nothing is written.
@@ -38,38 +37,25 @@ def examine_machine(
         cuda_library: Name or path of the CUDA driver's library.
 
     Returns:
-        The report. It holds whatever went wrong; nothing is raised for an odd machine or a bad bundle.
+        The diagnosis. It holds whatever went wrong; nothing is raised for an odd machine or a bad bundle.
     """
-    facts = gather(root, path, environment, cuda_library)
-    findings = [*facts.failures, *_judge(facts)]
+    read = read_machine(root, path, environment, cuda_library)
+    findings = [*read.findings, *_judge(read)]
     status = None
     if bundle is not None:
-        status, about = examine_bundle(bundle, facts.engines)
+        status, about = examine_bundle(bundle, read.engines)
         findings += about
-    return Report(
-        version=__version__,
-        date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        system=facts.system,
-        cpu=facts.cpu,
-        memory=facts.memory,
-        gpus=facts.gpus,
-        cuda=facts.cuda,
-        jetson=facts.jetson,
-        libraries=facts.libraries,
-        engines=facts.engines,
-        cache_folder=facts.cache_folder,
-        bundle=status,
-        # sorted keeps the order of the checks within a level.
-        findings=tuple(sorted(findings, key=lambda finding: -LEVELS.index(finding.level))),
-    )
+    # sorted keeps the order of the checks within a level.
+    pressing = sorted(findings, key=lambda finding: -LEVELS.index(finding.level))
+    return dataclasses.replace(read, bundle=status, findings=tuple(pressing))
 
 
-def _judge(facts: Facts) -> Iterator[Finding]:
+def _judge(diagnosis: Diagnosis) -> Iterator[Finding]:
     yield from check_python()
-    yield from check_engines(facts)
-    yield from check_libraries(facts)
-    yield from check_gpu(facts)
-    yield from check_jetson(facts)
-    yield from check_memory(facts)
-    yield from check_cpu(facts)
-    yield from check_cache_folder(facts)
+    yield from check_engines(diagnosis)
+    yield from check_libraries(diagnosis)
+    yield from check_gpu(diagnosis)
+    yield from check_jetson(diagnosis)
+    yield from check_memory(diagnosis)
+    yield from check_cpu(diagnosis)
+    yield from check_cache_folder(diagnosis)

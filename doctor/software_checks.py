@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
+from mvrec_edge.doctor.diagnosis import Diagnosis
 from mvrec_edge.doctor.engines import WRONG_ANSWER, EngineStatus
-from mvrec_edge.doctor.facts import Facts
+from mvrec_edge.doctor.findings import Finding, Level
 from mvrec_edge.doctor.libraries import opencv_wheels, runtime_wheels
-from mvrec_edge.doctor.report import Finding, Level
 
 __all__ = ["check_engines", "check_libraries", "check_python"]
 
@@ -31,9 +31,9 @@ def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Iter
         yield Finding("ok", "Python", text)
 
 
-def check_libraries(facts: Facts) -> Iterator[Finding]:
+def check_libraries(diagnosis: Diagnosis) -> Iterator[Finding]:
     """Wheels that overwrite each other, and versions that do not fit."""
-    libraries, fixes = facts.libraries, facts.fixes
+    libraries, fixes = diagnosis.libraries, diagnosis.fixes
     runtimes = runtime_wheels(libraries)
     if len(runtimes) > 1:
         text = f"{' and '.join(runtimes)} are installed and overwrite each other's files"
@@ -46,39 +46,39 @@ def check_libraries(facts: Facts) -> Iterator[Finding]:
     if broken:
         text = f"{broken[0]} {libraries[broken[0]]} fills the missing rows of a truncated JPEG from an earlier image"
         yield Finding("problem", "OpenCV", text, fixes.one_opencv(wheels))
-    for conflict in facts.conflicts:
+    for conflict in diagnosis.conflicts:
         if conflict.library not in broken:
             text = f"{conflict.library} {conflict.version} is installed, but {conflict.needed} is needed"
             yield Finding("warning", "libraries", text, conflict.fix)
 
 
-def check_engines(facts: Facts) -> Iterator[Finding]:
+def check_engines(diagnosis: Diagnosis) -> Iterator[Finding]:
     """What can run the encoder."""
-    if not any(engine.usable for engine in facts.engines):
-        broken = next((engine.fix for engine in facts.engines if engine.installed and engine.fix is not None), None)
-        fix = broken or (facts.fixes.tensorrt() if facts.fixes.is_jetson else facts.fixes.install("cpu"))
+    if not any(engine.usable for engine in diagnosis.engines):
+        broken = next((engine.fix for engine in diagnosis.engines if engine.installed and engine.fix is not None), None)
+        fix = broken or (diagnosis.fixes.tensorrt() if diagnosis.fixes.is_jetson else diagnosis.fixes.install("cpu"))
         yield Finding("problem", "engines", "no engine works on this machine", fix)
-    on_gpu = any(engine.usable and (engine.provider or engine.engine) in _GPU for engine in facts.engines)
-    if facts.cuda is not None and facts.cuda.devices and not on_gpu:
-        text = f"{facts.cuda.devices[0].name} works, but no engine uses it"
-        yield Finding("warning", "engines", text, facts.fixes.onnxruntime("cuda"))
-    for engine in facts.engines:
+    on_gpu = any(engine.usable and (engine.provider or engine.engine) in _GPU for engine in diagnosis.engines)
+    if diagnosis.cuda is not None and diagnosis.cuda.devices and not on_gpu:
+        text = f"{diagnosis.cuda.devices[0].name} works, but no engine uses it"
+        yield Finding("warning", "engines", text, diagnosis.fixes.onnxruntime("cuda"))
+    for engine in diagnosis.engines:
         if engine.usable:
-            yield from _check_usable(engine, facts)
+            yield from _check_usable(engine, diagnosis)
     unusable: dict[tuple[Level, str, str | None], list[str]] = {}
-    for engine in facts.engines:
+    for engine in diagnosis.engines:
         if not engine.usable:
             # A library that is installed and does not work is worth more attention than one that is not there.
             level: Level = "warning" if engine.installed and engine.fix is not None else "note"
-            reason = (engine.reason or "does not work") + _loss(engine, facts)
+            reason = (engine.reason or "does not work") + _loss(engine, diagnosis)
             unusable.setdefault((level, reason, engine.fix), []).append(engine.name)
     for (level, reason, advice), names in unusable.items():
         yield Finding(level, ", ".join(names), reason, advice)
 
 
-def _loss(engine: EngineStatus, facts: Facts) -> str:
+def _loss(engine: EngineStatus, diagnosis: Diagnosis) -> str:
     """What a missing OpenVINO costs. ONNX Runtime has no bfloat16 on the CPU; on Arm nothing has been measured."""
-    cpu = facts.cpu
+    cpu = diagnosis.cpu
     if engine.engine != "openvino" or engine.installed or cpu is None or cpu.architecture != "x86_64":
         return ""
     what = [name for name, there in (("bfloat16", cpu.has_bf16), ("8-bit integers", cpu.has_int8)) if there]
@@ -89,11 +89,11 @@ def _loss(engine: EngineStatus, facts: Facts) -> str:
     )
 
 
-def _check_usable(engine: EngineStatus, facts: Facts) -> Iterator[Finding]:
+def _check_usable(engine: EngineStatus, diagnosis: Diagnosis) -> Iterator[Finding]:
     runs = [precision for precision, reason in engine.precisions.items() if reason is None]
     how = "" if engine.tried else " (by the GPU's model; not tried)"
     yield Finding("ok", engine.name, f"version {engine.version}, runs {', '.join(runs)}{how}")
     wrong = [precision for precision, reason in engine.precisions.items() if reason == WRONG_ANSWER]
     if wrong:
         text = f"gives wrong answers in {', '.join(wrong)}"
-        yield Finding("problem", engine.name, text, facts.fixes.again(engine.engine))
+        yield Finding("problem", engine.name, text, diagnosis.fixes.again(engine.engine))

@@ -8,25 +8,25 @@ from typing import Any
 
 import pytest
 
-from mvrec_edge.doctor import Finding, Report, describe_machine, examine_machine
-from mvrec_edge.doctor.report import LEVELS
+from mvrec_edge.doctor import Diagnosis, Finding, describe_machine, examine_machine
+from mvrec_edge.doctor.findings import LEVELS
 from mvrec_edge.doctor.software_checks import check_python
 
 NO_CUDA = "libcuda-of-nobody.so.1"
 
 
-def _examine(root: Path, site: Any, *, cuda: str = NO_CUDA, **more: Any) -> Report:
+def _examine(root: Path, site: Any, *, cuda: str = NO_CUDA, **more: Any) -> Diagnosis:
     environment = {"MVREC_EDGE_CACHE": str(root / "cache")}
     return examine_machine(root=root, path=site.path, environment=environment, cuda_library=cuda, **more)
 
 
-def _about(report: Report, words: str) -> Finding:
+def _about(report: Diagnosis, words: str) -> Finding:
     found = [finding for finding in report.findings if words in finding.text]
     assert len(found) == 1, [finding.text for finding in report.findings]
     return found[0]
 
 
-def _texts(report: Report) -> str:
+def _texts(report: Diagnosis) -> str:
     return "\n".join(finding.text for finding in report.findings)
 
 

@@ -1,49 +1,62 @@
-"""Everything that is read from a machine before it is judged; a reading that fails is a finding."""
+"""Everything that is read from a machine, and what was found; a reading that fails is a finding."""
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from mvrec_edge import __version__
 from mvrec_edge.doctor.cache_folder import CacheFolder, examine_cache_folder
 from mvrec_edge.doctor.cpu import Cpu, read_cpu
 from mvrec_edge.doctor.cuda import LIBCUDA, CudaDriver, ask_cuda
 from mvrec_edge.doctor.engines import EngineStatus, examine_engines
+from mvrec_edge.doctor.findings import BundleStatus, Finding
 from mvrec_edge.doctor.fixes import Fixes
 from mvrec_edge.doctor.gpu import Gpus, read_gpus
 from mvrec_edge.doctor.jetson import Jetson, read_jetson
 from mvrec_edge.doctor.libraries import Conflict, conflicts, installed_libraries, runtime_wheels
 from mvrec_edge.doctor.memory import Memory, read_memory
 from mvrec_edge.doctor.reading import read_text
-from mvrec_edge.doctor.report import Finding
 
-__all__ = ["Facts", "gather", "read_system"]
+__all__ = ["SCHEMA", "Diagnosis", "read_machine", "read_system"]
+
+SCHEMA = "mvrec-edge/doctor/1"
+
+# What the findings were made from, and the findings say.
+_NOT_WRITTEN = {"written": False}
 
 _Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What was read; None where reading failed. The attributes are those of `Report`.
+class Diagnosis:
+    """Everything that was read and found, in plain types.
 
     Attributes:
-        system: Operating system and Python in texts.
-        cpu: The processor.
-        memory: Main memory.
-        gpus: NVIDIA GPUs.
-        cuda: What the CUDA driver says.
-        jetson: The Jetson board.
-        libraries: Installed versions.
+        version: Version of mvrec-edge.
+        date: Day of the examination in UTC, as `YYYY-MM-DD`.
+        system: `name`, `kernel`, `architecture` and `python`, as texts.
+        cpu: The processor; None where reading it failed.
+        memory: Main memory; None where reading it failed.
+        gpus: NVIDIA GPUs; None where asking failed.
+        cuda: What the CUDA driver says; None where asking failed.
+        jetson: The Jetson board; None on another machine.
+        libraries: Installed versions by name.
+        engines: Every engine, usable or not.
+        cache_folder: Where TensorRT plans go; None where it could not be found out.
+        bundle: The bundle that was given; None for none.
+        findings: What is worth saying, the most pressing first; before anything is judged, the readings that failed.
         conflicts: Installed versions that this package does not accept.
-        engines: Every engine.
-        cache_folder: Where TensorRT plans go.
         fixes: The commands for this machine.
-        failures: Readings that failed.
     """
 
+    version: str
+    date: str
     system: dict[str, str]
     cpu: Cpu | None
     memory: Memory | None
@@ -51,22 +64,34 @@ class Facts:
     cuda: CudaDriver | None
     jetson: Jetson | None
     libraries: dict[str, str]
-    conflicts: tuple[Conflict, ...]
     engines: tuple[EngineStatus, ...]
     cache_folder: CacheFolder | None
-    fixes: Fixes
-    failures: tuple[Finding, ...]
+    bundle: BundleStatus | None
+    findings: tuple[Finding, ...]
+    conflicts: tuple[Conflict, ...] = field(metadata=_NOT_WRITTEN)
+    fixes: Fixes = field(metadata=_NOT_WRITTEN)
 
     @property
     def has_gpu(self) -> bool:
         """Whether there is an NVIDIA GPU, with or without a driver that works."""
         return self.fixes.has_gpu
 
+    @property
+    def usable(self) -> bool:
+        """Whether at least one engine works."""
+        return any(engine.usable for engine in self.engines)
 
-def gather(
+    def to_dict(self) -> dict[str, Any]:
+        """The diagnosis in plain JSON types, in the form that `docs/doctor.md` describes."""
+        values = dataclasses.asdict(self)
+        written = {each.name: values[each.name] for each in dataclasses.fields(self) if not each.metadata}
+        return {"schema": SCHEMA, "usable": self.usable, **written}
+
+
+def read_machine(
     root: Path, path: Sequence[str] | None, environment: Mapping[str, str], cuda_library: str = LIBCUDA
-) -> Facts:
-    """Reads everything.
+) -> Diagnosis:
+    """Reads everything; nothing is judged yet, and no bundle looked at.
 
     Args:
         root: Where `/proc`, `/sys` and the like are.
@@ -93,7 +118,10 @@ def gather(
     libraries = attempt("libraries", lambda: installed_libraries(path), nothing)
     wheels = tuple(runtime_wheels(libraries))
     fixes = Fixes(is_jetson=jetson is not None, has_gpu=has_gpu, runtime_wheels=wheels)
-    return Facts(
+    # As keywords, which are computed in this order, so that `failures` is complete when it is taken.
+    return Diagnosis(
+        version=__version__,
+        date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         system=attempt("system", lambda: read_system(root), nothing),
         cpu=attempt("CPU", lambda: read_cpu(root), None),
         memory=attempt("memory", lambda: read_memory(root), None),
@@ -107,7 +135,8 @@ def gather(
         ),
         cache_folder=attempt("cache folder", lambda: examine_cache_folder(environment), None),
         fixes=fixes,
-        failures=tuple(failures),
+        bundle=None,
+        findings=tuple(failures),
     )
 
 
