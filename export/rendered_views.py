@@ -26,7 +26,7 @@ def rendered_views(count: int, image_size: int, *, seed: int) -> npt.NDArray[np.
         uint8 `[N, S, S, 4]`, red, green, blue and mask.
     """
     views: list[npt.NDArray[np.uint8]] = []
-    plan = ViewPlan.ms(size=image_size)
+    plan = ViewPlan.by_name("ms", size=image_size)
     for number in range(-(-count // _PER_DEFECT)):
         family = DEFECT_FAMILIES[number % len(DEFECT_FAMILIES)]
         surface = SURFACES[number % len(SURFACES)]

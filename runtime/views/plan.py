@@ -114,7 +114,7 @@ class ViewPlan:
         """Makes the plan of one of the paper's recipes.
 
         Args:
-            name: `none`, `ms`, `mo`, `mr`, `mf`, `mso`, `msr`, `msf`, `mor` or `mso_bbox`.
+            name: `none`, `ms`, `mo`, `mr`, `mf`, `mso`, `msr`, `msf`, `mor` or `mso_bbox`; see `RECIPES`.
             size: Side S of a view in pixels.
             resample: `"exact"` or `"fast"`.
 
@@ -126,54 +126,9 @@ class ViewPlan:
         return cls(name=name, size=size, resample=resample, **RECIPES[name])
 
     @classmethod
-    def none(cls, *, size: int = 224, resample: str = "exact") -> ViewPlan:
-        """One centred view of 256 pixels."""
-        return cls.by_name("none", size=size, resample=resample)
-
-    @classmethod
-    def ms(cls, *, size: int = 224, resample: str = "exact") -> ViewPlan:
-        """Three sizes, centred: 3 views."""
-        return cls.by_name("ms", size=size, resample=resample)
-
-    @classmethod
-    def mo(cls, *, size: int = 224, resample: str = "exact") -> ViewPlan:
-        """256 pixels, shifted in nine directions: 9 views."""
-        return cls.by_name("mo", size=size, resample=resample)
-
-    @classmethod
-    def mr(cls, *, size: int = 224, resample: str = "exact") -> ViewPlan:
-        """256 pixels, turned by quarters: 4 views."""
-        return cls.by_name("mr", size=size, resample=resample)
-
-    @classmethod
-    def mf(cls, *, size: int = 224, resample: str = "exact") -> ViewPlan:
-        """256 pixels and its mirror images: 5 views."""
-        return cls.by_name("mf", size=size, resample=resample)
-
-    @classmethod
     def mso(cls, *, size: int = 224, resample: str = "exact") -> ViewPlan:
         """Three sizes, shifted in nine directions: 27 views. The paper's best, and the default."""
         return cls.by_name("mso", size=size, resample=resample)
-
-    @classmethod
-    def msr(cls, *, size: int = 224, resample: str = "exact") -> ViewPlan:
-        """Three sizes, turned by quarters: 12 views."""
-        return cls.by_name("msr", size=size, resample=resample)
-
-    @classmethod
-    def msf(cls, *, size: int = 224, resample: str = "exact") -> ViewPlan:
-        """Three sizes and their mirror images: 15 views."""
-        return cls.by_name("msf", size=size, resample=resample)
-
-    @classmethod
-    def mor(cls, *, size: int = 224, resample: str = "exact") -> ViewPlan:
-        """256 pixels, shifted in nine directions and turned by quarters: 36 views."""
-        return cls.by_name("mor", size=size, resample=resample)
-
-    @classmethod
-    def mso_bbox(cls, *, size: int = 224, resample: str = "exact") -> ViewPlan:
-        """1, 1.5 and 2 times the region's box, shifted in nine directions: 27 views."""
-        return cls.by_name("mso_bbox", size=size, resample=resample)
 
     @property
     def count(self) -> int:
@@ -282,16 +237,24 @@ def _side(centre: int, length: float, shift: int) -> tuple[int, int]:
     return first, max(int(start + length), first + 1)
 
 
-#: The paper's recipes by their short names.
+#: The paper's recipes by their short names: s, sizes; o, offsets; r, rotations; f, flips.
 RECIPES: dict[str, dict[str, Any]] = {
+    # One centred view of 256 pixels.
     "none": {"scales": _PIXEL_SIZES[:1]},
+    # 3 views: 256, 384 and 512 pixels.
     "ms": {"scales": _PIXEL_SIZES},
+    # 9 views: shifted in nine directions.
     "mo": {"scales": _PIXEL_SIZES[:1], "shifts": _AROUND},
+    # 4 views: turned by quarters.
     "mr": {"scales": _PIXEL_SIZES[:1], "rotations": _TURNED},
+    # 5 views: with its mirror images.
     "mf": {"scales": _PIXEL_SIZES[:1], "flips": _MIRRORED},
+    # 27 views: the paper's best, and the default.
     "mso": {"scales": _PIXEL_SIZES, "shifts": _AROUND},
+    # 12, 15 and 36 views.
     "msr": {"scales": _PIXEL_SIZES, "rotations": _TURNED},
     "msf": {"scales": _PIXEL_SIZES, "flips": _MIRRORED},
     "mor": {"scales": _PIXEL_SIZES[:1], "shifts": _AROUND, "rotations": _TURNED},
+    # 27 views: 1, 1.5 and 2 times the region's box, shifted in nine directions.
     "mso_bbox": {"scales": _BOX_FACTORS, "of_box": True, "shifts": _AROUND},
 }

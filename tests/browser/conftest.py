@@ -168,7 +168,7 @@ def _samples() -> list[tuple[np.ndarray, Region]]:
 def make_cache(plan: ViewPlan | None = None, *, thumbnails: bool = True) -> SupportCache:
     """Five classes in five corners of the space, five instances each."""
     rng = np.random.default_rng(0)
-    plan = plan or ViewPlan.ms(size=32)
+    plan = plan or ViewPlan.by_name("ms", size=32)
     labels = np.repeat(np.arange(5), _SHOTS)
     embeddings = (np.eye(5, _CHANNELS)[labels] + rng.normal(0, 0.1, (25, _CHANNELS)))[:, None].repeat(plan.count, 1)
     pictures = [region_picture(*_samples()[label], CLASSES[label], CLASSES, side=THUMBNAIL_SIDE) for label in labels]

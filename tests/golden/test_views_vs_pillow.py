@@ -69,9 +69,9 @@ def test_windows_that_hang_far_over_the_edge(box: tuple[int, int, int, int]) -> 
 @pytest.mark.parametrize("size", [28, 224, 336, 512, 600])
 def test_every_view_size(size: int) -> None:
     image = hard_image(500, 500)
-    assert_close(image, diagonal_region(500, 500), ViewPlan.ms(size=size))
+    assert_close(image, diagonal_region(500, 500), ViewPlan.by_name("ms", size=size))
 
 
 def test_windows_larger_than_a_band_of_rows() -> None:
     image = hard_image(1300, 1500)
-    assert_close(image, Region.from_box((100, 50, 1400, 1250), (1300, 1500)), ViewPlan.mso_bbox(size=64))
+    assert_close(image, Region.from_box((100, 50, 1400, 1250), (1300, 1500)), ViewPlan.by_name("mso_bbox", size=64))

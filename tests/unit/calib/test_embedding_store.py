@@ -15,7 +15,7 @@ from mvrec_edge.runtime import Region, ViewPlan
 from mvrec_edge.runtime.errors import OutputError, UsageError
 from mvrec_edge.testing import FakeEngine
 
-PLAN = ViewPlan.ms(size=16, resample="fast")
+PLAN = ViewPlan.by_name("ms", size=16, resample="fast")
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_everything_an_embedding_depends_on_is_in_its_name(labelled: LabelledSet
         store.key(first.image, changed, PLAN, "x"),
         store.key(first.image, moved, PLAN, "x"),
         store.key(tmp_path / "other.png", first.region, PLAN, "x"),
-        store.key(first.image, first.region, ViewPlan.ms(size=16), "x"),
+        store.key(first.image, first.region, ViewPlan.by_name("ms", size=16), "x"),
         store.key(first.image, first.region, PLAN, "y"),
     }
     assert len(keys) == 7

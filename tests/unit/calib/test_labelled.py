@@ -14,7 +14,7 @@ from mvrec_edge.runtime import ViewPlan, crop_views, open_source, read_image
 from mvrec_edge.runtime.errors import SupportError, UsageError
 from mvrec_edge.testing import FakeEngine
 
-PLAN = ViewPlan.ms(size=16, resample="fast")
+PLAN = ViewPlan.by_name("ms", size=16, resample="fast")
 
 
 def write_pair(folder: Path, name: str, *, value: int, holes: int = 1) -> None:

@@ -29,7 +29,7 @@ from mvrec_edge.runtime.errors import FingerprintMismatchError, SupportError
 from mvrec_edge.runtime.support.thumbnails import LARGEST_THUMBNAILS, within_room
 from mvrec_edge.testing import FakeEngine
 
-PLAN = ViewPlan.ms(size=16, resample="fast")
+PLAN = ViewPlan.by_name("ms", size=16, resample="fast")
 
 
 def support(counts: tuple[int, ...] = (3, 3, 3), draw: int = 0, **changes: object) -> SupportCache:
@@ -165,7 +165,7 @@ def test_caches_of_one_encoder_are_merged() -> None:
     changed = merge_caches(first, [second, support((1, 1), draw=6)])
     assert changed.cache.counts == {"c0": 5, "c1": 6, "c2": 3}
     assert changed.cache.random_weights
-    for other in (support(encoder="other"), support(view_plan=ViewPlan.ms(size=24, resample="fast"))):
+    for other in (support(encoder="other"), support(view_plan=ViewPlan.by_name("ms", size=24, resample="fast"))):
         with pytest.raises(FingerprintMismatchError, match="different"):
             merge_caches(first, [other])
     unknown = support(encoder="")

@@ -14,7 +14,7 @@ from mvrec_edge.runtime import DefectClassifier, HeadSettings, Region, SupportCa
 from mvrec_edge.runtime.errors import SupportError, UsageError
 from mvrec_edge.testing import FakeEngine
 
-PLAN = ViewPlan.mo(size=16, resample="fast")
+PLAN = ViewPlan.by_name("mo", size=16, resample="fast")
 
 
 def data(noise: float = 1.0) -> EvaluationSet:

@@ -25,7 +25,7 @@ def cache(head: HeadSettings, shots: list[int], *, views: int = 9, noise: float 
     means = 2 + 2 * np.eye(16)[labels] + 0.3 * rng.standard_normal((len(labels), 16))
     embeddings = means[:, None] + 0.3 * rng.standard_normal((views, 16))
     embeddings = embeddings + noise * rng.standard_normal(embeddings.shape)
-    plan = ViewPlan.mo() if views == 9 else ViewPlan.mso()
+    plan = ViewPlan.by_name("mo") if views == 9 else ViewPlan.mso()
     names = [f"class {number}" for number in range(len(shots))]
     return SupportCache.from_embeddings(embeddings.astype(np.float32), labels, names, head=head, view_plan=plan)
 

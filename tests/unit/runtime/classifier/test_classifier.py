@@ -20,7 +20,7 @@ from mvrec_edge.runtime import (
 from mvrec_edge.runtime.errors import FingerprintMismatchError, UsageError
 from mvrec_edge.testing import FakeEngine
 
-PLAN = ViewPlan.ms(size=16, resample="fast")
+PLAN = ViewPlan.by_name("ms", size=16, resample="fast")
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (4, 60, 80, 3), dtype=np.uint8)
 REGIONS = [Region.from_box((20 + 3 * n, 10, 30 + 3 * n, 22), (60, 80), source=f"r{n}") for n in range(3)]

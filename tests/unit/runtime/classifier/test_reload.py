@@ -14,7 +14,7 @@ from mvrec_edge.runtime import DefectClassifier, ImageRegions, Region, ReloadWar
 from mvrec_edge.runtime.errors import FingerprintMismatchError, InputError, IntegrityError, UsageError
 from mvrec_edge.testing import FakeEngine
 
-PLAN = ViewPlan.ms(size=16, resample="fast")
+PLAN = ViewPlan.by_name("ms", size=16, resample="fast")
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (6, 60, 80, 3), dtype=np.uint8)
 REGION = Region.from_box((20, 10, 30, 22), (60, 80))
@@ -65,8 +65,8 @@ def test_reload_takes_a_cache_or_another_path_and_remembers_the_path(tmp_path: P
     [
         (support(encoder="other"), FingerprintMismatchError, "another bundle"),
         (support(view_plan=None), UsageError, "no view plan"),
-        (support(view_plan=ViewPlan.ms(size=16, resample="exact")), FingerprintMismatchError, "other views"),
-        (support(view_plan=ViewPlan.ms(size=24, resample="fast")), UsageError, "24 pixels wide"),
+        (support(view_plan=ViewPlan.by_name("ms", size=16, resample="exact")), FingerprintMismatchError, "other views"),
+        (support(view_plan=ViewPlan.by_name("ms", size=24, resample="fast")), UsageError, "24 pixels wide"),
     ],
 )
 def test_a_cache_that_does_not_fit_leaves_the_present_one(
@@ -180,5 +180,5 @@ def test_no_prediction_sees_half_of_a_cache() -> None:
 def test_the_views_stay_when_all_else_changes() -> None:
     classifier = DefectClassifier(engine(), support())
     plan = classifier.plan
-    classifier.reload(dataclasses.replace(support(), view_plan=ViewPlan.ms(size=16, resample="fast")))
+    classifier.reload(dataclasses.replace(support(), view_plan=ViewPlan.by_name("ms", size=16, resample="fast")))
     assert classifier.plan == plan

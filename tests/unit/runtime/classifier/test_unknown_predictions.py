@@ -24,7 +24,7 @@ from mvrec_edge.runtime.gradual import ViewUse
 from mvrec_edge.runtime.views.schedule import default_schedule
 from mvrec_edge.testing import FakeEngine
 
-PLAN = ViewPlan.ms(size=16, resample="fast")
+PLAN = ViewPlan.by_name("ms", size=16, resample="fast")
 REGION = Region.from_box((20, 10, 30, 22), (60, 80))
 
 

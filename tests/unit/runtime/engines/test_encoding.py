@@ -17,7 +17,7 @@ from mvrec_edge.runtime.engines.encoding import encode_images
 from mvrec_edge.runtime.errors import AnnotationError
 from mvrec_edge.testing import FakeEngine
 
-PLAN = ViewPlan.ms(size=16, resample="fast")
+PLAN = ViewPlan.by_name("ms", size=16, resample="fast")
 
 
 def items(counts: list[int], seed: int = 0) -> list[ImageRegions[int]]:

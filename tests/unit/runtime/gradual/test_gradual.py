@@ -25,7 +25,7 @@ from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.gradual import parse_risk, parse_views
 from mvrec_edge.testing import FakeEngine
 
-PLAN = ViewPlan.mo(size=16, resample="fast")
+PLAN = ViewPlan.by_name("mo", size=16, resample="fast")
 AUTO = ViewUse("auto", risk=0.05)
 
 

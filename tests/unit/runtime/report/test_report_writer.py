@@ -29,7 +29,7 @@ REGIONS = [
 @pytest.fixture(scope="module")
 def cache() -> SupportCache:
     engine = FakeEngine(image_size=32)
-    plan = ViewPlan.ms(size=32)
+    plan = ViewPlan.by_name("ms", size=32)
     views = np.random.default_rng(1).integers(0, 255, (6 * 3, 32, 32, 4), np.uint8)
     embeddings = engine.encode(views).reshape(6, 3, -1)
     return SupportCache.from_embeddings(embeddings, [0, 1, 2, 0, 1, 2], NAMES, view_plan=plan, encoder="fake")
@@ -68,7 +68,7 @@ def test_a_page_holds_every_region(tmp_path: Path, cache: SupportCache, predicti
         assert [near[0] for near in region["near"]] == [item.index for item in prediction.nearest]
         assert len(region["xy"]) == 2
     assert data["counts"] == {"regions": 3, "images": 2, "problems": 2}
-    assert data["order"] == list(default_schedule(ViewPlan.ms(size=32)).order)
+    assert data["order"] == list(default_schedule(ViewPlan.by_name("ms", size=32)).order)
     assert len(data["views"]) == 3
     assert [item["what"] for item in data["problems"]] == ["is cut", "is no image"]
     assert data["details"] == [{"title": "Run", "rows": [["a", "1"]]}]

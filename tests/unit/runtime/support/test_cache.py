@@ -158,7 +158,7 @@ def test_counts_and_keys() -> None:
         ({"labels": [0] * 6, "class_names": ["crack"]}, "only one class"),
         ({"class_names": ["crack", "crack"]}, "twice"),
         ({"sources": ["a"]}, "sources"),
-        ({"view_plan": ViewPlan.ms(size=56)}, "the view plan has 3 views"),
+        ({"view_plan": ViewPlan.by_name("ms", size=56)}, "the view plan has 3 views"),
     ],
 )
 def test_what_cannot_classify_is_refused(changes: dict[str, object], message: str) -> None:

@@ -38,7 +38,7 @@ def test_shape_and_dtype(name: str, resample: str) -> None:
 
 
 def test_out_is_filled_and_checked() -> None:
-    plan = ViewPlan.ms(size=32)
+    plan = ViewPlan.by_name("ms", size=32)
     out = np.zeros((3, 32, 32, 4), np.uint8)
     assert crop_views(picture(), region(), plan, out=out) is out
     np.testing.assert_array_equal(out, crop_views(picture(), region(), plan))
@@ -117,9 +117,9 @@ def test_only_what_lies_under_the_windows_is_looked_at() -> None:
 
 def test_arrays_in_any_layout_are_taken() -> None:
     image = picture()
-    want = crop_views(image, region(), ViewPlan.ms(size=32))
+    want = crop_views(image, region(), ViewPlan.by_name("ms", size=32))
     for same in (np.asfortranarray(image), image[..., ::-1].copy()[..., ::-1], np.flip(np.flip(image, 1).copy(), 1)):
-        np.testing.assert_array_equal(crop_views(same, region(), ViewPlan.ms(size=32)), want)
+        np.testing.assert_array_equal(crop_views(same, region(), ViewPlan.by_name("ms", size=32)), want)
 
 
 @pytest.mark.parametrize(
@@ -133,12 +133,12 @@ def test_arrays_in_any_layout_are_taken() -> None:
 )
 def test_other_images_are_refused(image: npt.NDArray[np.uint8]) -> None:
     with pytest.raises(ImageError, match="to_rgb_uint8"):
-        crop_views(image, region(), ViewPlan.ms())
+        crop_views(image, region(), ViewPlan.by_name("ms"))
 
 
 def test_a_region_of_another_image_is_refused() -> None:
     with pytest.raises(AnnotationError, match="120 x 90 pixels, this one has 121 x 90"):
-        crop_views(picture(90, 121), region(), ViewPlan.ms())
+        crop_views(picture(90, 121), region(), ViewPlan.by_name("ms"))
 
 
 @pytest.mark.parametrize("resample", ["exact", "fast"])
@@ -150,13 +150,13 @@ def test_a_box_far_beyond_the_image_is_refused_before_anything_is_cut(
     tracemalloc.start()
     try:
         with pytest.raises(AnnotationError, match=r"forged\.json#1: a window of .* too large"):
-            crop_views(picture(), here, ViewPlan.mso_bbox(size=32, resample=resample))
+            crop_views(picture(), here, ViewPlan.by_name("mso_bbox", size=32, resample=resample))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert peak < 1e6
     # Fixed windows do not follow the box, so the same region can still be cut with them.
-    assert crop_views(picture(), here, ViewPlan.ms(size=32, resample=resample)).shape == (3, 32, 32, 4)
+    assert crop_views(picture(), here, ViewPlan.by_name("ms", size=32, resample=resample)).shape == (3, 32, 32, 4)
 
 
 @pytest.mark.parametrize("resample", ["exact", "fast"])
