@@ -95,33 +95,31 @@ def rollback(
     cache: CachePath,
     to: Annotated[
         int | None,
-        typer.Option("--to", min=1, metavar="N", help="The version to go back to; by default the one before."),
+        typer.Option(
+            "--to",
+            min=1,
+            metavar="N",
+            help="The version to go back to, as 'support history' lists it; by default what was there before the "
+            "last change or rollback.",
+        ),
     ] = None,
-    redo: Annotated[
-        bool, typer.Option("--redo", help="Take up again what was taken back last, instead of going back.")
-    ] = False,
 ) -> None:
-    """Go back to an earlier version, byte for byte; what is taken back is kept, and --redo takes it up again.
+    """Go back to another version, byte for byte; what is taken back is kept, and a second rollback takes it up again.
 
     Example: mvrec-edge support rollback line.safetensors
     """
     from mvrec_edge.cli.console import say
     from mvrec_edge.runtime import SupportCache
-    from mvrec_edge.runtime.errors import InputError, UsageError
+    from mvrec_edge.runtime.errors import InputError
     from mvrec_edge.runtime.support.versions import SupportVersions
 
-    if redo and to is not None:
-        raise UsageError("--redo takes up the last one that was taken back", fix="leave out --to")
     # The present one may be what is damaged: only its place has to be there.
     if not cache.is_file():
         raise InputError("there is no such file", where=cache, fix="check the path")
     versions = SupportVersions(cache)
     with versions.change(lambda: say("another change of this cache is under way: waiting for it")):
-        if redo:
-            kept = versions.redo()
-            done = f"taken up again; before: {cache.name}.{kept}"
-        else:
-            done = f"version {versions.rollback(to)} again; --redo takes up again what was there"
+        target, kept = versions.rollback(to)
         loaded = SupportCache.load(cache)
     classes = ", ".join(f"{name} {count}" for name, count in loaded.counts.items())
-    say(f"{cache}: {done}: {len(loaded.labels)} instances ({classes})")
+    again = f"before: {cache.name}.{kept}, which another rollback takes up again"
+    say(f"{cache}: version {target} again: {len(loaded.labels)} instances ({classes}); {again}")

@@ -16,18 +16,16 @@ class NumberedFiles:
 
     Args:
         path: The file.
-        infix: Stands between the file's name and the number, such as `"undone."`.
     """
 
-    def __init__(self, path: Path, infix: str = "") -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.infix = infix
         # At most nine digits, so that a date somebody appended is not taken for a number of ours.
-        self._pattern = re.compile(re.escape(f"{path.name}.{infix}") + r"([1-9][0-9]{0,8})")
+        self._pattern = re.compile(re.escape(f"{path.name}.") + r"([1-9][0-9]{0,8})")
 
     def at(self, number: int) -> Path:
         """The place of a state."""
-        return self.path.with_name(f"{self.path.name}.{self.infix}{number}")
+        return self.path.with_name(f"{self.path.name}.{number}")
 
     def numbers(self) -> list[int]:
         """The numbers there are, ascending."""

@@ -1,4 +1,4 @@
-"""A support cache and its earlier versions: every change keeps what was there, and can be taken back."""
+"""A support cache and its other versions: every change keeps what was there, and can be taken back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Version:
     """One state of a cache.
 
     Attributes:
-        name: `"present"`, the number of an earlier version, or `"undone.N"` for one that was taken back.
+        name: `"present"`, or the number of another version.
         path: Its file.
     """
 
@@ -33,15 +33,16 @@ class Version:
 
 
 class SupportVersions:
-    """The file of a support cache, `NAME`, with earlier versions beside: `NAME.1`, `NAME.2`, and so on.
+    """The file of a support cache, `NAME`, with other versions beside: `NAME.1`, `NAME.2`, and so on.
 
-    Taking a change back makes an earlier version the present one; what was taken back stays as `NAME.undone.1`, ....
-    Every step leaves a whole cache under `NAME` at every moment, and a process that is killed at any point leaves all
-    bytes under some name.
+    The highest number is what was there before the last step, whether that was a change or a rollback: a rollback
+    exchanges the present version for another and never removes one, so that another rollback undoes it. Every step
+    leaves a whole cache under `NAME` at every moment, and a process that is killed at any point leaves all bytes under
+    some name.
 
     Args:
         path: The cache; a link is followed.
-        keep: The most versions, and the most taken-back ones, to keep; at least 1.
+        keep: The most versions that a change leaves beside it; at least 1.
 
     Raises:
         UsageError: `keep` is below 1.
@@ -53,8 +54,7 @@ class SupportVersions:
         # Two names of one file share their versions and their lock.
         self.path = Path(path).resolve()
         self.keep = keep
-        self._earlier = NumberedFiles(self.path)
-        self._undone = NumberedFiles(self.path, "undone.")
+        self._others = NumberedFiles(self.path)
 
     @contextlib.contextmanager
     def change(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
@@ -83,32 +83,32 @@ class SupportVersions:
             with atomic_write(self.path) as stream:
                 stream.write(data)
             return None
-        self._settle()
+        self._others.drop_double()
         if self.path.read_bytes() == data:
             return None
         with atomic_write(self.path) as stream:
             stream.write(data)
             # A full disk ends the change here, before anything is kept twice.
             stream.flush()
-            number = self._earlier.keep_present()
-        self._earlier.prune(self.keep)
+            number = self._others.keep_present()
+        self._others.prune(self.keep)
         return number
 
-    def rollback(self, to: int | None = None) -> int:
-        """Makes an earlier version the present one, byte for byte, within `change`.
+    def rollback(self, to: int | None = None) -> tuple[int, int]:
+        """Makes another version the present one, byte for byte, within `change`.
 
         Args:
-            to: Its number; by default the newest. Versions after it are taken back as well.
+            to: Its number; by default the highest: what was there before the last change, or before the last rollback.
 
         Returns:
-            The number of the version that is now the present one.
+            The number of the version that is the present one now, and the number under which the one before is kept.
 
         Raises:
             InputError: There is no such version, or it is damaged; nothing changes.
             IntegrityError: The same.
         """
-        self._settle()
-        numbers = self._earlier.numbers()
+        self._others.drop_double()
+        numbers = self._others.numbers()
         if not numbers:
             raise InputError("there is no earlier version", where=self.path)
         target = numbers[-1] if to is None else to
@@ -116,47 +116,14 @@ class SupportVersions:
             raise InputError(
                 f"there is no version {target}", where=self.path, fix="one of " + ", ".join(map(str, numbers))
             )
-        SupportCache.load(self._earlier.at(target))
-        later = [number for number in reversed(numbers) if number > target]
+        SupportCache.load(self._others.at(target))
         with writing(self.path):
-            self._undone.keep_present()
-            # The newest first, so that taking the last one up again goes back step by step.
-            for number in later:
-                self._earlier.at(number).rename(self._undone.at(self._undone.next_number()))
-            self._earlier.at(target).replace(self.path)
+            kept = self._others.keep_present()
+            self._others.at(target).replace(self.path)
             sync_folder(self.path.parent)
-        self._undone.prune(max(self.keep, 1 + len(later)))
-        return target
-
-    def redo(self) -> int:
-        """Makes the version that was taken back last the present one again, within `change`.
-
-        Returns:
-            The number under which the version before is kept.
-
-        Raises:
-            InputError: Nothing was taken back, or it is damaged; nothing changes.
-            IntegrityError: The same.
-        """
-        self._settle()
-        numbers = self._undone.numbers()
-        if not numbers:
-            raise InputError("nothing was taken back", where=self.path)
-        last = self._undone.at(numbers[-1])
-        SupportCache.load(last)
-        with writing(self.path):
-            number = self._earlier.keep_present()
-            last.replace(self.path)
-            sync_folder(self.path.parent)
-        self._earlier.prune(self.keep)
-        return number
+        return target, kept
 
     def history(self) -> list[Version]:
-        """All versions: the earlier ones from the oldest on, the present one, and those taken back, the last first."""
-        earlier = [Version(str(number), self._earlier.at(number)) for number in self._earlier.numbers()]
-        undone = [Version(f"undone.{number}", self._undone.at(number)) for number in reversed(self._undone.numbers())]
-        return [*earlier, Version("present", self.path), *undone]
-
-    def _settle(self) -> None:
-        self._earlier.drop_double()
-        self._undone.drop_double()
+        """All versions, the present one last; the others in the order in which they were left."""
+        others = [Version(str(number), self._others.at(number)) for number in self._others.numbers()]
+        return [*others, Version("present", self.path)]

@@ -42,37 +42,50 @@ def test_every_change_keeps_what_was_there(tmp_path: Path) -> None:
     assert [version.path.read_bytes() for version in versions.history()] == [support(n).to_bytes() for n in range(3)]
 
 
+def states(versions: SupportVersions) -> list[bytes]:
+    return [version.path.read_bytes() for version in versions.history()]
+
+
+def of(*seeds: int) -> list[bytes]:
+    return [support(seed).to_bytes() for seed in seeds]
+
+
 def test_back_and_forth(tmp_path: Path) -> None:
     versions = started(tmp_path)
     for seed in (1, 2, 3):
         versions.write(support(seed))
-    assert versions.rollback() == 3
-    assert versions.path.read_bytes() == support(2).to_bytes()
-    assert versions.rollback(to=1) == 1
-    assert versions.path.read_bytes() == support(0).to_bytes()
-    assert names(versions) == ["present", "undone.3", "undone.2", "undone.1"]
-    for seed in (1, 2, 3):
-        assert versions.redo() == seed
-        assert versions.path.read_bytes() == support(seed).to_bytes()
-    assert names(versions) == ["1", "2", "3", "present"]
+    assert versions.rollback() == (3, 4)
+    assert (names(versions), states(versions)) == (["1", "2", "4", "present"], of(0, 1, 3, 2))
+    assert versions.rollback(to=1) == (1, 5)
+    assert (names(versions), states(versions)) == (["2", "4", "5", "present"], of(1, 3, 2, 0))
+    # Another one takes up again what the last one took back; any other state is reached by its number.
+    assert versions.rollback() == (5, 6)
+    assert versions.rollback(to=4) == (4, 7)
+    assert (names(versions), states(versions)) == (["2", "6", "7", "present"], of(1, 0, 2, 3))
 
 
 def test_a_change_after_a_way_back_keeps_both(tmp_path: Path) -> None:
     versions = started(tmp_path)
     versions.write(support(1))
     versions.rollback()
-    versions.write(support(2))
-    assert names(versions) == ["1", "present", "undone.1"]
-    held = {version.path.read_bytes() for version in versions.history()}
-    assert held == {support(seed).to_bytes() for seed in range(3)}
+    assert versions.write(support(2)) == 3
+    assert (names(versions), states(versions)) == (["2", "3", "present"], of(1, 0, 2))
+
+
+def test_ways_back_remove_nothing(tmp_path: Path) -> None:
+    versions = started(tmp_path, keep=3)
+    for seed in (1, 2, 3):
+        versions.write(support(seed))
+    fewer = SupportVersions(versions.path, keep=1)
+    for _ in range(5):
+        fewer.rollback()
+        assert sorted(states(versions)) == sorted(of(0, 1, 2, 3))
 
 
 def test_what_is_not_there_changes_nothing(tmp_path: Path) -> None:
     versions = started(tmp_path)
     with pytest.raises(InputError, match="no earlier version"):
         versions.rollback()
-    with pytest.raises(InputError, match="nothing was taken back"):
-        versions.redo()
     versions.write(support(1))
     with pytest.raises(InputError, match=r"no version 7.*one of 1"):
         versions.rollback(to=7)
@@ -89,9 +102,10 @@ def test_a_damaged_cache_is_rolled_back(tmp_path: Path) -> None:
     versions.path.unlink()
     versions.path.write_bytes(b"half")
     versions.rollback()
-    assert versions.path.read_bytes() == support(0).to_bytes()
+    assert states(versions) == [b"half", *of(0)]
     with pytest.raises(InputError, match="not a support cache"):
-        versions.redo()
+        versions.rollback()
+    assert states(versions) == [b"half", *of(0)]
 
 
 def test_only_so_many_are_kept(tmp_path: Path) -> None:
@@ -106,7 +120,7 @@ def test_only_so_many_are_kept(tmp_path: Path) -> None:
 def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
     versions = started(tmp_path, keep=1)
     others = ["line.safetensors.01", "line.safetensors.0", "line.safetensors.1x", "other.safetensors.1", "line.1"]
-    others += ["line.safetensors.20240131120000", "line.safetensors.undone", "line-safetensors.7"]
+    others += ["line.safetensors.20240131120000", "line.safetensors.undone.1", "line-safetensors.7"]
     for name in others:
         (tmp_path / name).write_text("mine")
     for seed in (1, 2, 3):
@@ -126,42 +140,38 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.one_of(st.integers(1, 5), st.sampled_from(["back", "redo"])), max_size=12))
-def test_any_changes_followed_by_as_many_ways_back_give_the_bytes(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[int | str]
+@given(st.lists(st.one_of(st.integers(1, 5), st.just("back"), st.tuples(st.integers(0, 20))), max_size=12))
+def test_any_changes_and_ways_back(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[int | str | tuple[int]]
 ) -> None:
-    """Against lists of what should be there; in the end everything is taken back, and taken up again."""
+    """Against a list of the seeds that should be there; a tuple goes back to one of them by its number."""
     versions = started(tmp_path_factory.mktemp("versions"), keep=50)
-    earlier: list[int] = []
-    undone: list[int] = []
+    others: list[int] = []
     present = 0
     for step in steps:
-        # What was taken back and then made again is no step any more.
-        if undone and undone[-1] == present:
-            undone.pop()
-        if step == "back" and earlier:
-            versions.rollback()
-            undone.append(present)
-            present = earlier.pop()
-        elif step == "redo" and undone:
-            versions.redo()
-            earlier.append(present)
-            present = undone.pop()
-        elif isinstance(step, int):
+        # What is the present state as well is no other one: every step begins with that.
+        if others and others[-1] == present:
+            others.pop()
+        if isinstance(step, int):
             kept = versions.write(support(step))
             if step == present:
                 assert kept is None
             else:
-                earlier.append(present)
+                others.append(present)
                 present = step
+        elif others:
+            place = len(others) - 1 if isinstance(step, str) else step[0] % len(others)
+            versions.rollback(None if isinstance(step, str) else int(names(versions)[place]))
+            others.append(present)
+            present = others.pop(place)
         assert versions.path.read_bytes() == support(present).to_bytes()
-    last = versions.path.read_bytes()
-    for _ in earlier:
+    # All of them are still there, whatever was changed and taken back.
+    assert set(states(versions)) == set(of(*others, present))
+    before = versions.path.read_bytes()
+    if set(others) - {present}:
         versions.rollback()
-    assert versions.path.read_bytes() == support(0).to_bytes()
-    for _ in earlier:
-        versions.redo()
-    assert versions.path.read_bytes() == last
+        versions.rollback()
+    assert versions.path.read_bytes() == before
 
 
 _WRITE = """
@@ -205,20 +215,13 @@ def test_a_killed_writer_loses_nothing(tmp_path: Path, steps: int) -> None:
     assert support(2000).to_bytes() in {version.path.read_bytes() for version in versions.history()}
 
 
-@pytest.mark.parametrize("cut", ["kept twice", "taken back twice"])
-def test_what_a_cut_off_change_leaves_is_cleared(tmp_path: Path, cut: str) -> None:
+def test_what_a_cut_off_change_leaves_is_cleared(tmp_path: Path) -> None:
     """The present state has a second name, and the change itself did not come."""
     versions = started(tmp_path)
     versions.write(support(1))
-    extra = "line.safetensors.2" if cut == "kept twice" else "line.safetensors.undone.1"
-    os.link(versions.path, tmp_path / extra)
-    if cut == "kept twice":
-        versions.rollback()
-        assert versions.path.read_bytes() == support(0).to_bytes()
-        assert names(versions) == ["present", "undone.1"]
-    else:
-        with pytest.raises(InputError, match="nothing was taken back"):
-            versions.redo()
+    os.link(versions.path, tmp_path / "line.safetensors.2")
+    assert versions.rollback() == (1, 2)
+    assert (names(versions), states(versions)) == (["2", "present"], of(1, 0))
 
 
 def test_a_reader_never_sees_half_or_nothing(tmp_path: Path) -> None:
