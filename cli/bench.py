@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import BundlePath, Overwrite, Threads
+
+if TYPE_CHECKING:
+    from mvrec_edge.bench.budget import Budget
 
 __all__ = ["bench"]
 
@@ -18,6 +23,97 @@ _BUSY = 0.5
 _PLOTS = (".png", ".html")
 
 
+@dataclass(frozen=True)
+class _BudgetOptions:
+    """How often each engine is run."""
+
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Runs of each engine at each batch size.")] = 20
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.01, help="Time for each engine at each batch size; 3 runs at least.")
+    ] = 20.0
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds in which each engine has its turn.")] = 5
+    warm_up: Annotated[int, typer.Option("--warm-up", min=1, help="Runs before those that count.")] = 2
+    starts: Annotated[int, typer.Option("--starts", min=1, help="Processes started to measure start-up.")] = 3
+    views: Annotated[int, typer.Option("--views", min=1, max=1024, help="Views for each defect.")] = 27
+
+    def budget(self, batch: str, threads: int | None) -> Budget:
+        """What they mean; see `Budget` for what is raised."""
+        from mvrec_edge.bench.budget import Budget
+
+        return Budget(
+            batches=_numbers(batch),
+            repeats=self.repeats,
+            seconds=self.seconds,
+            rounds=self.rounds,
+            warm_up=self.warm_up,
+            starts=self.starts,
+            threads=threads,
+            views=self.views,
+        )
+
+
+@dataclass(frozen=True)
+class _FileOptions:
+    """Files that are written beside the tables on stdout."""
+
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="File for the whole record; by default none.", show_default=False)
+    ] = None
+    markdown_file: Annotated[
+        Path | None, typer.Option("--markdown", help="File for the tables; by default none.", show_default=False)
+    ] = None
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", help="File for a plot: .html, or .png (extra 'plot'); by default none.", show_default=False
+        ),
+    ] = None
+
+    def check(self, *, overwrite: bool) -> None:
+        """Refuses files that could not be written, before the first minute of measuring.
+
+        Raises:
+            UsageError: The plot is of no known kind.
+            MissingDependencyError: The plot needs matplotlib.
+            OutputError: A file exists already, or its folder does not.
+        """
+        from mvrec_edge.runtime.errors import OutputError, UsageError
+
+        if self.plot is not None:
+            kind = self.plot.suffix.lower()
+            if kind not in _PLOTS:
+                raise UsageError(
+                    f"a plot ends in {' or '.join(_PLOTS)}", where=self.plot, fix="example: --plot bench.html"
+                )
+            if kind == ".png":
+                from mvrec_edge.bench.charts_png import PURPOSE
+                from mvrec_edge.calib.evaluation.plotting import require_matplotlib
+
+                require_matplotlib(PURPOSE)
+        for file in (self.json_file, self.markdown_file, self.plot):
+            if file is not None and file.exists() and not overwrite:
+                raise OutputError("exists already", where=file, fix="choose another name, or give --overwrite")
+            if file is not None and not file.absolute().parent.is_dir():
+                raise OutputError("its folder does not exist", where=file, fix="make the folder first")
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Writes those that were asked for."""
+        from mvrec_edge.bench.charts import write_html
+        from mvrec_edge.bench.charts_png import write_png
+        from mvrec_edge.bench.tables import markdown
+        from mvrec_edge.runtime.files import atomic_write, canonical_json
+
+        if self.json_file is not None:
+            with atomic_write(self.json_file) as stream:
+                stream.write(canonical_json(record))
+        if self.markdown_file is not None:
+            with atomic_write(self.markdown_file) as stream:
+                stream.write(markdown(record).encode())
+        if self.plot is not None:
+            (write_png if self.plot.suffix.lower() == ".png" else write_html)(record, self.plot)
+
+
+@flattened
 def bench(
     bundle: BundlePath,
     batch: Annotated[str, typer.Option("--batch", help="Views in a batch, such as 1,9,27.")] = "1,3,9,27,54",
@@ -42,26 +138,9 @@ def bench(
             show_default=False,
         ),
     ] = None,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Runs of each engine at each batch size.")] = 20,
-    seconds: Annotated[
-        float, typer.Option("--seconds", min=0.01, help="Time for each engine at each batch size; 3 runs at least.")
-    ] = 20.0,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds in which each engine has its turn.")] = 5,
-    warm_up: Annotated[int, typer.Option("--warm-up", min=1, help="Runs before those that count.")] = 2,
-    starts: Annotated[int, typer.Option("--starts", min=1, help="Processes started to measure start-up.")] = 3,
-    views: Annotated[int, typer.Option("--views", min=1, max=1024, help="Views for each defect.")] = 27,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="File for the whole record; by default none.", show_default=False)
-    ] = None,
-    markdown_file: Annotated[
-        Path | None, typer.Option("--markdown", help="File for the tables; by default none.", show_default=False)
-    ] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            "--plot", help="File for a plot: .html, or .png (extra 'plot'); by default none.", show_default=False
-        ),
-    ] = None,
+    *,
+    measuring: _BudgetOptions,
+    files: _FileOptions,
     keep: Annotated[
         bool, typer.Option("--keep/--no-keep", help="Keep the speeds in the user's cache folder, for --engine auto.")
     ] = True,
@@ -73,38 +152,15 @@ def bench(
     Example: mvrec-edge bench encoder.bundle --batch 1,9,27 --json bench.json --plot bench.html
     """
     from mvrec_edge.bench.bench import measure_bundle
-    from mvrec_edge.bench.budget import Budget
     from mvrec_edge.bench.candidates import default_candidates, parse_candidates
     from mvrec_edge.bench.speeds import speeds_of
     from mvrec_edge.cli.console import count_bar, say
     from mvrec_edge.runtime import Bundle
     from mvrec_edge.runtime.engines.speeds import record_speeds
-    from mvrec_edge.runtime.errors import OutputError, UsageError
     from mvrec_edge.runtime.threads import usable_cpus
 
-    # Everything that can be refused is refused before the first minute of measuring.
-    budget = Budget(
-        batches=_numbers(batch),
-        repeats=repeats,
-        seconds=seconds,
-        rounds=rounds,
-        warm_up=warm_up,
-        starts=starts,
-        threads=threads,
-        views=views,
-    )
-    if plot is not None and plot.suffix.lower() not in _PLOTS:
-        raise UsageError(f"a plot ends in {' or '.join(_PLOTS)}", where=plot, fix="example: --plot bench.html")
-    if plot is not None and plot.suffix.lower() == ".png":
-        from mvrec_edge.bench.charts_png import PURPOSE
-        from mvrec_edge.calib.evaluation.plotting import require_matplotlib
-
-        require_matplotlib(PURPOSE)
-    for file in (json_file, markdown_file, plot):
-        if file is not None and file.exists() and not overwrite:
-            raise OutputError("exists already", where=file, fix="choose another name, or give --overwrite")
-        if file is not None and not file.absolute().parent.is_dir():
-            raise OutputError("its folder does not exist", where=file, fix="make the folder first")
+    budget = measuring.budget(batch, threads)
+    files.check(overwrite=overwrite)
     opened = Bundle.load(bundle)
     precisions = opened.precisions
     candidates = parse_candidates(engine, precisions) if engine else default_candidates(precisions)
@@ -116,7 +172,7 @@ def bench(
         checkpoint=checkpoint,
         bar=lambda total: count_bar("measuring", total, "turns"),
     )
-    _write(record, json_file, markdown_file, plot)
+    files.write(record)
     _show(record)
     if (record["load_before"] or 0.0) > _BUSY:
         say(f"warning: the machine was computing something else (load {record['load_before']:.1f}); measure again")
@@ -136,22 +192,6 @@ def _numbers(text: str) -> tuple[int, ...]:
     with contextlib.suppress(ValueError):
         return tuple(int(part) for part in text.split(",") if part.strip())
     raise UsageError(f"'{text}' is not a list of whole numbers", fix="example: --batch 1,9,27")
-
-
-def _write(record: Mapping[str, Any], json_file: Path | None, markdown_file: Path | None, plot: Path | None) -> None:
-    from mvrec_edge.bench.charts import write_html
-    from mvrec_edge.bench.charts_png import write_png
-    from mvrec_edge.bench.tables import markdown
-    from mvrec_edge.runtime.files import atomic_write, canonical_json
-
-    if json_file is not None:
-        with atomic_write(json_file) as stream:
-            stream.write(canonical_json(record))
-    if markdown_file is not None:
-        with atomic_write(markdown_file) as stream:
-            stream.write(markdown(record).encode())
-    if plot is not None:
-        (write_png if plot.suffix.lower() == ".png" else write_html)(record, plot)
 
 
 def _show(record: Mapping[str, Any]) -> None:

@@ -2,44 +2,39 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mvrec_edge.calib import LabelledSet
     from mvrec_edge.export.precision import Calibration
 
-__all__ = ["read_calibration"]
+__all__ = ["cut_calibration"]
 
 
-def read_calibration(
-    path: Path, *, size: int, views: str, shots: int, source_format: str, masks: Path | None, image_root: Path | None
-) -> Calibration:
-    """Reads a labelled set and cuts the views of a few instances of each class.
+def cut_calibration(labelled: LabelledSet, path: Path, *, size: int, views: str, shots: int) -> Calibration:
+    """Cuts the views of a few instances of each class.
 
     Args:
-        path: The labelled set.
+        labelled: The labelled set.
+        path: Where it was read from.
         size: Side of a view in pixels.
         views: View recipe.
         shots: Instances of each class.
-        source_format: Annotation format.
-        masks: Folder of masks, or one mask.
-        image_root: Where a table's image paths begin.
 
     Raises:
-        InputError: The set cannot be read, or has fewer than two classes.
+        SupportError: There are fewer than two classes.
     """
     import numpy as np
 
     from mvrec_edge.calib import compare_decisions
-    from mvrec_edge.cli.console import count_bar, say_problems
-    from mvrec_edge.cli.options import LabelledOptions, SourceFormat
+    from mvrec_edge.cli.console import count_bar
     from mvrec_edge.export.precision import Calibration
     from mvrec_edge.runtime import ViewPlan, crop_views
     from mvrec_edge.runtime.errors import SupportError
 
     plan = ViewPlan.by_name(views, size=size)
-    labelled = LabelledOptions(SourceFormat(source_format), masks, image_root).read(path)
-    say_problems(labelled.problems)
     names = labelled.class_names
     if len(names) < 2:
         raise SupportError(

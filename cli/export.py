@@ -2,17 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mvrec_edge.cli.certificates import certificate_line
-from mvrec_edge.cli.options import FORMATS, Format, ImageRoot, Masks, Overwrite, SourceFormat
+from mvrec_edge.cli.flattening import flattened
+from mvrec_edge.cli.options import FORMATS, LabelledOptions, Overwrite, SourceOptions
+
+if TYPE_CHECKING:
+    from mvrec_edge.export.checkpoint import EncoderWeights
+    from mvrec_edge.export.precision import Calibration
 
 __all__ = ["export"]
 
 
+@dataclass(frozen=True)
+class _CalibrationOptions:
+    """Labelled defects of the user's own, on which the graphs are judged."""
+
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibration",
+            help="Your own labelled defects: int8 ranges are measured on their views, and every precision is judged "
+            f"by them: cosines, and decisions that change. Any of {FORMATS}. By default rendered defects take their "
+            "place.",
+            show_default=False,
+        ),
+    ] = None
+    calibration_shots: Annotated[
+        int, typer.Option("--calibration-shots", min=2, help="Instances of each class to take from them.")
+    ] = 5
+    calibration_views: Annotated[
+        str,
+        typer.Option("--calibration-views", help="View recipe for them: ms is 3 views a defect, mso all 27."),
+    ] = "ms"
+
+    def read(self, reading: SourceOptions, size: int) -> Calibration | None:
+        """Their views, of so many pixels; None where none were given. See `cut_calibration` for what is raised."""
+        if self.calibration is None:
+            return None
+        from mvrec_edge.cli.calibration import cut_calibration
+        from mvrec_edge.cli.console import say_problems
+
+        path = self.calibration
+        labelled = LabelledOptions(reading.source_format, reading.masks, reading.image_root).read(path)
+        say_problems(labelled.problems)
+        return cut_calibration(labelled, path, size=size, views=self.calibration_views, shots=self.calibration_shots)
+
+
+@flattened
 def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="Bundle to write: a folder.")],
     checkpoint: Annotated[
@@ -42,29 +84,12 @@ def export(
             "it (checked in OpenVINO, extra 'openvino'), int8 for all (extra 'int8').",
         ),
     ] = "fp32",
-    calibration: Annotated[
-        Path | None,
-        typer.Option(
-            "--calibration",
-            help="Your own labelled defects: int8 ranges are measured on their views, and every precision is judged "
-            f"by them: cosines, and decisions that change. Any of {FORMATS}. By default rendered defects take their "
-            "place.",
-            show_default=False,
-        ),
-    ] = None,
-    calibration_shots: Annotated[
-        int, typer.Option("--calibration-shots", min=2, help="Instances of each class to take from them.")
-    ] = 5,
-    calibration_views: Annotated[
-        str,
-        typer.Option("--calibration-views", help="View recipe for them: ms is 3 views a defect, mso all 27."),
-    ] = "ms",
+    *,
+    calibrating: _CalibrationOptions,
     accept: Annotated[
         bool, typer.Option("--accept", help="Write a graph that is below its limits all the same, with a note of it.")
     ] = False,
-    source_format: Format = SourceFormat.auto,
-    masks: Masks = None,
-    image_root: ImageRoot = None,
+    reading: SourceOptions,
     overwrite: Overwrite = False,
 ) -> None:
     """Turn an AlphaCLIP checkpoint into a checked ONNX bundle (needs the extra 'export').
@@ -75,10 +100,8 @@ def export(
 
     Example: mvrec-edge export clip_l14.pth --precision fp32,fp16,bf16,int8 --calibration labelled/ --out encoder.bundle
     """
-    from mvrec_edge.cli.calibration import read_calibration
     from mvrec_edge.cli.console import say, view_bar
-    from mvrec_edge.export import drawn_weights, export_bundle, read_checkpoint
-    from mvrec_edge.export.pocket import POCKET, POCKET_WEIGHTS
+    from mvrec_edge.export import export_bundle
     from mvrec_edge.runtime.bundle import check_free, parse_precisions
     from mvrec_edge.runtime.errors import UsageError
 
@@ -89,28 +112,12 @@ def export(
         )
     precisions = parse_precisions(precision)
     check_free(out, overwrite=overwrite)
-    if checkpoint is not None:
-        say(f"reading {checkpoint}")
-        weights = read_checkpoint(POCKET_WEIGHTS if str(checkpoint) == POCKET else checkpoint)
-    else:
-        say(f"drawing weights for {random_weights}, seed {seed}")
-        weights = drawn_weights(str(random_weights), seed)
-    own = None
-    if calibration is not None:
-        own = read_calibration(
-            calibration,
-            size=weights.architecture.image_size,
-            views=calibration_views,
-            shots=calibration_shots,
-            source_format=source_format.value,
-            masks=masks,
-            image_root=image_root,
-        )
+    weights = _weights(checkpoint, random_weights, seed)
     bundle = export_bundle(
         weights,
         out,
         precisions=precisions,
-        calibration=own,
+        calibration=calibrating.read(reading, weights.architecture.image_size),
         accept=accept,
         overwrite=overwrite,
         say=say,
@@ -121,3 +128,16 @@ def export(
         say(certificate_line(graph))
     if bundle.weights.is_random:
         say("warning: these weights are random: the bundle serves to measure time, it classifies nothing")
+
+
+def _weights(checkpoint: Path | None, random_weights: str | None, seed: int) -> EncoderWeights:
+    """Reads a checkpoint, the package's own encoder, or draws weights."""
+    from mvrec_edge.cli.console import say
+    from mvrec_edge.export import drawn_weights, read_checkpoint
+    from mvrec_edge.export.pocket import POCKET, POCKET_WEIGHTS
+
+    if checkpoint is None:
+        say(f"drawing weights for {random_weights}, seed {seed}")
+        return drawn_weights(str(random_weights), seed)
+    say(f"reading {checkpoint}")
+    return read_checkpoint(POCKET_WEIGHTS if str(checkpoint) == POCKET else checkpoint)
