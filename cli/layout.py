@@ -121,23 +121,10 @@ def write_layout(
         OutputError: The folder holds something and `into_used` is not given, something else stands where a folder
             or file has to be, or the folder cannot be written. Of all but the last nothing has changed.
     """
-    from mvrec_edge.runtime.errors import OutputError
     from mvrec_edge.runtime.files import atomic_write, writing
 
     with writing(folder):
-        if folder.exists() and not folder.is_dir():
-            raise OutputError("is a file", where=folder, fix="name a folder")
-        if folder.is_dir() and any(folder.iterdir()) and not into_used:
-            raise OutputError(
-                "is not empty", where=folder, fix="choose another folder, or give --overwrite: files there are kept"
-            )
-        # A link is not followed: it may lead anywhere.
-        for place in [folder / name for name in FOLDERS]:
-            if place.is_symlink() or (place.exists() and not place.is_dir()):
-                raise OutputError("is not a folder", where=place, fix="move it away")
-        for path in [folder / name for name in files]:
-            if path.is_dir() and not path.is_symlink():
-                raise OutputError("is a folder", where=path, fix="move it away")
+        _refuse_what_is_in_the_way(folder, files, into_used=into_used)
         folder.mkdir(parents=True, exist_ok=True)
     # The example classes are for a start only: whoever has classes of their own does not get them again.
     example_classes = example_classes and not (folder / "labelled").exists()
@@ -160,6 +147,25 @@ def write_layout(
             stream.write(text.encode())
         written.append(path)
     return written, kept
+
+
+def _refuse_what_is_in_the_way(folder: Path, files: Mapping[str, str], *, into_used: bool) -> None:
+    """Refuses a folder that the layout does not go into; nothing is changed."""
+    from mvrec_edge.runtime.errors import OutputError
+
+    if folder.exists() and not folder.is_dir():
+        raise OutputError("is a file", where=folder, fix="name a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not into_used:
+        raise OutputError(
+            "is not empty", where=folder, fix="choose another folder, or give --overwrite: files there are kept"
+        )
+    # A link is not followed: it may lead anywhere.
+    for place in [folder / name for name in FOLDERS]:
+        if place.is_symlink() or (place.exists() and not place.is_dir()):
+            raise OutputError("is not a folder", where=place, fix="move it away")
+    for path in [folder / name for name in files]:
+        if path.is_dir() and not path.is_symlink():
+            raise OutputError("is a folder", where=path, fix="move it away")
 
 
 def _set_aside(path: Path) -> Path:

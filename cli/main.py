@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import signal
 import sys
 import traceback
 import warnings
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.main
 
 from mvrec_edge import __version__
-from mvrec_edge.cli.bench import bench
-from mvrec_edge.cli.build import build
-from mvrec_edge.cli.config.command import CONFIGURED, add_configured
-from mvrec_edge.cli.demo import demo
-from mvrec_edge.cli.doctor import doctor
-from mvrec_edge.cli.export import export
-from mvrec_edge.cli.init import init
-from mvrec_edge.cli.inspect import inspect
-from mvrec_edge.cli.settings import settings
-from mvrec_edge.cli.support.app import support
-from mvrec_edge.cli.verify import verify
+from mvrec_edge.cli.lazy_group import lazy_group
 
 __all__ = ["app", "main"]
 
@@ -30,8 +23,32 @@ _OUTPUT = 6
 # What a shell reports for a process ended by SIGTERM.
 _TERMINATED = 143
 
+#: The commands in the order of the help, each a function in the module of its name. To add one, add it here.
+_COMMANDS = (
+    *("init", "export", "build", "calibrate", "classify", "evaluate", "inspect", "settings", "verify", "bench"),
+    *("demo", "doctor", "support"),
+)
+
+
+def _load(name: str) -> Any:
+    """Makes one command, as typer makes it of a function."""
+    if name == "support":
+        from mvrec_edge.cli.support.app import support
+
+        return typer.main.get_group(support)
+    from mvrec_edge.cli.config.command import CONFIGURED, add_configured
+
+    alone = typer.Typer(add_completion=False)
+    if name in CONFIGURED:
+        add_configured(alone, name)
+    else:
+        alone.command(name)(getattr(importlib.import_module(f"mvrec_edge.cli.{name}"), name))
+    return typer.main.get_command(alone)
+
+
 app = typer.Typer(
     name="mvrec-edge",
+    cls=lazy_group({name: functools.partial(_load, name) for name in _COMMANDS}),
     help="Few-shot defect classification on the factory line: export an encoder once, calibrate on a few labelled "
     "defects, classify without PyTorch.",
     epilog="Exit codes: 0 done; 1 finished, but some items failed; 2 wrong usage; 3 bad input; 4 a file was changed "
@@ -41,18 +58,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(init)
-app.command()(export)
-app.command()(build)
-for _name in CONFIGURED:
-    add_configured(app, _name)
-app.add_typer(support, name="support")
-app.command()(inspect)
-app.command()(settings)
-app.command()(verify)
-app.command()(bench)
-app.command()(demo)
-app.command()(doctor)
 
 
 class _Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,15 +12,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from mvrec_edge.cli.calibrate import calibrate
-from mvrec_edge.cli.classify import classify
 from mvrec_edge.cli.config.setting import Setting, settings_of
-from mvrec_edge.cli.evaluate import evaluate
 
 __all__ = ["CONFIGURED", "ConfiguredCommand", "add_configured", "command_settings", "place_arguments"]
 
-#: The commands that take `--config`, by their name. To add one, add it here.
-CONFIGURED: dict[str, Callable[..., Any]] = {"calibrate": calibrate, "classify": classify, "evaluate": evaluate}
+#: The commands that take `--config`, each a function in the module of its name. To add one, add it here.
+CONFIGURED = ("calibrate", "classify", "evaluate")
 
 _Config = Annotated[
     Path | None,
@@ -35,12 +33,18 @@ _Config = Annotated[
 
 def command_settings() -> dict[str, dict[str, Setting]]:
     """What may stand in a config file, by command and key, as the commands' signatures say."""
-    return {name: settings_of(function) for name, function in CONFIGURED.items()}
+    return {name: settings_of(_function(name)) for name in CONFIGURED}
+
+
+def _function(name: str) -> Callable[..., Any]:
+    # Looked up by its name: a command that is not asked for is not loaded.
+    function: Callable[..., Any] = getattr(importlib.import_module(f"mvrec_edge.cli.{name}"), name)
+    return function
 
 
 def add_configured(app: typer.Typer, name: str) -> None:
     """Adds a command of `CONFIGURED` to the app, with an option `--config` besides its own."""
-    function = CONFIGURED[name]
+    function = _function(name)
 
     @functools.wraps(function)
     def with_config(**arguments: Any) -> Any:

@@ -11,7 +11,9 @@ from mvrec_edge.cli.support.others import merge, remove, rename
 __all__ = ["support"]
 
 support = typer.Typer(
-    help="Change a support cache on the line: add, remove, rename, merge, and back again.", no_args_is_help=True
+    name="support",
+    help="Change a support cache on the line: add, remove, rename, merge, and back again.",
+    no_args_is_help=True,
 )
 support.command("add")(add)
 support.command("remove")(remove)

@@ -73,8 +73,13 @@ def open_source(
         raise UsageError(f"masks do not go with the annotation format {format}", where=place, fix="leave them out")
     if root is not None and format in ("folders", "aitex"):
         raise UsageError("an image root does not go with folders of images", where=place, fix="leave it out")
+    return _open(format, place, mask_place, root, payload)
+
+
+def _open(format: str, place: Path, masks: Path | None, root: Path | None, payload: Any) -> RegionSource:  # noqa: A002
+    """Opens what is of a known format; `payload` is the parsed JSON, where that was read to tell the format."""
     if format == "folders":
-        return open_folders(place, mask_place)
+        return open_folders(place, masks)
     if format == "labelme":
         return open_labelme(place, root, payload)
     if format == "aitex":
