@@ -13,6 +13,7 @@ from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import (
     FORMATS,
     BundlePath,
+    CachePath,
     EngineOptions,
     MinArea,
     Overwrite,
@@ -135,7 +136,7 @@ class _DecisionOptions:
 @flattened
 def classify(
     bundle: BundlePath,
-    cache: Annotated[Path, typer.Argument(metavar="CACHE", help="Support cache that 'mvrec-edge calibrate' wrote.")],
+    cache: CachePath,
     inputs: Annotated[
         list[Path],
         typer.Argument(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mvrec_edge.cli.options import Json
+
 if TYPE_CHECKING:
     from mvrec_edge.doctor import Diagnosis
 
@@ -31,7 +33,7 @@ def doctor(
             show_default=False,
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show what this machine can run, and the command that would fix each problem.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mvrec_edge.cli.certificates import certificate_line
+from mvrec_edge.cli.options import Json
 
 if TYPE_CHECKING:
     from mvrec_edge.runtime import Bundle, SupportCache
@@ -17,7 +18,7 @@ __all__ = ["inspect"]
 
 def inspect(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A bundle (folder) or a support cache (file).")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show what a bundle or a support cache holds, after checking its hashes.
 

@@ -20,10 +20,12 @@ __all__ = [
     "FORMATS",
     "Batch",
     "BundlePath",
+    "CachePath",
     "EngineName",
     "EngineOptions",
     "Format",
     "ImageRoot",
+    "Json",
     "LabelledOptions",
     "Masks",
     "MinArea",
@@ -62,6 +64,7 @@ FORMATS = (
 )
 
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that 'mvrec-edge export' wrote.")]
+CachePath = Annotated[Path, typer.Argument(metavar="CACHE", help="Support cache that 'mvrec-edge calibrate' wrote.")]
 Format = Annotated[SourceFormat, typer.Option("--format", help="Annotation format; 'auto' looks at what is there.")]
 Masks = Annotated[
     Path | None,
@@ -166,6 +169,7 @@ Steps = Annotated[int, typer.Option("--steps", min=1, help="Training steps of zi
 Triplet = Annotated[
     float, typer.Option("--triplet", min=0, help="Weight of the triplet loss of zip-f; the paper's text says 4.")
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it is there already.")]
 
 

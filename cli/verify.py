@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mvrec_edge.cli.options import BundlePath, Threads
+from mvrec_edge.cli.options import BundlePath, Json, Threads
 
 if TYPE_CHECKING:
     from mvrec_edge.runtime.engines.verification import Verdict
@@ -31,7 +31,7 @@ def verify(
         typer.Option("--precision", help="Graphs to check, such as fp16,int8; by default all.", show_default=False),
     ] = None,
     threads: Threads = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Run a bundle's golden views on this machine and compare with what its graphs answered when they were exported.
 

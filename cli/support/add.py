@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mvrec_edge.cli.flattening import flattened
-from mvrec_edge.cli.options import EngineOptions, LabelledOptions
-from mvrec_edge.cli.support.shared_options import CachePath, ChangeOptions
+from mvrec_edge.cli.options import CachePath, EngineOptions, LabelledOptions
+from mvrec_edge.cli.support.shared_options import ChangeOptions
 
 if TYPE_CHECKING:
     from mvrec_edge.calib import LabelledSet

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mvrec_edge.cli.support.shared_options import CachePath, Json
+from mvrec_edge.cli.options import CachePath, Json
 
 if TYPE_CHECKING:
     from mvrec_edge.runtime.support.versions import Version

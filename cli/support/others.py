@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from mvrec_edge.cli.flattening import flattened
-from mvrec_edge.cli.support.shared_options import CachePath, ChangeOptions, DryRun, Json, Keep
+from mvrec_edge.cli.options import CachePath, Json
+from mvrec_edge.cli.support.shared_options import ChangeOptions, DryRun, Keep
 
 __all__ = ["merge", "remove", "rename"]
 

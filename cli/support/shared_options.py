@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["CachePath", "ChangeOptions", "DryRun", "Force", "Json", "Keep", "Refit"]
+from mvrec_edge.cli.options import Json
 
-CachePath = Annotated[Path, typer.Argument(metavar="CACHE", help="Support cache that 'mvrec-edge calibrate' wrote.")]
+__all__ = ["ChangeOptions", "DryRun", "Force", "Keep", "Refit"]
+
 Force = Annotated[
     bool, typer.Option("--force", help="Write the change even if instances read rightly before are misread then.")
 ]
@@ -26,7 +26,6 @@ Refit = Annotated[
 Keep = Annotated[
     int, typer.Option("--keep", min=1, help="Earlier versions to keep beside the cache; older ones are removed.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
 @dataclass(frozen=True)
