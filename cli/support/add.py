@@ -56,7 +56,7 @@ def add(
     from mvrec_edge.cli.console import say, say_problems, view_bar
     from mvrec_edge.cli.support.changing import change_cache
     from mvrec_edge.runtime import Bundle
-    from mvrec_edge.runtime.classifier import check_encoder
+    from mvrec_edge.runtime.classifier import matching_precision
     from mvrec_edge.runtime.errors import InputError, UsageError
 
     if label is not None and not label.strip():
@@ -65,9 +65,7 @@ def add(
     problems: list[InputError] = []
 
     def change(before: SupportCache) -> Changed:
-        # The cache decides: only embeddings of the same graph may be compared.
-        precision = opened.precision_of(before.encoder) or opened.precisions[0]
-        check_encoder(before, opened.fingerprint(precision), precision)
+        precision = matching_precision(opened, before)
         plan = before.view_plan
         if plan is None:
             raise UsageError("the support cache has no view plan, so nothing can be encoded for it", where=cache)

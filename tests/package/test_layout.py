@@ -43,6 +43,8 @@ RUNTIME_ROOMS = (
     *("novelty", "gradual", "prediction", "classifier", "pictures", "report"),
 )
 LOOSE_IN_RUNTIME = {"errors", "threads", "prediction"}
+#: Lines of a function of the command line, with its options and its help.
+LONGEST_COMMAND = 80
 #: They compute with what the base install has.
 LIGHT = ("runtime", "testing", "calib", "doctor")
 
@@ -144,6 +146,22 @@ def test_no_imports_go_in_a_circle() -> None:
         tuple(graphlib.TopologicalSorter(waits_for).static_order())
     except graphlib.CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_commands_are_thin() -> None:
+    """They parse, call, show progress and print; the stages are functions that Python users call as well.
+
+    ruff holds how many branches any function may have (C901).
+    """
+    too_long = {}
+    for source in _sources("cli"):
+        for node in ast.walk(ast.parse(source.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+                lines = (node.end_lineno or first) - first + 1
+                if lines > LONGEST_COMMAND:
+                    too_long[f"{source.name}: {node.name}"] = lines
+    assert not too_long
 
 
 def _modules(*parts: str) -> list[str]:
