@@ -199,6 +199,21 @@ def test_help_loads_nothing_heavy_and_shows_an_example(command: list[str]) -> No
     assert ("Example: mvrec-edge" if command else "Exit codes") in result.stdout
 
 
+def test_a_command_does_not_load_the_others() -> None:
+    code = (
+        "import sys\n"
+        "sys.argv = ['mvrec-edge', 'classify', '--help']\n"
+        "from mvrec_edge.cli.main import main\n"
+        "try: main()\n"
+        "finally: print(sorted(name for name in sys.modules if name.startswith('mvrec_edge.cli.')))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    loaded = result.stdout.splitlines()[-1]
+    assert "'mvrec_edge.cli.classify'" in loaded, result.stderr
+    for other in ("calibrate", "evaluate", "demo", "support", "bench", "export"):
+        assert f"'mvrec_edge.cli.{other}'" not in loaded
+
+
 def test_the_wheel_installed_elsewhere_imports(tmp_path: Path) -> None:
     build = [
         sys.executable,
