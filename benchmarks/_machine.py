@@ -1,4 +1,4 @@
-"""What a benchmark ran on, and where its result goes."""
+"""What a benchmark ran on, what it reads, and where its result goes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from typing import Any
 
 from mvrec_edge.doctor import describe_machine
 
-__all__ = ["describe", "write_result"]
+__all__ = ["SHARED_DATA", "TRANSISTOR_FEATURES", "describe", "write_result"]
+
+#: Data sets and features that are not in the repository, beside it.
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+TRANSISTOR_FEATURES = SHARED_DATA / "alphaclip_features_transistor" / "features.safetensors"
 
 
 def describe() -> dict[str, Any]:

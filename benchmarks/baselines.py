@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from _machine import write_result
+from _machine import TRANSISTOR_FEATURES, write_result
 
 from mvrec_edge.calib import read_features, sample_shots
 
@@ -153,9 +153,8 @@ VIEWS = {"all views": slice(None), "first view": slice(0, 1)}
 
 def main() -> None:
     """Measures, prints and writes the result."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data" / "alphaclip_features_transistor"
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--features", type=Path, default=beside / "features.safetensors")
+    parser.add_argument("--features", type=Path, default=TRANSISTOR_FEATURES)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "baselines_transistor.json")
     arguments = parser.parse_args()
     data = read_features(arguments.features)

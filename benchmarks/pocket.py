@@ -18,7 +18,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from _machine import describe, write_result
+from _machine import SHARED_DATA, describe, write_result
 from _pocket import pocket_bundle
 from handmade import GROUPS, describe_instances
 from pocket_report import POCKET, judge, markdown
@@ -30,14 +30,15 @@ from mvrec_edge.calib.encoding import encode_instances
 from mvrec_edge.runtime import Bundle, ViewPlan, open_engine
 
 RANDOM = "random weights"
-_SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def main() -> None:
     """Measures, prints and writes the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, help="a bundle; by default the shipped weights are exported")
-    parser.add_argument("--shared", type=Path, default=_SHARED, help="folder of magnetic_tile and mvtec_fs_transistor")
+    parser.add_argument(
+        "--shared", type=Path, default=SHARED_DATA, help="folder of magnetic_tile and mvtec_fs_transistor"
+    )
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "pocket.json")
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=3, help="how often random weights are drawn")

@@ -23,7 +23,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from _machine import write_result
+from _machine import TRANSISTOR_FEATURES, write_result
 
 from mvrec_edge.calib import (
     EvaluateSettings,
@@ -50,9 +50,8 @@ BOUNDS = {3: 0.95, 5: 0.98}
 
 def main() -> None:
     """Measures, prints and writes the result."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data" / "alphaclip_features_transistor"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--features", type=Path, default=beside / "features.safetensors")
+    parser.add_argument("--features", type=Path, default=TRANSISTOR_FEATURES)
     parser.add_argument("--training-split", action="store_true", help="leave the queries of --features aside")
     parser.add_argument("--bundle", type=Path, help="encode rendered defects with this bundle, instead of --features")
     parser.add_argument("--families", default=",".join(HELD_OUT_FAMILIES), help="with --bundle: what to render")

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _machine import write_result
+from _machine import TRANSISTOR_FEATURES, write_result
 
 from mvrec_edge.calib import (
     EvaluateSettings,
@@ -62,9 +62,8 @@ _PER_CLASS = 4
 
 def main() -> None:
     """Measures, prints and writes the result."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data" / "alphaclip_features_transistor"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--features", type=Path, default=beside / "features.safetensors")
+    parser.add_argument("--features", type=Path, default=TRANSISTOR_FEATURES)
     parser.add_argument("--bundle", type=Path)
     parser.add_argument("--labelled", type=Path, action="append", default=[])
     parser.add_argument("--engine", default="auto")

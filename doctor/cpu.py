@@ -20,7 +20,6 @@ _FEATURES = (
     *("asimd", "asimdhp", "fphp", "asimddp", "i8mm", "bf16", "sve", "sve2"),
 )
 _BF16 = {"avx512_bf16", "amx_bf16", "bf16"}
-_FP16 = {"avx512_fp16", "asimdhp", "fphp"}
 _SYSTEM = "sys/devices/system/cpu"
 
 # Implementer and part number, as Arm and NVIDIA list them; others are shown by number.
@@ -72,11 +71,6 @@ class Cpu:
     def has_bf16(self) -> bool:
         """Whether it multiplies bfloat16 matrices itself."""
         return not _BF16.isdisjoint(self.features)
-
-    @property
-    def has_fp16(self) -> bool:
-        """Whether it calculates in float16 itself."""
-        return not _FP16.isdisjoint(self.features)
 
     @property
     def has_int8(self) -> bool:

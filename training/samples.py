@@ -171,16 +171,3 @@ def _cut_view(
     if mirrored:
         turned, inside = turned[:, ::-1], inside[:, ::-1]
     return np.asarray(turned, np.uint8), np.ascontiguousarray(inside)
-
-
-def contact_sheet(views: Sequence[npt.NDArray[np.uint8]], columns: int) -> npt.NDArray[np.uint8]:
-    """Views side by side with the mask's outline in red, uint8 `[H, W, 3]`, for people to look at."""
-    tiles = []
-    for view in views:
-        picture = np.ascontiguousarray(view[..., :3])
-        contours, _ = cv2.findContours((view[..., 3] > 127).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        outlined = picture.copy()
-        cv2.drawContours(outlined, contours, -1, (255, 40, 40), 1)
-        tiles.append(np.vstack([picture, outlined]))
-    rows = [np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles) - columns + 1, columns)]
-    return np.vstack(rows)

@@ -7,8 +7,8 @@ import importlib.metadata
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
+from mvrec_edge.runtime.engines.processor import read_processor
 from mvrec_edge.runtime.errors import IntegrityError, OutputError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes
 from mvrec_edge.runtime.files.json_documents import read_json
@@ -46,7 +46,7 @@ class SpeedKey:
             "engine": self.engine,
             "provider": self.provider,
             "threads": self.threads,
-            "processor": _processor(),
+            "processor": read_processor().model or platform.processor() or platform.machine(),
             "libraries": [_version(name) for name in ("onnxruntime", "onnxruntime-gpu", "openvino")],
         }
         return sha256_bytes(canonical_json(parts))
@@ -75,15 +75,6 @@ def _load() -> dict[str, float]:
         return {key: times.number(key, 1e-9, 1e9) for key in times.payload}
     except (OSError, IntegrityError):
         return {}
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    with contextlib.suppress(OSError):
-        for line in info.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _version(name: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from mvrec_edge.runtime.errors import IntegrityError
 from mvrec_edge.runtime.files.writing import sha256_bytes
 
-__all__ = ["Fields", "canonical_json", "parse_json", "read_json", "read_signed_json", "signed_json"]
+__all__ = ["Fields", "canonical_json", "read_json", "read_signed_json", "signed_json"]
 
 _MAX_TEXT = 4096
 
@@ -44,10 +44,6 @@ class Fields:
         if not isinstance(value, str) or len(value) > longest:
             raise self._wrong(key, f"a text of at most {longest} characters")
         return value
-
-    def optional_text(self, key: str) -> str | None:
-        """A string, or None where the field is null or absent."""
-        return None if self.payload.get(key) is None else self.text(key)
 
     def integer(self, key: str, low: int, high: int) -> int:
         """A whole number from `low` to `high`."""
@@ -95,18 +91,6 @@ class Fields:
         return Fields(self.payload.get(key), f"{self.where}: {key}")
 
 
-def parse_json(data: bytes | str, where: str) -> Any:
-    """Parses JSON from outside.
-
-    Raises:
-        IntegrityError: It is not JSON, or is nested too deeply.
-    """
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise IntegrityError("is not valid JSON", where=where, fix="make the file anew") from error
-
-
 def read_json(data: bytes | str, where: str, *, schema: str, again: str = "make the file anew") -> Fields:
     """Reads a document of one schema.
 
@@ -117,9 +101,13 @@ def read_json(data: bytes | str, where: str, *, schema: str, again: str = "make 
         again: What to do where the document cannot be read, for messages.
 
     Raises:
-        IntegrityError: It is not a JSON object, or of another schema.
+        IntegrityError: It is no JSON object, is nested too deeply, or is of another schema.
     """
-    fields = Fields(parse_json(data, where), where)
+    try:
+        payload = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError("is not valid JSON", where=where, fix="make the file anew") from error
+    fields = Fields(payload, where)
     found = fields.text("schema")
     if found != schema:
         raise IntegrityError(

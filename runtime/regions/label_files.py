@@ -8,7 +8,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,7 @@ class ImageFinder:
 
     def __init__(self, image_root: Path | None, *roots: Path) -> None:
         self.given = image_root
+        self._found: dict[Hashable, Path | None] = {}
         self.roots = roots if image_root is None else (image_root,)
         if image_root is not None and not is_folder(image_root):
             raise InputError("the image root is not a folder", where=image_root, fix="check the path")
@@ -157,6 +158,28 @@ class ImageFinder:
             where=where,
             fix="give the folder of the images with --image-root",
         )
+
+    def find_once(
+        self, key: Hashable, name: Any, where: object, problem: Callable[[AnnotationError], None]
+    ) -> Path | None:
+        """The file of an image that several entries name, looked for once.
+
+        Args:
+            key: What the entries have in common.
+            name: What the label file says.
+            where: Where it says so, for messages.
+            problem: Called once where it is not found.
+
+        Returns:
+            The file; None where it is not found.
+        """
+        if key not in self._found:
+            try:
+                self._found[key] = self.find(name, where)
+            except AnnotationError as error:
+                self._found[key] = None
+                problem(error)
+        return self._found[key]
 
     def _candidates(self, name: str) -> list[Path]:
         if not name.startswith("/") and not _DRIVE.match(name):

@@ -43,16 +43,9 @@ def open_boxes(path: Path, image_root: Path | None = None) -> RegionSource:
     builder = SourceBuilder(path, _FORMAT)
     finder = ImageFinder(image_root, path.parent, path.parent / "images")
     lines = path.suffix.lower() in JSON_LINES_SUFFIXES
-    found: dict[str, Path | None] = {}
     for number, source, name, box, label in _lines(path, builder) if lines else _rows(path, builder):
         key = str(name)
-        if key not in found:
-            try:
-                found[key] = finder.find(name, source)
-            except AnnotationError as error:
-                found[key] = None
-                builder.problem(error)
-        image = found[key]
+        image = finder.find_once(key, name, source, builder.problem)
         if image is not None:
             builder.add(key.replace("\\", "/"), image, _annotation(box, label, source, number))
     return builder.build("no box is usable", "check the file, and give the folder of the images with --image-root")

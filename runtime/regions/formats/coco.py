@@ -58,20 +58,13 @@ def open_coco(path: Path, image_root: Path | None = None, payload: Any = None) -
     finder = ImageFinder(image_root, path.parent, path.parent / "images")
     names = _names(content["images"], "file_name")
     categories = _names(content.get("categories"), "name")
-    found: dict[_Id, Path | None] = {}
     for number, entry in enumerate(content["annotations"]):
         source = f"{path.name}#{number}"
         key = entry.get("image_id") if isinstance(entry, dict) else None
         if not _is_id(key) or key not in names:
             builder.problem(AnnotationError("it belongs to no image of the file", where=source, fix="export it again"))
             continue
-        if key not in found:
-            try:
-                found[key] = finder.find(names[key], f"{path.name}: images")
-            except AnnotationError as error:
-                found[key] = None
-                builder.problem(error)
-        image = found[key]
+        image = finder.find_once(key, names[key], f"{path.name}: images", builder.problem)
         if image is not None:
             builder.add(str(names[key]), image, _annotation(entry, categories, source, number))
     return builder.build("no annotation of the COCO file is usable", "give the folder of the images with --image-root")

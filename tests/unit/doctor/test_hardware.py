@@ -26,7 +26,7 @@ def test_the_processor_of_a_line_pc(line_pc: Path) -> None:
     assert cpu.architecture == "x86_64"
     assert (cpu.physical_cores, cpu.logical_cores, cpu.usable_cores, cpu.cgroup_cores) == (2, 4, 3, 1.5)
     assert set(cpu.features) >= {"avx2", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_tile", "amx_int8"}
-    assert (cpu.has_bf16, cpu.has_fp16, cpu.has_int8) == (True, True, True)
+    assert (cpu.has_bf16, cpu.has_int8) == (True, True)
     assert (cpu.governors, cpu.governor_driver, cpu.max_mhz) == (("powersave",), "intel_pstate", 4500)
 
 
@@ -35,7 +35,7 @@ def test_the_processor_of_an_orin_nano(orin_nano: Path) -> None:
     assert (cpu.model, cpu.architecture) == ("Arm Cortex-A78AE", "aarch64")
     assert (cpu.physical_cores, cpu.usable_cores, cpu.cgroup_cores) == (None, 6, None)
     assert cpu.features == ("asimd", "asimdhp", "fphp", "asimddp")
-    assert (cpu.has_bf16, cpu.has_fp16, cpu.has_int8) == (False, True, True)
+    assert (cpu.has_bf16, cpu.has_int8) == (False, True)
 
 
 def test_cores_of_clusters_are_counted_apart(orin_nano: Path) -> None:

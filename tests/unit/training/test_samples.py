@@ -10,7 +10,7 @@ import pytest
 
 from training.appearances import EFFECTS, Appearance, apply_appearance, draw_appearance
 from training.descriptors import DESCRIPTORS, GUIDES, describe
-from training.samples import BatchPlan, contact_sheet, render_batch
+from training.samples import BatchPlan, render_batch
 from training.shapes import PROCESSES, draw_shape, render_shape
 
 SMALL = BatchPlan(lines=2, classes=3, instances=2, views=2, size=64)
@@ -168,8 +168,3 @@ def test_what_lies_outside_the_image_does_not_count_as_surroundings() -> None:
 
 def test_a_view_without_a_defect_has_descriptors_too() -> None:
     assert np.isfinite(describe(np.zeros((64, 64, 4), np.uint8), np.full((64, 64), 255, np.uint8))).all()
-
-
-def test_a_contact_sheet_shows_views_twice() -> None:
-    sheet = contact_sheet(list(render_batch(SMALL, 0, 0).views[:6]), columns=3)
-    assert sheet.shape == (2 * 2 * 64, 3 * 64, 3)
