@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvrec_edge.cli.records import set_torn_end_aside
+from mvrec_edge.cli.resuming import set_torn_end_aside
 from mvrec_edge.runtime.errors import OutputError
 
 
