@@ -22,7 +22,15 @@ from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.support.reject_rate import check_rate
 from mvrec_edge.runtime.views import ViewPlan
 
-__all__ = ["CalibrateSettings", "calibrate", "describe_calibration", "fit_support", "rebase", "rebased_settings"]
+__all__ = [
+    "CalibrateSettings",
+    "calibrate",
+    "describe_calibration",
+    "encode_chosen",
+    "fit_support",
+    "rebase",
+    "rebased_settings",
+]
 
 
 @dataclass(frozen=True)
@@ -175,8 +183,16 @@ def rebased_settings(settings: CalibrateSettings, cache: SupportCache) -> Calibr
 def _encode_and_fit(
     engine: Engine, labelled: LabelledSet, plan: ViewPlan, settings: CalibrateSettings, observer: Observer
 ) -> SupportCache:
+    cache = encode_chosen(engine, labelled, plan, settings, observer)
+    return fit_support(cache, settings, observer=observer)
+
+
+def encode_chosen(
+    engine: Engine, labelled: LabelledSet, plan: ViewPlan, settings: CalibrateSettings, observer: Observer
+) -> SupportCache:
+    """Encodes the instances that were chosen, and records how: the first half of `calibrate`, for each of its kinds."""
     with observer.phase(f"encoding, {engine.precision}", len(labelled.instances) * plan.count, "views") as advance:
-        cache = encode_support(
+        return encode_support(
             engine,
             labelled,
             plan,
@@ -185,7 +201,6 @@ def _encode_and_fit(
             pictures=settings.pictures,
             progress=advance,
         )
-    return fit_support(cache, settings, observer=observer)
 
 
 def fit_support(

@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mvrec_edge.calib.calibration import CalibrateSettings, describe_calibration
-from mvrec_edge.calib.encoding import encode_support
+from mvrec_edge.calib.calibration import CalibrateSettings, describe_calibration, encode_chosen
 from mvrec_edge.calib.fitting.around_head import fit_around_head
 from mvrec_edge.calib.fitting.tuning import TuningPoint, Variant, best_point, check_tunable, describe_tuning, tune
 from mvrec_edge.calib.labelled import LabelledSet
@@ -100,19 +99,9 @@ def _variant(
 ) -> Variant:
     with open_precision(precision) as engine:
         plan = settings.plan(engine.image_size)
-        views = len(labelled.instances) * plan.count
-        with observer.phase(f"encoding, {engine.precision}", views, "views") as advance:
-            start = time.perf_counter()
-            cache = encode_support(
-                engine,
-                labelled,
-                plan,
-                shots=settings.shots,
-                seed=None if settings.shots is None else settings.seed,
-                pictures=settings.pictures,
-                progress=advance,
-            )
-            view_ms = (time.perf_counter() - start) * 1e3 / views
+        start = time.perf_counter()
+        cache = encode_chosen(engine, labelled, plan, settings, observer)
+        view_ms = (time.perf_counter() - start) * 1e3 / (len(labelled.instances) * plan.count)
         return Variant(engine.precision, cache, view_ms, f"{engine.name} on {engine.device}")
 
 

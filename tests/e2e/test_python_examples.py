@@ -31,7 +31,7 @@ def run_example(page: str) -> None:
 
 
 def test_calibrate(place: Path) -> None:
-    run("calibrate", "encoder.bundle", "labelled", "--shots", 2, "--out", "command.safetensors")
+    run("calibrate", "encoder.bundle", "labelled", "--shots", 2, "--heads", "auto", "--out", "command.safetensors")
     run_example("calibrate.md")
     assert (place / "line.safetensors").read_bytes() == (place / "command.safetensors").read_bytes()
 
