@@ -2,7 +2,7 @@
 
 Each engine and precision classifies the same rendered defects in a process of its own, with a support cache that was
 calibrated with the same precision. Peak memory is what the operating system says of the process; the baseline is the
-size of the graph it runs, which is nearly all weights. The engine's start is timed in the process that opens it.
+size of the graph it runs with its weights. The engine's start is timed in the process that opens it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _measure(bundle: Bundle, text: str, folder: Path, views: str) -> dict[str, A
     times = [json.loads(line)["ms"] for line in out.splitlines()]
     encode = sum(stages["encode"] for stages in times)
     rest = sum(value for stages in times for stage, value in stages.items() if stage != "encode")
-    size = bundle.manifest.file(bundle.manifest.graph(precision).file).size
+    size = bundle.manifest.graph_bytes(precision)
     opening = subprocess.run(  # noqa: S603 (our own program)
         [sys.executable, "-c", _OPEN, str(bundle.path), engine, precision], capture_output=True, text=True, check=True
     ).stdout.split()

@@ -79,7 +79,7 @@ def _certificate(bundle: Bundle, precision: str) -> dict[str, Any]:
     checks, labels = graph.judged_checks, graph.labels
     return {
         "precision": precision,
-        "megabytes": round(bundle.manifest.file(graph.file).size / 1e6, 1),
+        "megabytes": round(bundle.manifest.graph_bytes(precision) / 1e6, 1),
         "judged_on": graph.judged or "seeded views",
         "calibrated_on": graph.calibrated_on,
         "worst_cosine": min(check.worst_cosine for check in checks),

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mvrec_edge.cli.certificates import certificate_line
 from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import FORMATS, LabelledOptions, Overwrite, SourceOptions
 
 if TYPE_CHECKING:
     from mvrec_edge.export.checkpoint import EncoderWeights
     from mvrec_edge.export.precision import Calibration
+    from mvrec_edge.runtime import Bundle
 
 __all__ = ["export"]
 
@@ -87,7 +87,11 @@ def export(
     *,
     calibrating: _CalibrationOptions,
     accept: Annotated[
-        bool, typer.Option("--accept", help="Write a graph that is below its limits all the same, with a note of it.")
+        bool,
+        typer.Option(
+            "--accept",
+            help="Write a graph that is below its limits all the same, with a note of it. Without, it is left out.",
+        ),
     ] = False,
     reading: SourceOptions,
     overwrite: Overwrite = False,
@@ -103,7 +107,7 @@ def export(
     from mvrec_edge.cli.console import say, view_bar
     from mvrec_edge.export import export_bundle
     from mvrec_edge.runtime.bundle import check_free, parse_precisions
-    from mvrec_edge.runtime.errors import UsageError
+    from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError
 
     if (checkpoint is None) == (random_weights is None):
         raise UsageError(
@@ -113,6 +117,7 @@ def export(
     precisions = parse_precisions(precision)
     check_free(out, overwrite=overwrite)
     weights = _weights(checkpoint, random_weights, seed)
+    failures: list[EnvironmentUnfitError] = []
     bundle = export_bundle(
         weights,
         out,
@@ -122,10 +127,24 @@ def export(
         overwrite=overwrite,
         say=say,
         views_bar=view_bar,
+        left_out=failures.append,
     )
+    _say_bundle(out, bundle)
+    for failure in failures:
+        say(f"left out: {failure}")
+    if failures:
+        raise typer.Exit(1)
+
+
+def _say_bundle(out: Path, bundle: Bundle) -> None:
+    """Says what was written, and what each graph is worth."""
+    from mvrec_edge.cli.certificates import certificate_lines
+    from mvrec_edge.cli.console import say
+
     say(f"{out}: {bundle.architecture.name}, {bundle.weights}")
     for graph in bundle.manifest.graphs:
-        say(certificate_line(graph))
+        for line in certificate_lines(graph):
+            say(line)
     if bundle.weights.is_random:
         say("warning: these weights are random: the bundle serves to measure time, it classifies nothing")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mvrec_edge.cli.certificates import certificate_line
+from mvrec_edge.cli.certificates import certificate_lines
 from mvrec_edge.cli.options import Json
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
         f"embedding {architecture.embedding_dim}",
         "weights": str(bundle.weights),
         "work": f"{architecture.flops_per_view / 1e9:.1f} GFLOP per view",
-        "graphs": [f"{graph.precision}: {graph.file}" for graph in manifest.graphs],
-        "certificate": [certificate_line(graph) for graph in manifest.graphs],
+        "graphs": [f"{graph.precision}: {', '.join(graph.files)}" for graph in manifest.graphs],
+        "certificate": [line for graph in manifest.graphs for line in certificate_lines(graph)],
         "checked": [
             f"{graph.precision}, {check.kind}, batch {check.batch}: worst cosine {check.worst_cosine:.8f}, largest "
             f"error {check.largest_error:.1e} of the norm"

@@ -10,8 +10,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.bundle.onnx_file.protobuf import bytes_field, integer_field
-
 __all__ = ["COLUMNS", "PRECISIONS", "ROWS", "tiny_graph"]
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
@@ -49,17 +47,17 @@ def tiny_graph(precision: str) -> bytes:
     nodes.append(_node("Cast", ["product"], "embedding", to=_FLOAT))
     graph = b"".join(
         [
-            *(bytes_field(1, node) for node in nodes),
-            bytes_field(2, b"tiny"),
-            *(bytes_field(5, constant) for constant in constants),
-            bytes_field(11, _value("views", _UINT8)),
-            bytes_field(12, _value("embedding", _FLOAT)),
+            *(_bytes_field(1, node) for node in nodes),
+            _bytes_field(2, b"tiny"),
+            *(_bytes_field(5, constant) for constant in constants),
+            _bytes_field(11, _value("views", _UINT8)),
+            _bytes_field(12, _value("embedding", _FLOAT)),
         ]
     )
     return (
-        integer_field(1, _IR_VERSION)
-        + bytes_field(7, graph)
-        + bytes_field(8, bytes_field(1, b"") + integer_field(2, _OPSET))
+        _integer_field(1, _IR_VERSION)
+        + _bytes_field(7, graph)
+        + _bytes_field(8, _bytes_field(1, b"") + _integer_field(2, _OPSET))
     )
 
 
@@ -73,23 +71,42 @@ def _as_type(values: npt.NDArray[np.float32], kind: int) -> npt.NDArray[np.gener
 
 
 def _node(operator: str, inputs: list[str], output: str, *, to: int | None = None) -> bytes:
-    parts = [*(bytes_field(1, name.encode()) for name in inputs), bytes_field(2, output.encode())]
-    parts += [bytes_field(3, f"make_{output}".encode()), bytes_field(4, operator.encode())]
+    parts = [*(_bytes_field(1, name.encode()) for name in inputs), _bytes_field(2, output.encode())]
+    parts += [_bytes_field(3, f"make_{output}".encode()), _bytes_field(4, operator.encode())]
     if to is not None:
         parts.append(
-            bytes_field(5, bytes_field(1, b"to") + integer_field(3, to) + integer_field(20, _INTEGER_ATTRIBUTE))
+            _bytes_field(5, _bytes_field(1, b"to") + _integer_field(3, to) + _integer_field(20, _INTEGER_ATTRIBUTE))
         )
     return b"".join(parts)
 
 
 def _constant(name: str, kind: int, values: npt.NDArray[np.generic]) -> bytes:
-    sizes = b"".join(integer_field(1, size) for size in values.shape)
+    sizes = b"".join(_integer_field(1, size) for size in values.shape)
     little = values.astype(values.dtype.newbyteorder("<"))
-    return sizes + integer_field(2, kind) + bytes_field(8, name.encode()) + bytes_field(9, little.tobytes())
+    return sizes + _integer_field(2, kind) + _bytes_field(8, name.encode()) + _bytes_field(9, little.tobytes())
 
 
 def _value(name: str, kind: int) -> bytes:
-    shape = b"".join(bytes_field(1, integer_field(1, size)) for size in (ROWS, COLUMNS))
-    return bytes_field(1, name.encode()) + bytes_field(
-        2, bytes_field(1, integer_field(1, kind) + bytes_field(2, shape))
+    shape = b"".join(_bytes_field(1, _integer_field(1, size)) for size in (ROWS, COLUMNS))
+    return _bytes_field(1, name.encode()) + _bytes_field(
+        2, _bytes_field(1, _integer_field(1, kind) + _bytes_field(2, shape))
     )
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _integer_field(number: int, value: int) -> bytes:
+    """A field of a protocol buffer that holds a number from 0 on: its number and wire type, and the value."""
+    return _varint(number << 3) + _varint(value)
+
+
+def _bytes_field(number: int, payload: bytes) -> bytes:
+    """A field that holds bytes, text, or a message."""
+    return _varint(number << 3 | 2) + _varint(len(payload)) + payload

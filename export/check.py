@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from mvrec_edge.export.graph_file import weights_of
 from mvrec_edge.export.views_encoder import ViewsEncoder
 from mvrec_edge.runtime.bundle import CheckRecord, PrecisionLimits, limits_of
+from mvrec_edge.runtime.bundle.screen import screen_onnx
 from mvrec_edge.runtime.engines.engine import Session
 from mvrec_edge.runtime.engines.onnxruntime import open_session
 from mvrec_edge.runtime.engines.openvino import OpenVinoSession
@@ -95,7 +97,7 @@ def check_graph(
     """Runs views through a float32 graph in ONNX Runtime and through the module, and compares.
 
     Args:
-        path: The ONNX file.
+        path: The ONNX file; its weights may lie beside it.
         module: The module it was traced from.
         kinds: Views by kind, uint8 `[N, S, S, 4]`, N at least the largest batch.
         batches: Batch sizes to run, from 1 on.
@@ -181,13 +183,24 @@ def compare_all(
 
 
 @contextlib.contextmanager
-def open_runner(path: Path, precision: str) -> Iterator[Runner]:
+def open_runner(
+    path: Path, precision: str, *, weights: Path | None = None, domains: Collection[str] = ()
+) -> Iterator[Runner]:
     """Opens a graph with the library that its certificate is made with; see `certifying_engine`.
 
+    Args:
+        path: The ONNX file, which is screened as those of a bundle are.
+        precision: Its precision.
+        weights: The file that holds its weights; by default `weights_of(path)`.
+        domains: Whose operators it may use beside ONNX's own.
+
     Raises:
+        IntegrityError: It holds something that no bundle may hold.
         EnvironmentUnfitError: The library cannot load or, while it is open, run the graph.
         MissingDependencyError: The library is not installed.
     """
+    weights = weights or weights_of(path)
+    screen_onnx(path, weights if weights.exists() else None, domains)
     session: Session
     engine = certifying_engine(precision)
     try:

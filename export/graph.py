@@ -1,4 +1,4 @@
-"""Traces the encoder into one self-contained ONNX file."""
+"""Traces the encoder into an ONNX graph."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import onnx
 import onnxscript.optimizer
 import torch
 
+from mvrec_edge.export.graph_file import save_graph
 from mvrec_edge.export.views_encoder import ViewsEncoder
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
-from mvrec_edge.runtime.files import atomic_write
 
 __all__ = ["OPSET", "trace_graph"]
 
@@ -27,11 +27,10 @@ _LARGEST_FOLD = 1 << 28
 
 
 def trace_graph(module: ViewsEncoder, path: Path) -> None:
-    """Traces a module into an ONNX file with a dynamic number of views.
+    """Traces a module into an ONNX graph with a dynamic number of views, its weights in a file beside it.
 
-    The graph has the input `views`, uint8 `[N, S, S, 4]`, and the output `embedding`, float32 `[N, C]`. It is one
-    file without external data, and holds no names of the machine it was made on, so that the same weights give the
-    same bytes.
+    The graph has the input `views`, uint8 `[N, S, S, 4]`, and the output `embedding`, float32 `[N, C]`. It holds no
+    names of the machine it was made on, so that the same weights give the same bytes.
 
     The projection of queries, keys and values is one product that is then split. Three products, one five-axis
     tensor, and two-dimensional Gemm nodes were tried: ONNX Runtime takes the same time for all of them, and this
@@ -39,7 +38,7 @@ def trace_graph(module: ViewsEncoder, path: Path) -> None:
 
     Args:
         module: The encoder.
-        path: The file to write.
+        path: The ONNX file to write; see `save_graph`.
 
     Raises:
         EnvironmentUnfitError: The installed PyTorch and onnxscript cannot trace the encoder.
@@ -48,8 +47,7 @@ def trace_graph(module: ViewsEncoder, path: Path) -> None:
     model = _traced(module)
     _read_the_count_after_the_cast(model.graph)
     _strip(model)
-    with atomic_write(path) as stream:
-        stream.write(model.SerializeToString())
+    save_graph(model, path)
 
 
 def _traced(module: ViewsEncoder) -> onnx.ModelProto:

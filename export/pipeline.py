@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,13 +11,16 @@ from mvrec_edge import __version__
 from mvrec_edge.export.check import seeded_views
 from mvrec_edge.export.checkpoint import EncoderWeights
 from mvrec_edge.export.encoder import load_encoder
+from mvrec_edge.export.fusion import FUSED_PRECISIONS, write_fused
 from mvrec_edge.export.graph import trace_graph
+from mvrec_edge.export.graph_file import weights_of
 from mvrec_edge.export.precision import Calibration, Certifier, write_variant
 from mvrec_edge.export.precision.calibration import CALIBRATION_VIEWS
 from mvrec_edge.export.rendered_views import rendered_views
 from mvrec_edge.export.views_encoder import ViewsEncoder
 from mvrec_edge.runtime.bundle import Bundle, GraphRecord, WeightsSource, parse_precisions, write_bundle
 from mvrec_edge.runtime.bundle.golden import GOLDEN_NAME
+from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
 
 __all__ = ["export_bundle"]
 
@@ -37,11 +41,13 @@ def export_bundle(
     overwrite: bool = False,
     say: Callable[[str], None] = lambda _: None,
     views_bar: Bar | None = None,
+    left_out: Callable[[EnvironmentUnfitError], None] | None = None,
 ) -> Bundle:
     """Exports an encoder into a bundle whose graphs are checked against the PyTorch module.
 
     Every graph is loaded back in the library that runs it and compared on seeded noise and on rendered defects, at
-    batch 1, 3 and 27, and on the calibration views; a graph below its limits is not written.
+    batch 1, 3 and 27, and on the calibration views. A graph below its limits is not written; the others are, unless it
+    is the float32 graph, from which they are made.
 
     Args:
         weights: What `read_checkpoint` or `drawn_weights` returned; its tensors are given away.
@@ -53,13 +59,16 @@ def export_bundle(
         overwrite: Whether to replace a bundle that is there.
         say: Takes a line for each step.
         views_bar: Opens a progress bar over views.
+        left_out: Takes what is wrong with each graph that is not written. Without, the first of these errors is raised
+            when the bundle with the others has been written.
 
     Returns:
         The bundle, verified.
 
     Raises:
         OutputError: `out` exists already or cannot be written.
-        EnvironmentUnfitError: A graph does not compute what the module computes, or is below its limits.
+        EnvironmentUnfitError: A graph does not compute what the module computes, or is below its limits; no bundle is
+            written where that is so of the float32 graph, or of all that were asked for.
         MissingDependencyError: What writes or checks a graph is not installed.
         UsageError: There is no such precision.
     """
@@ -88,7 +97,12 @@ def export_bundle(
         # The float32 graph is what the others are made from, so it is checked even where it is not kept.
         others = [precision for precision in wanted if precision != "fp32"]
         records: list[GraphRecord] = []
-        with open_bar("comparing", Certifier.work(len(kinds), calibration, 1 + len(others))) as advance:
+        failures: list[EnvironmentUnfitError] = []
+        views, kind = kinds[_RENDERED_VIEWS], _RENDERED_VIEWS
+        if calibration is not None:
+            views, kind = calibration.flat, CALIBRATION_VIEWS
+        graphs = 1 + len(others) + len(FUSED_PRECISIONS.intersection(others))
+        with open_bar("comparing", Certifier.work(len(kinds), calibration, graphs)) as advance:
             certifier = Certifier(module, kinds, calibration, advance)
             # Its embeddings are known now, and its weights take as much memory as the graph.
             del module
@@ -97,24 +111,56 @@ def export_bundle(
                 records.append(record)
             for precision in others:
                 say(f"writing and comparing the {precision} graph")
-                views, kind = kinds[_RENDERED_VIEWS], _RENDERED_VIEWS
-                if calibration is not None:
-                    views, kind = calibration.flat, CALIBRATION_VIEWS
                 graph = draft.folder / _file_name(precision)
-                write_variant(precision, exact, graph, views)
-                calibrated_on = kind if precision == "int8" else ""
-                records.append(certifier.certify(graph, precision, calibrated_on=calibrated_on, accept=accept))
+                try:
+                    write_variant(precision, exact, graph, views)
+                    calibrated_on = kind if precision == "int8" else ""
+                    record = certifier.certify(graph, precision, calibrated_on=calibrated_on, accept=accept)
+                except MissingDependencyError:
+                    raise
+                except EnvironmentUnfitError as error:
+                    _remove(graph, weights_of(graph))
+                    failures.append(error)
+                    continue
+                records.append(_with_fused(record, graph, certifier, accept, failures))
+        if not records:
+            raise failures[0]
         if "fp32" not in wanted:
-            exact.unlink()
+            _remove(exact, weights_of(exact))
         say("writing the bundle")
-        certifier.golden(wanted).save(draft.folder / GOLDEN_NAME)
+        certifier.golden([record.precision for record in records]).save(draft.folder / GOLDEN_NAME)
         draft.finish(
             created_by=f"mvrec-edge {__version__}",
             architecture=architecture,
             weights=source,
             graphs=tuple(records),
         )
+    for failure in failures:
+        if left_out is None:
+            raise failure
+        left_out(failure)
     return Bundle.load(out)
+
+
+def _with_fused(
+    record: GraphRecord, graph: Path, certifier: Certifier, accept: bool, failures: list[EnvironmentUnfitError]
+) -> GraphRecord:
+    """The record of a graph with that of the graph with fused operators, where there is one and it keeps its limits."""
+    fused = write_fused(graph, record.precision)
+    if fused is None:
+        return record
+    try:
+        variant = certifier.certify_fused(fused, graph, record.precision, accept=accept)
+    except EnvironmentUnfitError as error:
+        _remove(fused.path)
+        failures.append(error)
+        return record
+    return dataclasses.replace(record, variants=(variant,))
+
+
+def _remove(*files: Path) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
 
 
 def _file_name(precision: str) -> str:

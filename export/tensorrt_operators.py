@@ -8,11 +8,14 @@ names nothing between the two that concerns these operators with these types.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
+
+from mvrec_edge.export.graph_file import load_outline
 
 __all__ = ["OPERATORS", "OPSETS", "unsupported_nodes"]
 
@@ -56,13 +59,13 @@ def unsupported_nodes(path: Path) -> list[str]:
     """Lists what TensorRT's parser is not known to take.
 
     Args:
-        path: An ONNX file.
+        path: An ONNX file; its weights may lie beside it.
 
     Returns:
         A line for each, with the node's name and the reason; empty where all is supported.
     """
-    model = onnx.load(str(path), load_external_data=False)
-    zeros = {tensor.name: _is_zero(tensor) for tensor in model.graph.initializer}
+    model = load_outline(path)
+    zeros = {tensor.name: _is_zero(tensor, path.parent) for tensor in model.graph.initializer}
     found = [
         f"opset {entry.version} of '{entry.domain or 'ai.onnx'}': TensorRT takes ai.onnx {OPSETS[0]} to {OPSETS[1]}"
         for entry in model.opset_import
@@ -109,11 +112,11 @@ def _zero_point_complaints(node: onnx.NodeProto, types: dict[str, str], zeros: d
     return [] if zeros.get(zero_point) else ["has a zero point that is not a constant zero"]
 
 
-def _is_zero(tensor: TensorProto) -> bool | None:
+def _is_zero(tensor: TensorProto, folder: Path) -> bool | None:
     """Whether all values are zero; None for a tensor that is too large to be a zero point."""
-    if tensor.ByteSize() > _LARGEST_READ:
+    if math.prod(tensor.dims) > _LARGEST_READ:
         return None
-    return not np.any(numpy_helper.to_array(tensor))
+    return not np.any(numpy_helper.to_array(tensor, base_dir=str(folder)))
 
 
 def _types(model: onnx.ModelProto) -> dict[str, str]:

@@ -122,7 +122,7 @@ def _candidate(bundle: Bundle, candidate: EngineCandidate, budget: Budget, check
 
 
 def _graph_size(bundle: Bundle, precision: str) -> int:
-    sizes = {record.precision: bundle.manifest.file(record.file).size for record in bundle.manifest.graphs}
+    sizes = {precision: bundle.manifest.graph_bytes(precision) for precision in bundle.precisions}
     return sizes.get(precision, max(sizes.values(), default=0))
 
 

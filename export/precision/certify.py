@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +18,12 @@ from mvrec_edge.export.check import (
     open_runner,
     reference_embeddings,
 )
+from mvrec_edge.export.fusion import FusedGraph
+from mvrec_edge.export.graph_file import weights_of
 from mvrec_edge.export.precision.calibration import CALIBRATION_VIEWS, Calibration
 from mvrec_edge.export.views_encoder import ViewsEncoder
-from mvrec_edge.runtime.bundle import CheckRecord, Golden, GraphRecord, LabelRecord, limits_of
+from mvrec_edge.runtime.bundle import CheckRecord, Golden, GraphRecord, LabelRecord, VariantRecord, limits_of
+from mvrec_edge.runtime.bundle.screen import VARIANT_DOMAINS
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
 
 __all__ = ["Certifier"]
@@ -28,6 +33,15 @@ _BATCHES = (1, 3, 27)
 _GOLDEN = 5
 
 Views = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What came of running a graph: the comparison, its answers to the golden views, the decisions that differ."""
+
+    check: GraphCheck
+    golden: npt.NDArray[np.float32]
+    labels: LabelRecord | None
 
 
 class Certifier:
@@ -65,7 +79,7 @@ class Certifier:
         """Runs a graph over every kind of views.
 
         Args:
-            graph: The ONNX file.
+            graph: The ONNX file; its weights lie beside it.
             precision: Its precision.
             calibrated_on: The kind of views that int8 ranges were measured on.
             accept: Whether a graph below its limits is let through, with a note of it; never so for fp32, where it
@@ -77,30 +91,76 @@ class Certifier:
         Raises:
             EnvironmentUnfitError: The graph is below its limits, or cannot be run.
         """
+        outcome = self._outcome(graph, weights_of(graph), precision)
+        self._golden[precision] = outcome.golden
+        within = self._within_limits(outcome, precision, f"the {precision} graph", accept)
+        return GraphRecord(
+            file=graph.name,
+            weights=weights_of(graph).name,
+            precision=precision,
+            checks=outcome.check.rows,
+            engine=certifying_engine(precision),
+            judged=self._judged,
+            labels=outcome.labels,
+            calibrated_on=calibrated_on,
+            within_limits=within,
+        )
+
+    def certify_fused(self, fused: FusedGraph, graph: Path, precision: str, *, accept: bool = False) -> VariantRecord:
+        """Runs a graph with fused operators over every kind of views, on this machine's CPU.
+
+        What is made for a GPU is run on the CPU as well, which shows that it computes the right thing and not that the
+        GPU does. Where ONNX Runtime has no such operator for the CPU, the record says that it was not run.
+
+        Args:
+            fused: The graph.
+            graph: The one that it was made from, whose weights it uses.
+            precision: Its precision.
+            accept: Whether it is let through below its limits, with a note of it.
+
+        Raises:
+            EnvironmentUnfitError: It is below its limits, or it is made for this machine's CPU and cannot be run.
+        """
+        record = VariantRecord(file=fused.path.name, target=fused.target, summary=fused.summary, engine="")
+        try:
+            outcome = self._outcome(fused.path, weights_of(graph), precision, VARIANT_DOMAINS)
+        except EnvironmentUnfitError:
+            if fused.target == "onnxruntime-x86":
+                raise
+            return record
+        within = self._within_limits(outcome, precision, f"the {precision} graph for {fused.target}", accept)
+        return dataclasses.replace(
+            record,
+            checks=outcome.check.rows,
+            engine="onnxruntime on the CPU",
+            judged=self._judged,
+            labels=outcome.labels,
+            within_limits=within,
+        )
+
+    @property
+    def _judged(self) -> str:
+        return "" if self.calibration is None else CALIBRATION_VIEWS
+
+    def _outcome(self, graph: Path, weights: Path, precision: str, domains: Sequence[str] = ()) -> _Outcome:
         labels: LabelRecord | None = None
-        with open_runner(graph, precision) as run:
+        with open_runner(graph, precision, weights=weights, domains=domains) as run:
             check = compare_runner(run, self.kinds, self.wanted, _BATCHES, self.progress)
-            self._golden[precision] = run(self._golden_views()).astype(np.float32)
+            golden = run(self._golden_views()).astype(np.float32)
             if self.calibration is not None:
                 own, answers = compare_all(
                     run, CALIBRATION_VIEWS, self.calibration.flat, self.wanted[CALIBRATION_VIEWS], self.progress
                 )
                 check = GraphCheck((*check.rows, own))
                 labels = self._decisions(answers, own)
-        judged = "" if self.calibration is None else CALIBRATION_VIEWS
-        complaint = _complaint(precision, check, "" if precision == "fp32" else judged, labels)
+        return _Outcome(check, golden, labels)
+
+    def _within_limits(self, outcome: _Outcome, precision: str, name: str, accept: bool) -> bool:
+        judged = "" if precision == "fp32" else self._judged
+        complaint = _complaint(precision, name, outcome.check, judged, outcome.labels)
         if complaint and (precision == "fp32" or not accept):
             raise complaint
-        return GraphRecord(
-            file=graph.name,
-            precision=precision,
-            checks=check.rows,
-            engine=certifying_engine(precision),
-            judged=judged,
-            labels=labels,
-            calibrated_on=calibrated_on,
-            within_limits=complaint is None,
-        )
+        return complaint is None
 
     def golden(self, precisions: Sequence[str]) -> Golden:
         """The golden views with the answers of these graphs, each certified before."""
@@ -120,7 +180,7 @@ class Certifier:
 
 
 def _complaint(
-    precision: str, check: GraphCheck, judged: str, labels: LabelRecord | None
+    precision: str, name: str, check: GraphCheck, judged: str, labels: LabelRecord | None
 ) -> EnvironmentUnfitError | None:
     """What is wrong with a graph, as the error that says so; None where it keeps its limits."""
     limits = limits_of(precision)
@@ -140,6 +200,6 @@ def _complaint(
     if labels is not None:
         figures += f", {flips} of {labels.instances} decisions differ (limit {limits.flips})"
     return EnvironmentUnfitError(
-        f"the {precision} graph is below its limits on {judged or 'seeded views'}: {figures}",
-        fix=f"no bundle was written; leave {precision} out, calibrate on more and other views, or give --accept",
+        f"{name} is below its limits on {judged or 'seeded views'}: {figures}",
+        fix=f"leave {precision} out, calibrate on more and other views, or give --accept",
     )

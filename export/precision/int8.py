@@ -18,11 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import numpy_helper
 
+from mvrec_edge.export.graph_file import load_graph, save_graph
 from mvrec_edge.export.precision.projections import separate_projections
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
-from mvrec_edge.runtime.files import atomic_write
 
 __all__ = ["MOST_CALIBRATION_VIEWS", "quantise"]
 
@@ -43,7 +42,7 @@ def quantise(
 
     Args:
         source: The float32 graph.
-        target: The file to write.
+        target: The ONNX file to write; its weights go beside it.
         views: uint8 `[N, S, S, 4]` to measure ranges on; at most `MOST_CALIBRATION_VIEWS` of them, spread evenly, are
             used.
         progress: Called with 1 for every view that goes through; each goes through several times.
@@ -60,7 +59,7 @@ def quantise(
         progress(1)
         return {"views": views[index : index + 1]}
 
-    model = onnx.load(source)
+    model = load_graph(source)
     separate_projections(model)
     outputs = {item.name for item in model.graph.output}
     apart = [node.name for node in model.graph.node if node.op_type == "Conv" or outputs & set(node.output)]
@@ -83,12 +82,11 @@ def quantise(
             fix="leave int8 out, or install the versions that the extra 'int8' names",
         ) from error
     _strip(quantised)
-    with atomic_write(target) as stream:
-        stream.write(quantised.SerializeToString(deterministic=True))
+    save_graph(quantised, target)
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Takes out what concerns only the quantiser, such as its version and settings; writes all elements as bytes."""
+    """Takes out what concerns only the quantiser, such as its version and settings."""
     model.producer_version = ""
     model.ClearField("metadata_props")
     model.graph.ClearField("value_info")
@@ -96,9 +94,6 @@ def _strip(model: onnx.ModelProto) -> None:
     kept = [item for item in model.graph.initializer if item.name in used]
     del model.graph.initializer[:]
     model.graph.initializer.extend(kept)
-    for item in model.graph.initializer:
-        if not item.HasField("raw_data"):
-            item.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(item), item.name))
 
 
 def _nncf() -> Any:

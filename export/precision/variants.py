@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 
+from mvrec_edge.export.graph_file import load_graph, save_graph
 from mvrec_edge.export.precision.int8 import quantise
 from mvrec_edge.export.precision.projections import separate_projections
 from mvrec_edge.export.precision.typed import NARROW_TYPES, narrow_products
-from mvrec_edge.runtime.files import atomic_write
 
 __all__ = ["write_variant"]
 
@@ -29,7 +28,7 @@ def write_variant(
     Args:
         precision: `"fp16"`, `"bf16"` or `"int8"`.
         source: The float32 graph.
-        target: The file to write.
+        target: The ONNX file to write; its weights go beside it.
         views: uint8 `[N, S, S, 4]`, what int8 ranges are measured on.
         progress: Called with a number of views as they are done.
 
@@ -41,9 +40,8 @@ def write_variant(
     if precision not in NARROW_TYPES:
         quantise(source, target, views, progress)
         return
-    model = onnx.load(source)
+    model = load_graph(source)
     if precision == "bf16":
         separate_projections(model)
     narrow_products(model, precision)
-    with atomic_write(target) as stream:
-        stream.write(model.SerializeToString())
+    save_graph(model, target)

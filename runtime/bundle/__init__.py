@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from mvrec_edge.runtime.bundle.architecture import EncoderArchitecture
 from mvrec_edge.runtime.bundle.bundle import Bundle, check_free, write_bundle
-from mvrec_edge.runtime.bundle.certificate import CheckRecord, GraphRecord, LabelRecord
+from mvrec_edge.runtime.bundle.certificate import (
+    VARIANT_TARGETS,
+    Certificate,
+    CheckRecord,
+    GraphRecord,
+    LabelRecord,
+    VariantRecord,
+)
 from mvrec_edge.runtime.bundle.golden import Golden
 from mvrec_edge.runtime.bundle.manifest import FileRecord, Manifest, WeightsSource
 from mvrec_edge.runtime.bundle.precision import PRECISIONS, PrecisionLimits, limits_of, parse_precisions
 
 __all__ = [
     "PRECISIONS",
+    "VARIANT_TARGETS",
     "Bundle",
+    "Certificate",
     "CheckRecord",
     "EncoderArchitecture",
     "FileRecord",
@@ -20,6 +29,7 @@ __all__ = [
     "LabelRecord",
     "Manifest",
     "PrecisionLimits",
+    "VariantRecord",
     "WeightsSource",
     "check_free",
     "limits_of",

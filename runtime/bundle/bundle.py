@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mvrec_edge.runtime.bundle.architecture import EncoderArchitecture
-from mvrec_edge.runtime.bundle.certificate import GraphRecord
+from mvrec_edge.runtime.bundle.certificate import GraphRecord, VariantRecord
 from mvrec_edge.runtime.bundle.manifest import MANIFEST_NAME, FileRecord, Manifest, WeightsSource
+from mvrec_edge.runtime.bundle.screen import VARIANT_DOMAINS, screen_onnx
 from mvrec_edge.runtime.errors import InputError, IntegrityError, OutputError
 from mvrec_edge.runtime.files import atomic_write, sha256_file, sync_folder, writing
 
@@ -31,6 +32,7 @@ class Bundle:
     path: Path
     manifest: Manifest
     _verified: set[str] = field(default_factory=set, repr=False, compare=False)
+    _screened: set[str] = field(default_factory=set, repr=False, compare=False)
 
     @classmethod
     def load(cls, path: str | Path, *, graphs: Sequence[str] | None = None) -> Bundle:
@@ -38,8 +40,8 @@ class Bundle:
 
         Args:
             path: The folder that `mvrec-edge export` wrote.
-            graphs: The precisions whose graphs are hashed now; by default all. The others are hashed when `graph` is
-                asked for them, so that whoever runs one precision does not wait for the others.
+            graphs: The precisions whose graphs and weights are hashed now; by default all. The others are hashed when
+                `graph` is asked for them, so that whoever runs one precision does not wait for the others.
 
         Raises:
             InputError: There is no bundle at `path`.
@@ -58,7 +60,12 @@ class Bundle:
         manifest = Manifest.parse(source.read_bytes(), str(source))
         _check_names_and_sizes(folder, manifest)
         bundle = cls(folder, manifest)
-        later = {record.file for record in manifest.graphs if graphs is not None and record.precision not in graphs}
+        later = {
+            name
+            for record in manifest.graphs
+            if graphs is not None and record.precision not in graphs
+            for name in record.files
+        }
         for record in manifest.files:
             if record.name not in later:
                 bundle._check_hash(record.name)
@@ -88,15 +95,43 @@ class Bundle:
         return next((name for name in self.precisions if self.fingerprint(name) == fingerprint), None)
 
     def graph(self, precision: str = "fp32") -> Path:
-        """The path of the ONNX graph of one precision, whose hash was checked.
+        """The path of the ONNX graph of one precision. Its weights lie beside it, where it says; both may be opened.
+
+        The hashes of both were checked, and the graph was looked through for what must not be run.
 
         Raises:
             UsageError: The bundle has none of that precision.
-            IntegrityError: The file was changed.
+            IntegrityError: A file was changed, or the graph holds something that must not be run.
         """
-        name = self.manifest.graph(precision).file
-        self._check_hash(name)
-        return self.path / name
+        record = self.manifest.graph(precision)
+        return self._checked(record.file, record.weights)
+
+    def variant(self, precision: str, target: str) -> tuple[Path, VariantRecord] | None:
+        """The graph of one precision with the operators of one engine, checked like `graph`, and its record.
+
+        Args:
+            precision: The precision.
+            target: One of `VARIANT_TARGETS`.
+
+        Returns:
+            None where the bundle has no such variant.
+
+        Raises:
+            The same as `graph`.
+        """
+        record = self.manifest.graph(precision)
+        for variant in record.variants:
+            if variant.target == target:
+                return self._checked(variant.file, record.weights, VARIANT_DOMAINS), variant
+        return None
+
+    def _checked(self, file: str, weights: str, domains: Sequence[str] = ()) -> Path:
+        self._check_hash(file)
+        self._check_hash(weights)
+        if file not in self._screened:
+            screen_onnx(self.path / file, self.path / weights, domains)
+            self._screened.add(file)
+        return self.path / file
 
     def _check_hash(self, name: str) -> None:
         """Hashes a file once, and compares with the manifest."""
@@ -133,7 +168,8 @@ def _check_names_and_sizes(folder: Path, manifest: Manifest) -> None:
                 fix="copy or export the bundle again",
             )
     for graph in manifest.graphs:
-        manifest.file(graph.file)
+        for name in graph.files:
+            manifest.file(name)
 
 
 def check_free(path: str | Path, *, overwrite: bool = False) -> None:

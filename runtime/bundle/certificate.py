@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 from mvrec_edge.runtime.bundle.precision import PRECISIONS
 from mvrec_edge.runtime.files.json_documents import Fields
 
-__all__ = ["CheckRecord", "GraphRecord", "LabelRecord"]
+__all__ = ["VARIANT_TARGETS", "Certificate", "CheckRecord", "GraphRecord", "LabelRecord", "VariantRecord"]
+
+#: Engines that a graph may have a variant for, and what they must run on.
+VARIANT_TARGETS = ("onnxruntime-x86", "onnxruntime-cuda")
 
 _MOST_CHECKS = 1024
 _MOST_INSTANCES = 1 << 20
@@ -82,29 +86,23 @@ class LabelRecord:
         )
 
 
-@dataclass(frozen=True)
-class GraphRecord:
-    """One ONNX graph of a bundle, and its certificate.
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """What came of a graph when it was exported.
 
     Attributes:
-        file: Its file name.
-        precision: `"fp32"`, `"fp16"`, `"bf16"` or `"int8"`.
-        checks: What it was checked against when it was exported.
+        checks: What it was checked against; empty where the machine of the export could not run it.
         engine: The library that ran it for the check.
         judged: The kind of views that its limits were held against; empty for every kind.
         labels: What it changes in decisions; None where no labels were given.
-        calibrated_on: The kind of views that an int8 graph's ranges were measured on; empty for the others.
         within_limits: Whether it keeps its limits; a graph that does not is in a bundle only where `--accept` was
             given.
     """
 
-    file: str
-    precision: str
-    checks: tuple[CheckRecord, ...]
+    checks: tuple[CheckRecord, ...] = ()
     engine: str = "onnxruntime"
     judged: str = ""
     labels: LabelRecord | None = None
-    calibrated_on: str = ""
     within_limits: bool = True
 
     @property
@@ -112,18 +110,84 @@ class GraphRecord:
         """The checks that the limits were held against."""
         return tuple(check for check in self.checks if self.judged in ("", check.kind))
 
+    @staticmethod
+    def _parsed(fields: Fields) -> _CertificateFields:
+        checks = [Fields(item, f"{fields.where}: checks") for item in fields.sequence("checks", most=_MOST_CHECKS)]
+        labels = fields.payload.get("labels")
+        return {
+            "checks": tuple(CheckRecord.parse(check) for check in checks),
+            "engine": fields.text("engine", longest=64),
+            "judged": fields.text("judged", longest=64),
+            "labels": None if labels is None else LabelRecord.parse(Fields(labels, f"{fields.where}: labels")),
+            "within_limits": fields.payload.get("within_limits") is True,
+        }
+
+
+class _CertificateFields(TypedDict):
+    checks: tuple[CheckRecord, ...]
+    engine: str
+    judged: str
+    labels: LabelRecord | None
+    within_limits: bool
+
+
+@dataclass(frozen=True)
+class VariantRecord(Certificate):
+    """A further graph over the weights of another, with operators that are one engine's own, and its certificate.
+
+    Attributes:
+        file: Its file name.
+        target: Which engine takes it, and on what: one of `VARIANT_TARGETS`.
+        summary: What is fused in it, such as `"18 fused products"`.
+    """
+
+    file: str
+    target: str
+    summary: str
+
+    @classmethod
+    def parse(cls, fields: Fields) -> VariantRecord:
+        """Reads one record of a manifest."""
+        return cls(
+            file=fields.text("file"),
+            target=fields.choice("target", *VARIANT_TARGETS),
+            summary=fields.text("summary", longest=64),
+            **cls._parsed(fields),
+        )
+
+
+@dataclass(frozen=True)
+class GraphRecord(Certificate):
+    """One ONNX graph of a bundle, and its certificate.
+
+    Attributes:
+        file: Its file name.
+        weights: Name of the file beside it that holds its weights.
+        precision: `"fp32"`, `"fp16"`, `"bf16"` or `"int8"`.
+        calibrated_on: The kind of views that an int8 graph's ranges were measured on; empty for the others.
+        variants: Further graphs over the same weights, at most one for a target.
+    """
+
+    file: str
+    weights: str
+    precision: str
+    calibrated_on: str = ""
+    variants: tuple[VariantRecord, ...] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of all its files."""
+        return (self.file, self.weights, *(variant.file for variant in self.variants))
+
     @classmethod
     def parse(cls, fields: Fields) -> GraphRecord:
         """Reads one record of a manifest."""
-        checks = [Fields(item, f"{fields.where}: checks") for item in fields.sequence("checks", most=_MOST_CHECKS)]
-        labels = fields.payload.get("labels")
+        variants = fields.sequence("variants", most=len(VARIANT_TARGETS))
         return cls(
             file=fields.text("file"),
+            weights=fields.text("weights"),
             precision=fields.choice("precision", *PRECISIONS),
-            checks=tuple(CheckRecord.parse(check) for check in checks),
-            engine=fields.text("engine", longest=64),
-            judged=fields.text("judged", longest=64),
-            labels=None if labels is None else LabelRecord.parse(Fields(labels, f"{fields.where}: labels")),
             calibrated_on=fields.text("calibrated_on", longest=64),
-            within_limits=fields.payload.get("within_limits") is True,
+            variants=tuple(VariantRecord.parse(Fields(item, f"{fields.where}: variants")) for item in variants),
+            **cls._parsed(fields),
         )

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.bundle.architecture import EncoderArchitecture
 from mvrec_edge.runtime.bundle.certificate import GraphRecord
+from mvrec_edge.runtime.bundle.precision import PRECISIONS
 from mvrec_edge.runtime.errors import IntegrityError, UsageError
 from mvrec_edge.runtime.files import canonical_json, sha256_bytes
-from mvrec_edge.runtime.files.json_documents import Fields, read_signed_json, signed_json
+from mvrec_edge.runtime.files.json_documents import Fields, read_json, read_signed_json, signed_json
 
 __all__ = ["MANIFEST_NAME", "FileRecord", "Manifest", "WeightsSource"]
 
 MANIFEST_NAME = "manifest.json"
-SCHEMA = "mvrec-edge/bundle/2"
+SCHEMA = "mvrec-edge/bundle/3"
+# Its graphs held their weights. It is refused with the command that makes the bundle anew.
+_SCHEMA_BEFORE = "mvrec-edge/bundle/2"
 
 # What a manifest may claim; a file that claims more is refused before anything is allocated for it.
 _MOST_FILES = 64
@@ -112,6 +116,24 @@ class Manifest:
             fix=f"export it with --precision {','.join(dict.fromkeys((*self.precisions, precision)))}",
         )
 
+    def graph_bytes(self, precision: str) -> int:
+        """Bytes of a graph together with its weights.
+
+        Raises:
+            UsageError: There is no graph of that precision.
+        """
+        graph = self.graph(precision)
+        return self.file(graph.file).size + self.file(graph.weights).size
+
+    def graph_digest(self, precision: str) -> str:
+        """Identifies a graph together with its weights, as a hash over the hashes of both files.
+
+        Raises:
+            UsageError: There is no graph of that precision.
+        """
+        graph = self.graph(precision)
+        return sha256_bytes(canonical_json([self.file(graph.file).sha256, self.file(graph.weights).sha256]))
+
     def fingerprint(self, precision: str) -> str:
         """Identifies what an embedding depends on: weights, graph and the way pixels go in.
 
@@ -122,7 +144,7 @@ class Manifest:
         """
         parts = {
             "architecture": dataclasses.asdict(self.architecture),
-            "graph": self.file(self.graph(precision).file).sha256,
+            "graph": self.graph_digest(precision),
             "input": _INPUT,
             "precision": precision,
             "weights": dataclasses.asdict(self.weights),
@@ -144,6 +166,13 @@ class Manifest:
         Raises:
             IntegrityError: A byte was changed, or the manifest is of a schema this version does not know.
         """
+        earlier = _earlier(data, where)
+        if earlier is not None:
+            raise IntegrityError(
+                "is of an earlier version, whose graphs held their weights",
+                where=where,
+                fix=f"export it again: {_export_command(earlier, where)}",
+            )
         fields = read_signed_json(data, where, schema=SCHEMA, again="export the bundle again")
         if fields.payload.get("input") != _INPUT or fields.payload.get("output") != _OUTPUT:
             raise IntegrityError("describes an input or output this version does not know", where=where)
@@ -194,4 +223,28 @@ def _file(fields: Fields) -> FileRecord:
         raise IntegrityError(f"the file name {name!r} is not allowed", where=fields.where)
     return FileRecord(
         name=name, size=fields.integer("size", 0, _LARGEST_FILE), sha256=fields.text("sha256", longest=64)
+    )
+
+
+def _earlier(data: bytes, where: str) -> Fields | None:
+    """A manifest of the schema before; None for any other."""
+    try:
+        return read_json(data, where, schema=_SCHEMA_BEFORE)
+    except IntegrityError:
+        return None
+
+
+def _export_command(fields: Fields, where: str) -> str:
+    """The command that makes a bundle of the schema before anew."""
+    weights = _weights(fields.object("weights"))
+    graphs = [Fields(item, f"{where}: graphs") for item in fields.sequence("graphs", most=_MOST_FILES)]
+    precisions = [graph.choice("precision", *PRECISIONS) for graph in graphs]
+    # The word for the small encoder that comes with the package, and not the file that it stands for.
+    source = weights.name.replace("pocket.safetensors", "pocket")
+    if weights.is_random:
+        source = f"--random-weights {weights.name} --seed {weights.seed}"
+    folder = Path(where).parent
+    return (
+        f"mvrec-edge export {source} --precision {','.join(precisions)} --out {folder} --overwrite; then move its "
+        f"support caches: mvrec-edge calibrate {folder} LABELLED --rebase CACHE --out NEW"
     )

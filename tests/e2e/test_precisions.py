@@ -29,8 +29,34 @@ def test_export_with_calibration(parts: Path, tmp_path: Path) -> None:
     assert "fp16: cosine to PyTorch float32 " in result.stderr
     assert "(calibration views, onnxruntime); 0 of 4 decisions differ" in result.stderr
     shown = json.loads(run("inspect", tmp_path / "b", "--json").stdout)
-    assert shown["graphs"] == ["fp16: encoder.fp16.onnx"]
+    files = "encoder.fp16.onnx, encoder.fp16.weights, encoder.fp16.onnxruntime-cuda.onnx"
+    assert shown["graphs"] == [f"fp16: {files}"]
     assert "0 of 4 decisions differ" in shown["certificate"][0]
+    assert shown["certificate"][1].startswith("fp16 for onnxruntime-cuda (11 fused attentions): cosine to PyTorch ")
+    assert "not run on a GPU" in shown["certificate"][1]
+
+
+def test_what_does_not_reach_its_limits_is_left_out(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="the export stage needs PyTorch")
+    from safetensors.torch import save_file
+
+    from mvrec_edge.export import random_weights
+    from tests.conftest import TINY
+
+    tensors = random_weights(TINY, seed=0).tensors
+    # Larger than float16 goes, and read by nothing.
+    tensors["transformer.resblocks.0.mlp.c_fc.weight"][0, 0] = 1e5
+    tensors["transformer.resblocks.0.mlp.c_proj.weight"][:, 0] = 0
+    save_file(tensors, tmp_path / "large.safetensors")
+    result = run("export", tmp_path / "large.safetensors", "--precision", "fp32,fp16", "--out", tmp_path / "b", code=1)
+    (line,) = (line for line in result.stderr.splitlines() if line.startswith("left out: "))
+    assert "reaches 1e+05, which fp16 cannot hold" in line
+    assert "fp32: cosine to PyTorch float32 1.0000000 at worst" in result.stderr
+    shown = json.loads(run("inspect", tmp_path / "b", "--json").stdout)
+    assert shown["graphs"] == ["fp32: encoder.fp32.onnx, encoder.fp32.weights"]
+    # Where nothing is left there is no bundle.
+    run("export", tmp_path / "large.safetensors", "--precision", "fp16", "--out", tmp_path / "c", code=5)
+    assert not (tmp_path / "c").exists()
 
 
 def test_unknown_precision_is_refused_first(tmp_path: Path) -> None:
@@ -67,6 +93,39 @@ def test_a_cache_belongs_to_its_precision(precisions_bundle_path: Path, parts: P
     assert after["head"].startswith("zip-c")
     assert " int8, " in after["encoder"]
     assert len((tmp_path / "a.jsonl").read_text().splitlines()) == len((tmp_path / "b.jsonl").read_text().splitlines())
+
+
+def test_a_cache_of_the_schema_before_is_moved(precisions_bundle_path: Path, parts: Path, tmp_path: Path) -> None:
+    """A bundle of the schema before had another fingerprint, even for the same weights; its caches stay of use."""
+    import dataclasses
+
+    from mvrec_edge.runtime import SupportCache
+
+    bundle, old, new = precisions_bundle_path, tmp_path / "old.safetensors", tmp_path / "new.safetensors"
+    run("calibrate", bundle, parts, "--shots", 2, "--views", "ms", "--engine", "onnxruntime", "--out", old)
+    present = SupportCache.load(old)
+    dataclasses.replace(present, encoder="ab" * 32).save(old)
+    shown = json.loads(run("inspect", old, "--json").stdout)
+    assert shown["made with"] == f"bundle fingerprint {'ab' * 32}"
+    result = run("classify", bundle, old, parts, "--engine", "onnxruntime", code=4)
+    assert "--rebase CACHE" in result.stderr
+    run("calibrate", bundle, parts, "--rebase", old, "--engine", "onnxruntime", "--out", new)
+    moved = SupportCache.load(new)
+    assert moved.encoder == present.encoder
+    assert (moved.embeddings == present.embeddings).all()
+    run("classify", bundle, new, parts, "--engine", "onnxruntime", "--out", tmp_path / "a.jsonl")
+
+
+def test_a_bundle_of_the_schema_before_names_the_command(precisions_bundle_path: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(precisions_bundle_path, tmp_path / "old.bundle")
+    manifest = tmp_path / "old.bundle" / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b"mvrec-edge/bundle/3", b"mvrec-edge/bundle/2"))
+    result = run("inspect", tmp_path / "old.bundle", code=4)
+    assert "export it again: mvrec-edge export --random-weights " in result.stderr
+    assert f"--precision fp32,fp16,bf16,int8 --out {tmp_path / 'old.bundle'} --overwrite" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_tuning_looks_at_every_precision_that_runs_and_keeps_one(

@@ -79,11 +79,11 @@ class OnnxParser:
         if _mode == "parser":
             self.num_errors = 5
             return False
-        graph = onnx.load(model).graph
-        readers = {node.op_type for node in graph.node if "views" in node.input}
+        # With the weights beside it, which it finds from its path.
+        whole = onnx.load(model)
+        readers = {node.op_type for node in whole.graph.node if "views" in node.input}
         assert readers == {"Cast"}, f"uint8 is read by {readers}"
-        with open(model, "rb") as stream:
-            self.network.data = stream.read()
+        self.network.data = whole.SerializeToString()
         return True
 
     def get_error(self, index: int) -> ParserError:

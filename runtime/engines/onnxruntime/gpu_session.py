@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.engines.engine import first_line
-from mvrec_edge.runtime.engines.onnxruntime.fusion import write_fused
 from mvrec_edge.runtime.engines.onnxruntime.onnxruntime_library import PROVIDERS, open_graph, why_not_loaded
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
 
-__all__ = ["GpuSession"]
+__all__ = ["GpuSession", "Variant"]
 
 _FATAL = 4
 # Batch sizes whose launches are captured; what a line has of them, full batches and a few remainders, is fewer.
@@ -25,18 +22,32 @@ _NOT_CAPTURED = -1
 _NO_REASON = "it could not be loaded (is there a GPU with its driver, and the CUDA and cuDNN versions it needs?)"
 
 
+@dataclass(frozen=True)
+class Variant:
+    """A graph with operators of ONNX Runtime's own over the weights of another.
+
+    Attributes:
+        graph: The ONNX file, screened.
+        summary: What is fused in it, for `device`.
+    """
+
+    graph: Path
+    summary: str
+
+
 class GpuSession:
     """One graph in ONNX Runtime on an NVIDIA GPU.
 
-    On CUDA an fp16 graph gets fused operators, see `fusion/cuda_half.py`, and the launches of each batch size are
-    captured once and then replayed as one, which is half of the time of a single view. Where the installed version can
-    do neither, the graph runs as it is; `device` says which.
+    On CUDA the launches of each batch size are captured once and then replayed as one, which is half of the time of a
+    single view. Where the installed version cannot do that, or cannot run the variant, it is left out; `device` says
+    which.
 
     Args:
         library: What `load_library` gave.
         graph: The ONNX file, screened.
         precision: Its precision.
         provider: `"cuda"` or `"tensorrt"`.
+        variant: A graph with fused operators, which CUDA runs instead where the installed version can.
 
     Attributes:
         device: What it runs on, and how.
@@ -45,7 +56,9 @@ class GpuSession:
         EnvironmentUnfitError: The provider or the graph does not load.
     """
 
-    def __init__(self, library: Any, graph: Path, precision: str, provider: str) -> None:
+    def __init__(
+        self, library: Any, graph: Path, precision: str, provider: str, variant: Variant | None = None
+    ) -> None:
         self._library = library
         self._bound: dict[int, _Bound] = {}
         self._captures = False
@@ -57,7 +70,7 @@ class GpuSession:
         self._provider = provider
         self.device = f"gpu 0 through {PROVIDERS[provider]}"
         if provider == "cuda":
-            self._session: Any = self._open_cuda(graph, precision)
+            self._session: Any = self._open_cuda(graph, variant)
         else:
             options: dict[str, Any] = {"device_id": 0, "trt_layer_norm_fp32_fallback": True}
             options |= {f"trt_{precision}_enable": True} if precision != "fp32" else {}
@@ -66,26 +79,19 @@ class GpuSession:
         if self._session.get_providers()[0] != PROVIDERS[provider]:
             raise self._not_loaded(why_not_loaded(library, provider) or _NO_REASON)
 
-    def _open_cuda(self, graph: Path, precision: str) -> Any:
-        with tempfile.NamedTemporaryFile(suffix=".onnx") as stream:
-            fused = 0
-            # What is wrong with a file is said by the library, when it opens it as it is.
-            with contextlib.suppress(ValueError, IndexError):
-                fused = write_fused(graph, stream.file) if precision == "fp16" else 0
-            stream.flush()
-            files = [Path(stream.name), graph] if fused else [graph]
-            ways = [(file, captured) for file in files for captured in (True, False)]
-            for file, captured in ways:
-                try:
-                    session = self._open(file, _cuda_providers(captured))
-                except EnvironmentUnfitError:
-                    if (file, captured) == ways[-1]:
-                        raise
-                    continue
-                self._captures = captured
-                self.device += f", {fused} fused attentions" if file != graph else ""
-                self.device += ", captured launches" if captured else ""
-                return session
+    def _open_cuda(self, graph: Path, variant: Variant | None) -> Any:
+        graphs = [(variant.graph, f", {variant.summary}")] if variant else []
+        ways = [(file, summary, captured) for file, summary in [*graphs, (graph, "")] for captured in (True, False)]
+        for number, (file, summary, captured) in enumerate(ways, 1):
+            try:
+                session = self._open(file, _cuda_providers(captured))
+            except EnvironmentUnfitError:
+                if number == len(ways):
+                    raise
+                continue
+            self._captures = captured
+            self.device += summary + (", captured launches" if captured else "")
+            return session
         raise AssertionError("the last way returns or raises")
 
     def _open(self, graph: Path, providers: list[Any]) -> Any:

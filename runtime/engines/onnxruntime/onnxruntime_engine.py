@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mvrec_edge.runtime.bundle.onnx_file.screen import screen_onnx
 from mvrec_edge.runtime.engines.engine import CPU_BATCH, GPU_BATCH, GraphEngine, Session, preferred_precision
 from mvrec_edge.runtime.engines.onnxruntime.cpu_session import CpuSession
-from mvrec_edge.runtime.engines.onnxruntime.gpu_session import GpuSession
+from mvrec_edge.runtime.engines.onnxruntime.gpu_session import GpuSession, Variant
 from mvrec_edge.runtime.engines.onnxruntime.onnxruntime_library import load_library
+from mvrec_edge.runtime.engines.processor import read_processor
 
 if TYPE_CHECKING:
     from mvrec_edge.runtime.bundle import Bundle
@@ -18,7 +18,7 @@ __all__ = ["OnnxRuntimeEngine", "open_session"]
 
 
 class OnnxRuntimeEngine(GraphEngine):
-    """Runs a bundle's graph in ONNX Runtime.
+    """Runs a bundle's graph in ONNX Runtime: the variant that the bundle lists for the provider, where there is one.
 
     Args:
         bundle: A verified bundle.
@@ -50,25 +50,46 @@ class OnnxRuntimeEngine(GraphEngine):
         provider = provider or "cpu"
         able = self.precisions if provider == "cpu" else (*self.precisions, "bf16")
         precision = preferred_precision(bundle, precision, able, f"{self.name} on {provider}")
-        session = open_session(bundle.graph(precision), precision, provider, threads)
+        graph, target = bundle.graph(precision), _target(provider)
+        found = None if target is None else bundle.variant(precision, target)
+        variant = None if found is None else Variant(found[0], found[1].summary)
+        session = open_session(graph, precision, provider, threads, variant=variant)
         self.on_gpu = provider != "cpu"
         super().__init__(bundle, precision, session, batch or (GPU_BATCH if self.on_gpu else CPU_BATCH), threads)
 
 
-def open_session(graph: Path, precision: str, provider: str = "cpu", threads: int | None = None) -> Session:
+def _target(provider: str) -> str | None:
+    """The variant that a provider takes on this machine."""
+    if provider == "cpu":
+        return "onnxruntime-x86" if read_processor().is_x86 else None
+    return "onnxruntime-cuda" if provider == "cuda" else None
+
+
+def open_session(
+    graph: Path,
+    precision: str,
+    provider: str = "cpu",
+    threads: int | None = None,
+    *,
+    variant: Variant | None = None,
+) -> Session:
     """Opens one graph in ONNX Runtime.
 
     Args:
-        graph: The ONNX file.
+        graph: The ONNX file, screened.
         precision: Its precision.
         provider: `"cpu"`, `"cuda"` or `"tensorrt"`.
         threads: CPU threads; by default one for each core that this process may use.
+        variant: A graph with operators of ONNX Runtime's own that is run instead.
 
     Raises:
-        The same as `OnnxRuntimeEngine`.
+        MissingDependencyError: ONNX Runtime is not installed.
+        EnvironmentUnfitError: The installed version cannot run the graph, or not on this provider.
+        UsageError: There is no such provider.
     """
     library = load_library(provider)
-    screen_onnx(graph)
-    if provider == "cpu":
+    if provider != "cpu":
+        return GpuSession(library, graph, precision, provider, variant)
+    if variant is None:
         return CpuSession(library, graph, precision, threads)
-    return GpuSession(library, graph, precision, provider)
+    return CpuSession(library, variant.graph, precision, threads, summary=variant.summary)

@@ -40,28 +40,24 @@ def load_library(provider: str) -> Any:
     return onnxruntime
 
 
-def open_graph(
-    library: Any, graph: Path | bytes, options: Any, providers: Sequence[Any], *, name: Path | None = None
-) -> Any:
+def open_graph(library: Any, graph: Path, options: Any, providers: Sequence[Any]) -> Any:
     """Opens a graph, without ONNX Runtime's own fallback, which would print, and go on where nobody told it to.
 
     Args:
         library: What `load_library` gave.
-        graph: The ONNX file, or a model in memory.
+        graph: The ONNX file.
         options: Its session's options.
         providers: What it may run on, the first one first.
-        name: The file that a message names, where it is not `graph`.
 
     Raises:
         EnvironmentUnfitError: It cannot be loaded.
     """
     try:
-        source = graph if isinstance(graph, bytes) else str(graph)
-        return library.InferenceSession(source, options, providers=list(providers), enable_fallback=0)
+        return library.InferenceSession(str(graph), options, providers=list(providers), enable_fallback=0)
     except Exception as error:
         raise EnvironmentUnfitError(
             f"ONNX Runtime {library.__version__} cannot load the graph: {first_line(error)}",
-            where=graph if isinstance(graph, Path) else name,
+            where=graph,
             fix="pip install --upgrade onnxruntime, or choose another --engine or --precision",
         ) from error
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.bundle.onnx_file.screen import screen_onnx
 from mvrec_edge.runtime.engines.engine import first_line
-from mvrec_edge.runtime.engines.openvino.mapped_model import MappedModel
+from mvrec_edge.runtime.engines.openvino.mapped_pages import giving_back
+from mvrec_edge.runtime.engines.openvino.rewriting import rewrite
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
 from mvrec_edge.runtime.threads import usable_cpus
 
@@ -24,7 +23,7 @@ class OpenVinoSession:
     """One graph in OpenVINO.
 
     Args:
-        graph: The ONNX file.
+        graph: The ONNX file, screened.
         precision: Its precision; decides the type of what the graph leaves open (see `_hint`).
         threads: CPU threads; by default one for each core that this process may use.
 
@@ -34,7 +33,6 @@ class OpenVinoSession:
     Raises:
         MissingDependencyError: OpenVINO is not installed.
         EnvironmentUnfitError: The installed version cannot run the graph.
-        IntegrityError: The graph holds something that must not be run.
     """
 
     def __init__(self, graph: Path, precision: str, threads: int | None = None) -> None:
@@ -42,11 +40,9 @@ class OpenVinoSession:
             import openvino
         except ImportError as error:
             raise MissingDependencyError("openvino", extra="openvino", purpose="the engine 'openvino'") from error
-        screen_onnx(graph)
         threads = threads or usable_cpus()
         self._request: Any = None
         self._output: Any = None
-        self._mapped: MappedModel | None = None
         try:
             core = openvino.Core()
             hint = _hint(precision, core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES"))
@@ -56,14 +52,10 @@ class OpenVinoSession:
                 "NUM_STREAMS": 1,
                 "PERFORMANCE_HINT": "LATENCY",
             }
-            # Of another version the interface may differ; reading the file takes longer, and twice the memory.
-            with contextlib.suppress(Exception):
-                self._mapped = MappedModel(openvino, core, graph)
-            if self._mapped is None:
-                self._compile(core, core.read_model(str(graph)), settings)
-            else:
-                with self._mapped.giving_back():
-                    self._compile(core, self._mapped.model, settings)
+            with giving_back(graph.parent):
+                model = core.read_model(str(graph))
+                rewrite(openvino, model)
+                self._compile(core, model, settings)
         except Exception as error:
             self.close()
             raise EnvironmentUnfitError(
@@ -87,17 +79,9 @@ class OpenVinoSession:
         # The request writes its next answer to the same place.
         return np.array(answer, np.float32)
 
-    @property
-    def maps_weights(self) -> bool:
-        """Whether large weights are mapped from the file, and not read."""
-        return self._mapped is not None
-
     def close(self) -> None:
         """Frees the compiled model."""
         self._request = self._output = None
-        if self._mapped is not None:
-            self._mapped.close()
-            self._mapped = None
 
 
 def _hint(precision: str, capabilities: list[str]) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.bundle import Bundle
-from mvrec_edge.runtime.bundle.onnx_file.screen import screen_onnx
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
 from mvrec_edge.runtime.engines.tensorrt.plans import PlanKey, plan_path, record_plan, verified_plan
 from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
@@ -82,8 +81,7 @@ def ensure_plan(
     """
     tensorrt = load_tensorrt()
     graph = bundle.graph(precision)
-    record = bundle.manifest.file(graph.name)
-    key = PlanKey.of(record.sha256, str(tensorrt.__version__), gpu, profile)
+    key = PlanKey.of(bundle.manifest.graph_digest(precision), str(tensorrt.__version__), gpu, profile)
     path = plan_path(key)
     if not force:
         try:
@@ -93,7 +91,6 @@ def ensure_plan(
         else:
             if found is not None:
                 return BuiltPlan(path, key, found, built=False)
-    screen_onnx(graph)
     say(
         f"building a TensorRT {key.tensorrt} plan of the {precision} graph for {gpu.name}, batch {profile}: this takes "
         f"minutes, once; it is kept as {path}"

@@ -31,7 +31,7 @@ class PlanKey:
     """What a plan depends on.
 
     Attributes:
-        graph: SHA-256 of the ONNX file.
+        graph: Hash of the graph and its weights, see `Manifest.graph_digest`.
         tensorrt: TensorRT's version.
         gpu: The GPU's name.
         capability: Its compute capability.

@@ -120,7 +120,7 @@ class TensorRtEngine(Engine):
         """Batch sizes where none are asked for: whoever built a plan with others need not repeat them at every run."""
         default = DEFAULT_PROFILE
         usual = BatchProfile(default.smallest, default.usual, max(batch or 0, default.largest))
-        graph = bundle.manifest.file(bundle.graph(self.precision).name).sha256
+        graph = bundle.manifest.graph_digest(self.precision)
         key = PlanKey.of(graph, str(self._tensorrt.__version__), self._device().gpu, usual)
         there = built_profiles(key)
         return usual if usual in there or not there else there[0]

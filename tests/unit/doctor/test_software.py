@@ -17,7 +17,7 @@ from mvrec_edge.doctor.libraries import (
     runtime_wheels,
 )
 from mvrec_edge.doctor.tiny_graph import COLUMNS, PRECISIONS, ROWS, tiny_graph
-from mvrec_edge.runtime.bundle.onnx_file.screen import screen_onnx
+from mvrec_edge.runtime.bundle.screen import screen_onnx
 from mvrec_edge.runtime.files.user_cache import user_cache_path
 
 

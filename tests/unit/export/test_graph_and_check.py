@@ -21,9 +21,10 @@ from mvrec_edge.export import export_bundle, pipeline, random_weights  # noqa: E
 from mvrec_edge.export.check import GraphCheck, check_graph, seeded_views  # noqa: E402
 from mvrec_edge.export.encoder import load_encoder  # noqa: E402
 from mvrec_edge.export.graph import OPSET, trace_graph  # noqa: E402
+from mvrec_edge.export.graph_file import weights_of  # noqa: E402
 from mvrec_edge.export.views_encoder import ViewsEncoder  # noqa: E402
 from mvrec_edge.runtime.bundle import Bundle, CheckRecord, EncoderArchitecture  # noqa: E402
-from mvrec_edge.runtime.bundle.onnx_file.screen import screen_onnx  # noqa: E402
+from mvrec_edge.runtime.bundle.screen import screen_onnx  # noqa: E402
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, OutputError  # noqa: E402
 
 TINY = EncoderArchitecture(32, 16, 64, 2, 24)
@@ -63,13 +64,13 @@ def test_interface(graph: Path) -> None:
     assert [axis.dim_value for axis in embedding.type.tensor_type.shape.dim] == [0, 24]
 
 
-def test_one_plain_file(graph: Path) -> None:
+def test_a_plain_graph_and_its_weights(graph: Path) -> None:
     model = onnx.load(graph, load_external_data=False)
-    assert [item.name for item in graph.parent.iterdir()] == ["encoder.onnx"]
+    assert sorted(item.name for item in graph.parent.iterdir()) == ["encoder.onnx", "encoder.weights"]
     assert [(item.domain, item.version) for item in model.opset_import] == [("", OPSET)]
     assert not model.functions
     assert {node.domain for node in model.graph.node} == {""}
-    screen_onnx(graph)
+    screen_onnx(graph, weights_of(graph))
 
 
 def test_no_trace_of_the_machine(graph: Path) -> None:
@@ -80,8 +81,10 @@ def test_no_trace_of_the_machine(graph: Path) -> None:
 
 def test_the_same_weights_give_the_same_bytes(module: ViewsEncoder, graph: Path, tmp_path: Path) -> None:
     again = ViewsEncoder(load_encoder(random_weights(TINY, seed=0)))
-    trace_graph(again, tmp_path / "again.onnx")
-    assert (tmp_path / "again.onnx").read_bytes() == graph.read_bytes()
+    path = tmp_path / graph.name
+    trace_graph(again, path)
+    assert path.read_bytes() == graph.read_bytes()
+    assert weights_of(path).read_bytes() == weights_of(graph).read_bytes()
 
 
 def test_only_the_class_token_leaves_the_last_block(graph: Path) -> None:
@@ -113,10 +116,11 @@ def test_another_process_gives_the_same_bytes(graph: Path, tmp_path: Path) -> No
     )
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
     result = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "a.onnx")], env=environment, capture_output=True, check=True
+        [sys.executable, "-c", program, str(tmp_path / graph.name)], env=environment, capture_output=True, check=True
     )
     assert (result.stdout, result.stderr) == (b"", b"")
-    assert (tmp_path / "a.onnx").read_bytes() == graph.read_bytes()
+    assert (tmp_path / graph.name).read_bytes() == graph.read_bytes()
+    assert weights_of(tmp_path / graph.name).read_bytes() == weights_of(graph).read_bytes()
 
 
 def test_only_a_cast_reads_the_input(graph: Path) -> None:
@@ -143,7 +147,9 @@ def test_onnxruntime_recognises_the_activation(graph: Path, tmp_path: Path) -> N
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     options.log_severity_level = 3
     onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-    counts = Counter(node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node)
+    counts = Counter(
+        node.op_type for node in onnx.load(tmp_path / "optimised.onnx", load_external_data=False).graph.node
+    )
     assert (counts["QuickGelu"], counts["Sigmoid"]) == (TINY.layers, 0)
     assert counts["LayerNormalization"] == 2 * TINY.layers + 2
 

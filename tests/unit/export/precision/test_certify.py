@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +12,18 @@ import pytest
 torch = pytest.importorskip("torch", reason="the export stage needs PyTorch")
 onnx = pytest.importorskip("onnx", reason="the export stage needs onnx")
 
-from mvrec_edge.export import export_bundle, random_weights  # noqa: E402
+from mvrec_edge.export import check, export_bundle, pipeline, random_weights  # noqa: E402  # noqa: E402
 from mvrec_edge.export.check import seeded_views  # noqa: E402
 from mvrec_edge.export.encoder import load_encoder  # noqa: E402
+from mvrec_edge.export.fusion import FusedGraph, write_fused  # noqa: E402
 from mvrec_edge.export.graph import trace_graph  # noqa: E402
-from mvrec_edge.export.precision import Calibration, Certifier, write_variant  # noqa: E402
+from mvrec_edge.export.graph_file import load_graph, load_outline, save_graph, save_outline  # noqa: E402
+from mvrec_edge.export.precision import (  # noqa: E402
+    Calibration,
+    Certifier,
+    certify,
+    write_variant,
+)
 from mvrec_edge.export.rendered_views import rendered_views  # noqa: E402
 from mvrec_edge.export.views_encoder import ViewsEncoder  # noqa: E402
 from mvrec_edge.runtime.bundle import Bundle, EncoderArchitecture, Golden, LabelRecord  # noqa: E402
@@ -146,9 +155,114 @@ def test_the_float32_graph_need_not_stay(tmp_path: Path) -> None:
     assert bundle.precisions == ("fp16",)
     assert sorted(item.name for item in bundle.path.iterdir()) == [
         "encoder.fp16.onnx",
+        "encoder.fp16.onnxruntime-cuda.onnx",
+        "encoder.fp16.weights",
         "golden.safetensors",
         "manifest.json",
     ]
+
+
+def _worse(source: Path, target: Path) -> None:
+    """Writes an fp16 graph that is far below its limits."""
+    write_variant("fp16", source, target, np.empty(0, np.uint8))
+    model = load_graph(target)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT16:
+            values = onnx.numpy_helper.to_array(tensor)
+            noise = np.random.default_rng(0).standard_normal(values.shape)
+            tensor.CopyFrom(onnx.numpy_helper.from_array((values + noise).astype(np.float16), tensor.name))
+    save_graph(model, target)
+
+
+@pytest.fixture
+def coarse_fp16(monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(precision: str, source: Path, target: Path, views: np.ndarray) -> None:
+        if precision == "fp16":
+            _worse(source, target)
+        else:
+            write_variant(precision, source, target, views)
+
+    monkeypatch.setattr(pipeline, "write_variant", write)
+
+
+@pytest.mark.usefixtures("coarse_fp16")
+def test_what_passed_is_written_and_what_did_not_is_named(tmp_path: Path) -> None:
+    failures: list[EnvironmentUnfitError] = []
+    bundle = export_bundle(
+        random_weights(SMALL, seed=1), tmp_path / "b", precisions=("fp32", "fp16"), left_out=failures.append
+    )
+    assert bundle.precisions == ("fp32",)
+    assert sorted(item.name for item in bundle.path.iterdir()) == [
+        "encoder.fp32.onnx",
+        "encoder.fp32.weights",
+        "golden.safetensors",
+        "manifest.json",
+    ]
+    assert set(Golden.of(bundle).embeddings) == {"fp32"}
+    (failure,) = failures
+    assert "the fp16 graph is below its limits on seeded views: worst cosine " in str(failure)
+    assert "(limit 0.9995)" in str(failure)
+
+
+@pytest.mark.usefixtures("coarse_fp16")
+def test_whoever_does_not_ask_for_it_gets_the_error_after_the_bundle(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentUnfitError, match="fp16 graph is below its limits"):
+        export_bundle(random_weights(SMALL, seed=1), tmp_path / "b", precisions=("fp32", "fp16"))
+    assert Bundle.load(tmp_path / "b").precisions == ("fp32",)
+
+
+@pytest.mark.usefixtures("coarse_fp16")
+def test_where_nothing_passed_nothing_is_written(tmp_path: Path) -> None:
+    failures: list[EnvironmentUnfitError] = []
+    with pytest.raises(EnvironmentUnfitError, match="fp16 graph is below its limits"):
+        export_bundle(random_weights(SMALL, seed=1), tmp_path / "b", precisions=("fp16",), left_out=failures.append)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("coarse_fp16")
+def test_an_accepted_graph_is_written_with_its_variant(tmp_path: Path) -> None:
+    bundle = export_bundle(random_weights(SMALL, seed=1), tmp_path / "b", precisions=("fp16",), accept=True)
+    (record,) = bundle.manifest.graphs
+    assert not record.within_limits
+    assert [variant.within_limits for variant in record.variants] == [False]
+
+
+def test_a_variant_below_its_limits_is_left_out_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(graph: Path, precision: str) -> FusedGraph | None:
+        fused = write_fused(graph, precision)
+        if fused is not None:
+            model = load_outline(fused.path)
+            for node in model.graph.node:
+                if node.op_type == "QuickGelu":
+                    node.attribute[0].f *= 3
+            save_outline(model, fused.path)
+        return fused
+
+    monkeypatch.setattr(pipeline, "write_fused", write)
+    failures: list[EnvironmentUnfitError] = []
+    bundle = export_bundle(
+        random_weights(SMALL, seed=1), tmp_path / "b", precisions=("fp16",), left_out=failures.append
+    )
+    (record,) = bundle.manifest.graphs
+    assert record.within_limits
+    assert record.variants == ()
+    assert not list(bundle.path.glob("*cuda*"))
+    assert "the fp16 graph for onnxruntime-cuda is below its limits" in str(failures[0])
+
+
+def test_a_gpu_variant_that_the_cpu_cannot_run_is_written_and_said_not_to_have_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def open_runner(path: Path, precision: str, **rest: Any) -> contextlib.AbstractContextManager[check.Runner]:
+        if "cuda" in path.name:
+            raise EnvironmentUnfitError("there is no such kernel")
+        return check.open_runner(path, precision, **rest)
+
+    monkeypatch.setattr(certify, "open_runner", open_runner)
+    bundle = export_bundle(random_weights(SMALL, seed=1), tmp_path / "b", precisions=("fp16",))
+    (variant,) = bundle.manifest.graphs[0].variants
+    assert (variant.target, variant.checks, variant.engine) == ("onnxruntime-cuda", (), "")
+    assert bundle.variant("fp16", "onnxruntime-cuda") is not None
 
 
 def test_without_the_quantiser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

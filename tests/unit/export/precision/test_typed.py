@@ -14,10 +14,11 @@ from mvrec_edge.export import random_weights  # noqa: E402
 from mvrec_edge.export.check import open_runner, reference_embeddings, seeded_views  # noqa: E402
 from mvrec_edge.export.encoder import load_encoder  # noqa: E402
 from mvrec_edge.export.graph import trace_graph  # noqa: E402
+from mvrec_edge.export.graph_file import save_graph, weights_of  # noqa: E402
 from mvrec_edge.export.precision.typed import NARROW_TYPES, narrow_products  # noqa: E402
 from mvrec_edge.export.views_encoder import ViewsEncoder  # noqa: E402
 from mvrec_edge.runtime.bundle import EncoderArchitecture, limits_of  # noqa: E402
-from mvrec_edge.runtime.bundle.onnx_file.screen import screen_onnx  # noqa: E402
+from mvrec_edge.runtime.bundle.screen import screen_onnx  # noqa: E402
 from mvrec_edge.runtime.errors import EnvironmentUnfitError  # noqa: E402
 
 SMALL = EncoderArchitecture(56, 14, 128, 3, 48)
@@ -80,9 +81,10 @@ def test_types_stand_in_the_graph(exact: Path, precision: str) -> None:
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
 def test_the_graph_is_half_as_large_and_holds_no_weight_twice(exact: Path, precision: str, tmp_path: Path) -> None:
     model = _typed(exact, precision)
-    (tmp_path / "a.onnx").write_bytes(model.SerializeToString())
-    screen_onnx(tmp_path / "a.onnx")
-    assert (tmp_path / "a.onnx").stat().st_size < 0.6 * exact.stat().st_size
+    path = tmp_path / "a.onnx"
+    save_graph(model, path)
+    screen_onnx(path, weights_of(path))
+    assert weights_of(path).stat().st_size < 0.6 * weights_of(exact).stat().st_size
     used = {name for node in model.graph.node for name in node.input}
     assert {item.name for item in model.graph.initializer} <= used
 

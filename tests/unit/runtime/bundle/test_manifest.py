@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -14,6 +15,7 @@ from mvrec_edge.runtime.bundle import (
     FileRecord,
     GraphRecord,
     Manifest,
+    VariantRecord,
     WeightsSource,
 )
 from mvrec_edge.runtime.errors import IntegrityError, UsageError
@@ -23,8 +25,27 @@ MANIFEST = Manifest(
     created_by="mvrec-edge 0.1.0",
     architecture=EncoderArchitecture(56, 14, 128, 3, 64),
     weights=WeightsSource("checkpoint", "clip_l14.pth", "ab" * 32),
-    graphs=(GraphRecord("encoder.fp32.onnx", "fp32", (CheckRecord("seeded noise", 27, 0.9999999, 0.99999995, 2e-6),)),),
-    files=(FileRecord("encoder.fp32.onnx", 12, "cd" * 32),),
+    graphs=(
+        GraphRecord(
+            "encoder.fp32.onnx",
+            "encoder.fp32.weights",
+            "fp32",
+            checks=(CheckRecord("seeded noise", 27, 0.9999999, 0.99999995, 2e-6),),
+        ),
+        GraphRecord(
+            "encoder.int8.onnx",
+            "encoder.int8.weights",
+            "int8",
+            variants=(VariantRecord("encoder.int8.x.onnx", "onnxruntime-x86", "18 fused products", engine=""),),
+        ),
+    ),
+    files=(
+        FileRecord("encoder.fp32.onnx", 12, "cd" * 32),
+        FileRecord("encoder.fp32.weights", 34, "ef" * 32),
+        FileRecord("encoder.int8.onnx", 5, "01" * 32),
+        FileRecord("encoder.int8.weights", 6, "23" * 32),
+        FileRecord("encoder.int8.x.onnx", 7, "45" * 32),
+    ),
 )
 
 
@@ -59,6 +80,10 @@ def test_a_file_name_cannot_leave_the_bundle(name: str) -> None:
         Manifest.parse(_signed(files=[{"name": name, "size": 1, "sha256": "00"}]))
 
 
+_GRAPH = json.loads(MANIFEST.serialise())["graphs"][1]
+_VARIANT = _GRAPH["variants"][0]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -67,7 +92,11 @@ def test_a_file_name_cannot_leave_the_bundle(name: str) -> None:
         {"architecture": "large"},
         {"files": "all"},
         {"files": [{"name": "a", "size": True, "sha256": "00"}]},
-        {"graphs": [{"file": "a", "precision": "fp3", "checks": []}]},
+        {"graphs": [{"file": "a", "weights": "b", "precision": "fp3", "checks": [], "variants": []}]},
+        {"graphs": [_GRAPH | {"weights": None}]},
+        {"graphs": [_GRAPH | {"variants": None}]},
+        {"graphs": [_GRAPH | {"variants": [_VARIANT | {"target": "abacus"}]}]},
+        {"graphs": [_GRAPH | {"variants": [_VARIANT] * 3}]},
         {"weights": {"kind": "stolen", "name": "", "sha256": ""}},
         {"input": {"name": "views"}},
     ],
@@ -84,21 +113,39 @@ def test_what_is_no_manifest_is_refused(data: bytes) -> None:
 
 
 def test_the_fingerprint_depends_on_graph_and_weights() -> None:
-    other_graph = Manifest(
-        MANIFEST.created_by,
-        MANIFEST.architecture,
-        MANIFEST.weights,
-        MANIFEST.graphs,
-        (FileRecord("encoder.fp32.onnx", 12, "ee" * 32),),
-    )
-    other_weights = Manifest(
-        MANIFEST.created_by,
-        MANIFEST.architecture,
-        WeightsSource("random", "ViT-L/14", "", 3),
-        MANIFEST.graphs,
-        MANIFEST.files,
-    )
-    prints = {manifest.fingerprint("fp32") for manifest in (MANIFEST, other_graph, other_weights)}
-    assert len(prints) == 3
-    with pytest.raises(UsageError, match=r"no fp16 graph, it has fp32 .*--precision fp32,fp16"):
+    others = [
+        dataclasses.replace(
+            MANIFEST,
+            files=tuple(
+                dataclasses.replace(record, sha256="ee" * 32) if record.name == name else record
+                for record in MANIFEST.files
+            ),
+        )
+        for name in ("encoder.fp32.onnx", "encoder.fp32.weights")
+    ]
+    others.append(dataclasses.replace(MANIFEST, weights=WeightsSource("random", "ViT-L/14", "", 3)))
+    assert len({manifest.fingerprint("fp32") for manifest in (MANIFEST, *others)}) == 4
+    # What another precision consists of is nothing to it.
+    assert len({manifest.fingerprint("int8") for manifest in (MANIFEST, *others[:2])}) == 1
+    with pytest.raises(UsageError, match=r"no fp16 graph, it has fp32, int8 .*--precision fp32,int8,fp16"):
         MANIFEST.fingerprint("fp16")
+
+
+@pytest.mark.parametrize(
+    ("weights", "command"),
+    [
+        ({"kind": "checkpoint", "name": "clip_l14.pth"}, "mvrec-edge export clip_l14.pth --precision fp32,int8 --out"),
+        ({"kind": "checkpoint", "name": "pocket.safetensors"}, "mvrec-edge export pocket --precision fp32,int8 --out"),
+        ({"kind": "random", "name": "ViT-B/16", "seed": 7}, "mvrec-edge export --random-weights ViT-B/16 --seed 7 "),
+    ],
+)
+def test_the_schema_before_is_refused_with_the_command_that_makes_it_anew(
+    weights: dict[str, object], command: str
+) -> None:
+    data = _signed(schema="mvrec-edge/bundle/2", weights={"sha256": "", "seed": None} | weights)
+    with pytest.raises(IntegrityError, match="earlier version, whose graphs held their weights") as caught:
+        Manifest.parse(data, "line/encoder.bundle/manifest.json")
+    assert f"export it again: {command}" in str(caught.value)
+    assert "--out line/encoder.bundle --overwrite" in str(caught.value)
+    assert "calibrate line/encoder.bundle LABELLED --rebase CACHE" in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -14,7 +14,7 @@ from mvrec_edge.bench.workloads import noise_views  # noqa: E402
 from mvrec_edge.export import export_bundle, random_weights  # noqa: E402
 from mvrec_edge.runtime import Bundle, open_engine  # noqa: E402
 from mvrec_edge.runtime.bundle import EncoderArchitecture  # noqa: E402
-from mvrec_edge.runtime.engines.onnxruntime.gpu_session import GpuSession  # noqa: E402
+from mvrec_edge.runtime.engines.onnxruntime.gpu_session import GpuSession, Variant  # noqa: E402
 from mvrec_edge.runtime.errors import EnvironmentUnfitError  # noqa: E402
 
 SMALL = EncoderArchitecture(56, 14, 128, 3, 48)
@@ -73,7 +73,7 @@ class StandIn:
     def _session(self, path: str, options: Any, *, providers: list[Any], enable_fallback: int) -> Any:
         assert enable_fallback == 0
         (name, settings), *_ = providers
-        ways = {"fused" if "small.bundle" not in path else "plain"}
+        ways = {"fused" if "onnxruntime-cuda" in path else "plain"}
         ways |= {"captured"} if settings.get("enable_cuda_graph") else set()
         if ways & {*self.refused}:
             raise RuntimeError(f"cannot be opened {sorted(ways)}")
@@ -83,7 +83,9 @@ class StandIn:
 
 
 def session_of(bundle: Bundle, library: StandIn, precision: str = "fp16") -> GpuSession:
-    return GpuSession(library, bundle.graph(precision), precision, "cuda")
+    found = bundle.variant(precision, "onnxruntime-cuda")
+    variant = None if found is None else Variant(found[0], found[1].summary)
+    return GpuSession(library, bundle.graph(precision), precision, "cuda", variant)
 
 
 @pytest.mark.parametrize(

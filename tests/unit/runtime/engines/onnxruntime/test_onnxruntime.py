@@ -10,8 +10,9 @@ import pytest
 
 from mvrec_edge.runtime import Bundle, open_engine
 from mvrec_edge.runtime.bundle import EncoderArchitecture, GraphRecord, WeightsSource, write_bundle
-from mvrec_edge.runtime.engines.onnxruntime import open_session
+from mvrec_edge.runtime.engines.onnxruntime import onnxruntime_engine, open_session
 from mvrec_edge.runtime.engines.onnxruntime.cpu_session import CpuSession
+from mvrec_edge.runtime.engines.processor import Processor
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, MissingDependencyError, UsageError
 
 
@@ -28,54 +29,62 @@ def test_encodes_and_describes_itself(tiny_bundle: Bundle) -> None:
 
 
 def test_weights_are_mapped_and_not_read(precisions_bundle: Bundle) -> None:
-    for precision in ("fp32", "fp16", "int8"):
-        session = open_session(precisions_bundle.graph(precision), precision)
-        assert isinstance(session, CpuSession)
-        assert session.maps_weights, precision
+    mappings = Path("/proc/self/maps")
+    if not mappings.exists():
+        pytest.skip("the system has no list of mappings")
+    session = open_session(precisions_bundle.graph("fp32"), "fp32")
+    assert str(precisions_bundle.path / "encoder.fp32.weights") in mappings.read_text()
+    session.close()
 
 
 def test_weights_of_another_graph_in_the_working_directory_are_never_taken(
     tiny_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graph = tiny_bundle.graph("fp32").absolute()
-    monkeypatch.chdir(graph.parent)
-    assert isinstance(open_session(graph, "fp32"), CpuSession)
-    (tmp_path / graph.name).write_bytes(bytes(graph.stat().st_size))
-    monkeypatch.chdir(tmp_path)
-    session = open_session(graph, "fp32")
-    assert isinstance(session, CpuSession)
-    assert not session.maps_weights
-
-
-def test_a_version_that_cannot_map_reads_the_file_and_computes_the_same(
-    tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
     size = tiny_bundle.architecture.image_size
     pixels = np.random.default_rng(0).integers(0, 256, (3, size, size, 4), dtype=np.uint8)
-    mapped = open_session(tiny_bundle.graph("fp32"), "fp32").run(pixels)
-    whole = onnxruntime.InferenceSession
+    wanted = open_session(graph, "fp32").run(pixels)
+    weights = tiny_bundle.path.absolute() / "encoder.fp32.weights"
+    (tmp_path / weights.name).write_bytes(bytes(weights.stat().st_size))
+    monkeypatch.chdir(tmp_path)
+    np.testing.assert_array_equal(open_session(graph, "fp32").run(pixels), wanted)
 
-    def refuse(source: str | bytes, *arguments: object, **options: object) -> object:
-        if isinstance(source, bytes):
-            raise RuntimeError("External data path does not exist")
-        return whole(source, *arguments, **options)
 
-    monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
-    session = open_session(tiny_bundle.graph("fp32"), "fp32")
-    assert isinstance(session, CpuSession)
-    assert not session.maps_weights
-    np.testing.assert_array_equal(session.run(pixels), mapped)
+def test_the_variant_of_the_bundle_is_run_where_it_fits(
+    precisions_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for is_x86, fused in ((True, ", 18 fused products"), (False, "")):
+        monkeypatch.setattr(onnxruntime_engine, "read_processor", lambda found=is_x86: Processor(found, True))
+        with open_engine("onnxruntime", precisions_bundle, precision="int8", threads=1) as engine:
+            assert engine.device == f"cpu, 1 threads{fused}"
+        with open_engine("onnxruntime", precisions_bundle, precision="fp16", threads=1) as engine:
+            assert engine.device == "cpu, 1 threads"
+
+
+@pytest.mark.parametrize("processor", [Processor(True, True), Processor(True, False), Processor(False, True)])
+def test_an_int8_graph_on_every_processor(precisions_bundle: Bundle, processor: Processor) -> None:
+    """What the session asks of ONNX Runtime on each, carried out by this machine's."""
+    library = pytest.importorskip("onnxruntime")
+    size = precisions_bundle.architecture.image_size
+    pixels = np.random.default_rng(0).integers(0, 256, (3, size, size, 4), dtype=np.uint8)
+    fused, _ = precisions_bundle.variant("int8", "onnxruntime-x86") or pytest.fail("it is listed")
+    answers = [
+        CpuSession(library, graph, "int8", 1, processor).run(pixels)
+        for graph in (fused, precisions_bundle.graph("int8"))
+    ]
+    norms = [np.linalg.norm(answer, axis=1) for answer in answers]
+    assert ((answers[0] * answers[1]).sum(axis=1) / (norms[0] * norms[1])).min() > 0.999
 
 
 def _bundle_of(tmp_path: Path, graph: bytes) -> Bundle:
     with write_bundle(tmp_path / "b") as draft:
         (draft.folder / "encoder.fp32.onnx").write_bytes(graph)
+        (draft.folder / "encoder.fp32.weights").write_bytes(b"")
         draft.finish(
             created_by="test",
             architecture=EncoderArchitecture(56, 14, 128, 3, 64),
             weights=WeightsSource("random", "tiny", "", 0),
-            graphs=(GraphRecord("encoder.fp32.onnx", "fp32", ()),),
+            graphs=(GraphRecord("encoder.fp32.onnx", "encoder.fp32.weights", "fp32"),),
         )
     return Bundle.load(tmp_path / "b")
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mvrec_edge.runtime import Bundle
+from mvrec_edge.runtime.bundle import write_bundle
 from mvrec_edge.runtime.engines.tensorrt import BatchProfile, building
 from mvrec_edge.runtime.engines.tensorrt.building import BuiltPlan, ensure_plan
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
@@ -247,14 +248,42 @@ def test_errors_keep_their_kind_across_processes(
     assert type(caught.value) is kind
 
 
-def test_a_graph_with_foreign_operators_never_reaches_the_builder(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> None:
-        raise IntegrityError("holds a foreign operator", where=path)
-
-    monkeypatch.setattr(building, "screen_onnx", refuse)
+def test_a_graph_with_foreign_operators_never_reaches_the_builder(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx = pytest.importorskip("onnx", reason="onnx changes the graph")
+    manifest = ask.bundle.manifest
+    with write_bundle(tmp_path / "foreign.bundle") as draft:
+        for record in manifest.files:
+            (draft.folder / record.name).write_bytes((ask.bundle.path / record.name).read_bytes())
+        model = onnx.load(draft.folder / "encoder.fp16.onnx", load_external_data=False)
+        model.graph.node[3].domain = "evil.custom"
+        (draft.folder / "encoder.fp16.onnx").write_bytes(model.SerializeToString())
+        draft.finish(
+            created_by="test", architecture=manifest.architecture, weights=manifest.weights, graphs=manifest.graphs
+        )
     monkeypatch.setattr(building, "_run", lambda *_: pytest.fail("it was built"))
-    with pytest.raises(IntegrityError, match="foreign operator"):
+    ask.bundle = Bundle.load(tmp_path / "foreign.bundle")
+    with pytest.raises(IntegrityError, match=r"operators of the domain 'evil\.custom'"):
         ask()
+
+
+def test_other_weights_are_another_plan(ask: Ask, tmp_path: Path) -> None:
+    """The hash of the graph alone would not tell: it holds no weights."""
+    first, manifest = ask(), ask.bundle.manifest
+    with write_bundle(tmp_path / "other.bundle") as draft:
+        for record in manifest.files:
+            (draft.folder / record.name).write_bytes((ask.bundle.path / record.name).read_bytes())
+        weights = bytearray((draft.folder / "encoder.fp16.weights").read_bytes())
+        weights[0] ^= 1
+        (draft.folder / "encoder.fp16.weights").write_bytes(weights)
+        draft.finish(
+            created_by="test", architecture=manifest.architecture, weights=manifest.weights, graphs=manifest.graphs
+        )
+    ask.bundle = Bundle.load(tmp_path / "other.bundle")
+    other = ask()
+    assert other.built
+    assert other.path != first.path
 
 
 def test_timings_are_kept_and_used_again(ask: Ask, stand_ins: Any, header: Any) -> None:

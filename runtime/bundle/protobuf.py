@@ -10,7 +10,7 @@ import mmap
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["Data", "Field", "bytes_field", "fields", "header", "integer_field", "integers", "varint"]
+__all__ = ["Data", "Field", "fields", "integers"]
 
 Data = bytes | mmap.mmap
 
@@ -53,6 +53,8 @@ def fields(data: Data, begin: int, end: int) -> Iterator[Field]:
         start = position
         tag, position = _read_varint(data, position, end)
         number, wire = tag >> 3, tag & 7
+        if not 0 < number < 1 << 29:
+            raise ValueError("field number")
         if wire == _VARINT:
             value, position = _read_varint(data, position, end)
             yield Field(number, start, position, position, value)
@@ -95,28 +97,3 @@ def _read_varint(data: Data, position: int, end: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, position
     raise ValueError("varint")
-
-
-def varint(value: int) -> bytes:
-    """A number from 0 on."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def integer_field(number: int, value: int) -> bytes:
-    """A field that holds a number from 0 on."""
-    return varint(number << 3 | _VARINT) + varint(value)
-
-
-def header(number: int, length: int) -> bytes:
-    """What stands before `length` bytes of a field's value."""
-    return varint(number << 3 | _LENGTH) + varint(length)
-
-
-def bytes_field(number: int, payload: bytes) -> bytes:
-    """A field that holds bytes, text, or a message."""
-    return header(number, len(payload)) + payload

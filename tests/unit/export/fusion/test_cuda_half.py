@@ -1,9 +1,8 @@
-"""Fused operators in a copy of the fp16 graph: the same embeddings, and nothing where the pattern is not there."""
+"""Fused operators over the weights of the fp16 graph: the same embeddings, and nothing without the pattern."""
 
 from __future__ import annotations
 
 import collections
-import io
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +14,10 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="it runs the graphs")
 
 from mvrec_edge.bench.workloads import noise_views  # noqa: E402
 from mvrec_edge.export import export_bundle, random_weights  # noqa: E402
+from mvrec_edge.export.fusion import fuse_attention  # noqa: E402
+from mvrec_edge.export.graph_file import load_graph, load_outline  # noqa: E402
 from mvrec_edge.runtime import Bundle  # noqa: E402
 from mvrec_edge.runtime.bundle import EncoderArchitecture  # noqa: E402
-from mvrec_edge.runtime.engines.onnxruntime.fusion import write_fused  # noqa: E402
 
 LAYERS = 3
 SMALL = EncoderArchitecture(56, 14, 128, LAYERS, 48)
@@ -29,53 +29,53 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return export_bundle(random_weights(SMALL, 0), out, precisions=("fp32", "fp16"))
 
 
-def run(graph: bytes) -> np.ndarray:
+def run(graph: Path | bytes) -> np.ndarray:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    source = graph if isinstance(graph, bytes) else str(graph)
+    session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     return np.asarray(session.run(None, {"views": noise_views(3, SMALL.image_size)})[0])
 
 
-def fused(path: Path) -> tuple[int, bytes]:
-    stream = io.BytesIO()
-    return write_fused(path, stream), stream.getvalue()
-
-
 def test_computes_the_same_with_far_fewer_nodes(bundle: Bundle) -> None:
-    plain = bundle.graph("fp16")
-    count, graph = fused(plain)
+    path, record = bundle.variant("fp16", "onnxruntime-cuda") or pytest.fail("it is listed")
     # The last block has one query, and stays as it is.
-    assert count == LAYERS - 1
-    kinds = collections.Counter(node.op_type for node in onnx.load_from_string(graph).graph.node)
+    assert record.summary == f"{LAYERS - 1} fused attentions"
+    kinds = collections.Counter(node.op_type for node in load_outline(path).graph.node)
     assert (kinds["Attention"], kinds["QuickGelu"], kinds["SkipLayerNormalization"]) == (2, 3, 4)
     assert kinds["Softmax"] == 1
-    got, want = run(graph), run(plain.read_bytes())
+    got, want = run(path), run(bundle.graph("fp16"))
     cosines = (got * want).sum(axis=1) / (np.linalg.norm(got, axis=1) * np.linalg.norm(want, axis=1))
     assert cosines.min() > 0.999999
+    assert record.engine == "onnxruntime on the CPU"
+    assert min(check.worst_cosine for check in record.checks) > 0.9995
 
 
-def test_channels_as_large_as_those_of_trained_encoders_do_no_harm(bundle: Bundle, tmp_path: Path) -> None:
+def test_channels_as_large_as_those_of_trained_encoders_do_no_harm(bundle: Bundle) -> None:
     """Trained CLIP encoders have a few channels in the hundreds in their residual stream."""
-    model = onnx.load(bundle.graph("fp16"))
+    model = load_graph(bundle.graph("fp16"))
     for weight in model.graph.initializer:
         if weight.name == "encoder.positional_embedding":
             values = onnx.numpy_helper.to_array(weight).copy()
             values[:, [7, 100]] += np.float32([400.0, -150.0])
             weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
-    path = tmp_path / "large.onnx"
-    path.write_bytes(model.SerializeToString())
-    got, want = run(fused(path)[1]), run(path.read_bytes())
+    want = run(model.SerializeToString())
+    assert fuse_attention(model, bundle.path) == LAYERS - 1
+    got = run(model.SerializeToString())
     cosines = (got * want).sum(axis=1) / (np.linalg.norm(got, axis=1) * np.linalg.norm(want, axis=1))
     assert cosines.min() > 0.99999
 
 
 def test_a_float32_graph_is_left_alone(bundle: Bundle) -> None:
-    assert fused(bundle.graph("fp32")) == (0, b"")
+    model = load_outline(bundle.graph("fp32"))
+    before = model.SerializeToString()
+    assert fuse_attention(model, bundle.path) == 0
+    assert model.SerializeToString() == before
 
 
 @pytest.mark.parametrize("change", ["perm", "scores read twice", "width"])
-def test_what_is_not_the_pattern_is_left_alone(bundle: Bundle, tmp_path: Path, change: str) -> None:
-    model = onnx.load(bundle.graph("fp16"))
+def test_what_is_not_the_pattern_is_left_alone(bundle: Bundle, change: str) -> None:
+    model = load_outline(bundle.graph("fp16"))
     nodes = model.graph.node
     for node in list(nodes):
         if change == "perm" and node.op_type == "Transpose":
@@ -86,6 +86,6 @@ def test_what_is_not_the_pattern_is_left_alone(bundle: Bundle, tmp_path: Path, c
             nodes.append(onnx.helper.make_node("Identity", [node.output[0]], [f"{node.output[0]}.again"]))
         elif change == "width" and node.op_type == "Split":
             node.attribute[0].i = 1
-    path = tmp_path / "other.onnx"
-    path.write_bytes(model.SerializeToString())
-    assert fused(path) == (0, b"")
+    before = model.SerializeToString()
+    assert fuse_attention(model, bundle.path) == 0
+    assert model.SerializeToString() == before
