@@ -42,7 +42,7 @@ class ProtocolOptions:
     ] = 5
     heads: Annotated[
         str,
-        typer.Option("--heads", "--head", help="Heads to compare, of those that calibrate takes, such as auto,zip-f."),
+        typer.Option("--heads", "--head", help="Heads to compare, such as auto,zip-f: any of auto, zip, zip-c, zip-f."),
     ] = "auto,zip,zip-c,zip-f"
     unknown: Annotated[
         bool,
