@@ -1,9 +1,9 @@
 """What does it cost to open a graph: time, memory, and the time of 9 views afterwards?
 
 Every engine and precision is opened in a process of its own, in turn by this installation, by the library alone with
-the same settings, and, if one is named, by an earlier installation with its own bundle of the same encoder. The machine may
-have other work: what is compared runs in turn, and the least of all rounds is kept. Hashes are checked before the clock
-starts, so the files are in the page cache.
+the same settings, and, if one is named, by an earlier installation with its own bundle of the same encoder. The
+machine may have other work: what is compared runs in turn, and the least of all rounds is kept. Hashes are checked
+before the clock starts, so the files are in the page cache.
 """
 
 from __future__ import annotations

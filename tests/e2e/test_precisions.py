@@ -32,7 +32,7 @@ def test_export_with_calibration(parts: Path, tmp_path: Path) -> None:
     files = "encoder.fp16.onnx, encoder.fp16.weights, encoder.fp16.onnxruntime-cuda.onnx"
     assert shown["graphs"] == [f"fp16: {files}"]
     assert "0 of 4 decisions differ" in shown["certificate"][0]
-    assert shown["certificate"][1].startswith("fp16 for onnxruntime-cuda (11 fused attentions): cosine to PyTorch ")
+    assert shown["certificate"][1].startswith("fp16 for onnxruntime-cuda (3 fused attentions): cosine to PyTorch ")
     assert "not run on a GPU" in shown["certificate"][1]
 
 
