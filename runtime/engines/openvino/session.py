@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,7 @@ class OpenVinoSession:
                 "PERFORMANCE_HINT": "LATENCY",
             }
             with giving_back(graph.parent):
-                model = core.read_model(str(graph))
-                rewrite(openvino, model)
-                self._compile(core, model, settings)
+                self._compile(core, _read(openvino, core, graph), settings)
         except Exception as error:
             self.close()
             raise EnvironmentUnfitError(
@@ -82,6 +81,15 @@ class OpenVinoSession:
     def close(self) -> None:
         """Frees the compiled model."""
         self._request = self._output = None
+
+
+def _read(library: Any, core: Any, graph: Path) -> Any:
+    """The graph in the form that OpenVINO fuses, or as it is where this version lacks what that takes."""
+    with contextlib.suppress(Exception):
+        model = core.read_model(str(graph))
+        rewrite(library, model)
+        return model
+    return core.read_model(str(graph))
 
 
 def _hint(precision: str, capabilities: list[str]) -> str:

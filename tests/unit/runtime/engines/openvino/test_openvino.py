@@ -61,6 +61,17 @@ def test_weights_are_mapped_and_not_read(precisions_bundle: Bundle) -> None:
         session.close()
 
 
+def test_a_version_that_lacks_what_rewriting_takes_runs_the_graph_as_it_is(
+    precisions_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openvino = pytest.importorskip("openvino", reason="OpenVINO is what is tested")
+    pixels = _pixels(precisions_bundle)
+    rewritten = OpenVinoSession(precisions_bundle.graph("fp32"), "fp32").run(pixels)
+    monkeypatch.setattr(openvino, "opset13", None)
+    plain = OpenVinoSession(precisions_bundle.graph("fp32"), "fp32").run(pixels)
+    np.testing.assert_allclose(plain, rewritten, atol=1e-5 * np.abs(rewritten).max())
+
+
 def test_sessions_come_and_go(precisions_bundle: Bundle) -> None:
     """Pages that one gives back while it is opened are those that another computes from."""
     pytest.importorskip("openvino", reason="OpenVINO is what is tested")
