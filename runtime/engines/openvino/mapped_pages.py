@@ -21,16 +21,18 @@ _MAPPINGS = Path("/proc/self/maps")
 
 
 @contextlib.contextmanager
-def giving_back(folder: Path) -> Iterator[None]:
-    """Inside, pages of this process's mappings of the files in a folder are given back again and again.
+def giving_back(file: Path) -> Iterator[None]:
+    """Inside, pages of this process's mappings of a file are given back again and again.
 
     What is read again comes from the page cache. Only mappings that cannot be written are touched, so nothing is lost.
-    Where the system has no list of mappings, as outside of Linux, nothing is done.
+    They are those that exist at the beginning, and the caller holds what holds them until the end: an address that was
+    unmapped and taken for other memory meanwhile would lose what is there. Where the system has no list of mappings, as
+    outside of Linux, nothing is done.
 
     Args:
-        folder: The folder of the weights.
+        file: The file of the weights.
     """
-    give_back = _giver(folder)
+    give_back = _giver(file)
     if give_back is None:
         yield
         return
@@ -50,29 +52,30 @@ def giving_back(folder: Path) -> Iterator[None]:
         give_back()
 
 
-def _giver(folder: Path) -> Callable[[], None] | None:
+def _giver(file: Path) -> Callable[[], None] | None:
     """What gives pages back; None where the system cannot."""
     if not _MAPPINGS.exists() or not hasattr(mmap, "MADV_DONTNEED"):
         return None
     advise = ctypes.CDLL(None).madvise
     advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    # The list of mappings has paths without links.
-    inside = f"{folder.resolve()}/"
+    mappings = _read_only_mappings(file)
 
     def give_back() -> None:
-        for begin, end in _read_only_mappings(inside):
+        for begin, end in mappings:
             advise(begin, end - begin, mmap.MADV_DONTNEED)
 
     return give_back
 
 
-def _read_only_mappings(inside: str) -> list[tuple[int, int]]:
-    """Addresses where mappings of files begin and end, those that cannot be written, of files whose path begins so."""
+def _read_only_mappings(file: Path) -> list[tuple[int, int]]:
+    """Addresses where this process's mappings of a file begin and end, of those that cannot be written."""
     found = []
+    # The list of mappings has paths without links.
+    place = str(file.resolve())
     for line in _MAPPINGS.read_text(errors="replace").splitlines():
         # Addresses, permissions, offset, device, inode, path.
         parts = line.split(maxsplit=5)
-        if len(parts) == 6 and parts[5].startswith(inside) and "w" not in parts[1]:
+        if len(parts) == 6 and parts[5] == place and "w" not in parts[1]:
             begin, _, end = parts[0].partition("-")
             found.append((int(begin, 16), int(end, 16)))
     return found

@@ -53,8 +53,10 @@ class OpenVinoSession:
                 "NUM_STREAMS": 1,
                 "PERFORMANCE_HINT": "LATENCY",
             }
-            with giving_back(graph.parent):
-                self._compile(core, _read(openvino, core, graph), settings)
+            # It holds the mapping of the weights, so it has to be there until the last page was given back.
+            model = _read(openvino, core, graph)
+            with giving_back(graph.with_suffix(".weights")):
+                self._compile(core, model, settings)
         except Exception as error:
             self.close()
             raise EnvironmentUnfitError(
