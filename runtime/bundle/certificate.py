@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from mvrec_edge.runtime.bundle.precision import PRECISIONS
+from mvrec_edge.runtime.errors import IntegrityError
 from mvrec_edge.runtime.files.json_documents import Fields
 
 __all__ = ["VARIANT_TARGETS", "Certificate", "CheckRecord", "GraphRecord", "LabelRecord", "VariantRecord"]
@@ -182,12 +183,15 @@ class GraphRecord(Certificate):
     @classmethod
     def parse(cls, fields: Fields) -> GraphRecord:
         """Reads one record of a manifest."""
-        variants = fields.sequence("variants", most=len(VARIANT_TARGETS))
+        items = fields.sequence("variants", most=len(VARIANT_TARGETS))
+        variants = tuple(VariantRecord.parse(Fields(item, f"{fields.where}: variants")) for item in items)
+        if len({variant.target for variant in variants}) < len(variants):
+            raise IntegrityError("two variants are for one target", where=fields.where, fix="export the bundle again")
         return cls(
             file=fields.text("file"),
             weights=fields.text("weights"),
             precision=fields.choice("precision", *PRECISIONS),
             calibrated_on=fields.text("calibrated_on", longest=64),
-            variants=tuple(VariantRecord.parse(Fields(item, f"{fields.where}: variants")) for item in variants),
+            variants=variants,
             **cls._parsed(fields),
         )

@@ -96,6 +96,7 @@ _VARIANT = _GRAPH["variants"][0]
         {"graphs": [_GRAPH | {"weights": None}]},
         {"graphs": [_GRAPH | {"variants": None}]},
         {"graphs": [_GRAPH | {"variants": [_VARIANT | {"target": "abacus"}]}]},
+        {"graphs": [_GRAPH | {"variants": [_VARIANT] * 2}]},
         {"graphs": [_GRAPH | {"variants": [_VARIANT] * 3}]},
         {"weights": {"kind": "stolen", "name": "", "sha256": ""}},
         {"input": {"name": "views"}},
