@@ -16,12 +16,12 @@ import numpy as np
 from _machine import write_result
 
 from mvrec_edge.calib.changes import add_instances, compare, propose
-from mvrec_edge.calib.encoding import EncodedInstances
 from mvrec_edge.calib.fitting.around_head import fit_around_head
 from mvrec_edge.calib.fitting.leave_one_out import leave_one_out
 from mvrec_edge.calib.fitting.left_out_views import left_out_views
 from mvrec_edge.calib.fitting.schedule_fitting import fit_schedule
 from mvrec_edge.calib.fitting.selection import select_head
+from mvrec_edge.calib.instances.encoding import EncodedInstances
 from mvrec_edge.runtime import HeadSettings, SupportCache, ViewPlan
 from mvrec_edge.runtime.heads import head_class
 from mvrec_edge.runtime.heads.evidence import UnseenViews

@@ -25,8 +25,8 @@ from pocket_report import POCKET, judge, markdown
 from pocket_speed import measure_speed
 from pocket_trials import HELD_OUT, Job, Trial, evaluation_sets, load_trials, protocols, run_jobs
 
-from mvrec_edge.calib.embedding_store import EmbeddingStore
-from mvrec_edge.calib.encoding import encode_instances
+from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
+from mvrec_edge.calib.instances.encoding import encode_instances
 from mvrec_edge.runtime import Bundle, ViewPlan, open_engine
 
 RANDOM = "random weights"

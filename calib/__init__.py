@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mvrec_edge.calib.calibration import CalibrateSettings, calibrate, fit_support, rebase
-from mvrec_edge.calib.encoding import encode_support
 from mvrec_edge.calib.evaluation.decisions import compare_decisions
 from mvrec_edge.calib.evaluation.features import read_features
 from mvrec_edge.calib.evaluation.protocol import EvaluationSet, HeadResult, Protocol, evaluate_heads
@@ -18,9 +17,10 @@ from mvrec_edge.calib.evaluation.unknown import UnknownResult, evaluate_unknown
 from mvrec_edge.calib.fine_tuning.training import FineTuning, fine_tune
 from mvrec_edge.calib.fitting.head_fitting import HEAD_CHOICES, HeadFit, fit_head
 from mvrec_edge.calib.fitting.novelty_fitting import fit_novelty
-from mvrec_edge.calib.labelled import LabelledRegion, LabelledSet, read_labelled
+from mvrec_edge.calib.instances.encoding import encode_support
+from mvrec_edge.calib.instances.labelled import LabelledRegion, LabelledSet, read_labelled
+from mvrec_edge.calib.instances.sampling import sample_shots
 from mvrec_edge.calib.observer import Advance, Observer
-from mvrec_edge.calib.sampling import sample_shots
 from mvrec_edge.calib.tuned_calibration import TunedCalibration, calibrate_tuned
 
 __all__ = [

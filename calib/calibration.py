@@ -6,15 +6,15 @@ import contextlib
 import dataclasses
 from dataclasses import dataclass, field
 
-from mvrec_edge.calib.changes.rebase import find_instances, rebased_plan
-from mvrec_edge.calib.encoding import encode_support
 from mvrec_edge.calib.fine_tuning.training import FineTuning
 from mvrec_edge.calib.fitting.around_head import fit_around_head
 from mvrec_edge.calib.fitting.head_fitting import check_head, describe_fit, fit_head
 from mvrec_edge.calib.fitting.novelty_fitting import describe_limits
 from mvrec_edge.calib.fitting.schedule_fitting import left_out
-from mvrec_edge.calib.labelled import LabelledSet
+from mvrec_edge.calib.instances.encoding import encode_support
+from mvrec_edge.calib.instances.labelled import LabelledSet
 from mvrec_edge.calib.observer import SILENT, Observer
+from mvrec_edge.calib.rebasing import find_instances, rebased_plan
 from mvrec_edge.runtime.engines import Engine
 from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.heads import head_class, head_names

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mvrec_edge.calib.calibration import CalibrateSettings, describe_calibration, encode_chosen
 from mvrec_edge.calib.fitting.around_head import fit_around_head
 from mvrec_edge.calib.fitting.tuning import TuningPoint, Variant, best_point, check_tunable, describe_tuning, tune
-from mvrec_edge.calib.labelled import LabelledSet
+from mvrec_edge.calib.instances.labelled import LabelledSet
 from mvrec_edge.calib.observer import SILENT, Observer
 from mvrec_edge.runtime.bundle import Bundle
 from mvrec_edge.runtime.engines import Engine

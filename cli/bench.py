@@ -87,7 +87,7 @@ class _FileOptions:
                 )
             if kind == ".png":
                 from mvrec_edge.bench.charts_png import PURPOSE
-                from mvrec_edge.calib.evaluation.plotting import require_matplotlib
+                from mvrec_edge.calib.plotting import require_matplotlib
 
                 require_matplotlib(PURPOSE)
         for file in (self.json_file, self.markdown_file, self.plot):

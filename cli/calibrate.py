@@ -213,7 +213,7 @@ def _calibrated(
 ) -> SupportCache:
     """The cache, made anew or of the instances of the one before."""
     from mvrec_edge.calib import calibrate, rebase
-    from mvrec_edge.calib.changes.rebase import find_instances, rebased_plan
+    from mvrec_edge.calib.rebasing import find_instances, rebased_plan
     from mvrec_edge.cli.console import ConsoleObserver, say
 
     # Opening an engine may take minutes, too.

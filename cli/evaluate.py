@@ -25,7 +25,7 @@ from mvrec_edge.cli.options import (
 
 if TYPE_CHECKING:
     from mvrec_edge.calib import EvaluateSettings, EvaluationSet, LabelledSet
-    from mvrec_edge.calib.embedding_store import EmbeddingStore
+    from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
     from mvrec_edge.runtime import ViewPlan
     from mvrec_edge.runtime.report import Section
 
@@ -136,7 +136,7 @@ class ResultOptions:
 
     def embedding_store(self) -> EmbeddingStore | None:
         """Where embeddings are kept between runs."""
-        from mvrec_edge.calib.embedding_store import EmbeddingStore
+        from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
         from mvrec_edge.runtime.files.user_cache import user_cache_path
 
         return EmbeddingStore(self.store or user_cache_path() / "embeddings") if self.keep else None
@@ -273,7 +273,7 @@ def _encoded(
     """Reads features, or reads labelled sets and encodes them."""
     from mvrec_edge.calib import encode_sets, read_features
     from mvrec_edge.calib.evaluation.set_evaluation import check_sets
-    from mvrec_edge.calib.kept_images import KeptImages
+    from mvrec_edge.calib.instances.kept_images import KeptImages
     from mvrec_edge.cli.console import ConsoleObserver, say, say_problems
     from mvrec_edge.cli.report import encoder_section
     from mvrec_edge.runtime import Bundle

@@ -50,7 +50,7 @@ def write_evaluation_report(
     """
     from mvrec_edge.calib import fit_head
     from mvrec_edge.calib.evaluation.protocol import draw
-    from mvrec_edge.calib.thumbnails import draw_thumbnails
+    from mvrec_edge.calib.instances.thumbnails import draw_thumbnails
     from mvrec_edge.cli.report import run_section, say_report, support_section
     from mvrec_edge.runtime.report import ReportWriter
 

@@ -12,7 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from mvrec_edge.calib import LabelledSet
-    from mvrec_edge.calib.kept_images import KeptImages
+    from mvrec_edge.calib.instances.kept_images import KeptImages
     from mvrec_edge.runtime import Bundle, Engine
     from mvrec_edge.runtime.regions import RegionSource
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mvrec_edge.bench.charts import COLOURS, curves
-from mvrec_edge.calib.evaluation.plotting import new_figure
+from mvrec_edge.calib.plotting import new_figure
 from mvrec_edge.runtime.files import atomic_write
 
 __all__ = ["PURPOSE", "write_png"]

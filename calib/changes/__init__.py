@@ -10,7 +10,7 @@ from __future__ import annotations
 from mvrec_edge.calib.changes.changed import Changed
 from mvrec_edge.calib.changes.classes import merge_classes, rename_class
 from mvrec_edge.calib.changes.comparison import Comparison, Reading, compare, read_left_out
-from mvrec_edge.calib.changes.instances import add_instances, find_places, not_there_yet, remove_instances
+from mvrec_edge.calib.changes.membership import add_instances, find_places, not_there_yet, remove_instances
 from mvrec_edge.calib.changes.merging import merge_caches
 from mvrec_edge.calib.changes.proposal import Proposal, propose
 from mvrec_edge.calib.changes.refitting import Refitted, refit

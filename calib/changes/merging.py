@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 
 from mvrec_edge.calib.changes.changed import Changed
-from mvrec_edge.calib.changes.instances import add_instances
-from mvrec_edge.calib.encoding import EncodedInstances
+from mvrec_edge.calib.changes.membership import add_instances
+from mvrec_edge.calib.instances.encoding import EncodedInstances
 from mvrec_edge.runtime.errors import FingerprintMismatchError
 from mvrec_edge.runtime.support.cache import SupportCache
 

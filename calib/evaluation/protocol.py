@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mvrec_edge.calib.fine_tuning.training import FineTuning
 from mvrec_edge.calib.fitting.head_fitting import check_head, fit_head
-from mvrec_edge.calib.sampling import sample_shots
+from mvrec_edge.calib.instances.sampling import sample_shots
 from mvrec_edge.runtime.errors import InputError, SupportError, UsageError
 from mvrec_edge.runtime.heads import open_head
 from mvrec_edge.runtime.support.cache import SupportCache

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.calib.embedding_store import EmbeddingStore
-from mvrec_edge.calib.encoding import encode_instances
 from mvrec_edge.calib.evaluation.protocol import (
     EvaluationSet,
     HeadResult,
@@ -18,7 +16,9 @@ from mvrec_edge.calib.evaluation.protocol import (
     evaluate_heads,
 )
 from mvrec_edge.calib.evaluation.unknown import UnknownResult, check_unknown, check_unknown_set, evaluate_unknown
-from mvrec_edge.calib.labelled import LabelledSet, check_region_input
+from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
+from mvrec_edge.calib.instances.encoding import encode_instances
+from mvrec_edge.calib.instances.labelled import LabelledSet, check_region_input
 from mvrec_edge.calib.observer import SILENT, Observer
 from mvrec_edge.runtime.engines import Engine
 from mvrec_edge.runtime.errors import InputError

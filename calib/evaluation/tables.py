@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mvrec_edge.calib.evaluation.plotting import new_figure
 from mvrec_edge.calib.evaluation.protocol import HeadResult
+from mvrec_edge.calib.plotting import new_figure
 from mvrec_edge.runtime.files import writing
 
 __all__ = ["evaluation_json", "evaluation_lines", "evaluation_markdown", "plain_name", "plot_evaluation", "table_row"]

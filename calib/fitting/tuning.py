@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from mvrec_edge.calib.evaluation.plotting import new_figure
 from mvrec_edge.calib.fitting.schedule_fitting import RECORD_RISK, fit_rule, left_out_trials, unfitted_schedule
 from mvrec_edge.calib.fitting.selection import select_head
+from mvrec_edge.calib.plotting import new_figure
 from mvrec_edge.runtime.errors import SupportError
 from mvrec_edge.runtime.files import writing
 from mvrec_edge.runtime.support.cache import HeadSettings, SupportCache

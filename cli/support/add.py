@@ -51,8 +51,8 @@ def add(
     """
     from mvrec_edge.calib import LabelledSet
     from mvrec_edge.calib.changes import add_instances
-    from mvrec_edge.calib.encoding import encode_for_cache
-    from mvrec_edge.calib.kept_images import KeptImages
+    from mvrec_edge.calib.instances.encoding import encode_for_cache
+    from mvrec_edge.calib.instances.kept_images import KeptImages
     from mvrec_edge.cli.console import say, say_problems, view_bar
     from mvrec_edge.cli.support.changing import change_cache
     from mvrec_edge.runtime import Bundle

@@ -42,6 +42,11 @@ RUNTIME_ROOMS = (
     *("errors", "threads", "files", "processes", "images", "regions", "views", "bundle", "engines", "support", "heads"),
     *("novelty", "gradual", "prediction", "classifier", "pictures", "report"),
 )
+#: The same of calib, whose loose modules are the stages and what they share.
+CALIB_ROOMS = (
+    *("observer", "plotting", "instances", "fine_tuning", "fitting", "evaluation", "changes"),
+    *("rebasing", "calibration", "tuned_calibration"),
+)
 LOOSE_IN_RUNTIME = {"errors", "threads", "prediction"}
 #: Lines of a function of the command line, with its options and its help.
 LONGEST_COMMAND = 80
@@ -118,15 +123,19 @@ def _room(name: str) -> str:
     return name.split(".")[2]
 
 
-def test_the_rooms_of_the_runtime_build_on_one_another() -> None:
-    assert {path.stem for path in PARTS["runtime"].glob("*.py")} - {"__init__"} == LOOSE_IN_RUNTIME
-    for source in _sources("runtime"):
-        own = _name("runtime", source)
-        if own == "mvrec_edge.runtime":
+@pytest.mark.parametrize(("part", "rooms"), [("runtime", RUNTIME_ROOMS), ("calib", CALIB_ROOMS)])
+def test_rooms_build_on_one_another(part: str, rooms: tuple[str, ...]) -> None:
+    for source in _sources(part):
+        own = _name(part, source)
+        if own == f"mvrec_edge.{part}":
             continue
         for name in _imports(source):
-            if name.startswith("mvrec_edge.runtime."):
-                assert RUNTIME_ROOMS.index(_room(name)) <= RUNTIME_ROOMS.index(_room(own)), f"{own} imports {name}"
+            if name.startswith(f"mvrec_edge.{part}."):
+                assert rooms.index(_room(name)) <= rooms.index(_room(own)), f"{own} imports {name}"
+
+
+def test_few_modules_of_the_runtime_are_in_no_room() -> None:
+    assert {path.stem for path in PARTS["runtime"].glob("*.py")} - {"__init__"} == LOOSE_IN_RUNTIME
 
 
 @pytest.mark.parametrize("part", PARTS)

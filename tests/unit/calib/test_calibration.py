@@ -15,7 +15,7 @@ import pytest
 from mvrec_edge.calib import Advance, CalibrateSettings, FineTuning, LabelledSet, calibrate, read_labelled, rebase
 from mvrec_edge.calib.evaluation.protocol import Protocol
 from mvrec_edge.calib.evaluation.set_evaluation import EvaluateSettings, evaluate_sets
-from mvrec_edge.calib.kept_images import KeptImages
+from mvrec_edge.calib.instances.kept_images import KeptImages
 from mvrec_edge.runtime import open_source
 from mvrec_edge.runtime.errors import InputError, SupportError, UsageError
 from mvrec_edge.testing import FakeEngine

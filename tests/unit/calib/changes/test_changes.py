@@ -22,8 +22,8 @@ from mvrec_edge.calib.changes import (
     remove_instances,
     rename_class,
 )
-from mvrec_edge.calib.encoding import EncodedInstances, encode_for_cache
-from mvrec_edge.calib.labelled import LabelledRegion, LabelledSet
+from mvrec_edge.calib.instances.encoding import EncodedInstances, encode_for_cache
+from mvrec_edge.calib.instances.labelled import LabelledRegion, LabelledSet
 from mvrec_edge.runtime import Region, SupportCache, ViewPlan
 from mvrec_edge.runtime.errors import FingerprintMismatchError, SupportError
 from mvrec_edge.runtime.support.thumbnails import LARGEST_THUMBNAILS, within_room

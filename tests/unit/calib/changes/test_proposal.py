@@ -17,10 +17,10 @@ from mvrec_edge.calib.changes import (
     remove_instances,
     rename_class,
 )
-from mvrec_edge.calib.encoding import EncodedInstances
 from mvrec_edge.calib.fitting.novelty_fitting import fit_novelty
 from mvrec_edge.calib.fitting.schedule_fitting import left_out, with_schedule
 from mvrec_edge.calib.fitting.selection import fit_head_temperature
+from mvrec_edge.calib.instances.encoding import EncodedInstances
 from mvrec_edge.runtime import HeadSettings, SupportCache
 from mvrec_edge.runtime.errors import RegressionError
 

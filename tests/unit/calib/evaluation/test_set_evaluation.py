@@ -19,9 +19,9 @@ from mvrec_edge.calib import (
     evaluate_unknown,
     read_labelled,
 )
-from mvrec_edge.calib.embedding_store import EmbeddingStore
 from mvrec_edge.calib.evaluation.documents import write_evaluation
 from mvrec_edge.calib.evaluation.set_evaluation import encode_sets
+from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
 from mvrec_edge.runtime import open_source
 from mvrec_edge.runtime.errors import InputError, SupportError, UsageError
 from mvrec_edge.testing import FakeEngine

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.calib.embedding_store import EmbeddingStore
-from mvrec_edge.calib.labelled import LabelledSet
-from mvrec_edge.calib.thumbnails import Thumbnails
+from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
+from mvrec_edge.calib.instances.labelled import LabelledSet
+from mvrec_edge.calib.instances.thumbnails import Thumbnails
 from mvrec_edge.runtime.classifier import check_view_size, warn_if_random
 from mvrec_edge.runtime.engines import Engine
 from mvrec_edge.runtime.engines.encoding import ImageRegions, encode_images

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 
-from mvrec_edge.calib.labelled import LabelledRegion, LabelledSet
+from mvrec_edge.calib.instances.labelled import LabelledRegion, LabelledSet
 from mvrec_edge.runtime.errors import SupportError, UsageError
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.views import ViewPlan

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mvrec_edge.calib.kept_images import KeptImages
-from mvrec_edge.calib.sampling import sample_shots
+from mvrec_edge.calib.instances.kept_images import KeptImages
+from mvrec_edge.calib.instances.sampling import sample_shots
 from mvrec_edge.runtime.errors import AnnotationError, InputError, SupportError, UsageError
 from mvrec_edge.runtime.images import read_image
 from mvrec_edge.runtime.regions import Region, RegionSource

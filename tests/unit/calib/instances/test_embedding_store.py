@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mvrec_edge.calib import LabelledRegion, LabelledSet
-from mvrec_edge.calib.embedding_store import EmbeddingStore
-from mvrec_edge.calib.encoding import encode_instances
+from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
+from mvrec_edge.calib.instances.encoding import encode_instances
 from mvrec_edge.runtime import Region, ViewPlan
 from mvrec_edge.runtime.errors import OutputError, UsageError
 from mvrec_edge.testing import FakeEngine

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mvrec_edge.calib import encode_support, read_labelled
-from mvrec_edge.calib.thumbnails import draw_thumbnails
+from mvrec_edge.calib.instances.thumbnails import draw_thumbnails
 from mvrec_edge.runtime import ViewPlan, crop_views, open_source, read_image
 from mvrec_edge.runtime.errors import SupportError, UsageError
 from mvrec_edge.testing import FakeEngine

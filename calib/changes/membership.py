@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.calib.changes.changed import UNFITTED, Changed
-from mvrec_edge.calib.encoding import EncodedInstances
-from mvrec_edge.calib.labelled import LabelledSet
+from mvrec_edge.calib.instances.encoding import EncodedInstances
+from mvrec_edge.calib.instances.labelled import LabelledSet
 from mvrec_edge.runtime.errors import SupportError
 from mvrec_edge.runtime.support.cache import INSTANCE_FIELDS, Adapter, SupportCache
 from mvrec_edge.runtime.support.instance_rows import take_rows

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.calib.labelled import LabelledSet
+from mvrec_edge.calib.instances.labelled import LabelledSet
 from mvrec_edge.runtime.pictures.region_picture import THUMBNAIL_SIDE, region_picture
 from mvrec_edge.runtime.support.thumbnails import LARGEST_THUMBNAIL, LARGEST_THUMBNAILS
 
