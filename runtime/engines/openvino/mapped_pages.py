@@ -16,7 +16,7 @@ from pathlib import Path
 
 __all__ = ["giving_back"]
 
-_EVERY_S = 0.02
+_EVERY_S = 0.05
 _MAPPINGS = Path("/proc/self/maps")
 
 
