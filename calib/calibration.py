@@ -112,7 +112,7 @@ def calibrate(
         The support cache, ready to be saved.
 
     Raises:
-        SupportError: There are fewer than two classes, training came apart, or a reject rate is wanted and every class
+        SupportError: There are fewer than two classes, training diverged, or a reject rate is wanted and every class
             has a single instance.
         ImageError: An image cannot be read any more.
 
@@ -215,7 +215,7 @@ def fit_support(
         observer: Watches.
 
     Raises:
-        SupportError: Training came apart, or a reject rate is wanted and every class has a single instance.
+        SupportError: Training diverged, or a reject rate is wanted and every class has a single instance.
     """
     settings = settings or CalibrateSettings()
     cache = _fit_head(cache, settings, observer)

@@ -123,5 +123,5 @@ def _variants(
     if not variants:
         raise next(iter(failures.values()))
     for name, failure in failures.items():
-        observer.remark(f"{name} is not looked at: {failure}")
+        observer.remark(f"{name} is left out: {failure}")
     return variants

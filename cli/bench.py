@@ -27,14 +27,25 @@ _PLOTS = (".png", ".html")
 class _BudgetOptions:
     """How often each engine is run."""
 
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Runs of each engine at each batch size.")] = 20
+    repeats: Annotated[
+        int, typer.Option("--repeats", min=1, help="Number of runs of each engine at each batch size.")
+    ] = 20
     seconds: Annotated[
-        float, typer.Option("--seconds", min=0.01, help="Time for each engine at each batch size; 3 runs at least.")
+        float,
+        typer.Option(
+            "--seconds", min=0.01, help="Most seconds for each engine at each batch size; 3 runs are made at least."
+        ),
     ] = 20.0
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds in which each engine has its turn.")] = 5
-    warm_up: Annotated[int, typer.Option("--warm-up", min=1, help="Runs before those that count.")] = 2
-    starts: Annotated[int, typer.Option("--starts", min=1, help="Processes started to measure start-up.")] = 3
-    views: Annotated[int, typer.Option("--views", min=1, max=1024, help="Views for each defect.")] = 27
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=1, help="Number of rounds; in each round every engine has its turn.")
+    ] = 5
+    warm_up: Annotated[
+        int, typer.Option("--warm-up", min=1, help="Number of runs before the first one that counts.")
+    ] = 2
+    starts: Annotated[
+        int, typer.Option("--starts", min=1, help="Number of processes that are started to measure the start-up time.")
+    ] = 3
+    views: Annotated[int, typer.Option("--views", min=1, max=1024, help="Number of views of a defect.")] = 27
 
     def budget(self, batch: str, threads: int | None) -> Budget:
         """What they mean; see `Budget` for what is raised."""
@@ -57,15 +68,21 @@ class _FileOptions:
     """Files that are written beside the tables on stdout."""
 
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="File for the whole record; by default none.", show_default=False)
+        Path | None,
+        typer.Option("--json", help="JSON file for the whole record; by default none is written.", show_default=False),
     ] = None
     markdown_file: Annotated[
-        Path | None, typer.Option("--markdown", help="File for the tables; by default none.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--markdown", help="Markdown file for the tables; by default none is written.", show_default=False
+        ),
     ] = None
     plot: Annotated[
         Path | None,
         typer.Option(
-            "--plot", help="File for a plot: .html, or .png (extra 'plot'); by default none.", show_default=False
+            "--plot",
+            help="File for a plot, ending in .html or .png (needs the extra 'plot'); by default no plot is drawn.",
+            show_default=False,
         ),
     ] = None
 
@@ -116,25 +133,27 @@ class _FileOptions:
 @flattened
 def bench(
     bundle: BundlePath,
-    batch: Annotated[str, typer.Option("--batch", help="Views in a batch, such as 1,9,27.")] = "1,3,9,27,54",
+    batch: Annotated[
+        str, typer.Option("--batch", help="Batch sizes to measure, in views, such as 1,9,27.")
+    ] = "1,3,9,27,54",
     engine: Annotated[
         list[str] | None,
         typer.Option(
             "--engine",
-            help="What to measure: NAME, NAME/PRECISION or NAME:PROVIDER/PRECISION, separated by commas. By "
+            help="Engines to measure: NAME, NAME/PRECISION or NAME:PROVIDER/PRECISION, separated by commas. By "
             "default every engine that opens, with every precision in the bundle.",
             show_default=False,
         ),
     ] = None,
     torch: Annotated[
-        bool, typer.Option("--torch/--no-torch", help="Measure the encoder as released, in PyTorch, beside them.")
+        bool, typer.Option("--torch/--no-torch", help="Also measure the encoder as it was released, in PyTorch.")
     ] = True,
     checkpoint: Annotated[
         Path | None,
         typer.Option(
             "--checkpoint",
-            help="Weights for PyTorch, of a bundle that was made from a checkpoint; must be that one. By default "
-            "such a bundle is measured without PyTorch.",
+            help="Checkpoint that the bundle was made from, as weights for PyTorch. By default a bundle of a "
+            "checkpoint is measured without PyTorch.",
             show_default=False,
         ),
     ] = None,
@@ -142,7 +161,11 @@ def bench(
     measuring: _BudgetOptions,
     files: _FileOptions,
     keep: Annotated[
-        bool, typer.Option("--keep/--no-keep", help="Keep the speeds in the user's cache folder, for --engine auto.")
+        bool,
+        typer.Option(
+            "--keep/--no-keep",
+            help="Keep the measured speeds in the user's cache folder, where --engine auto finds them.",
+        ),
     ] = True,
     threads: Threads = None,
     overwrite: Overwrite = False,
@@ -175,7 +198,7 @@ def bench(
     files.write(record)
     _show(record)
     if (record["load_before"] or 0.0) > _BUSY:
-        say(f"warning: the machine was computing something else (load {record['load_before']:.1f}); measure again")
+        say(f"warning: another program was using the machine (load {record['load_before']:.1f}); measure again")
     if keep:
         record_speeds(speeds_of(record, opened, threads or usable_cpus()))
     asked = {candidate.name for candidate in candidates if candidate.required}

@@ -17,15 +17,17 @@ def build(
     precision: Annotated[
         str | None,
         typer.Option(
-            "--precision", help="Which of the bundle's graphs; by default fp16, or else fp32.", show_default=False
+            "--precision",
+            help="Precision of the graph; by default the first of fp16, fp32, bf16, int8 that the bundle has.",
+            show_default=False,
         ),
     ] = None,
     batch: Annotated[
         str,
         typer.Option(
             "--batch",
-            help="Smallest, usual and largest batch: kernels are chosen for the usual one, memory is reserved for the "
-            "largest.",
+            help="Smallest, usual and largest batch, in views: TensorRT chooses kernels for the usual batch and "
+            "reserves memory for the largest.",
         ),
     ] = "1:27:54",
     workspace_gb: Annotated[
@@ -33,7 +35,7 @@ def build(
         typer.Option(
             "--workspace-gb",
             min=0.01,
-            help="Most GPU memory for trying kernels, in GB; by default TensorRT's own limit.",
+            help="Most GPU memory in GB for trying kernels, such as 0.5; by default TensorRT's own limit.",
             show_default=False,
         ),
     ] = None,
@@ -41,16 +43,17 @@ def build(
         Path | None,
         typer.Option(
             "--timing-cache",
-            help="Where timings of kernels are kept between builds; by default in the user's cache folder.",
+            help="File where the timings of kernels are kept, so that the next build is quicker; by default one "
+            "in the user's cache folder.",
             show_default=False,
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Build it although there is one.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Build the plan again even if it exists already.")] = False,
 ) -> None:
     """Build a TensorRT plan on the machine that will run it (needs the extra 'tensorrt').
 
-    A plan runs on this GPU model and this TensorRT version only; it is kept in the user's cache folder, and 'classify
-    --engine tensorrt' finds it there, or builds it on first use.
+    A plan runs only on this GPU model with this version of TensorRT. It is kept in the user's cache folder; without
+    this command, the first 'classify --engine tensorrt' builds it.
 
     Example: mvrec-edge build encoder.bundle --batch 1:27:54
     """

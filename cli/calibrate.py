@@ -39,11 +39,11 @@ class FitOptions:
         typer.Option(
             "--shots",
             min=1,
-            help="Draw so many instances of each class; by default all are used.",
+            help="Number of instances to draw of each class; by default all instances are used.",
             show_default=False,
         ),
     ] = None
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw (the paper uses 0 to 4).")] = 0
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw (the paper uses the seeds 0 to 4).")] = 0
     views: RecipeName = "mso"
     resample: Resampling = "exact"
     head: Annotated[
@@ -51,20 +51,26 @@ class FitOptions:
         typer.Option(
             "--head",
             "--heads",
-            help="Head: auto, zip, zip-c or zip-f. 'auto' chooses among the training-free heads by leaving each "
-            "instance out; 'zip' is the paper's Zip-Adapter, 'zip-c' the centred one, 'zip-f' the fine-tuned one.",
+            help="Head: auto, zip, zip-c or zip-f. 'zip' is the paper's Zip-Adapter, 'zip-c' the same on centred "
+            "embeddings, 'zip-f' the fine-tuned Zip-Adapter-F. 'auto' compares zip and zip-c by leaving each "
+            "instance out in turn, and takes the more accurate.",
         ),
     ] = "auto"
     beta: Annotated[
         float | None,
-        typer.Option("--beta", help="Sharpness of a named head; by default the published one.", show_default=False),
+        typer.Option(
+            "--beta",
+            help="Sharpness (beta) of the head that --head names; by default the published value.",
+            show_default=False,
+        ),
     ] = None
     aggregate: Annotated[
         str | None,
         typer.Option(
             "--aggregate",
-            help="For a named head: 'uncertainty' lets certain views weigh more, 'mean' takes the mean embedding; by "
-            "default the published one.",
+            help="How the head that --head names combines the views: 'uncertainty' classifies each view and gives "
+            "the certain ones more weight, 'mean' classifies the mean embedding; by default the published "
+            "way.",
             show_default=False,
         ),
     ] = None
@@ -74,12 +80,12 @@ class FitOptions:
     pictures: Annotated[
         bool,
         typer.Option(
-            "--pictures/--no-pictures", help="Keep a small picture of each instance in the cache, for reports."
+            "--pictures/--no-pictures", help="Store a small picture of each instance in the support cache, for reports."
         ),
     ] = True
 
     def settings(self) -> CalibrateSettings:
-        """The settings of the stage, which refuses what is not usable."""
+        """The settings of the stage, which refuses bad values."""
         from mvrec_edge.calib import CalibrateSettings, FineTuning
         from mvrec_edge.runtime.support.reject_rate import parse_rate
 
@@ -105,22 +111,25 @@ class TuneOptions:
         bool,
         typer.Option(
             "--tune",
-            help="Print what each precision and training-free head gives with few and with many views, and what it "
-            "costs on this machine; keep the cheapest of the most accurate.",
+            help="Choose precision, head and number of views: print the accuracy and the time for a defect on "
+            "this machine of every combination, and keep the cheapest of the most accurate. Heads are those "
+            "that need no training.",
         ),
     ] = False
     tune_plot: Annotated[
         Path | None,
         typer.Option(
-            "--tune-plot", help="With --tune: PNG file of the same; by default none is drawn.", show_default=False
+            "--tune-plot",
+            help="With --tune: PNG file for a plot of accuracy and time; by default no plot is drawn.",
+            show_default=False,
         ),
     ] = None
     tune_precisions: Annotated[
         str | None,
         typer.Option(
             "--tune-precisions",
-            help="With --tune: precisions to look at, such as fp32,int8; by default all of the bundle that run here, "
-            "or the one that --precision names.",
+            help="With --tune: precisions to compare, such as fp32,int8; by default every precision of the bundle "
+            "that runs on this machine, or the one that --precision names.",
             show_default=False,
         ),
     ] = None
@@ -132,11 +141,14 @@ class TuneOptions:
         if self.tune and (settings.head != "auto" or rebase is not None):
             raise UsageError("--tune chooses the head itself", fix="leave out --head and --rebase")
         if self.tune_plot is not None and not self.tune:
-            raise UsageError("--tune-plot draws what --tune finds", fix="give --tune as well")
+            raise UsageError("--tune-plot draws the result of --tune", fix="give --tune as well")
         if self.tune_precisions is not None and not self.tune:
-            raise UsageError("--tune-precisions names what --tune looks at", fix="give --tune as well")
+            raise UsageError("--tune-precisions names the precisions that --tune compares", fix="give --tune as well")
         if self.tune_precisions is not None and precision is not None:
-            raise UsageError("--precision is the only one looked at", fix="leave out --precision or --tune-precisions")
+            raise UsageError(
+                "with --precision, --tune looks at that precision only",
+                fix="leave out --precision or --tune-precisions",
+            )
 
     def precisions(self, precision: str | None) -> tuple[str, ...] | None:
         """The precisions to look at; None for all that run here."""
@@ -150,7 +162,7 @@ class TuneOptions:
 @flattened
 def calibrate(
     bundle: BundlePath,
-    support: Annotated[Path, typer.Argument(metavar="SUPPORT", help=f"Labelled set: {FORMATS}.")],
+    support: Annotated[Path, typer.Argument(metavar="SUPPORT", help=f"Labelled set to learn from: {FORMATS}.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Support cache to write, such as line.safetensors.")],
     *,
     fitting: FitOptions,
@@ -160,8 +172,9 @@ def calibrate(
         typer.Option(
             "--rebase",
             metavar="CACHE",
-            help="Instead of choosing instances: encode those of this cache again, for another bundle or precision; "
-            "its views, head and reject rate are kept. SUPPORT must hold its images.",
+            help="Encode the instances of this support cache again, for another bundle or precision, instead of "
+            "choosing instances. Its views, head and reject rate are kept. SUPPORT must hold the images of "
+            "the instances.",
             show_default=False,
         ),
     ] = None,
@@ -261,7 +274,7 @@ def _write(cache: SupportCache, out: Path) -> None:
     from mvrec_edge.runtime.support.versions import SupportVersions
 
     versions = SupportVersions(out)
-    with versions.change(lambda: say("a change of this cache is under way: waiting for it")):
+    with versions.change(lambda: say("another change of this cache is under way: waiting for it")):
         kept = versions.write(cache)
     instances, views, _ = cache.embeddings.shape
     classes = ", ".join(f"{name} {count}" for name, count in cache.counts.items())

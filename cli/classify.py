@@ -36,13 +36,16 @@ class _ResultOptions:
 
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="JSON Lines file to write; by default stdout.", show_default=False),
+        typer.Option(
+            "--out", "-o", help="JSON Lines file to write; by default the records go to stdout.", show_default=False
+        ),
     ] = None
     overlay: Annotated[
         Path | None,
         typer.Option(
             "--overlay",
-            help="Folder for pictures with contour, class and probability; by default none are drawn.",
+            help="Folder for pictures of the images, each region with its contour, class and probability; by "
+            "default no pictures are drawn.",
             show_default=False,
         ),
     ] = None
@@ -51,12 +54,12 @@ class _ResultOptions:
         bool | None,
         typer.Option(
             "--table/--jsonl",
-            help="What stdout shows; by default a table on a terminal, else JSON Lines.",
+            help="Show a table or JSON Lines on stdout; by default a table on a terminal, otherwise JSON Lines.",
             show_default=False,
         ),
     ] = None
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an --out file that an earlier run left unfinished.")
+        bool, typer.Option("--resume", help="Go on with an --out file that an interrupted run left unfinished.")
     ] = False
 
     def open(self, *, overwrite: bool) -> contextlib.AbstractContextManager[RecordSink]:
@@ -71,29 +74,32 @@ class _DecisionOptions:
     """How a defect is decided upon."""
 
     neighbours: Annotated[
-        int, typer.Option("--neighbours", min=0, max=100, help="Nearest support instances to name.")
+        int, typer.Option("--neighbours", min=0, max=100, help="Number of nearest support instances in each record.")
     ] = 3
     views: Annotated[
         str,
         typer.Option(
             "--views",
-            help="Views of each defect: 'all'; 'auto', as many as the decision takes; a number, such as 3; or 'cache', "
-            "what 'calibrate --tune' chose, and all where it did not.",
+            help="Number of views to encode of each defect, such as 3, or 'all'. 'auto' encodes as many as the "
+            "decision needs. 'cache' takes the number that 'calibrate --tune' stored, or all where it stored "
+            "none.",
         ),
     ] = "cache"
     risk: Annotated[
         str,
         typer.Option(
             "--risk",
-            help="For --views auto: stop where the probability that all views would say otherwise is below this.",
+            help="With --views auto: stop encoding views as soon as the probability that all views would give "
+            "another class is below this, such as 1% or 0.01.",
         ),
     ] = "1%"
     budget_ms: Annotated[
         float | None,
         typer.Option(
             "--budget-ms",
-            help="Most milliseconds for the views of one defect, as measured on the engine; what is reached by then "
-            "is the answer, and says so. By default there is no limit.",
+            help="Time limit for the views of one defect in milliseconds, as measured on the engine. At the "
+            "limit, the views so far decide, and the record says so ('stopped' is 'budget'). By default "
+            "there is no limit.",
             show_default=False,
         ),
     ] = None
@@ -103,7 +109,8 @@ class _DecisionOptions:
         typer.Option(
             "--drift-window",
             min=0,
-            help="Warn where so many regions together lie further from the support than calibration saw; 0 for never.",
+            help="Number of regions that are compared together with the support: 'classify' warns if they lie "
+            "further from it than calibration saw. 0 switches the check off.",
         ),
     ] = 50
 
@@ -141,7 +148,7 @@ def classify(
         list[Path],
         typer.Argument(
             metavar="INPUT...",
-            help=f"What to classify: images with a mask beside them, or any of {FORMATS}. Labels are not needed.",
+            help=f"Images to classify: images with a mask beside them, or any of {FORMATS}. Labels are not needed.",
         ),
     ],
     *,
@@ -153,9 +160,9 @@ def classify(
     encoding: EngineOptions,
     overwrite: Overwrite = False,
 ) -> None:
-    """Classify marked defects; one record for each region, and one for each item that failed.
+    """Classify marked defects: write one record for each region, and one for each item that failed.
 
-    SIGHUP (kill -HUP) makes a running classification take up the changed CACHE before the next image.
+    SIGHUP (kill -HUP) makes a running 'classify' load the changed CACHE before the next image.
 
     Example: mvrec-edge classify encoder.bundle line.safetensors incoming/ --out results.jsonl --overlay pictures/
     """
@@ -204,7 +211,10 @@ def classify(
             if page is not None:
                 page.add(image.path, image.image, image.predictions, image.problems)
     if page is not None and reload_signal.arrived:
-        say("warning: the support cache stayed what it was at the start, since a --report shows one cache alone")
+        say(
+            "warning: SIGHUP was ignored, because a --report shows one support cache: the cache stayed what "
+            "it was at the start"
+        )
     say(sink.summary())
     say_report(page)
     if sink.failures:

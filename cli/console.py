@@ -23,7 +23,7 @@ def say(message: str) -> None:
 
 
 def say_problems(problems: Iterable[Exception]) -> None:
-    """Prints what was not usable, one line each, and only counts the rest of a very long list."""
+    """Prints one line for each problem, and only counts the rest of a very long list."""
     listed = list(problems)
     for problem in listed[:_MOST_PROBLEMS]:
         say(f"skipped: {problem}")

@@ -24,17 +24,25 @@ _MARK = ".mvrec-edge-demo"
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")] = Path("demo-output"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write, such as demo-output.")] = Path(
+        "demo-output"
+    ),
     images: Annotated[
-        int, typer.Option("--images", min=_SHOTS + 1, max=1000, help=f"Images of each class; {_SHOTS} are learned.")
+        int,
+        typer.Option(
+            "--images",
+            min=_SHOTS + 1,
+            max=1000,
+            help=f"Number of images to render of each class; {_SHOTS} of them are learned, the rest is classified.",
+        ),
     ] = 15,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the images and of the draw.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Render defects, export the pocket encoder, calibrate 5 shots a class, classify the rest (extra 'export').
+    """Render defects, export the pocket encoder, calibrate on 5 shots of each class, classify the rest.
 
-    The defects are of kinds that the encoder was not trained on. The same is done with the same encoder and random
-    weights, so that the figures can be judged. Takes about a minute, needs no network, and writes a report to look at.
+    The encoder was not trained on defects of these classes. The demo does the same with random weights, so that the
+    accuracy can be compared. It needs the extra 'export' and no network, takes about a minute, and writes a report.
 
     Example: mvrec-edge demo --out demo-output
     """

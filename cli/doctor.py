@@ -29,7 +29,7 @@ def doctor(
         typer.Option(
             "--bundle",
             metavar="BUNDLE",
-            help="A bundle to check, too: whether it is whole, and what runs it; by default none.",
+            help="Bundle to check as well: whether it is whole, and which engines run it; by default none is checked.",
             show_default=False,
         ),
     ] = None,
@@ -37,9 +37,9 @@ def doctor(
 ) -> None:
     """Show what this machine can run, and the command that would fix each problem.
 
-    Libraries are tried on graphs of a few hundred bytes; that takes some seconds.
+    Each library runs graphs of a few hundred bytes, which takes some seconds.
 
-    Exit code 0: at least one engine works; 5: none does; 3 or 4: the bundle cannot be used.
+    Exit code 0: at least one engine works; 5: no engine works; 3 or 4: the bundle cannot be used.
 
     Example: mvrec-edge doctor --bundle encoder.bundle
     """

@@ -36,9 +36,14 @@ __all__ = ["evaluate"]
 class ProtocolOptions:
     """What is evaluated, and how often."""
 
-    shots: Annotated[str, typer.Option("--shots", help="Instances for each class, such as 1,3,5.")] = "1,3,5"
+    shots: Annotated[
+        str, typer.Option("--shots", help="Numbers of instances to draw of each class, such as 1,3,5.")
+    ] = "1,3,5"
     draws: Annotated[
-        int, typer.Option("--draws", min=1, help="Draws for each number of shots; seeds 0, 1, and so on.")
+        int,
+        typer.Option(
+            "--draws", min=1, help="Number of draws for each number of shots; their seeds are 0, 1 and so on."
+        ),
     ] = 5
     heads: Annotated[
         str,
@@ -47,7 +52,9 @@ class ProtocolOptions:
     unknown: Annotated[
         bool,
         typer.Option(
-            "--unknown", help="Also leave each class out in turn, and say how well its defects are told as unknown."
+            "--unknown",
+            help="Also measure how well unknown defects are recognised: leave each class out of the support in "
+            "turn, and count how often its defects are called 'unknown'.",
         ),
     ] = False
     reject_rate: Annotated[
@@ -55,7 +62,7 @@ class ProtocolOptions:
         typer.Option(
             "--reject-rate",
             metavar="RATE",
-            help="With --unknown: wanted share of known defects that are called unknown.",
+            help="With --unknown: reject rate, the share of known defects that may be called 'unknown' by mistake.",
         ),
     ] = "5%"
     steps: Steps = 500
@@ -64,11 +71,15 @@ class ProtocolOptions:
     resample: Resampling = "exact"
     region_input: Annotated[
         str,
-        typer.Option("--input", help="What the encoder sees of a region: 'mask', 'box' (filled), or 'full' (no mask)."),
+        typer.Option(
+            "--input",
+            help="Pixels that the encoder's alpha channel marks as the region: 'mask' (those of its mask), 'box' "
+            "(those of its box) or 'full' (all, so no mask).",
+        ),
     ] = "mask"
 
     def settings(self) -> EvaluateSettings:
-        """The settings of the stage, which refuses what is not usable."""
+        """The settings of the stage, which refuses bad values."""
         from mvrec_edge.calib import EvaluateSettings, FineTuning, Protocol
         from mvrec_edge.runtime.support.reject_rate import parse_rate
 
@@ -92,7 +103,7 @@ def _numbers(text: str) -> tuple[int, ...]:
     except ValueError:
         numbers = ()
     if not numbers or numbers[0] < 1:
-        raise UsageError(f"'{text}' is no list of shots", fix="example: --shots 1,3,5")
+        raise UsageError(f"'{text}' is not a list of numbers of shots", fix="example: --shots 1,3,5")
     return numbers
 
 
@@ -105,8 +116,8 @@ class ResultOptions:
         typer.Option(
             "--out",
             "-o",
-            help="Folder for evaluation.json, evaluation.md and a plot, with --unknown also unknown.json and "
-            "unknown.md; by default only the table is shown.",
+            help="Folder for evaluation.json, evaluation.md and a plot, and with --unknown for unknown.json and "
+            "unknown.md; by default the table is only printed.",
             show_default=False,
         ),
     ] = None
@@ -114,12 +125,14 @@ class ResultOptions:
     store: Annotated[
         Path | None,
         typer.Option(
-            "--store", help="Where embeddings are kept; by default the user's cache folder.", show_default=False
+            "--store",
+            help="Folder where embeddings are kept for the next run; by default one in the user's cache folder.",
+            show_default=False,
         ),
     ] = None
-    keep: Annotated[bool, typer.Option("--keep/--no-keep", help="Keep embeddings, so that a second run is quick.")] = (
-        True
-    )
+    keep: Annotated[
+        bool, typer.Option("--keep/--no-keep", help="Keep the embeddings, so that the next run is quick.")
+    ] = True
 
     def check(self, features: Path | None, *, overwrite: bool) -> None:
         """Refuses to replace what was not allowed to be replaced, and a report without pictures."""
@@ -148,13 +161,15 @@ class SetOptions:
 
     bundle: Annotated[
         Path | None,
-        typer.Argument(metavar="[BUNDLE]", help="Folder that 'mvrec-edge export' wrote.", show_default=False),
+        typer.Argument(
+            metavar="[BUNDLE]", help="Bundle: the folder that 'mvrec-edge export' wrote.", show_default=False
+        ),
     ] = None
     support: Annotated[
         Path | None,
         typer.Argument(
             metavar="[SUPPORT]",
-            help=f"Labelled set that shots are drawn from: {FORMATS}.",
+            help=f"Labelled set from which shots are drawn: {FORMATS}.",
             show_default=False,
         ),
     ] = None
@@ -162,13 +177,18 @@ class SetOptions:
         Path | None,
         typer.Option(
             "--query",
-            help="Labelled set that is classified, of the same kinds; by default what was not drawn from SUPPORT.",
+            help="Labelled set to classify, in one of the same formats; by default the instances of SUPPORT that "
+            "were not drawn.",
             show_default=False,
         ),
     ] = None
     features: Annotated[
         Path | None,
-        typer.Option("--features", help="Cached features, instead of BUNDLE and SUPPORT.", show_default=False),
+        typer.Option(
+            "--features",
+            help="Safetensors file of embeddings that are there already, instead of BUNDLE and SUPPORT.",
+            show_default=False,
+        ),
     ] = None
 
     def check_features_alone(self) -> None:
@@ -216,7 +236,7 @@ def evaluate(
     precision: PrecisionName = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Evaluate heads by the paper's protocol: few shots drawn several times, every query classified.
+    """Evaluate heads by the paper's protocol: draw a few shots several times, and classify every query each time.
 
     Example: mvrec-edge evaluate encoder.bundle labelled/ --shots 1,3 --out evaluation/
 

@@ -27,18 +27,24 @@ class _CalibrationOptions:
         Path | None,
         typer.Option(
             "--calibration",
-            help="Your own labelled defects: int8 ranges are measured on their views, and every precision is judged "
-            f"by them: cosines, and decisions that change. Any of {FORMATS}. By default rendered defects take their "
-            "place.",
+            help="Your own labelled defects, on whose views the ranges of int8 are measured and every precision "
+            f"is judged, by cosines and by decisions that change. Any of {FORMATS}. By default rendered "
+            "defects take their place.",
             show_default=False,
         ),
     ] = None
     calibration_shots: Annotated[
-        int, typer.Option("--calibration-shots", min=2, help="Instances of each class to take from them.")
+        int,
+        typer.Option(
+            "--calibration-shots", min=2, help="Number of instances of each class to take from --calibration."
+        ),
     ] = 5
     calibration_views: Annotated[
         str,
-        typer.Option("--calibration-views", help="View recipe for them: ms is 3 views a defect, mso all 27."),
+        typer.Option(
+            "--calibration-views",
+            help="View recipe for the defects of --calibration: ms gives 3 views of a defect, mso 27.",
+        ),
     ] = "ms"
 
     def read(self, reading: SourceOptions, size: int) -> Calibration | None:
@@ -56,7 +62,9 @@ class _CalibrationOptions:
 
 @flattened
 def export(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Bundle to write: a folder.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Bundle to write, which is a folder, such as encoder.bundle.")
+    ],
     checkpoint: Annotated[
         Path | None,
         typer.Argument(
@@ -70,18 +78,20 @@ def export(
         str | None,
         typer.Option(
             "--random-weights",
-            help="Instead of a checkpoint: draw weights for this architecture (ViT-L/14, ViT-L/14@336, ViT-B/16, "
-            "ViT-Ti/16, pocket). For measuring time; such a bundle can classify nothing.",
+            help="Draw random weights for this architecture instead of reading a checkpoint (ViT-L/14, "
+            "ViT-L/14@336, ViT-B/16, ViT-Ti/16, pocket). Such a bundle serves to measure time; it classifies "
+            "nothing.",
             show_default=False,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of drawn weights.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of --random-weights.")] = 0,
     precision: Annotated[
         str,
         typer.Option(
             "--precision",
-            help="Graphs to write, any of fp32,fp16,bf16,int8. fp16 is for GPUs and TensorRT, bf16 for CPUs that have "
-            "it (checked in OpenVINO, extra 'openvino'), int8 for all (extra 'int8').",
+            help="Precisions of the graphs to write, any of fp32,fp16,bf16,int8. fp16 is for GPUs and TensorRT, "
+            "bf16 for CPUs that have bfloat16 (needs the extra 'openvino'), int8 for all machines (needs the "
+            "extra 'int8').",
         ),
     ] = "fp32",
     *,
@@ -90,7 +100,8 @@ def export(
         bool,
         typer.Option(
             "--accept",
-            help="Write a graph that is below its limits all the same, with a note of it. Without, it is left out.",
+            help="Write a graph even if it is below its limits; the bundle says that it is. By default such a graph is "
+            "left out.",
         ),
     ] = False,
     reading: SourceOptions,

@@ -24,20 +24,20 @@ def init(
         bool,
         typer.Option(
             "--examples",
-            help=f"Add rendered images with their masks, to try the commands on: {_SHOTS} of each class to learn from, "
-            f"{_QUERIES} to classify.",
+            help=f"Add rendered images with their masks, to try the commands: {_SHOTS} of each class to learn "
+            f"from, {_QUERIES} to classify.",
         ),
     ] = False,
     overwrite: Annotated[
         bool,
         typer.Option(
             "--overwrite",
-            help="Also write into a folder that is not empty. Nothing there is removed: a file in the way is renamed "
-            "to NAME.old.",
+            help="Also write into a folder that is not empty. No file in it is removed: one that has the name of "
+            "a new file is renamed to NAME.old.",
         ),
     ] = False,
 ) -> None:
-    """Lay out a folder to start from: places for images, a commented mvrec-edge.toml, and a README.md.
+    """Make a folder to start from: folders for images, a commented mvrec-edge.toml, and a README.md.
 
     Example: mvrec-edge init line1
 
@@ -54,7 +54,7 @@ def init(
         folder, layout_files(command_settings(), examples=examples), into_used=overwrite, example_classes=not examples
     )
     for path in kept:
-        say(f"kept as it was: {path}")
+        say(f"earlier file kept: {path}")
     for path in written:
         say(f"written: {path}")
     if examples:
@@ -105,7 +105,7 @@ def _render(folder: Path) -> None:
         for number, image in sorted(queries)[:_QUERIES]:
             _move(image, folder / _INCOMING / f"{image.parents[1].name}_{number:04d}.jpg")
     say(f"rendered: {folder / _LABELLED}, {_SHOTS} images of each of {', '.join(HELD_OUT_FAMILIES)}")
-    say(f"rendered: {folder / _INCOMING}, {_QUERIES} images; their names say what is to be found")
+    say(f"rendered: {folder / _INCOMING}, {_QUERIES} images; the name of each says its class")
 
 
 def _move(image: Path, target: Path) -> None:

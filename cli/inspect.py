@@ -17,7 +17,7 @@ __all__ = ["inspect"]
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A bundle (folder) or a support cache (file).")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Bundle (a folder) or support cache (a file).")],
     as_json: Json = False,
 ) -> None:
     """Show what a bundle or a support cache holds, after checking its hashes.

@@ -23,25 +23,29 @@ STEPS: tuple[tuple[str, str], ...] = (
 )
 
 _LABELLED = """\
-One folder for each class; the folder's name is the name of the class. Rename those that are here, add more.
+This folder has one folder for each class of defect. The name of the folder is the name of the class.
+Rename the two example folders, and add a folder for each further class. At least two classes are needed.
 
-In each: images with a mask beside them, the mask of part1.jpg being part1.png or part1_mask.png.
-In a mask every pixel above 0 is part of a defect, all others are 0. It is as large as its image.
-Five examples of each class are a good start; one is the least. At least two classes are needed to tell apart.
+Put the images of a class into its folder, each with its mask beside it.
+The mask of part1.jpg is part1.png or part1_mask.png, and has the same size as the image.
+In a mask, every pixel above 0 belongs to a defect; all other pixels are 0.
+Five labelled defects of each class are a good start; one is the least.
 
-Labels of another kind (labelme, COCO, Pascal VOC, MVTec-FS tables, boxes in a CSV): put them here instead of the
-folders, or set `support` in mvrec-edge.toml to where they are. See docs/bring-your-own-defects.md of mvrec-edge.
+Do you have labels in another format (labelme, COCO, Pascal VOC, an MVTec-FS table, boxes in a CSV file)? Put them here
+instead of the folders, or set `support` in mvrec-edge.toml to their path. The page docs/bring-your-own-defects.md of
+mvrec-edge describes every format.
 """
 _CLASS = """\
 Put images of this class here, each with its mask beside it: part1.jpg and part1.png.
-Rename this folder to the name of your class. This file may go.
+Rename this folder to the name of your class. You may delete this file.
 """
 _INCOMING = """\
-Images to classify, each with a mask of the defects that your inspection has found: part7.jpg and part7.png.
-Folders within are read too. Boxes in a CSV work as well: image,x1,y1,x2,y2 in each row, and the images beside it.
+Put the images to classify here, each with a mask of the defects that your inspection has found: part7.jpg and
+part7.png. Subfolders are read too. A CSV file of boxes beside the images works as well; its columns are
+image,x1,y1,x2,y2.
 """
 _RESULTS = """\
-What mvrec-edge writes. Nothing here is replaced unless --overwrite is given.
+mvrec-edge writes its results here. It replaces a file only if --overwrite is given.
 """
 _README = """\
 # Defect classes with mvrec-edge
@@ -50,8 +54,8 @@ _README = """\
 | --- | --- |
 | `labelled/<class>/` | a few images of each class of defect, each with its mask |
 | `incoming/` | images to classify, each with a mask of its defects |
-| `results/` | what comes out |
-| `{config}` | every setting, with its default and what it is for |
+| `results/` | the results |
+| `{config}` | every setting, with its default and its meaning |
 
 {examples}Run these in this folder, in this order:
 
@@ -59,23 +63,23 @@ _README = """\
 {commands}
 ```
 
-1. `export pocket` writes the small trained encoder that comes with mvrec-edge, and needs the extra `export`. It is the
-   quickest start; for the accuracy of the MVREC paper export an AlphaCLIP checkpoint instead.
-2. `calibrate` reads `labelled/` and writes `line.safetensors`. Run it again with `--overwrite` when you have added
-   images, or exported another encoder.
-3. `classify` reads `incoming/` and writes one line of JSON for each defect to `results/results.jsonl`, and a page to
-   look through them, `results/report.html`, which opens in any browser. For the next lot name other files,
+1. `export pocket` writes the small trained encoder that comes with mvrec-edge as a bundle. It needs the extra `export`.
+   This encoder is the quickest start; for the accuracy of the MVREC paper, export an AlphaCLIP checkpoint instead.
+2. `calibrate` reads `labelled/` and writes the support cache `line.safetensors`. Run it again with `--overwrite` when
+   you have added images, or exported another encoder.
+3. `classify` reads `incoming/` and writes one line of JSON for each defect to `results/results.jsonl`. It also writes
+   the report `results/report.html`, which opens in any browser. For the next lot, name other files with
    `--out results/lot-2.jsonl --report results/lot-2.html`, or give `--overwrite`.
 
-How good is it on your own images? `mvrec-edge evaluate --config {config} --shots 1,3` draws shots from
-`labelled/` and classifies the rest; each class needs more images than shots.
+To measure the accuracy on your own images, run `mvrec-edge evaluate --config {config} --shots 1,3`. It draws shots
+from `labelled/` and classifies the rest, so each class needs more labelled defects than shots.
 
-What you give on the command line comes before `{config}`: `mvrec-edge classify --config {config} elsewhere/`
-classifies another folder.
+The command line overrides `{config}`: `mvrec-edge classify --config {config} elsewhere/` classifies the
+folder `elsewhere/`.
 """
 _RENDERED = """\
-The images here are rendered, to try the commands on; the names in `incoming/` say what each shows. To begin with your
-own, delete the folders in `labelled/` and what is in `incoming/`.
+The images in this folder are rendered, to try the commands. The names of the images in `incoming/` say their classes.
+To begin with your own images, delete the folders in `labelled/` and the images and masks in `incoming/`.
 
 """
 

@@ -51,9 +51,9 @@ app = typer.Typer(
     cls=lazy_group({name: functools.partial(_load, name) for name in _COMMANDS}),
     help="Few-shot defect classification on the factory line: export an encoder once, calibrate on a few labelled "
     "defects, classify without PyTorch.",
-    epilog="Exit codes: 0 done; 1 finished, but some items failed; 2 wrong usage; 3 bad input; 4 a file was changed "
-    "or does not belong; 5 this machine cannot do it; 6 a result cannot be written; 7 a change would make things "
-    "worse; 70 a bug.",
+    epilog="Exit codes: 0 done; 1 finished, but some items failed; 2 wrong usage; 3 bad input; 4 a file was "
+    "changed, or two files do not belong together; 5 this machine cannot do it; 6 a result cannot be "
+    "written; 7 a change would make the support cache worse; 70 a bug in mvrec-edge.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

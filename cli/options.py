@@ -60,18 +60,24 @@ class SourceFormat(str, Enum):
 #: The formats in words, for the help of whatever takes labelled images, so that they are named alike everywhere.
 FORMATS = (
     "class folders with masks, labelme, COCO, Pascal VOC, an MVTec-FS table, AITEX folders, or boxes in a CSV or JSON "
-    "Lines"
+    "Lines file"
 )
 
-BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that 'mvrec-edge export' wrote.")]
-CachePath = Annotated[Path, typer.Argument(metavar="CACHE", help="Support cache that 'mvrec-edge calibrate' wrote.")]
-Format = Annotated[SourceFormat, typer.Option("--format", help="Annotation format; 'auto' looks at what is there.")]
+BundlePath = Annotated[
+    Path, typer.Argument(metavar="BUNDLE", help="Bundle: the folder that 'mvrec-edge export' wrote.")
+]
+CachePath = Annotated[
+    Path, typer.Argument(metavar="CACHE", help="Support cache: the file that 'mvrec-edge calibrate' wrote.")
+]
+Format = Annotated[
+    SourceFormat, typer.Option("--format", help="Annotation format; 'auto' finds it out from the files.")
+]
 Masks = Annotated[
     Path | None,
     typer.Option(
         "--masks",
-        help="Folder of mask images (same relative paths as the images), or one mask file; by default masks are beside "
-        "their images.",
+        help="Folder of the mask images, which have the same relative paths as their images, or one mask file "
+        "for one image; by default the mask lies beside its image.",
         show_default=False,
     ),
 ]
@@ -79,8 +85,8 @@ ImageRoot = Annotated[
     Path | None,
     typer.Option(
         "--image-root",
-        help="Folder where the image paths in a label file begin; by default the label file's own, and those that are "
-        "usual for its format.",
+        help="Folder where the image paths in a label file begin; by default the folder of the label file, "
+        "then the folders that are usual for its annotation format.",
         show_default=False,
     ),
 ]
@@ -89,7 +95,7 @@ MinArea = Annotated[
     typer.Option(
         "--min-area",
         min=1,
-        help="Smallest defect in a mask image, in pixels; smaller specks are ignored. By default 16.",
+        help="Smallest defect in a mask image, in pixels of area; smaller specks are ignored. By default 16.",
         show_default=False,
     ),
 ]
@@ -97,16 +103,18 @@ EngineName = Annotated[
     str,
     typer.Option(
         "--engine",
-        help="What runs the encoder: onnxruntime, openvino, tensorrt; 'auto' times those installed for the CPU, and "
-        "ONNX Runtime's CUDA provider, once and takes the fastest.",
+        help="Engine that runs the encoder: onnxruntime, openvino or tensorrt. 'auto' measures once how fast "
+        "ONNX Runtime (on the CPU and on CUDA) and OpenVINO are on this machine, and takes the fastest "
+        "of those installed.",
     ),
 ]
 PrecisionName = Annotated[
     str | None,
     typer.Option(
         "--precision",
-        help="Which of the bundle's graphs: fp32, fp16, bf16 or int8. By default the cache's own, or else the most "
-        "exact one.",
+        help="Precision of the graph to run: fp32, fp16, bf16 or int8. By default 'classify' takes the "
+        "precision of the support cache; the other commands take the most exact one in the bundle, or "
+        "with --engine tensorrt fp16 first.",
         show_default=False,
     ),
 ]
@@ -114,8 +122,8 @@ ProviderName = Annotated[
     str | None,
     typer.Option(
         "--provider",
-        help="For --engine onnxruntime: cpu (by default), cuda or tensorrt. What does not load is an error, not a "
-        "fallback.",
+        help="Provider for --engine onnxruntime: cpu (by default), cuda or tensorrt. A provider that does not "
+        "load is an error; the CPU never takes its place.",
         show_default=False,
     ),
 ]
@@ -124,23 +132,29 @@ Batch = Annotated[
     typer.Option(
         "--batch",
         min=1,
-        help="Most views the engine computes at once; regions of several images share it. By default 9 on a CPU, 54 on "
-        "a GPU.",
+        help="Largest number of views that the engine computes at once; regions of several images share a "
+        "batch. By default 9 on a CPU, 54 on a GPU.",
         show_default=False,
     ),
 ]
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", min=1, help="CPU threads; by default one for each core.", show_default=False),
+    typer.Option(
+        "--threads",
+        min=1,
+        help="Number of CPU threads; by default one for each processor that this process may use.",
+        show_default=False,
+    ),
 ]
 RejectRate = Annotated[
     str | None,
     typer.Option(
         "--reject-rate",
         metavar="RATE",
-        help="Call a defect 'unknown' where it lies further from every class than all but this share of the known "
-        "ones would, such as 5%. 'calibrate' stores the rate, 'classify' goes by what is stored; by default nothing is "
-        "called unknown.",
+        help="Reject rate: the share of known defects that may be called 'unknown' by mistake, from 0.001% to "
+        "50%, such as 5%. A higher rate finds more defects of new classes. 'calibrate' stores the rate "
+        "in the support cache; 'classify' uses the stored rate unless this option gives another. By "
+        "default there is no rate, and no defect is called 'unknown'.",
         show_default=False,
     ),
 ]
@@ -149,8 +163,9 @@ ReportPath = Annotated[
     typer.Option(
         "--report",
         metavar="FILE",
-        help="HTML page to look through the regions: pictures, probabilities, nearest support instances, confusion, a "
-        "map. One file that needs no network. By default none is written.",
+        help="HTML report to write: every region with picture, probabilities and nearest support instances, a "
+        "confusion matrix and a map. It is one file that needs no network. By default no report is "
+        "written.",
         show_default=False,
     ),
 ]
@@ -158,19 +173,29 @@ RecipeName = Annotated[
     str,
     typer.Option(
         "--views",
-        help="View recipe: mso (27 views), none, ms, mo, mr, mf, msr, msf, mor; mso_bbox crops by the defect's size "
-        "(the paper's tables 3 and 4).",
+        help="View recipe, one of the paper's tables 3 and 4: mso (27 views), none, ms, mo, mr, mf, msr, msf, "
+        "mor, or mso_bbox, whose views grow with the defect.",
     ),
 ]
 Resampling = Annotated[
-    str, typer.Option("--resample", help="'exact' as in the released code, or 'fast' for small boards.")
+    str,
+    typer.Option(
+        "--resample",
+        help="Resampling of the views: 'exact' gives the pixels of the released code, 'fast' takes less time "
+        "on small boards.",
+    ),
 ]
-Steps = Annotated[int, typer.Option("--steps", min=1, help="Training steps of zip-f.")]
+Steps = Annotated[int, typer.Option("--steps", min=1, help="Number of steps to train the head zip-f.")]
 Triplet = Annotated[
-    float, typer.Option("--triplet", min=0, help="Weight of the triplet loss of zip-f; the paper's text says 4.")
+    float,
+    typer.Option(
+        "--triplet",
+        min=0,
+        help="Weight of the triplet loss when the head zip-f is trained; 0 leaves it out, the paper's text says 4.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it is there already.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists already.")]
 
 
 @dataclass(frozen=True)
@@ -202,7 +227,7 @@ class LabelledOptions(SourceOptions):
         label: str | None = None,
         images: KeptImages | None = None,
     ) -> LabelledSet:
-        """Reads every labelled region at a place, with a bar; what is not usable is left to the caller to say.
+        """Reads every labelled region at a place, with a bar; the caller reports the problems.
 
         Args:
             path: The labelled set.

@@ -21,22 +21,26 @@ def verify(
         list[str] | None,
         typer.Option(
             "--engine",
-            help="Engine to check, such as openvino, onnxruntime:cuda or tensorrt; may be given several times. By "
-            "default onnxruntime and openvino, as far as they are installed.",
+            help="Engine to check, such as openvino, onnxruntime:cuda or tensorrt; the option may be given "
+            "several times. By default onnxruntime and openvino, where they are installed.",
             show_default=False,
         ),
     ] = None,
     precision: Annotated[
         str | None,
-        typer.Option("--precision", help="Graphs to check, such as fp16,int8; by default all.", show_default=False),
+        typer.Option(
+            "--precision",
+            help="Precisions of the graphs to check, such as fp16,int8; by default all in the bundle.",
+            show_default=False,
+        ),
     ] = None,
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Run a bundle's golden views on this machine and compare with what its graphs answered when they were exported.
+    """Run a bundle's golden views on this machine, and compare the answers with those at export.
 
-    Exit code 0: every graph that an engine can run passed, and there is at least one; 1: one failed, or an engine
-    named with --engine did not run; 5: nothing could be run.
+    Exit code 0: at least one graph was run, and every graph that was run passed; 1: a graph failed, or an engine
+    named with --engine did not run; 5: no graph could be run.
 
     Example: mvrec-edge verify encoder.bundle --engine openvino --engine onnxruntime
     """

@@ -93,14 +93,14 @@ def check_checkpoint(bundle: Bundle, checkpoint: Path) -> None:
         IntegrityError: The file's hash is not the one in the manifest.
     """
     if bundle.weights.is_random:
-        raise UsageError("the bundle has drawn weights, so it has no checkpoint", fix="leave --checkpoint out")
+        raise UsageError("the weights of the bundle are random, so it has no checkpoint", fix="leave out --checkpoint")
     if not checkpoint.is_file():
         raise UsageError("there is no such file", where=checkpoint, fix="give the checkpoint of the bundle")
     if sha256_file(checkpoint) != bundle.weights.sha256:
         raise IntegrityError(
             f"is not the checkpoint that the bundle was made from, which is {bundle.weights}",
             where=checkpoint,
-            fix="give that one, or export this one",
+            fix="give that checkpoint, or export this one",
         )
 
 

@@ -24,7 +24,8 @@ def rename_class(cache: SupportCache, old: str, new: str) -> Changed:
         raise SupportError("a class needs a name")
     if new in cache.class_names:
         raise SupportError(
-            f"there is a class '{new}' already", fix=f"to make the two one: support merge CACHE '{old}' --into '{new}'"
+            f"there is a class '{new}' already",
+            fix=f"to make one class of the two: support merge CACHE '{old}' --into '{new}'",
         )
     names = tuple(new if name == old else name for name in cache.class_names)
     return Changed(cache.changed(class_names=names), _everyone(cache), f"renamed '{old}' to '{new}'")
@@ -46,7 +47,9 @@ def merge_classes(cache: SupportCache, classes: Sequence[str], into: str) -> Cha
         raise SupportError("a class needs a name")
     merged = {*classes, into}
     if len(merged & set(cache.class_names)) < 2:
-        raise SupportError("one class alone is nothing to merge", fix="name two, or use 'support rename'")
+        raise SupportError(
+            "merging needs at least two classes, not one", fix="name two classes, or use 'support rename'"
+        )
     names = tuple(dict.fromkeys(into if name in merged else name for name in cache.class_names))
     places = np.array([names.index(into if name in merged else name) for name in cache.class_names], np.int64)
     changed = cache.changed(class_names=names, labels=places[cache.labels], **UNFITTED)

@@ -29,9 +29,9 @@ def merge_caches(cache: SupportCache, others: Sequence[SupportCache]) -> Changed
         if cache.fingerprint != other.fingerprint or not cache.encoder:
             what = "views" if cache.encoder == other.encoder else "bundles or precisions"
             raise FingerprintMismatchError(
-                f"the caches were made with different {what}, or it is not known with which, so their embeddings "
-                "cannot be compared",
-                fix="calibrate one of them again with what the other was made with",
+                f"the support caches were made with different {what}, or one of them does not say with which, so "
+                "their embeddings cannot be compared",
+                fix=f"calibrate one of them again with the {what} of the other",
             )
     new = EncodedInstances.of(others[0])
     for other in others[1:]:

@@ -207,7 +207,7 @@ def check_counts(counts: Mapping[str, int], shots: int) -> None:
     """
     if len(counts) < 2:
         raise SupportError(
-            "there are fewer than two classes to tell apart", fix="add labelled samples of another class"
+            "there are fewer than two classes to tell apart", fix="add labelled instances of another class"
         )
     for name, count in counts.items():
         if count < shots:

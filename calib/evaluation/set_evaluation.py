@@ -126,9 +126,9 @@ def check_sets(support: LabelledSet, query: LabelledSet | None, settings: Evalua
     for instance in () if query is None else query.instances:
         if instance.label not in support.counts:
             raise InputError(
-                f"the class '{instance.label}' is not among the support's",
+                f"the class '{instance.label}' is not a class of the support",
                 where=instance.region.source,
-                fix="leave it out",
+                fix="leave the query out, or add the class to the support",
             )
     if settings.unknown:
         check_unknown(support.counts, None if query is None else query.counts, protocol.shots)
@@ -169,7 +169,7 @@ def encode_sets(
             seen = labelled.with_region_input(settings.region_input)
             parts.append(encode_instances(engine, seen, plan, store=store, progress=advance))
         found = 0 if store is None else store.found - before
-        observer.remark(f"{count} regions: {count - found} encoded, {found} found")
+        observer.remark(f"{count} regions: {count - found} encoded, {found} kept from an earlier run")
     return EvaluationSet(
         names,
         parts[0],
@@ -194,7 +194,7 @@ def evaluate_embeddings(
         observer: Watches.
 
     Raises:
-        SupportError: A class has fewer instances than shots, there are too few classes, or training came apart.
+        SupportError: A class has fewer instances than shots, there are too few classes, or training diverged.
         InputError: There is no query, or an embedding is not finite.
     """
     settings = settings or EvaluateSettings()

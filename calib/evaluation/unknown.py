@@ -136,7 +136,7 @@ def check_unknown(support: Mapping[str, int], query: Mapping[str, int] | None, s
     if len(support) < 3:
         raise SupportError(
             f"there are {len(support)} classes: with one left out, fewer than two are left to tell apart",
-            fix="add labelled samples of another class",
+            fix="add labelled instances of another class",
         )
     for count in shots:
         queries = {name: query.get(name, 0) if query is not None else total - count for name, total in support.items()}

@@ -96,7 +96,10 @@ def evaluate_views(
         InputError: There is no query, or an embedding is not finite.
     """
     if use.budget_ms is not None:
-        raise UsageError("embeddings that are there already take no time", fix="leave the budget out")
+        raise UsageError(
+            "a budget cannot be kept: these embeddings were computed earlier, so their time is not known",
+            fix="leave out the budget",
+        )
     check_set(data, protocol)
     views = data.support.shape[1]
     if plan is None and views == ViewPlan.mso().count:

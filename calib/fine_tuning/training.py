@@ -112,7 +112,7 @@ def fine_tune(
             )
         if not np.isfinite(loss):
             raise SupportError(
-                f"fine-tuning came apart at step {step + 1}: the loss is not finite", fix="use a smaller --triplet"
+                f"fine-tuning diverged at step {step + 1}: the loss is not finite", fix="use a smaller --triplet"
             )
         rate = cosine_rate(step, chosen.steps, chosen.rate, chosen.last_rate)
         optimiser.step([gradients.weight, gradients.bias, gradients.keys], rate)

@@ -34,8 +34,8 @@ def fit_novelty(cache: SupportCache, reject_rate: float | None = None) -> Suppor
     left_out = left_out_distances(cache.embeddings, cache.labels)
     if reject_rate is not None and not np.isfinite(left_out).any():
         raise SupportError(
-            "every class has a single instance, so there is no telling how far known defects lie from one another",
-            fix="let a class have a second sample, or calibrate without --reject-rate",
+            "every class has a single instance, so the distances between known defects cannot be measured",
+            fix="add a second labelled instance to a class, or calibrate without --reject-rate",
         )
     return dataclasses.replace(cache, novelty=NoveltyCalibration(left_out, reject_rate))
 

@@ -96,8 +96,8 @@ def check_tunable(counts: Mapping[str, int]) -> None:
     """
     if single := [name for name, count in counts.items() if count < 2]:
         raise SupportError(
-            f"there is nothing to tune on: the class '{single[0]}' has a single instance, which cannot be left out",
-            fix="label another of that class, or leave out --tune",
+            f"--tune leaves each instance out in turn, and the class '{single[0]}' has a single instance",
+            fix="label another instance of that class, or leave out --tune",
         )
 
 
@@ -202,9 +202,9 @@ def describe_tuning(variants: Sequence[Variant], points: Sequence[TuningPoint]) 
             f"{point.views:>7.1f}{100 * point.accuracy:>9.1f}%{point.milliseconds:>13.1f}  {mark}".rstrip()
         )
     lines.append(
-        f"kept: {best.precision}, {best.head.name}, beta {best.head.beta:g}, {best.head.aggregate}, views {best.use}: "
-        f"the cheapest of the most accurate by leaving each of {best.left_out} instances out, one of "
-        f"which is {100 / best.left_out:.1f} points"
+        f"kept: {best.precision}, {best.head.name}, beta {best.head.beta:g}, {best.head.aggregate}, views "
+        f"{best.use}: the cheapest of the most accurate. Each of {best.left_out} instances was left out "
+        f"in turn, so one instance is {100 / best.left_out:.1f} percentage points"
     )
     others = [point for point in best_by_precision(points) if point.precision != best.precision]
     if others:

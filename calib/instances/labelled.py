@@ -129,7 +129,7 @@ class LabelledSet:
             raise SupportError(
                 f"there is {'only one class, ' + repr(names[0]) if names else 'no labelled instance'}: "
                 "a classifier needs at least two classes",
-                fix="add labelled samples of another class",
+                fix="add labelled instances of another class",
             )
 
 

@@ -24,8 +24,9 @@ _Config = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="Take what the command line leaves out from this TOML file, instead of the defaults ('mvrec-edge init' "
-        "writes one). Its relative paths begin at its folder.",
+        help="TOML file of settings, such as the one that 'mvrec-edge init' writes. A setting that is not on "
+        "the command line is taken from this file; a setting that is in neither has its default. "
+        "Relative paths in the file begin at the folder of the file.",
         show_default=False,
     ),
 ]

@@ -15,15 +15,17 @@ __all__ = ["Row", "about_table", "settings_page", "settings_rows", "settings_tex
 
 _SHARED: Mapping[str, str] = {
     "paths": "Files that several commands use.",
-    "engine": "What computes, for every command. A command's own table may hold these too, and then comes first.",
-    "input": "How labelled images are read, for every command; again, a command's own table comes first.",
+    "engine": "The engine and how it runs, for every command. A command's own table may hold these settings "
+    "too, and comes first.",
+    "input": "How labelled images are read, for every command. A command's own table may hold these settings "
+    "too, and comes first.",
 }
 
 _PAGE_HEAD = """\
 # Settings from a file
 
-`calibrate`, `classify` and `evaluate` take their settings from a TOML file, so that the settings of a line stand in one
-place and nobody types them:
+`calibrate`, `classify` and `evaluate` read their settings from a TOML file, so that all settings of a line are in one
+place:
 
 ```
 mvrec-edge calibrate --config mvrec-edge.toml
@@ -31,9 +33,9 @@ mvrec-edge classify --config mvrec-edge.toml
 mvrec-edge evaluate --config mvrec-edge.toml --shots 1,3
 ```
 
-`mvrec-edge init line1` writes a file with every setting, each with its default and a line on what it is for.
-`mvrec-edge settings` prints the tables below for the installed version, and with `--markdown` this page. A file needs
-only the settings that differ from the defaults:
+`mvrec-edge init line1` writes a file with every setting, its default and its meaning. `mvrec-edge settings` prints the
+tables below for the installed version, and with `--markdown` this page. A file needs only the settings that differ from
+the defaults:
 
 ```toml
 [paths]
@@ -57,23 +59,23 @@ threads = 4
 support = "labelled"
 ```
 
-## Which value holds
+## Which value is used
 
-The first of these that names a setting decides it:
+The value of a setting is taken from the first of these places that has it:
 
 1. The command line.
 2. The command's own table in the file: above, `classify` runs on 4 threads.
 3. The shared tables `[paths]`, `[engine]` and `[input]` in the file: `calibrate` runs on 2 threads.
 4. The default.
 
-- A setting has the name of its option without the dashes, with `_` for `-`: `--min-area` is `min_area`. Arguments
-  without dashes have the names in the tables below: `bundle`, `support`, `cache`, `inputs`.
-- Arguments on the command line take the last places. With `bundle` and `cache` in the file, `mvrec-edge classify
-  --config mvrec-edge.toml elsewhere/` classifies another folder.
+- A setting has the name of its option without the leading dashes, with `_` for `-`: `--min-area` is `min_area`. The
+  arguments, which have no dashes, are the settings `bundle`, `support`, `cache` and `inputs`.
+- The file fills in the first arguments, the command line the last ones. With `bundle` and `cache` in the file,
+  `mvrec-edge classify --config mvrec-edge.toml elsewhere/` classifies the folder `elsewhere/`.
 - A relative path in the file begins at the folder of the file; one on the command line begins at the current folder.
-- A switch is `true` or `false`. On the command line, `--jsonl` takes back `table = true`.
-- `--overwrite` is never taken from a file: you are to ask for the replacement of files each time.
-- The default "none" means that nothing is set; the last column says what the command does then.
+- A switch is `true` or `false`. On the command line, `--jsonl` overrides `table = true`.
+- `--overwrite` is never taken from a file: the command line must ask for the replacement of files each time.
+- The default "none" means that the setting has no value; the last column says what the command does then.
 - The whole file is checked, the tables of other commands too. A misspelled name is an error that names the nearest
   right one.
 """
@@ -128,7 +130,7 @@ def settings_rows(commands: Mapping[str, Mapping[str, Setting]]) -> dict[str, li
 
 def about_table(table: str) -> str:
     """One or two sentences on what a table is for."""
-    return _SHARED.get(table, f"For 'mvrec-edge {table}' alone.")
+    return _SHARED.get(table, f"Settings of 'mvrec-edge {table}' alone.")
 
 
 def toml_value(value: Any) -> str:

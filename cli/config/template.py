@@ -42,10 +42,10 @@ _EXAMPLES: Mapping[str, Any] = {
 }
 
 _HEAD = """\
-Settings for mvrec-edge: give this file with --config to {commands}.
-What stands on the command line comes before this file, and this file before the defaults.
-Relative paths begin at the folder of this file. Remove the # in front of a setting to set it.
-What replaces files (--overwrite) is only ever taken from the command line.
+Settings of mvrec-edge. The commands {commands} read this file with --config.
+A value on the command line overrides the value in this file; a value in this file overrides the default.
+Remove the # in front of a setting to set it. Relative paths begin at the folder of this file.
+The option --overwrite, which replaces files, is taken from the command line only.
 """
 _WIDTH = 116
 

@@ -26,24 +26,26 @@ def add(
         list[Path],
         typer.Argument(
             metavar="SOURCE...",
-            help="Images with a mask beside them, or anything that 'calibrate' takes as a labelled set.",
+            help="Labelled defects to add: images with a mask beside them, or any labelled set that 'calibrate' takes.",
         ),
     ],
-    bundle: Annotated[Path, typer.Option("--bundle", "-b", help="The bundle that the cache was made with.")],
+    bundle: Annotated[Path, typer.Option("--bundle", "-b", help="Bundle that the support cache was made with.")],
     *,
     label: Annotated[
         str | None,
-        typer.Option("--label", "-l", help="The class of all of them; by default what their annotations say."),
+        typer.Option(
+            "--label", "-l", help="Class of all defects that are added; by default the class in the annotation of each."
+        ),
     ] = None,
     again: Annotated[
         bool,
-        typer.Option("--again", help="Encode also defects whose source and class the cache has already."),
+        typer.Option("--again", help="Also encode defects whose source and class are in the support cache already."),
     ] = False,
     reading: LabelledOptions,
     encoding: EngineOptions,
     writing: ChangeOptions,
 ) -> None:
-    """Add labelled defects; only those that are new are encoded.
+    """Add labelled defects to a support cache; only new ones are encoded.
 
     Example: mvrec-edge support add line.safetensors part7.jpg --bundle encoder.bundle --label dent
 
@@ -68,7 +70,7 @@ def add(
         precision = matching_precision(opened, before)
         plan = before.view_plan
         if plan is None:
-            raise UsageError("the support cache has no view plan, so nothing can be encoded for it", where=cache)
+            raise UsageError("the support cache has no view plan, so no views can be cut for it", where=cache)
         images = KeptImages()
         sets = [reading.read(path, label=label, images=images) for path in sources]
         problems.extend(problem for each in sets for problem in each.problems)
@@ -105,9 +107,14 @@ def _new_ones(before: SupportCache, labelled: LabelledSet, *, again: bool) -> La
         found = len(labelled.instances)
         labelled = not_there_yet(before, labelled)
         if known := found - len(labelled.instances):
-            say(f"left out {known} whose source and class the cache has already (--again encodes them, too)")
+            say(
+                f"left out {known} defects whose source and class are in the cache already (--again encodes these, too)"
+            )
         if known and not labelled.instances:
-            raise SupportError("the cache has all of them already, by source and class", fix="see --again")
+            raise SupportError(
+                "every defect is in the cache already, by source and class",
+                fix="give --again to encode them all the same",
+            )
     if not labelled.instances:
         raise SupportError("there is no labelled defect to add", fix="give --label, or a source with labels")
     return labelled

@@ -12,7 +12,7 @@ __all__ = ["support"]
 
 support = typer.Typer(
     name="support",
-    help="Change a support cache on the line: add, remove, rename, merge, and back again.",
+    help="Change a support cache on the line: add, remove, rename or merge, and go back to an earlier version.",
     no_args_is_help=True,
 )
 support.command("add")(add)

@@ -20,11 +20,11 @@ def list_instances(
     cache: CachePath,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Show as what each instance is read when it is left out."),
+        typer.Option("--check", help="Leave each instance out in turn, and show the class that the others give it."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the instances: number, class, source.
+    """List the instances of a support cache: the number, class and source of each.
 
     Example: mvrec-edge support list line.safetensors --check
     """
@@ -55,7 +55,7 @@ def list_instances(
 
 
 def history(cache: CachePath, as_json: Json = False) -> None:
-    """List the versions: earlier ones, the present one, and those taken back.
+    """List the versions of a support cache, with the date and the instances of each.
 
     Example: mvrec-edge support history line.safetensors
     """
@@ -99,12 +99,12 @@ def rollback(
             "--to",
             min=1,
             metavar="N",
-            help="The version to go back to, as 'support history' lists it; by default what was there before the "
-            "last change or rollback.",
+            help="Number of the version to go back to, as 'support history' lists it; by default the version "
+            "before the last change or rollback.",
         ),
     ] = None,
 ) -> None:
-    """Go back to another version, byte for byte; what is taken back is kept, and a second rollback takes it up again.
+    """Go back to another version, byte for byte. The present version is kept: a second rollback goes back to it.
 
     Example: mvrec-edge support rollback line.safetensors
     """
@@ -121,5 +121,5 @@ def rollback(
         target, kept = versions.rollback(to)
         loaded = SupportCache.load(cache)
     classes = ", ".join(f"{name} {count}" for name, count in loaded.counts.items())
-    again = f"before: {cache.name}.{kept}, which another rollback takes up again"
+    again = f"the version before is kept as {cache.name}.{kept}, and another rollback goes back to it"
     say(f"{cache}: version {target} again: {len(loaded.labels)} instances ({classes}); {again}")

@@ -18,11 +18,14 @@ def remove(
     cache: CachePath,
     instances: Annotated[
         list[str],
-        typer.Argument(metavar="INSTANCE...", help="Numbers or sources, as 'mvrec-edge support list' shows them."),
+        typer.Argument(
+            metavar="INSTANCE...",
+            help="Numbers or sources of the instances to remove, as 'mvrec-edge support list' shows them.",
+        ),
     ],
     writing: ChangeOptions,
 ) -> None:
-    """Remove instances; with --force also the last one of a class, and the class with it.
+    """Remove instances from a support cache; with --force also the last instance of a class, and so the class.
 
     Example: mvrec-edge support remove line.safetensors 3 17
     """
@@ -38,13 +41,13 @@ def remove(
 
 def rename(
     cache: CachePath,
-    old: Annotated[str, typer.Argument(metavar="OLD", help="The class.")],
-    new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Present name of the class.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="New name of the class.")],
     dry_run: DryRun = False,
     keep: Keep = 20,
     as_json: Json = False,
 ) -> None:
-    """Give a class another name.
+    """Rename a class of a support cache.
 
     Example: mvrec-edge support rename line.safetensors stain oil
     """
@@ -65,8 +68,8 @@ def merge(
         list[str],
         typer.Argument(
             metavar="OTHER...",
-            help="Support caches of the same encoder and views, whose instances are added; with --into, classes of "
-            "CACHE.",
+            help="Support caches whose instances are added, made with the same encoder and views; with --into, "
+            "classes of CACHE.",
         ),
     ],
     *,
@@ -75,13 +78,13 @@ def merge(
         typer.Option(
             "--into",
             metavar="CLASS",
-            help="Make the classes OTHER... this one class; by default OTHER... are caches.",
+            help="Make the classes OTHER... of CACHE one class of this name; by default OTHER... are support caches.",
             show_default=False,
         ),
     ] = None,
     writing: ChangeOptions,
 ) -> None:
-    """Add the instances of another cache, or make several classes one.
+    """Add the instances of other support caches, or make several classes one.
 
     Example: mvrec-edge support merge line.safetensors line2.safetensors
 

@@ -12,19 +12,26 @@ from mvrec_edge.cli.options import Json
 __all__ = ["ChangeOptions", "DryRun", "Force", "Keep", "Refit"]
 
 Force = Annotated[
-    bool, typer.Option("--force", help="Write the change even if instances read rightly before are misread then.")
+    bool,
+    typer.Option(
+        "--force", help="Write the change even if it makes the cache misread instances that it read rightly before."
+    ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what the change would do, and write nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what the change would do, without writing it.")]
 Refit = Annotated[
     bool,
     typer.Option(
         "--refit",
-        help="Choose head, beta and aggregation anew by leaving each instance out, or train zip-f again; by default "
-        "they stay; what else was fitted on the instances is fitted again either way.",
+        help="Choose head, beta and aggregation again by leaving each instance out in turn, or train zip-f "
+        "again; by default they stay. Temperature, order of views and distances of known defects are "
+        "always fitted again.",
     ),
 ]
 Keep = Annotated[
-    int, typer.Option("--keep", min=1, help="Earlier versions to keep beside the cache; older ones are removed.")
+    int,
+    typer.Option(
+        "--keep", min=1, help="Number of earlier versions to keep beside the support cache; older ones are removed."
+    ),
 ]
 
 

@@ -33,8 +33,8 @@ def check_encoder(cache: SupportCache, fingerprint: str, precision: str) -> None
             f"the support cache was made with another bundle or precision "
             f"({cache.encoder_name or 'unknown encoder'}, fingerprint {cache.encoder[:12] or 'none'}; this one is "
             f"{precision}, {fingerprint[:12]})",
-            fix="encode it again: mvrec-edge calibrate BUNDLE SUPPORT --rebase CACHE "
-            f"--precision {precision} --out NEW; or use what the cache was made with",
+            fix="encode the cache again: mvrec-edge calibrate BUNDLE SUPPORT --rebase CACHE --precision "
+            f"{precision} --out NEW; or use the bundle and precision that the cache was made with",
         )
 
 

@@ -36,7 +36,7 @@ ALL_VIEWS = ViewUse()
 
 
 class ReloadWarning(UserWarning):
-    """A support cache that was asked for could not be taken up; the one before stays in use."""
+    """A support cache that was asked for cannot be used; the one before stays in use."""
 
 
 class DefectClassifier:
@@ -144,7 +144,7 @@ class DefectClassifier:
             raise FingerprintMismatchError(
                 "the support cache was made with other views than the one in use",
                 where=None if isinstance(source, SupportCache) else source,
-                fix="start anew with it, or calibrate it with the same --views and --resample",
+                fix="start again with this cache, or calibrate it with the same --views and --resample",
             )
         if not isinstance(source, SupportCache):
             self._path = Path(source)
@@ -154,7 +154,7 @@ class DefectClassifier:
     def request_reload(self, cache: SupportCache | str | Path | None = None) -> None:
         """Asks for `reload(cache)` before the next image; it only takes a note, so a signal handler may call it.
 
-        A cache that cannot be taken up is told by `say`, and the present one stays in use. Of several requests the last
+        A cache that cannot be used is told by `say`, and the present one stays in use. Of several requests the last
         one counts.
         """
         self._requests.append(cache)
@@ -239,14 +239,14 @@ class DefectClassifier:
         try:
             self.reload(cache)
         except MvrecEdgeError as error:
-            message = f"the new support cache is not taken up, the present one stays in use: {error}"
+            message = f"the new support cache cannot be used, so the present one stays in use: {error}"
             if self._say is None:
                 warnings.warn(message, ReloadWarning, stacklevel=3)
             else:
                 self._say(f"warning: {message}")
         else:
             if self._say is not None:
-                self._say(f"took up the support cache, now of {len(self.cache.labels)} instances")
+                self._say(f"the support cache was loaded again: {len(self.cache.labels)} instances")
 
     def _predict(
         self, encoded: EncodedImage[Key], support: SupportInUse, views: Sequence[int] | None = None

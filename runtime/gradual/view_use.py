@@ -34,7 +34,7 @@ class ViewUse:
 
     def __post_init__(self) -> None:
         if isinstance(self.views, str) and self.views not in ("all", "auto"):
-            raise UsageError(f"'{self.views}' is no number of views", fix="give --views 3, all or auto")
+            raise UsageError(f"'{self.views}' is not a number of views", fix="give --views 3, all or auto")
         if not _LOWEST_RISK <= self.risk <= _HIGHEST_RISK:
             raise UsageError(f"a risk lies between {_LOWEST_RISK:.6f} and {_HIGHEST_RISK}, not {self.risk}")
         if self.budget_ms is not None and not self.budget_ms > 0:
@@ -60,4 +60,4 @@ def parse_risk(text: str) -> float:
     try:
         return float(text[:-1]) / 100 if text.endswith("%") else float(text)
     except ValueError as error:
-        raise UsageError(f"'{text}' is no probability", fix="give --risk 1% or 0.01") from error
+        raise UsageError(f"'{text}' is not a probability", fix="give --risk 1% or 0.01") from error

@@ -38,9 +38,9 @@ class Drift:
 
     def __str__(self) -> str:
         return (
-            f"the last {self.window} regions lie further from the support than calibration saw: by {self.seen:.1f} "
-            f"standard deviations at the median, where up to {self.limit:.1f} is expected; "
-            "a changed lamp, a dirty lens, or another kind of defect?"
+            f"the last {self.window} regions lie further from the support than calibration saw: the median is "
+            f"{self.seen:.1f} standard deviations, and up to {self.limit:.1f} is expected. Has a lamp "
+            "changed, is a lens dirty, or is this another kind of defect?"
         )
 
 
@@ -63,7 +63,7 @@ class DriftMonitor:
     def __init__(self, window: int, known: KnownDistances) -> None:
         check_window(window)
         if not known.measured:
-            raise UsageError("drift cannot be told: calibration could leave no instance out")
+            raise UsageError("drift cannot be measured, because calibration could leave no instance out")
         self._window = window
         self._values: list[float] = []
         self._reported = False

@@ -68,7 +68,7 @@ class NoveltyScorer:
     def __init__(self, cache: SupportCache, reject_rate: float | None = None) -> None:
         if cache.novelty is None:
             raise UsageError(
-                "the support cache does not say how far known defects lie from one another, so it cannot say 'unknown'",
+                "the support cache holds no distances between known defects, so no defect can be called 'unknown'",
                 fix="calibrate again: mvrec-edge calibrate BUNDLE SUPPORT --reject-rate 5% --out NEW",
             )
         self._cache = cache
@@ -76,9 +76,9 @@ class NoveltyScorer:
         self.known = KnownDistances.of(cache.novelty.left_out, cache.labels, len(cache.class_names))
         if reject_rate is not None and not self.known.measured:
             raise UsageError(
-                "every class of the support cache has a single instance, so there is no telling how far known defects "
-                "lie from one another",
-                fix="calibrate with at least two instances of a class, or leave the reject rate out",
+                "every class of the support cache has a single instance, so the distances between known defects "
+                "were not measured",
+                fix="calibrate with at least two instances of a class, or leave out the reject rate",
             )
         self.limits = self._limits(self.known)
         everything = ClassDistances(cache.embeddings, cache.labels, len(cache.class_names))

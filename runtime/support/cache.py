@@ -378,13 +378,15 @@ def _check_classes(names: tuple[str, ...], labels: npt.NDArray[np.integer]) -> N
     if len(names) < 2:
         raise SupportError(
             f"there is {'only one class' if names else 'no class'}: a classifier needs at least two",
-            fix="add labelled samples of another class",
+            fix="add labelled instances of another class",
         )
     if labels.min() < 0 or labels.max() >= len(names):
         raise SupportError(f"a label is outside the {len(names)} classes")
     totals = np.bincount(labels, minlength=len(names))
     if missing := [name for name, total in zip(names, totals, strict=True) if not total]:
-        raise SupportError(f"the class '{missing[0]}' has no instance", fix="add a sample of it, or leave it out")
+        raise SupportError(
+            f"the class '{missing[0]}' has no instance", fix="add an instance of it, or leave the class out"
+        )
 
 
 def _view_plan(fields: Fields) -> ViewPlan | None:

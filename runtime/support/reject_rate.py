@@ -20,7 +20,7 @@ def check_rate(rate: float) -> None:
     """
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise UsageError(
-            f"the false-reject rate must be from {LOWEST_RATE:.3%} to {HIGHEST_RATE:.0%}, not {100 * rate:g}%",
+            f"the reject rate must be from {LOWEST_RATE:.3%} to {HIGHEST_RATE:.0%}, not {100 * rate:g}%",
             fix="example: --reject-rate 5%",
         )
 
@@ -37,6 +37,6 @@ def parse_rate(text: str) -> float:
     except ValueError:
         rate = math.nan
     if math.isnan(rate):
-        raise UsageError(f"'{text}' is no rate", fix="example: --reject-rate 5%")
+        raise UsageError(f"'{text}' is not a rate", fix="example: --reject-rate 5%")
     check_rate(rate)
     return rate

@@ -69,7 +69,7 @@ def test_what_was_asked_for_and_does_not_open_fails_and_the_rest_is_measured(
         (("--batch", "0"), 2, "1 to 4096"),
         (("--plot", "bench.gif"), 2, ".png or .html"),
         (("--json", "no/such/folder.json"), 6, "folder does not exist"),
-        (("--checkpoint", "weights.pth"), 2, "drawn weights"),
+        (("--checkpoint", "weights.pth"), 2, "weights of the bundle are random"),
     ],
 )
 def test_mistakes_are_found_before_anything_is_measured(

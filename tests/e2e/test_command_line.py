@@ -186,10 +186,10 @@ def test_evaluate_encodes_once_and_reports(line: Path, tiny_bundle_path: Path, t
     )
     arguments += ("--store", tmp_path / "store")
     first = run(*arguments, "--out", tmp_path / "out")
-    assert "12 regions: 12 encoded, 0 found" in first.stderr
+    assert "12 regions: 12 encoded, 0 kept from an earlier run" in first.stderr
     assert "random weights" in first.stderr
     second = run(*arguments, "--out", tmp_path / "out", "--overwrite")
-    assert "12 regions: 0 encoded, 12 found" in second.stderr
+    assert "12 regions: 0 encoded, 12 kept from an earlier run" in second.stderr
     assert first.stdout == second.stdout
     payload = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert {(row["head"], row["shots"]) for row in payload["results"]} == {
@@ -219,7 +219,7 @@ def test_a_query_of_an_unknown_class_is_refused(line: Path, tiny_bundle_path: Pa
     result = run(
         "evaluate", tiny_bundle_path, line / "parts", "--query", tmp_path / "query", "--shots", 2, "--no-keep", code=3
     )
-    assert "'hole' is not among the support's" in result.stderr
+    assert "'hole' is not a class of the support" in result.stderr
 
 
 def test_a_label_the_cache_does_not_know_is_only_repeated(line: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
@@ -313,7 +313,7 @@ def test_a_changed_bundle_is_refused(line: Path, tiny_bundle_path: Path, tmp_pat
         (("evaluate", "BUNDLE", "PARTS", "--features", "f"), 2, "so leave out BUNDLE ("),
         (("evaluate", "--query", "PARTS", "--features", "f"), 2, "so leave out --query ("),
         (("evaluate", "--features", "text.txt"), 3, "not a file of features"),
-        (("evaluate", "--features", "f", "--shots", "some"), 2, "no list of shots"),
+        (("evaluate", "--features", "f", "--shots", "some"), 2, "not a list of numbers of shots"),
         (("evaluate", "--features", "f", "--heads", "knn"), 2, "no head 'knn'"),
         (("evaluate", "BUNDLE", "PARTS", "--shots", "9", "--no-keep"), 3, "fewer than 9 shots"),
         (("evaluate", "BUNDLE", "PARTS", "--input", "depth", "--shots", "2", "--no-keep"), 2, "region input"),

@@ -130,7 +130,7 @@ def test_overwrite_removes_and_replaces_nothing(tmp_path: Path) -> None:
     assert {name: after[name] for name in mine if name != "README.md"} == {
         name: data for name, data in mine.items() if name != "README.md"
     }
-    assert f"kept as it was: {tmp_path / 'README.md.old2'}" in result.stderr
+    assert f"earlier file kept: {tmp_path / 'README.md.old2'}" in result.stderr
     # Who has classes of their own gets no example classes.
     assert not (tmp_path / "labelled" / "dent").exists()
     assert "mvrec-edge.toml" in after

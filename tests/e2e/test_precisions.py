@@ -136,7 +136,7 @@ def test_tuning_looks_at_every_precision_that_runs_and_keeps_one(
     bundle, cache = precisions_bundle_path, tmp_path / "a.safetensors"
     tuning = ("calibrate", bundle, parts, "--shots", 2, "--views", "none", "--engine", "onnxruntime", "--tune")
     shown = run(*tuning, "--out", cache).stderr
-    assert "bf16 is not looked at: " in shown
+    assert "bf16 is left out: " in shown
     rows = [line.split() for line in shown.splitlines() if line.split()[1:2] in (["zip"], ["zip-c"])]
     assert {row[0] for row in rows} == {"fp32", "fp16", "int8"}
     (kept,) = (row[0] for row in rows if row[-1] == "kept")

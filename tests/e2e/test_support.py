@@ -80,7 +80,7 @@ def test_add_list_remove_and_back(line: Path, parts: Path, tiny_bundle_path: Pat
     assert "10 instances" in run("support", "rollback", line).stderr
     back = run("support", "rollback", line, "--to", 1).stderr
     assert "version 1 again: 9 instances" in back
-    assert "before: line.safetensors.4, which another rollback takes up again" in back
+    assert "the version before is kept as line.safetensors.4, and another rollback goes back to it" in back
     assert line.read_bytes() == first
     assert "one of 3, 4" in run("support", "rollback", line, "--to", 1, code=3).stderr
     run("support", "rollback", line)
@@ -91,7 +91,7 @@ def test_a_labelled_set_is_added_and_what_is_there_is_left_out(line: Path, parts
     """Nine of the twelve are there: by source and class before they are encoded, and byte for byte afterwards."""
     options = ("--bundle", tiny_bundle_path, "--engine", "onnxruntime", "--force")
     result = run("support", "add", line, parts, *options, "--dry-run")
-    assert "left out 9 whose source" in result.stderr
+    assert "left out 9 defects whose source" in result.stderr
     assert "added 1 instance of 'pit', 1 of 'scratch', 1 of 'stain'" in result.stderr
     assert not line.with_name("line.safetensors.1").exists()
     result = run("support", "add", line, parts, *options, "--again")
@@ -202,7 +202,7 @@ def test_a_running_classify_takes_the_change_up(
     assert process.wait() == 0
     reader.join()
     process.stderr.close()
-    assert "took up the support cache, now of 9 instances\n" in errors
+    assert "the support cache was loaded again: 9 instances\n" in errors
     classes = [tuple(json.loads(text)["probabilities"]) for text in lines]
     assert len(classes) == 60
     first = classes.index(("pit", "scratch", "oil"))

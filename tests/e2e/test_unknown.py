@@ -112,4 +112,4 @@ def test_evaluate_leaves_each_class_out(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "evaluation.json").is_file()
     run("evaluate", *arguments, "--out", tmp_path / "plain")
     assert not (tmp_path / "plain" / "unknown.json").exists()
-    assert "no rate" in run("evaluate", *arguments, "--unknown", "--reject-rate", "many", code=2).stderr
+    assert "not a rate" in run("evaluate", *arguments, "--unknown", "--reject-rate", "many", code=2).stderr

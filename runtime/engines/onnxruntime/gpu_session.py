@@ -106,7 +106,7 @@ class GpuSession:
 
     def _not_loaded(self, reason: str) -> EnvironmentUnfitError:
         return EnvironmentUnfitError(
-            f"ONNX Runtime {self._library.__version__} would not run on {PROVIDERS[self._provider]}: {reason}",
+            f"ONNX Runtime {self._library.__version__} does not run on {PROVIDERS[self._provider]}: {reason}",
             fix="run 'mvrec-edge doctor', or choose --provider cpu",
         )
 

@@ -87,7 +87,7 @@ def ensure_plan(
         try:
             found = verified_plan(key, path)
         except IntegrityError as error:
-            say(f"the plan is not loaded, and built again: {error}")
+            say(f"the plan is built again, because the one that is there cannot be loaded: {error}")
         else:
             if found is not None:
                 return BuiltPlan(path, key, found, built=False)

@@ -88,7 +88,7 @@ def test_weights_of_a_checkpoint_must_be_that_checkpoint(tiny_bundle: Bundle, tm
         check_checkpoint(bundle, other)
     with pytest.raises(UsageError, match="no such file"):
         check_checkpoint(bundle, tmp_path / "none.pth")
-    with pytest.raises(UsageError, match="drawn weights"):
+    with pytest.raises(UsageError, match="weights of the bundle are random"):
         check_checkpoint(tiny_bundle, file)
 
 

@@ -149,8 +149,8 @@ def test_classes_renamed_and_made_one() -> None:
         (lambda: rename_class(support(), "c0", "c1"), "--into 'c1'"),
         (lambda: rename_class(support(), "c0", " "), "needs a name"),
         (lambda: merge_classes(support(), ["c0", "x"], "c1"), "no class 'x'"),
-        (lambda: merge_classes(support(), ["c0"], "c0"), "nothing to merge"),
-        (lambda: merge_classes(support(), ["c0"], "y"), "nothing to merge"),
+        (lambda: merge_classes(support(), ["c0"], "c0"), "merging needs at least two classes"),
+        (lambda: merge_classes(support(), ["c0"], "y"), "merging needs at least two classes"),
         (lambda: merge_classes(support(), ["c0", "c1"], ""), "needs a name"),
         (lambda: merge_classes(support(), ["c0", "c1", "c2"], "c0"), "only one class"),
     ],
@@ -169,7 +169,7 @@ def test_caches_of_one_encoder_are_merged() -> None:
         with pytest.raises(FingerprintMismatchError, match="different"):
             merge_caches(first, [other])
     unknown = support(encoder="")
-    with pytest.raises(FingerprintMismatchError, match="not known"):
+    with pytest.raises(FingerprintMismatchError, match="does not say with which"):
         merge_caches(unknown, [unknown])
 
 

@@ -94,7 +94,7 @@ def test_sets_that_do_not_suffice_are_refused_before_anything_is_encoded(
     many = EvaluateSettings(Protocol(shots=(5,)), views="ms", resample="fast")
     with pytest.raises(SupportError, match="'pit' has 4 instances, fewer than 5 shots"):
         evaluate_sets(engine, labelled, settings=many)
-    with pytest.raises(InputError, match="'scratch' is not among the support's"):
+    with pytest.raises(InputError, match="'scratch' is not a class of the support"):
         evaluate_sets(engine, two, labelled, SETTINGS)
     with pytest.raises(SupportError, match="there are 2 classes"):
         evaluate_sets(engine, two, settings=unknown)

@@ -62,7 +62,7 @@ def test_all_views_differ_from_nothing_and_few_are_counted() -> None:
 
 
 def test_what_cannot_be_replayed_is_refused() -> None:
-    with pytest.raises(UsageError, match="no time"):
+    with pytest.raises(UsageError, match="computed earlier, so their time is not known"):
         evaluate_views(data(), Protocol(shots=(2,)), ViewUse("auto", budget_ms=5))
     with pytest.raises(SupportError, match="fewer than 9 shots"):
         evaluate_views(data(), Protocol(shots=(9,)), ViewUse("auto"))

@@ -111,11 +111,11 @@ def test_auto_names_the_order_of_views(folder: Path, cache: SupportCache) -> Non
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"views": "many"}, "no number of views"),
+        ({"views": "many"}, "not a number of views"),
         ({"risk": 0.9}, "a risk lies between"),
         ({"risk": 0.9, "views": "cache"}, "a risk lies between"),
         ({"budget_ms": 0.0}, "a budget is above 0"),
-        ({"reject_rate": 0.9}, "false-reject rate"),
+        ({"reject_rate": 0.9}, "the reject rate must be"),
         ({"drift_window": 3}, "window"),
         ({"neighbours": -1}, "neighbours"),
         ({"min_area": 0}, "smallest defect"),

@@ -117,7 +117,7 @@ def test_a_request_is_met_before_the_next_image(tmp_path: Path) -> None:
             support(("c", "d", "e")).save(path)
             classifier.request_reload()
     assert seen == [["a", "b"]] * 2 + [["c", "d", "e"]] * 4
-    assert said == ["took up the support cache, now of 6 instances"]
+    assert said == ["the support cache was loaded again: 6 instances"]
 
 
 def test_of_several_requests_the_last_counts(tmp_path: Path) -> None:

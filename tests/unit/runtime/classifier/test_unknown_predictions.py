@@ -106,7 +106,9 @@ def test_a_changed_lamp_is_said_once() -> None:
     dark = [ImageRegions(None, 255 - image(number % 2, 100 + number), [REGION]) for number in range(30)]
     list(classifier.classify_many(dark))
     assert len(said) == 1
-    assert said[0].startswith("warning: the last 10 regions lie further from the support than calibration saw: by ")
+    assert said[0].startswith(
+        "warning: the last 10 regions lie further from the support than calibration saw: the median is "
+    )
 
 
 def test_without_a_listener_drift_is_a_warning() -> None:

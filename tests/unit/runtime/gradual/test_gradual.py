@@ -185,7 +185,7 @@ def test_a_number_that_is_not_there_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "some", "-1", "3.5", "٣", "ALL"])
 def test_what_is_no_number_of_views_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="no number of views"):
+    with pytest.raises(UsageError, match="not a number of views"):
         ViewUse(parse_views(text))
 
 

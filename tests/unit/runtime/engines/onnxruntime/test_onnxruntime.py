@@ -123,7 +123,7 @@ def test_a_provider_that_is_listed_and_does_not_load(tiny_bundle: Bundle, monkey
     """ONNX Runtime's own answer to that is the CPU, and a line in its log."""
     onnxruntime = pytest.importorskip("onnxruntime")
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
-    with pytest.raises(EnvironmentUnfitError, match="would not run on CUDAExecutionProvider: "):
+    with pytest.raises(EnvironmentUnfitError, match="does not run on CUDAExecutionProvider: "):
         open_engine("onnxruntime", tiny_bundle, provider="cuda")
 
 

@@ -134,7 +134,7 @@ def test_what_was_changed_is_said_and_built_again(ask: Ask, change: Any, reason:
     change(path)
     again = ask()
     assert again.built
-    assert "the plan is not loaded, and built again: " in ask.said[0]
+    assert "the plan is built again, because the one that is there cannot be loaded: " in ask.said[0]
     assert reason in ask.said[0]
     assert not ask().built
 
