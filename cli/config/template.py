@@ -24,6 +24,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "aggregate": "mean",
     "batch": 9,
     "beta": 8.0,
+    "budget_ms": 400.0,
     "features": "features.safetensors",
     "image_root": "images",
     "masks": "masks",
@@ -39,6 +40,8 @@ _EXAMPLES: Mapping[str, Any] = {
     "store": "embeddings",
     "table": True,
     "threads": 2,
+    "tune_plot": "results/tuning.png",
+    "tune_precisions": "fp32,int8",
 }
 
 _HEAD = """\
