@@ -45,7 +45,7 @@ def add_instances(cache: SupportCache, new: EncodedInstances) -> Changed:
         )
     fresh, notes = _without_twins(cache, new)
     if not len(fresh):
-        raise SupportError("every instance is in the cache already", fix="leave it as it is")
+        raise SupportError("every new instance is in the cache already", fix="add other instances")
     new = new.take(fresh)
     names = tuple(dict.fromkeys((*cache.class_names, *new.labels)))
     everyone = EncodedInstances.of(cache).join(new)

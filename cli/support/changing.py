@@ -43,7 +43,7 @@ def change_cache(path: Path, change: Callable[[SupportCache], Changed], options:
     with versions.change(lambda: say("another change of this cache is under way: waiting for it")):
         before = SupportCache.load(path)
         changed = change(before)
-        say("fitting again and checking ...")
+        say("fitting the changed cache again and checking it ...")
         total = len(before.labels) + len(changed.cache.labels)
         total += 0 if before.schedule is None else len(left_out(changed.cache))
         with count_bar("checking", total, "instances") as advance:
@@ -68,9 +68,9 @@ def change_cache(path: Path, change: Callable[[SupportCache], Changed], options:
                 typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
     classes = ", ".join(f"{name} {count}" for name, count in proposal.cache.counts.items())
     if options.dry_run:
-        say(f"nothing is written (--dry-run); it would be {len(proposal.cache.labels)} instances ({classes})")
+        say(f"nothing is written (--dry-run); the cache would have {len(proposal.cache.labels)} instances ({classes})")
     elif kept is None:
-        say(f"{path}: nothing differs")
+        say(f"{path}: nothing is written, because the cache would stay the same")
     else:
         say(f"{path}: {len(proposal.cache.labels)} instances ({classes}); before: {path.name}.{kept}")
 
@@ -80,7 +80,7 @@ def _compared(comparison: Comparison) -> list[str]:
     right = [sum(count for count, _ in counts.values()) for counts in (comparison.before, comparison.after)]
     of = [sum(total for _, total in counts.values()) for counts in (comparison.before, comparison.after)]
     if not any(of):
-        return ["nothing could be checked: every class has a single instance, so none can be left out"]
+        return ["the change could not be checked: every class has a single instance, so none can be left out"]
     lines = [f"read rightly when left out: {right[0]} of {of[0]} before, {right[1]} of {of[1]} now"]
     for name, after in comparison.after.items():
         before = comparison.before.get(name, (0, 0))
