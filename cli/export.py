@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["export"]
 
 
+_Accept = Annotated[
+    bool,
+    typer.Option(
+        "--accept",
+        help="Write a graph even if it is below its limits; the bundle says that it is. By default such a graph is "
+        "left out.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class _CalibrationOptions:
     """Labelled defects of the user's own, on which the graphs are judged."""
@@ -96,14 +106,7 @@ def export(
     ] = "fp32",
     *,
     calibrating: _CalibrationOptions,
-    accept: Annotated[
-        bool,
-        typer.Option(
-            "--accept",
-            help="Write a graph even if it is below its limits; the bundle says that it is. By default such a graph is "
-            "left out.",
-        ),
-    ] = False,
+    accept: _Accept = False,
     reading: SourceOptions,
     overwrite: Overwrite = False,
 ) -> None:
