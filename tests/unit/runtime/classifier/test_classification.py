@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mvrec_edge.calib import encode_support, read_support
+from mvrec_edge.calib import encode_support, read_labelled
 from mvrec_edge.runtime import (
     ClassifySettings,
     DefectClassifier,
@@ -23,7 +23,7 @@ from mvrec_edge.testing import FakeEngine
 from mvrec_edge.testing.dataset import write_dataset
 
 PLAN = ViewPlan.ms(size=16, resample="fast")
-USUAL = ClassifySettings()
+DEFAULT = ClassifySettings()
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cache(folder: Path) -> SupportCache:
-    instances = read_support(open_source(folder)).instances
-    return encode_support(FakeEngine(image_size=16), list(instances), plan=PLAN, encoder_name="fake")
+    return encode_support(FakeEngine(image_size=16), read_labelled(open_source(folder)), PLAN)
 
 
 def engine() -> FakeEngine:
@@ -127,6 +126,6 @@ def test_settings_refuse_bad_values_when_they_are_made(changes: dict[str, object
 
 
 def test_a_cache_that_cannot_serve_a_rate_is_refused_before_an_engine_is_there(cache: SupportCache) -> None:
-    USUAL.check_cache(cache)
+    DEFAULT.check_cache(cache)
     with pytest.raises(UsageError, match="rate"):
         ClassifySettings(reject_rate=0.05).check_cache(cache)
