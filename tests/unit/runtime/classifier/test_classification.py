@@ -22,7 +22,7 @@ from mvrec_edge.runtime.views.schedule import ViewSchedule
 from mvrec_edge.testing import FakeEngine
 from mvrec_edge.testing.dataset import write_dataset
 
-PLAN = ViewPlan.ms(size=16, resample="fast")
+PLAN = ViewPlan.by_name("ms", size=16, resample="fast")
 DEFAULT = ClassifySettings()
 
 
