@@ -60,7 +60,7 @@ def init(
     if examples:
         _render(folder)
     elif not written:
-        say(f"{folder}: everything is there already")
+        say(f"{folder}: every file is there already")
     typer.echo("next:")
     typer.echo(f"  cd {shlex.quote(str(folder))}")
     if not examples:

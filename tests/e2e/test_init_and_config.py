@@ -137,7 +137,7 @@ def test_overwrite_removes_and_replaces_nothing(tmp_path: Path) -> None:
     # And once more: what is there already stays, and nothing is renamed.
     again = run("init", tmp_path, "--overwrite")
     assert tree(tmp_path) == after
-    assert "everything is there already" in again.stderr
+    assert "every file is there already" in again.stderr
 
 
 def test_a_changed_config_survives_overwrite(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_the_examples_are_a_few_small_images_of_every_class(made: Path) -> None:
     assert [image.id for image in incoming] == INCOMING
     assert not labelled.problems
     assert not incoming.problems
-    assert "The images here are rendered" in (made / "README.md").read_text()
+    assert "The images in this folder are rendered" in (made / "README.md").read_text()
     assert sum(path.stat().st_size for path in made.rglob("*.[jp]*g")) < 4e6
 
 
