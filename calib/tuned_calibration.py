@@ -9,7 +9,14 @@ from dataclasses import dataclass
 
 from mvrec_edge.calib.calibration import CalibrateSettings, describe_calibration, encode_chosen
 from mvrec_edge.calib.fitting.around_head import fit_around_head
-from mvrec_edge.calib.fitting.tuning import TuningPoint, Variant, best_point, check_tunable, describe_tuning, tune
+from mvrec_edge.calib.fitting.tuning import (
+    EncodedSupport,
+    TuningPoint,
+    best_point,
+    check_tunable,
+    describe_tuning,
+    tune,
+)
 from mvrec_edge.calib.instances.labelled import LabelledSet
 from mvrec_edge.calib.observer import SILENT, Observer
 from mvrec_edge.runtime.bundle import Bundle
@@ -69,17 +76,17 @@ def calibrate_tuned(
     chosen = settings.chosen(labelled, observer)
     check_tunable(chosen.counts)
 
-    def encode(precision: str) -> Variant:
-        return _variant(open_precision, precision, chosen, settings, observer)
+    def encode(precision: str) -> EncodedSupport:
+        return _encoded(open_precision, precision, chosen, settings, observer)
 
-    variants = _variants(bundle, precisions, encode, observer)
+    supports = _encoded_all(bundle, precisions, encode, observer)
     with observer.phase("tuning", None, "instances") as advance:
-        points = tune(variants, advance)
-    for line in describe_tuning(variants, points):
+        points = tune(supports, advance)
+    for line in describe_tuning(supports, points):
         observer.remark(line)
     best = best_point(points)
     cache = dataclasses.replace(
-        next(variant.cache for variant in variants if variant.precision == best.precision),
+        next(encoded.cache for encoded in supports if encoded.precision == best.precision),
         head=best.head,
         schedule=dataclasses.replace(best.schedule, use=best.use),
     )
@@ -90,38 +97,38 @@ def calibrate_tuned(
     return TunedCalibration(cache, tuple(points))
 
 
-def _variant(
+def _encoded(
     open_precision: Callable[[str], Engine],
     precision: str,
     labelled: LabelledSet,
     settings: CalibrateSettings,
     observer: Observer,
-) -> Variant:
+) -> EncodedSupport:
     with open_precision(precision) as engine:
         plan = settings.plan(engine.image_size)
         start = time.perf_counter()
         cache = encode_chosen(engine, labelled, plan, settings, observer)
         view_ms = (time.perf_counter() - start) * 1e3 / (len(labelled.instances) * plan.count)
-        return Variant(engine.precision, cache, view_ms, f"{engine.name} on {engine.device}")
+        return EncodedSupport(engine.precision, cache, view_ms, f"{engine.name} on {engine.device}")
 
 
-def _variants(
-    bundle: Bundle, precisions: Sequence[str] | None, encode: Callable[[str], Variant], observer: Observer
-) -> list[Variant]:
+def _encoded_all(
+    bundle: Bundle, precisions: Sequence[str] | None, encode: Callable[[str], EncodedSupport], observer: Observer
+) -> list[EncodedSupport]:
     """The support in each precision that is to be looked at, one after the other."""
     for name in precisions or ():
         bundle.manifest.graph(name)
     if precisions is not None:
         return [encode(name) for name in precisions]
-    variants: list[Variant] = []
+    supports: list[EncodedSupport] = []
     failures: dict[str, EnvironmentUnfitError | UsageError] = {}
     for name in bundle.precisions:
         try:
-            variants.append(encode(name))
+            supports.append(encode(name))
         except (EnvironmentUnfitError, UsageError) as error:
             failures[name] = error
-    if not variants:
+    if not supports:
         raise next(iter(failures.values()))
     for name, failure in failures.items():
         observer.remark(f"{name} is left out: {failure}")
-    return variants
+    return supports

@@ -19,8 +19,8 @@ from mvrec_edge.runtime.support.cache import HeadSettings, SupportCache
 from mvrec_edge.runtime.views.schedule import ViewSchedule
 
 __all__ = [
+    "EncodedSupport",
     "TuningPoint",
-    "Variant",
     "best_by_precision",
     "best_point",
     "check_tunable",
@@ -32,7 +32,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Variant:
+class EncodedSupport:
     """A support set as one of the bundle's graphs encodes it.
 
     Attributes:
@@ -101,7 +101,7 @@ def check_tunable(counts: Mapping[str, int]) -> None:
         )
 
 
-def tune(variants: Sequence[Variant], progress: Callable[[int], None] = lambda _: None) -> list[TuningPoint]:
+def tune(supports: Sequence[EncodedSupport], progress: Callable[[int], None] = lambda _: None) -> list[TuningPoint]:
     """Leaves each support instance out in each precision and under each training-free head, with few and many views.
 
     In each precision both sides of a comparison come from the same graph. Each head takes the parameters that do best
@@ -110,7 +110,7 @@ def tune(variants: Sequence[Variant], progress: Callable[[int], None] = lambda _
     stopping rule were chosen on, so accuracies are on the bright side.
 
     Args:
-        variants: The same support instances, as different graphs encode them.
+        supports: The same support instances, as different graphs encode them.
         progress: Called with 1 after each instance, head and precision.
 
     Returns:
@@ -119,21 +119,21 @@ def tune(variants: Sequence[Variant], progress: Callable[[int], None] = lambda _
     Raises:
         SupportError: A class has a single instance, so that nothing can be left out.
     """
-    for variant in variants:
-        check_tunable(variant.cache.counts)
-    points = [point for variant in variants for point in _variant_points(variant, progress)]
+    for encoded in supports:
+        check_tunable(encoded.cache.counts)
+    points = [point for encoded in supports for point in _points_of(encoded, progress)]
     return sorted(points, key=lambda point: (point.milliseconds, -point.accuracy))
 
 
-def _variant_points(variant: Variant, progress: Callable[[int], None]) -> list[TuningPoint]:
+def _points_of(encoded: EncodedSupport, progress: Callable[[int], None]) -> list[TuningPoint]:
     best: dict[str, HeadSettings] = {}
-    for candidate in select_head(variant.cache).candidates:
+    for candidate in select_head(encoded.cache).candidates:
         best.setdefault(candidate.head.name, candidate.head)
-    return [point for head in best.values() for point in _head_points(variant, head, progress)]
+    return [point for head in best.values() for point in _head_points(encoded, head, progress)]
 
 
-def _head_points(variant: Variant, head: HeadSettings, progress: Callable[[int], None]) -> list[TuningPoint]:
-    cache = dataclasses.replace(variant.cache, head=head, adapter=None)
+def _head_points(encoded: EncodedSupport, head: HeadSettings, progress: Callable[[int], None]) -> list[TuningPoint]:
+    cache = dataclasses.replace(encoded.cache, head=head, adapter=None)
     unfitted = unfitted_schedule(cache)
     trials = left_out_trials(cache, unfitted, progress)
     schedule = fit_rule(unfitted, trials)
@@ -151,13 +151,13 @@ def _head_points(variant: Variant, head: HeadSettings, progress: Callable[[int],
         views = float(np.mean(totals[groups]))
         points.append(
             TuningPoint(
-                precision=variant.precision,
+                precision=encoded.precision,
                 head=head,
                 use=use,
                 views=views,
                 accuracy=float(np.mean(right)),
                 left_out=len(trials),
-                milliseconds=views * variant.view_ms,
+                milliseconds=views * encoded.view_ms,
                 schedule=schedule,
             )
         )
@@ -186,10 +186,10 @@ def best_by_precision(points: Sequence[TuningPoint]) -> list[TuningPoint]:
     return [best_point([point for point in points if point.precision == name]) for name in names]
 
 
-def describe_tuning(variants: Sequence[Variant], points: Sequence[TuningPoint]) -> list[str]:
+def describe_tuning(supports: Sequence[EncodedSupport], points: Sequence[TuningPoint]) -> list[str]:
     """What each precision costs, all points with the kept one marked, and what the other precisions would give."""
     best, leading = best_point(points), front(points)
-    lines = [f"{variant.precision}: {variant.view_ms:.3g} ms a view, {variant.device}" for variant in variants]
+    lines = [f"{encoded.precision}: {encoded.view_ms:.3g} ms a view, {encoded.device}" for encoded in supports]
     lines.append(
         f"{'precision':<11}{'head':<8}{'beta':>6}  {'aggregate':<13}{'views':>6}{'used':>7}"
         f"{'accuracy':>10}{'ms a defect':>13}"

@@ -96,6 +96,7 @@ class ViewSchedule:
         """The schedule in plain JSON types; `from_fields` reads it back."""
         return {
             "groups": [list(group) for group in self.groups],
+            # The name in caches of this schema, which hold labelled work and stay readable.
             "widening": list(self.spread_factors),
             "left_out": self.left_out,
             "stopped": self.stopped,

@@ -13,7 +13,7 @@ from mvrec_edge.runtime.engines.engine import first_line
 from mvrec_edge.runtime.engines.onnxruntime.onnxruntime_library import PROVIDERS, open_graph, why_not_loaded
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
 
-__all__ = ["GpuSession", "Variant"]
+__all__ = ["FusedVariant", "GpuSession"]
 
 _FATAL = 4
 # Batch sizes whose launches are captured; what a line has of them, full batches and a few remainders, is fewer.
@@ -23,7 +23,7 @@ _NO_REASON = "it could not be loaded (is there a GPU with its driver, and the CU
 
 
 @dataclass(frozen=True)
-class Variant:
+class FusedVariant:
     """A graph with operators of ONNX Runtime's own over the weights of another.
 
     Attributes:
@@ -57,7 +57,7 @@ class GpuSession:
     """
 
     def __init__(
-        self, library: Any, graph: Path, precision: str, provider: str, variant: Variant | None = None
+        self, library: Any, graph: Path, precision: str, provider: str, variant: FusedVariant | None = None
     ) -> None:
         self._library = library
         self._bound: dict[int, _Bound] = {}
@@ -79,7 +79,7 @@ class GpuSession:
         if self._session.get_providers()[0] != PROVIDERS[provider]:
             raise self._not_loaded(why_not_loaded(library, provider) or _NO_REASON)
 
-    def _open_cuda(self, graph: Path, variant: Variant | None) -> Any:
+    def _open_cuda(self, graph: Path, variant: FusedVariant | None) -> Any:
         graphs = [(variant.graph, f", {variant.summary}")] if variant else []
         ways = [(file, summary, captured) for file, summary in [*graphs, (graph, "")] for captured in (True, False)]
         for number, (file, summary, captured) in enumerate(ways, 1):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mvrec_edge.runtime.engines.engine import CPU_BATCH, GPU_BATCH, GraphEngine, Session, preferred_precision
 from mvrec_edge.runtime.engines.onnxruntime.cpu_session import CpuSession
-from mvrec_edge.runtime.engines.onnxruntime.gpu_session import GpuSession, Variant
+from mvrec_edge.runtime.engines.onnxruntime.gpu_session import FusedVariant, GpuSession
 from mvrec_edge.runtime.engines.onnxruntime.onnxruntime_library import load_library
 from mvrec_edge.runtime.engines.processor import read_processor
 
@@ -52,7 +52,7 @@ class OnnxRuntimeEngine(GraphEngine):
         precision = preferred_precision(bundle, precision, able, f"{self.name} on {provider}")
         graph, target = bundle.graph(precision), _target(provider)
         found = None if target is None else bundle.variant(precision, target)
-        variant = None if found is None else Variant(found[0], found[1].summary)
+        variant = None if found is None else FusedVariant(found[0], found[1].summary)
         session = open_session(graph, precision, provider, threads, variant=variant)
         self.on_gpu = provider != "cpu"
         super().__init__(bundle, precision, session, batch or (GPU_BATCH if self.on_gpu else CPU_BATCH), threads)
@@ -71,7 +71,7 @@ def open_session(
     provider: str = "cpu",
     threads: int | None = None,
     *,
-    variant: Variant | None = None,
+    variant: FusedVariant | None = None,
 ) -> Session:
     """Opens one graph in ONNX Runtime.
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from mvrec_edge.calib.fitting.leave_one_out import leave_one_out
 from mvrec_edge.calib.fitting.tuning import (
+    EncodedSupport,
     TuningPoint,
-    Variant,
     best_by_precision,
     best_point,
     check_tunable,
@@ -39,7 +39,7 @@ def cache(shots: int = 4) -> SupportCache:
 def test_every_head_has_a_point_for_each_pause_and_auto() -> None:
     support = cache()
     seen: list[int] = []
-    points = tune([Variant("fp32", support, 2.0)], seen.append)
+    points = tune([EncodedSupport("fp32", support, 2.0)], seen.append)
     assert len(seen) == 2 * 12
     for name in ("zip", "zip-c"):
         own = [point for point in points if point.head.name == name]
@@ -57,7 +57,7 @@ def test_every_head_has_a_point_for_each_pause_and_auto() -> None:
 
 def test_a_class_of_one_leaves_nothing_to_tune_on() -> None:
     with pytest.raises(SupportError, match="--tune leaves each instance out in turn"):
-        tune([Variant("fp32", cache(shots=1), 1.0)])
+        tune([EncodedSupport("fp32", cache(shots=1), 1.0)])
 
 
 def test_precisions_share_one_list_each_with_its_own_embeddings_and_cost() -> None:
@@ -65,15 +65,17 @@ def test_precisions_share_one_list_each_with_its_own_embeddings_and_cost() -> No
     noise = np.random.default_rng(1).standard_normal(exact.embeddings.shape)
     coarse = dataclasses.replace(exact, embeddings=(exact.embeddings + 12 * noise).astype(np.float16))
     seen: list[int] = []
-    points = tune([Variant("fp32", exact, 4.0), Variant("int8", coarse, 1.0)], seen.append)
+    points = tune([EncodedSupport("fp32", exact, 4.0), EncodedSupport("int8", coarse, 1.0)], seen.append)
     assert len(seen) == 2 * 2 * 12
     assert [point.milliseconds for point in points] == sorted(point.milliseconds for point in points)
-    for variant in (Variant("fp32", exact, 4.0), Variant("int8", coarse, 1.0)):
-        own = [point for point in points if point.precision == variant.precision]
-        assert [point.to_dict() for point in own] == [point.to_dict() for point in tune([variant])]
+    for encoded in (EncodedSupport("fp32", exact, 4.0), EncodedSupport("int8", coarse, 1.0)):
+        own = [point for point in points if point.precision == encoded.precision]
+        assert [point.to_dict() for point in own] == [point.to_dict() for point in tune([encoded])]
     # The coarse one is cheaper and does worse, so that the exact one is kept; where it does as well, it is kept itself.
     assert best_point(points).precision == "fp32"
-    assert best_point(tune([Variant("fp32", exact, 4.0), Variant("int8", exact, 1.0)])).precision == "int8"
+    assert (
+        best_point(tune([EncodedSupport("fp32", exact, 4.0), EncodedSupport("int8", exact, 1.0)])).precision == "int8"
+    )
     assert {each.precision: each.accuracy for each in best_by_precision(points)} == {
         name: max(point.accuracy for point in points if point.precision == name) for name in ("fp32", "int8")
     }

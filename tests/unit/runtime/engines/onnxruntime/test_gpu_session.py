@@ -14,7 +14,7 @@ from mvrec_edge.bench.workloads import noise_views  # noqa: E402
 from mvrec_edge.export import export_bundle, random_weights  # noqa: E402
 from mvrec_edge.runtime import Bundle, open_engine  # noqa: E402
 from mvrec_edge.runtime.bundle import EncoderArchitecture  # noqa: E402
-from mvrec_edge.runtime.engines.onnxruntime.gpu_session import GpuSession, Variant  # noqa: E402
+from mvrec_edge.runtime.engines.onnxruntime.gpu_session import FusedVariant, GpuSession  # noqa: E402
 from mvrec_edge.runtime.errors import EnvironmentUnfitError  # noqa: E402
 
 SMALL = EncoderArchitecture(56, 14, 128, 3, 48)
@@ -84,7 +84,7 @@ class StandIn:
 
 def session_of(bundle: Bundle, library: StandIn, precision: str = "fp16") -> GpuSession:
     found = bundle.variant(precision, "onnxruntime-cuda")
-    variant = None if found is None else Variant(found[0], found[1].summary)
+    variant = None if found is None else FusedVariant(found[0], found[1].summary)
     return GpuSession(library, bundle.graph(precision), precision, "cuda", variant)
 
 
