@@ -15,6 +15,7 @@ from mvrec_edge.calib.instances.encoding import encode_support
 from mvrec_edge.calib.instances.labelled import LabelledSet
 from mvrec_edge.calib.observer import SILENT, Observer
 from mvrec_edge.calib.rebasing import find_instances, rebased_plan
+from mvrec_edge.calib.setting_checks import check_integer, check_number
 from mvrec_edge.runtime.engines import Engine
 from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.heads import head_class, head_names
@@ -65,6 +66,14 @@ class CalibrateSettings:
     pictures: bool = True
 
     def __post_init__(self) -> None:
+        for what, whole in (("the number of shots", self.shots), ("a seed", self.seed)):
+            if whole is not None:
+                check_integer(what, whole)
+        for what, number in (("beta", self.beta), ("a reject rate", self.reject_rate)):
+            if number is not None:
+                check_number(what, number)
+        if not isinstance(self.tuning, FineTuning):
+            raise UsageError(f"tuning must be a FineTuning, not {self.tuning!r}")
         check_head(self.head, self.beta, self.aggregate)
         if self.shots is not None and self.shots < 1:
             raise UsageError(f"at least 1 shot is needed, not {self.shots}")

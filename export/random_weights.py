@@ -29,9 +29,11 @@ def drawn_weights(name: str, seed: int) -> EncoderWeights:
     Raises:
         UsageError: There is no architecture of that name.
     """
-    if name not in NAMED_ARCHITECTURES:
+    # An architecture's own name is what a bundle says of it.
+    found = {architecture.name: architecture for architecture in NAMED_ARCHITECTURES.values()} | NAMED_ARCHITECTURES
+    if name not in found:
         raise UsageError(f"there is no architecture '{name}'", fix="one of " + ", ".join(NAMED_ARCHITECTURES))
-    return random_weights(NAMED_ARCHITECTURES[name], seed)
+    return random_weights(found[name], seed)
 
 
 def random_weights(architecture: EncoderArchitecture, seed: int) -> EncoderWeights:

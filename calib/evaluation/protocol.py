@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mvrec_edge.calib.fine_tuning.training import FineTuning
 from mvrec_edge.calib.fitting.head_fitting import check_head, fit_head
 from mvrec_edge.calib.instances.sampling import sample_shots
+from mvrec_edge.calib.setting_checks import check_integer
 from mvrec_edge.runtime.errors import InputError, SupportError, UsageError
 from mvrec_edge.runtime.heads import open_head
 from mvrec_edge.runtime.support.cache import SupportCache
@@ -60,6 +61,11 @@ class Protocol:
     aggregate: str | None = None
 
     def __post_init__(self) -> None:
+        for what, whole in (
+            *(("a number of shots", shots) for shots in self.shots),
+            ("the number of draws", self.draws),
+        ):
+            check_integer(what, whole)
         if not self.shots or self.draws < 1 or not self.heads:
             raise UsageError("an evaluation needs at least one number of shots, one draw and one head")
         if min(self.shots) < 1:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mvrec_edge.calib.fine_tuning.optimiser import AdamW, cosine_rate
 from mvrec_edge.calib.fine_tuning.triplet import triplet_loss
+from mvrec_edge.calib.setting_checks import check_integer, check_number
 from mvrec_edge.runtime.errors import SupportError, UsageError
 from mvrec_edge.runtime.heads.head import TAU
 from mvrec_edge.runtime.support.cache import Adapter, HeadSettings, SupportCache
@@ -47,6 +48,9 @@ class FineTuning:
     triplet: float = 0.0
 
     def __post_init__(self) -> None:
+        check_integer("the number of steps", self.steps)
+        for what in ("rate", "last_rate", "beta", "triplet"):
+            check_number(f"'{what}' of fine-tuning", getattr(self, what))
         above_zero = min(self.steps, self.rate, self.beta) > 0
         if not above_zero or min(self.last_rate, self.triplet) < 0:
             raise UsageError(

@@ -11,8 +11,8 @@ from mvrec_edge.runtime.images import read_image
 
 __all__ = ["MOST_KEPT_BYTES", "KeptImages"]
 
-#: Pixels that are kept of a labelled set: 170 images of a megapixel.
-MOST_KEPT_BYTES = 1 << 29
+#: Pixels that are kept of a labelled set: 85 images of a megapixel.
+MOST_KEPT_BYTES = 1 << 28
 
 
 class KeptImages:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -240,11 +241,17 @@ def _export_command(fields: Fields, where: str) -> str:
     graphs = [Fields(item, f"{where}: graphs") for item in fields.sequence("graphs", most=_MOST_FILES)]
     precisions = [graph.choice("precision", *PRECISIONS) for graph in graphs]
     # The word for the small encoder that comes with the package, and not the file that it stands for.
-    source = weights.name.replace("pocket.safetensors", "pocket")
+    source = "pocket" if weights.name == "pocket.safetensors" else shlex.quote(weights.name)
     if weights.is_random:
-        source = f"--random-weights {weights.name} --seed {weights.seed}"
-    folder = Path(where).parent
+        source = f"--random-weights {source} --seed {weights.seed}"
+    options = f"--precision {','.join(precisions)}"
+    # Without them a graph that is there now could be left out of the new bundle.
+    if any(graph.payload.get("labels") is not None for graph in graphs):
+        options += " --calibration SUPPORT"
+    if any(graph.payload.get("within_limits") is not True for graph in graphs):
+        options += " --accept"
+    folder = shlex.quote(str(Path(where).parent))
     return (
-        f"mvrec-edge export {source} --precision {','.join(precisions)} --out {folder} --overwrite; then move its "
-        f"support caches: mvrec-edge calibrate {folder} LABELLED --rebase CACHE --out NEW"
+        f"mvrec-edge export {source} {options} --out {folder} --overwrite; then move its support caches: "
+        f"mvrec-edge calibrate {folder} SUPPORT --rebase CACHE --out NEW"
     )

@@ -28,6 +28,7 @@ _OPSET_DOMAIN = 1
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
 _NODE_ATTRIBUTE, _NODE_DOMAIN = 5, 7
 _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = 5, 6, 10, 11
+_ATTRIBUTE_SPARSE = (22, 23)
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_EXTERNAL, _TENSOR_LOCATION = 1, 2, 13, 14
 # Name and description of a tensor; what else it has would be elements, a second time.
 _TENSOR_NAMES = (8, 12)
@@ -109,6 +110,8 @@ class _Screen:
         for part in self.inside(attribute):
             if part.number in (_ATTRIBUTE_TENSOR, _ATTRIBUTE_TENSORS):
                 self.tensor(part)
+            elif part.number in _ATTRIBUTE_SPARSE:
+                raise self.refuse("holds sparse tensors")
             elif part.number in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS):
                 self.graph(part, depth + 1)
 

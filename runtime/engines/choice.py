@@ -11,7 +11,13 @@ import numpy as np
 from mvrec_edge.runtime.bundle import Bundle
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.engines.speeds import SpeedKey, read_speeds, record_speeds
-from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError, MvrecEdgeError, UsageError
+from mvrec_edge.runtime.errors import (
+    EnvironmentUnfitError,
+    IntegrityError,
+    MissingDependencyError,
+    MvrecEdgeError,
+    UsageError,
+)
 from mvrec_edge.runtime.threads import usable_cpus
 
 __all__ = ["choose_engine", "installed_engines"]
@@ -121,6 +127,9 @@ def _measure(
                     engine.encode(views)
                     best = min(best, time.perf_counter() - start)
             times[key] = best * 1e3 / _VIEWS
+        except IntegrityError:
+            # A changed file is never passed over for an engine that does not need it.
+            raise
         except MvrecEdgeError as error:
             failures.append(error)
             times[key] = _CANNOT

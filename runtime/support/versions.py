@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvrec_edge.runtime.errors import InputError, UsageError
+from mvrec_edge.runtime.errors import InputError, MvrecEdgeError, UsageError
 from mvrec_edge.runtime.files import atomic_write, sync_folder, writing
 from mvrec_edge.runtime.files.file_lock import locked
 from mvrec_edge.runtime.support.cache import SupportCache
@@ -98,7 +98,8 @@ class SupportVersions:
         """Makes another version the present one, byte for byte, within `change`.
 
         Args:
-            to: Its number; by default the highest: what was there before the last change, or before the last rollback.
+            to: Its number; by default the highest that can be read: what was there before the last change, or before
+                the last rollback.
 
         Returns:
             The number of the version that is the present one now, and the number under which the one before is kept.
@@ -111,7 +112,7 @@ class SupportVersions:
         numbers = self._others.numbers()
         if not numbers:
             raise InputError("there is no earlier version", where=self.path)
-        target = numbers[-1] if to is None else to
+        target = self._highest_readable(numbers) if to is None else to
         if target not in numbers:
             raise InputError(
                 f"there is no version {target}", where=self.path, fix="one of " + ", ".join(map(str, numbers))
@@ -122,6 +123,14 @@ class SupportVersions:
             self._others.at(target).replace(self.path)
             sync_folder(self.path.parent)
         return target, kept
+
+    def _highest_readable(self, numbers: Sequence[int]) -> int:
+        """The highest version that is a whole cache: a rollback from a damaged file keeps its bytes, too."""
+        for number in reversed(numbers):
+            with contextlib.suppress(MvrecEdgeError):
+                SupportCache.load(self._others.at(number))
+                return number
+        return numbers[-1]
 
     def history(self) -> list[Version]:
         """All versions, the present one last; the others in the order in which they were left."""

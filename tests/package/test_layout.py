@@ -44,7 +44,7 @@ RUNTIME_ROOMS = (
 )
 #: The same of calib, whose loose modules are the stages and what they share.
 CALIB_ROOMS = (
-    *("observer", "plotting", "instances", "fine_tuning", "fitting", "evaluation", "changes"),
+    *("setting_checks", "observer", "plotting", "instances", "fine_tuning", "fitting", "evaluation", "changes"),
     *("rebasing", "calibration", "tuned_calibration"),
 )
 LOOSE_IN_RUNTIME = {"errors", "threads", "prediction"}

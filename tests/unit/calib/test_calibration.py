@@ -90,6 +90,11 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[bytes]:
         ({"head": "zip", "aggregate": "vote"}, "no aggregation 'vote'"),
         ({"beta": 2.0}, "the head 'auto' chooses beta and aggregation itself"),
         ({"reject_rate": 0.9}, "0.9|90"),
+        ({"shots": 1.5}, "the number of shots must be a whole number, not 1.5"),
+        ({"shots": True}, "must be a whole number, not True"),
+        ({"seed": "a"}, "a seed must be a whole number, not 'a'"),
+        ({"reject_rate": "5%"}, "a reject rate must be a number, not '5%'"),
+        ({"tuning": 500}, "tuning must be a FineTuning"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused_when_they_are_made(settings: dict[str, Any], message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 
 import pytest
 from hypothesis import given, settings
@@ -148,5 +149,18 @@ def test_the_schema_before_is_refused_with_the_command_that_makes_it_anew(
         Manifest.parse(data, "line/encoder.bundle/manifest.json")
     assert f"export it again: {command}" in str(caught.value)
     assert "--out line/encoder.bundle --overwrite" in str(caught.value)
-    assert "calibrate line/encoder.bundle LABELLED --rebase CACHE" in str(caught.value)
+    assert "calibrate line/encoder.bundle SUPPORT --rebase CACHE" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_command_can_be_typed_and_leaves_no_graph_out() -> None:
+    graphs = [_GRAPH | {"within_limits": False, "labels": {"instances": 3}}]
+    weights = {"kind": "checkpoint", "name": "my pocket.safetensors", "sha256": "", "seed": None}
+    data = _signed(schema="mvrec-edge/bundle/2", weights=weights, graphs=graphs)
+    with pytest.raises(IntegrityError) as caught:
+        Manifest.parse(data, "line 1/b'x/manifest.json")
+    command = str(caught.value).partition("export it again: ")[2].partition("; then")[0]
+    words = shlex.split(command)
+    assert words[:3] == ["mvrec-edge", "export", "my pocket.safetensors"]
+    assert words[words.index("--out") + 1] == "line 1/b'x"
+    assert {"--accept", "--calibration"} <= set(words)

@@ -64,6 +64,14 @@ def _sparse(model: onnx.ModelProto) -> None:
     model.graph.sparse_initializer.add()
 
 
+def _sparse_constant(model: onnx.ModelProto) -> None:
+    model.graph.node[0].attribute.add(name="value", type=onnx.AttributeProto.SPARSE_TENSOR).sparse_tensor.SetInParent()
+
+
+def _sparse_constants(model: onnx.ModelProto) -> None:
+    model.graph.node[0].attribute.add(name="value", type=onnx.AttributeProto.SPARSE_TENSORS).sparse_tensors.add()
+
+
 def _subgraph(model: onnx.ModelProto) -> None:
     inner = _graph()
     inner.node[0].domain = "evil.custom"
@@ -92,6 +100,8 @@ def _two_graphs_worth_of_nothing(model: onnx.ModelProto) -> None:
         _foreign_node,
         _function,
         _sparse,
+        _sparse_constant,
+        _sparse_constants,
         _subgraph,
         _external_constant,
         _training,

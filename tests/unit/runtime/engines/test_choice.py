@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 
 from mvrec_edge.runtime import Bundle, Engine, open_engine
 from mvrec_edge.runtime.engines.choice import choose_engine, installed_engines
+from mvrec_edge.runtime.engines.processor import read_processor
 from mvrec_edge.runtime.engines.speeds import SpeedKey, read_speeds, record_speeds
-from mvrec_edge.runtime.errors import MissingDependencyError, UsageError
+from mvrec_edge.runtime.errors import IntegrityError, MissingDependencyError, UsageError
 from mvrec_edge.runtime.threads import usable_cpus
 
 
@@ -80,6 +82,20 @@ def test_one_that_breaks_is_left_out(tiny_bundle: Bundle, monkeypatch: pytest.Mo
     assert "openvino: cannot run it" in said[-1]
     # It may be mended by the next time.
     assert read_speeds([_key(tiny_bundle, "openvino")]) == {}
+
+
+@pytest.mark.usefixtures("_both_installed")
+def test_a_changed_file_is_said_and_not_passed_over(precisions_bundle_path: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "changed.bundle"
+    shutil.copytree(precisions_bundle_path, changed)
+    (variant,) = changed.glob("encoder.int8.*x86.onnx")
+    data = bytearray(variant.read_bytes())
+    data[50] ^= 1
+    variant.write_bytes(bytes(data))
+    if not read_processor().is_x86:
+        pytest.skip("the variant is run on x86 alone")
+    with pytest.raises(IntegrityError, match="was changed"):
+        choose(Bundle.load(changed, graphs=()), precision="int8")
 
 
 def test_nothing_is_installed(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,6 +108,19 @@ def test_a_damaged_cache_is_rolled_back(tmp_path: Path) -> None:
     assert states(versions) == [b"half", *of(0)]
 
 
+def test_a_damaged_version_is_passed_over(tmp_path: Path) -> None:
+    versions = started(tmp_path)
+    versions.write(support(1))
+    versions.write(support(2))
+    versions.path.unlink()
+    versions.path.write_bytes(b"half")
+    versions.rollback()
+    assert versions.path.read_bytes() == support(1).to_bytes()
+    versions.rollback()
+    assert versions.path.read_bytes() == support(0).to_bytes()
+    assert b"half" in states(versions)
+
+
 def test_only_so_many_are_kept(tmp_path: Path) -> None:
     versions = started(tmp_path, keep=2)
     for seed in range(1, 6):

@@ -1,0 +1,27 @@
+"""Checks that several settings share."""
+
+from __future__ import annotations
+
+from mvrec_edge.runtime.errors import UsageError
+
+__all__ = ["check_integer", "check_number"]
+
+
+def check_integer(what: str, value: object) -> None:
+    """Refuses what is not a whole number; `True` is none.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise UsageError(f"{what} must be a whole number, not {value!r}")
+
+
+def check_number(what: str, value: object) -> None:
+    """Refuses what is not a number.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UsageError(f"{what} must be a number, not {value!r}")
