@@ -62,6 +62,7 @@ app = typer.Typer(
 
 class _Settings:
     debug = False
+    told_to_end = False
 
 
 def _print_version(wanted: bool) -> None:
@@ -88,6 +89,9 @@ def main() -> None:
     try:
         app()
     except Exception as error:
+        # PyTorch wraps whatever ends its tracing, the end of the process included.
+        if _Settings.told_to_end:
+            sys.exit(_TERMINATED)
         _fail(*_explain(error))
 
 
@@ -116,6 +120,7 @@ def _fail(message: str, exit_code: int) -> None:
 
 
 def _end(*_: object) -> None:
+    _Settings.told_to_end = True
     sys.exit(_TERMINATED)
 
 
