@@ -31,6 +31,7 @@ def machine_lines(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
     yield from (("GPU", line) for line in _gpus(diagnosis))
     if diagnosis.libraries:
         yield "libraries", ", ".join(f"{name} {version}" for name, version in diagnosis.libraries.items())
+    yield "telemetry", _telemetry(diagnosis.telemetry_off)
     if diagnosis.bundle is not None and diagnosis.bundle.problem is None:
         yield "bundle", f"{diagnosis.bundle.path}: {diagnosis.bundle.encoder}; {', '.join(diagnosis.bundle.precisions)}"
 
@@ -62,6 +63,14 @@ def _memory(memory: Memory) -> str:
     if memory.cgroup_limit is not None:
         text += f", container limit {size(memory.cgroup_limit)}"
     return text
+
+
+def _telemetry(off: dict[str, bool]) -> str:
+    parts = {
+        "off": [name for name, is_off in off.items() if is_off],
+        "as the library decides": [name for name, is_off in off.items() if not is_off],
+    }
+    return "; ".join(f"{state} in {', '.join(names)}" for state, names in parts.items() if names)
 
 
 def _jetson(jetson: Jetson) -> str:

@@ -12,6 +12,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
+import mvrec_edge.telemetry
 from mvrec_edge.runtime.processes.child_process import ChildProcess, signal_name
 
 __all__ = ["ProbeAnswer", "probe"]
@@ -21,12 +22,13 @@ _TIMEOUT = 120.0
 _MOST_SAID = 1 << 20
 
 _SCRIPT = Path(__file__).with_name("probe_script.py")
-# The child looks for modules exactly where this process does, and not in its own folder.
+# The child looks for modules exactly where this process does, and not in its own folder. What this process has switched
+# off, it switches off first.
 _START = (
     "import json, runpy, sys; "
     "sys.path[:] = json.loads(sys.argv.pop(1)); "
-    "script = sys.argv.pop(1); "
-    "runpy.run_path(script, run_name='__main__')"
+    "scripts = [sys.argv.pop(1), sys.argv.pop(1)]; "
+    "[runpy.run_path(script, run_name='__main__') for script in scripts]"
 )
 _MISSING_LIBRARY = re.compile(r"(lib[\w.+-]+\.so[.\d]*): cannot open shared object file")
 
@@ -66,7 +68,8 @@ def probe(name: str, *, path: Sequence[str] | None = None, timeout: float = _TIM
     end = time.monotonic() + timeout
     try:
         # From the root of the disk, so that no file of the user's folder is taken for a module.
-        child = ChildProcess(["-c", _START, json.dumps(folders), str(_SCRIPT)], folder=_SCRIPT.anchor)
+        scripts = [str(mvrec_edge.telemetry.__file__), str(_SCRIPT)]
+        child = ChildProcess(["-c", _START, json.dumps(folders), *scripts], folder=_SCRIPT.anchor)
     except OSError as error:
         return ProbeAnswer(failure=f"no process could be started: {error.strerror or error}")
     with child:

@@ -22,6 +22,7 @@ from mvrec_edge.doctor.jetson import Jetson, read_jetson
 from mvrec_edge.doctor.libraries import Conflict, conflicts, installed_libraries, runtime_wheels
 from mvrec_edge.doctor.memory import Memory, read_memory
 from mvrec_edge.doctor.reading import read_text
+from mvrec_edge.telemetry import switched_off
 
 __all__ = ["SCHEMA", "Diagnosis", "read_machine", "read_system"]
 
@@ -47,6 +48,7 @@ class Diagnosis:
         cuda: What the CUDA driver says; None where asking failed.
         jetson: The Jetson board; None on another machine.
         libraries: Installed versions by name.
+        telemetry_off: Whether the telemetry of a library, installed or not, is switched off, by the library's name.
         engines: Every engine, usable or not.
         cache_folder: Where TensorRT plans go; None where it could not be found out.
         bundle: The bundle that was given; None for none.
@@ -64,6 +66,7 @@ class Diagnosis:
     cuda: CudaDriver | None
     jetson: Jetson | None
     libraries: dict[str, str]
+    telemetry_off: dict[str, bool]
     engines: tuple[EngineStatus, ...]
     cache_folder: CacheFolder | None
     bundle: BundleStatus | None
@@ -129,6 +132,7 @@ def read_machine(
         cuda=cuda,
         jetson=jetson,
         libraries=libraries,
+        telemetry_off=switched_off(),
         conflicts=attempt("libraries", lambda: tuple(conflicts(libraries)), ()),
         engines=attempt(
             "engines", lambda: examine_engines(cuda or CudaDriver(), has_gpu=has_gpu, fixes=fixes, path=path), ()

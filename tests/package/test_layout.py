@@ -119,6 +119,14 @@ def test_imports_point_one_way(part: str) -> None:
                 assert pieces[0] not in ("torch", "onnx", "PIL"), f"{source} imports {name}"
 
 
+def test_the_root_is_light_and_builds_on_nothing() -> None:
+    """It is imported before every part, and what it switches off has to be off before any library is there."""
+    root = REPOSITORY / "mvrec_edge"
+    assert {path.stem for path in root.glob("*.py")} == {"__init__", "telemetry"}
+    imported = {name for path in root.glob("*.py") for name in _imports(path)}
+    assert imported == {"__future__.annotations", "mvrec_edge.telemetry.switch_off", "os", "sys"}
+
+
 def _room(name: str) -> str:
     return name.split(".")[2]
 

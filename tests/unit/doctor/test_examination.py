@@ -219,7 +219,7 @@ def test_a_report_is_json_of_a_stable_form(orin_nano: Path, site: Any) -> None:
     assert json.loads(json.dumps(report))["schema"] == "mvrec-edge/doctor/1"
     assert list(report) == [
         *("schema", "usable", "version", "date", "system", "cpu", "memory", "gpus", "cuda", "jetson"),
-        *("libraries", "engines", "cache_folder", "bundle", "findings"),
+        *("libraries", "telemetry_off", "engines", "cache_folder", "bundle", "findings"),
     ]
     assert set(report["findings"][0]) == {"level", "subject", "text", "fix"}
     assert report["jetson"]["best_mode_id"] == 2
