@@ -44,8 +44,8 @@ class _ResultOptions:
         Path | None,
         typer.Option(
             "--overlay",
-            help="Folder for pictures of the images, each region with its contour, class and probability; by "
-            "default no pictures are drawn.",
+            help="Folder for pictures of the images, each region with its contour, class and probability; pictures of "
+            "the same names in it are replaced. By default no pictures are drawn.",
             show_default=False,
         ),
     ] = None
@@ -67,6 +67,13 @@ class _ResultOptions:
         from mvrec_edge.cli.records import open_sink
 
         return open_sink(self.out, overlay=self.overlay, table=self.table, resume=self.resume, overwrite=overwrite)
+
+    def say_pictures(self) -> None:
+        """Says where the pictures are, if any were asked for."""
+        from mvrec_edge.cli.console import say
+
+        if self.overlay is not None:
+            say(f"pictures: {self.overlay}")
 
 
 @dataclass(frozen=True)
@@ -97,8 +104,8 @@ class _DecisionOptions:
         float | None,
         typer.Option(
             "--budget-ms",
-            help="Time limit for the views of one defect in milliseconds, as measured on the engine. At the "
-            "limit, the views so far decide, and the record says so ('stopped' is 'budget'). By default "
+            help="Time limit for the views of one defect in milliseconds, estimated from the speed measured so far. At "
+            "the limit, the views so far decide, and the record says so ('stopped' is 'budget'). By default "
             "there is no limit.",
             show_default=False,
         ),
@@ -109,8 +116,8 @@ class _DecisionOptions:
         typer.Option(
             "--drift-window",
             min=0,
-            help="Number of regions that are compared together with the support: 'classify' warns if they lie "
-            "further from it than calibration saw. 0 switches the check off.",
+            help="Number of regions in a group for the drift check: 'classify' warns if a group lies further from the "
+            "labelled examples than calibration saw. 0 switches the check off.",
         ),
     ] = 50
 
@@ -216,6 +223,7 @@ def classify(
             "it was at the start"
         )
     say(sink.summary())
+    results.say_pictures()
     say_report(page)
     if sink.failures:
         raise typer.Exit(1)

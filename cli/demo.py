@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -73,7 +75,9 @@ def demo(
     for line in _table(labelled.class_names, trained, drawn):
         typer.echo(line)
     typer.echo(f"report: {report}")
-    typer.echo(f"next: mvrec-edge classify {out / 'pocket.bundle'} {out / 'line.safetensors'} {parts} --table")
+    # As this program was called, since `mvrec-edge` alone is found only where its environment is activated.
+    words = (sys.argv[0], "classify", out / "pocket.bundle", cache, parts, "--table")
+    typer.echo(f"next: {shlex.join(map(str, words))}")
 
 
 @dataclass(frozen=True)
@@ -132,15 +136,17 @@ def _try_out(
     from mvrec_edge.runtime import DefectClassifier, open_engine
     from mvrec_edge.runtime.classifier import RandomWeightsWarning
 
-    bundle = export_bundle(weights, bundle_path, views_bar=view_bar)
+    bundle = export_bundle(weights, bundle_path, views_bar=view_bar, say=_say_step)
     # Said by the table already.
     with warnings.catch_warnings(), open_engine("onnxruntime", bundle) as engine:
         warnings.simplefilter("ignore", RandomWeightsWarning)
         settings = CalibrateSettings(shots=_SHOTS, seed=seed)
+        _say_step(f"learning {_SHOTS} defects of each class")
         cache = calibrate(engine, labelled, settings, observer=ConsoleObserver(remarks=False))
         cache.save(cache_path)
         classifier = DefectClassifier(engine, cache)
         predictions = []
+        _say_step(f"classifying the other {len(rest.instances)}")
         title = "Defects the encoder was not trained on"
         with open_report(report, cache, title, overwrite=False) as page, view_bar("classifying", None) as advance:
             for item, found in classifier.classify_many(_images(rest), advance):
@@ -152,6 +158,13 @@ def _try_out(
                     *run_sections("demo", cache=cache, cache_name=cache_path.name, bundle=bundle, engine=engine)
                 )
     return _Trial(predictions, cache.head.name)
+
+
+def _say_step(line: str) -> None:
+    """Says what is done now: where stderr is no terminal, there is no bar that would show that anything is done."""
+    from mvrec_edge.cli.console import say
+
+    say(f"    {line}")
 
 
 def _images(labelled: LabelledSet) -> Iterator[ImageRegions[Path]]:

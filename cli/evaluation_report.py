@@ -50,6 +50,7 @@ def write_evaluation_report(
     """
     from mvrec_edge.calib import fit_head
     from mvrec_edge.calib.evaluation.protocol import draw
+    from mvrec_edge.calib.evaluation.tables import shots_text
     from mvrec_edge.calib.instances.thumbnails import draw_thumbnails
     from mvrec_edge.cli.report import run_section, say_report, support_section
     from mvrec_edge.runtime.report import ReportWriter
@@ -70,7 +71,7 @@ def write_evaluation_report(
     about = (run_section("evaluate"), *details, support_section(cache, "drawn for this page"))
     with ReportWriter(path, cache, title=title, details=about, overwrite=overwrite) as report:
         report.note(
-            f"One draw of the evaluation: {max(protocol.shots)} shots, seed 0, head '{head}'. "
+            f"One draw of the evaluation: {shots_text(max(protocol.shots))}, seed 0, head '{head}'. "
             "The accuracy over all draws is in the evaluation's tables."
         )
         for part in sets:

@@ -66,10 +66,11 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
 
 def describe_cache(cache: SupportCache) -> dict[str, Any]:
     """A support cache in words."""
+    from mvrec_edge.calib.evaluation.tables import shots_text
     from mvrec_edge.calib.fitting.novelty_fitting import describe_limits
 
     count, views, channels = cache.embeddings.shape
-    drawn = "all instances" if cache.shots is None else f"{cache.shots} shots, seed {cache.seed}"
+    drawn = "all instances" if cache.shots is None else f"{shots_text(cache.shots)}, seed {cache.seed}"
     return {
         "support cache": f"{count} instances x {views} views x {channels} channels, float16",
         "classes": [f"{name}: {total}" for name, total in cache.counts.items()],

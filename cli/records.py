@@ -18,7 +18,7 @@ from mvrec_edge.runtime.files import writing
 if TYPE_CHECKING:
     from mvrec_edge.cli.pictures import PictureFolder
 
-__all__ = ["RecordSink", "open_sink"]
+__all__ = ["RecordSink", "open_sink", "short_names"]
 
 
 class RecordSink:
@@ -40,7 +40,7 @@ class RecordSink:
     ) -> None:
         self._lines = lines
         self._keep_rows = keep_rows
-        self._rows: list[tuple[str, Prediction]] = []
+        self._rows: list[tuple[Path, Prediction]] = []
         self._pictures = pictures
         self._done = done
         self._milliseconds = {"crop": 0.0, "encode": 0.0, "classify": 0.0}
@@ -66,7 +66,7 @@ class RecordSink:
             for stage in self._milliseconds:
                 self._milliseconds[stage] += getattr(prediction.milliseconds, stage)
             if self._keep_rows:
-                self._rows.append((result.path.name, prediction))
+                self._rows.append((result.path, prediction))
         if self._pictures is not None and result.image is not None and result.predictions:
             self._pictures.save(result.path, result.image, result.predictions)
 
@@ -86,10 +86,11 @@ class RecordSink:
         from rich.table import Table
 
         table = Table("image", "box", "class", "probability", "nearest support")
-        for name, prediction in self._rows:
+        names = short_names([path for path, _ in self._rows])
+        for path, prediction in self._rows:
             nearest = prediction.nearest[0] if prediction.nearest else None
             table.add_row(
-                name,
+                names[path],
                 " ".join(str(value) for value in prediction.region.box),
                 prediction.label,
                 f"{prediction.probability:.3f}" + (f" {prediction.nearest_class}" if prediction.unknown else ""),
@@ -115,6 +116,19 @@ class RecordSink:
         text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
         self._lines.write(text.encode(errors="surrogateescape"))
         self._lines.flush()
+
+
+def short_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """The ends of paths, all of as few parts as tell every path from the others: `crack/0001.jpg`, `dent/0001.jpg`.
+
+    Args:
+        paths: Of images; one may be there several times.
+    """
+    different = set(paths)
+    for count in range(1, max((len(path.parts) for path in different), default=1)):
+        if len({path.parts[-count:] for path in different}) == len(different):
+            return {path: str(Path(*path.parts[-count:])) for path in different}
+    return {path: str(path) for path in different}
 
 
 def _failure(error: MvrecEdgeError, image: str | None) -> dict[str, Any]:

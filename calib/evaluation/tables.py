@@ -33,7 +33,7 @@ def evaluation_json(results: Sequence[HeadResult], class_names: Sequence[str], a
 def evaluation_lines(results: Sequence[HeadResult]) -> list[str]:
     """The evaluation as a table for a terminal: heads over shots."""
     shots = sorted({result.shots for result in results})
-    lines = [f"{'accuracy, %':<14}" + "".join(f"{f'{count} shots':>18}" for count in shots)]
+    lines = [f"{'accuracy, %':<14}" + "".join(f"{shots_text(count):>18}" for count in shots)]
     for head in dict.fromkeys(result.head for result in results):
         cells = (f"{100 * cell.mean:.2f} ± {100 * cell.spread:.2f}" for cell in results if cell.head == head)
         lines.append(f"{head:<14}" + "".join(f"{cell:>18}" for cell in cells))
@@ -46,12 +46,12 @@ def evaluation_markdown(results: Sequence[HeadResult], class_names: Sequence[str
     heads = list(dict.fromkeys(result.head for result in results))
     by_place = {(result.head, result.shots): result for result in results}
     lines = [f"# {title}", "", "Accuracy in %, mean and standard deviation over the draws.", ""]
-    lines += table_row(["head", *(f"{count} shot{'s' if count > 1 else ''}" for count in shots)], header=True)
+    lines += table_row(["head", *(shots_text(count) for count in shots)], header=True)
     for head in heads:
         cells = (by_place[head, count] for count in shots)
         lines += table_row([head, *(f"{100 * cell.mean:.2f} ± {100 * cell.spread:.2f}" for cell in cells)])
     most = shots[-1]
-    lines += ["", f"## Each class, {most} shots", ""]
+    lines += ["", f"## Each class, {shots_text(most)}", ""]
     lines += table_row(["head", *(plain_name(name) for name in class_names)], header=True)
     for head in heads:
         shares = by_place[head, most].per_class
@@ -59,7 +59,7 @@ def evaluation_markdown(results: Sequence[HeadResult], class_names: Sequence[str
     for head in heads:
         lines += [
             "",
-            f"## Confusion of {head}, {most} shots",
+            f"## Confusion of {head}, {shots_text(most)}",
             "",
             "Rows are the true classes; summed over the draws.",
             "",
@@ -104,9 +104,14 @@ def plot_evaluation(results: Sequence[HeadResult], class_names: Sequence[str], p
         places = range(len(class_names))
         axes.set_xticks(places, class_names, rotation=45, ha="right")
         axes.set_yticks(places, class_names)
-        axes.set(title=f"{head}, {shots[-1]} shots", xlabel="predicted", ylabel="true")
+        axes.set(title=f"{head}, {shots_text(shots[-1])}", xlabel="predicted", ylabel="true")
     with writing(path):
         figure.savefig(path, dpi=120)
+
+
+def shots_text(count: int) -> str:
+    """A number of shots in words: `"1 shot"`, `"5 shots"`."""
+    return f"{count} shot{'' if count == 1 else 's'}"
 
 
 def table_row(cells: Sequence[str], *, header: bool = False) -> list[str]:

@@ -199,7 +199,8 @@ def _complaint(
         )
     if labels is not None:
         figures += f", {flips} of {labels.instances} decisions differ (limit {limits.flips})"
+    better = "more and other defects" if judged else "your own labelled defects"
     return EnvironmentUnfitError(
         f"{name} is below its limits on {judged or 'seeded views'}: {figures}",
-        fix=f"leave {precision} out, calibrate on more and other views, or give --accept",
+        fix=f"give {better} with --calibration, leave {precision} out, or give --accept",
     )

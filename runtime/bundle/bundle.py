@@ -49,6 +49,10 @@ class Bundle:
         """
         folder = Path(path)
         source = folder / MANIFEST_NAME
+        if not folder.exists():
+            raise InputError(
+                "there is no such folder", where=folder, fix="give the folder that 'mvrec-edge export' wrote"
+            )
         if not folder.is_dir() or not source.is_file():
             raise InputError(
                 f"is not a bundle: there is no {MANIFEST_NAME}",

@@ -51,6 +51,10 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not path.parent.exists():
+            raise OutputError(
+                f"cannot be written: the folder {path.parent} does not exist", where=path, fix="make the folder first"
+            ) from error
         reason = error.strerror or str(error)
         raise OutputError(
             f"cannot be written: {reason}",

@@ -115,7 +115,7 @@ class SupportVersions:
         target = self._highest_readable(numbers) if to is None else to
         if target not in numbers:
             raise InputError(
-                f"there is no version {target}", where=self.path, fix="one of " + ", ".join(map(str, numbers))
+                f"there is no version {target}", where=self.path, fix="versions: " + ", ".join(map(str, numbers))
             )
         SupportCache.load(self._others.at(target))
         with writing(self.path):

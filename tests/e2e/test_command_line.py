@@ -122,6 +122,7 @@ def test_out_file_table_and_pictures(line: Path, tiny_bundle_path: Path, tmp_pat
         assert cv2.imread(str(picture)).shape[2] == 3
     assert "probability" in result.stdout
     assert "pit" in result.stdout
+    assert f"pictures: {tmp_path / 'pictures'}\n" in result.stderr
     run(*arguments, "--out", out, code=6)
     run(*arguments, "--out", out, "--overwrite")
     assert without_times(records(out.read_text())) == without_times(lines)
@@ -301,7 +302,7 @@ def test_a_changed_bundle_is_refused(line: Path, tiny_bundle_path: Path, tmp_pat
         (("calibrate", "BUNDLE", ".", "--out", "c"), 3, "."),
         (("calibrate", "BUNDLE", "PARTS/pit", "--out", "c"), 3, "label"),
         (("calibrate", "BUNDLE", "PARTS", "--out", "text.txt"), 6, "exists already"),
-        (("calibrate", "BUNDLE", "PARTS", "--out", "no/such/c"), 6, "cannot be written"),
+        (("calibrate", "BUNDLE", "PARTS", "--out", "no/such/c"), 6, "no/such does not exist (make the folder first)"),
         (("calibrate", "BUNDLE", "PARTS", "--views", "panorama", "--out", "c"), 2, "mso"),
         (("calibrate", "BUNDLE", "PARTS", "--resample", "magic", "--out", "c"), 2, "exact"),
         (("calibrate", "BUNDLE", "PARTS", "--beta", "-1", "--out", "c"), 2, "beta"),
@@ -318,6 +319,9 @@ def test_a_changed_bundle_is_refused(line: Path, tiny_bundle_path: Path, tmp_pat
         (("evaluate", "BUNDLE", "PARTS", "--shots", "9", "--no-keep"), 3, "fewer than 9 shots"),
         (("evaluate", "BUNDLE", "PARTS", "--input", "depth", "--shots", "2", "--no-keep"), 2, "region input"),
         (("classify", "BUNDLE", "CACHE", "none.jpg"), 3, "none.jpg"),
+        (("classify", "none", "CACHE", "PARTS"), 3, "none: there is no such folder (give the folder that"),
+        (("classify", "text.txt", "CACHE", "PARTS"), 3, "is not a bundle"),
+        (("classify", "BUNDLE", "CACHE", "PARTS", "--out", "a/b/r.jsonl"), 6, "the folder a/b does not exist"),
         (("classify", "BUNDLE", "text.txt", "PARTS"), 3, "not a support cache"),
         (("classify", "BUNDLE", "CACHE", "PARTS", "--engine", "abacus"), 2, "onnxruntime"),
         (("classify", "BUNDLE", "CACHE", "PARTS", "--overlay", "text.txt"), 6, "text.txt"),

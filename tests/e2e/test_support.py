@@ -82,7 +82,7 @@ def test_add_list_remove_and_back(line: Path, parts: Path, tiny_bundle_path: Pat
     assert "version 1 again: 9 instances" in back
     assert "the version before is kept as line.safetensors.4, and another rollback goes back to it" in back
     assert line.read_bytes() == first
-    assert "one of 3, 4" in run("support", "rollback", line, "--to", 1, code=3).stderr
+    assert "(versions: 3, 4)" in run("support", "rollback", line, "--to", 1, code=3).stderr
     run("support", "rollback", line)
     assert len(SupportCache.load(line).labels) == 10
 

@@ -246,7 +246,7 @@ def test_a_bundle_that_nothing_runs(arm_board: Path, site: Any, tiny_bundle_path
 
 def test_a_bundle_that_is_none(arm_board: Path, site: Any, tmp_path: Path) -> None:
     report = _examine(arm_board, site, bundle=tmp_path / "none")
-    finding = _about(report, "is not a bundle")
+    finding = _about(report, "there is no such folder")
     assert finding.level == "problem"
     assert report.bundle is not None
     assert (report.bundle.problem, report.bundle.exit_code) == (finding.text, 3)

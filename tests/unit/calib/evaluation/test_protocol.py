@@ -11,7 +11,7 @@ import pytest
 import safetensors.numpy
 
 from mvrec_edge.calib import EvaluationSet, FineTuning, Protocol, evaluate_heads, read_features, sample_shots
-from mvrec_edge.calib.evaluation.tables import evaluation_json, evaluation_markdown, plot_evaluation
+from mvrec_edge.calib.evaluation.tables import evaluation_json, evaluation_lines, evaluation_markdown, plot_evaluation
 from mvrec_edge.runtime.errors import InputError, SupportError, UsageError
 
 NAMES = ("crack", "dent|x", "stain")
@@ -112,6 +112,7 @@ def test_report_in_every_form(tmp_path: Path) -> None:
     assert "dent\\|x" in text
     rows = [line for line in text.splitlines() if line.startswith("| crack |")]
     assert len(rows) == 3
+    assert evaluation_lines(results)[0].split() == ["accuracy,", "%", "1", "shot", "3", "shots"]
     pytest.importorskip("matplotlib", reason="the plot needs matplotlib")
     plot_evaluation(results, NAMES, tmp_path / "a.png")
     import cv2

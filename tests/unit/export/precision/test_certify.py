@@ -202,6 +202,9 @@ def test_what_passed_is_written_and_what_did_not_is_named(tmp_path: Path) -> Non
     (failure,) = failures
     assert "the fp16 graph is below its limits on seeded views: worst cosine " in str(failure)
     assert "(limit 0.9995)" in str(failure)
+    assert str(failure).endswith(
+        "(give your own labelled defects with --calibration, leave fp16 out, or give --accept)"
+    )
 
 
 @pytest.mark.usefixtures("coarse_fp16")

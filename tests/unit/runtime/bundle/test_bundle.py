@@ -107,8 +107,13 @@ def test_a_link_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_what_is_no_bundle_is_bad_input(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "none"):
-        with pytest.raises(InputError, match="not a bundle"):
+    (tmp_path / "file").touch()
+    for path, said in (
+        (tmp_path, "not a bundle"),
+        (tmp_path / "file", "not a bundle"),
+        (tmp_path / "none", "there is no such folder"),
+    ):
+        with pytest.raises(InputError, match=said):
             Bundle.load(path)
 
 
