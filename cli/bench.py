@@ -28,12 +28,21 @@ class _BudgetOptions:
     """How often each engine is run."""
 
     repeats: Annotated[
-        int, typer.Option("--repeats", min=1, help="Number of runs of each engine at each batch size.")
+        int,
+        typer.Option(
+            "--repeats",
+            min=1,
+            help="Number of runs of each engine at each batch size, shared among the rounds; fewer where --seconds is "
+            "used up.",
+        ),
     ] = 20
     seconds: Annotated[
         float,
         typer.Option(
-            "--seconds", min=0.01, help="Most seconds for each engine at each batch size; 3 runs are made at least."
+            "--seconds",
+            min=0.01,
+            help="Seconds for each engine at each batch size, shared among the rounds. Each of the first 3 rounds "
+            "has a run, even where that takes longer.",
         ),
     ] = 20.0
     rounds: Annotated[
@@ -140,8 +149,9 @@ def bench(
         list[str] | None,
         typer.Option(
             "--engine",
-            help="Engines to measure: NAME, NAME/PRECISION or NAME:PROVIDER/PRECISION, separated by commas. By "
-            "default every engine that opens, with every precision in the bundle.",
+            help="Engines to measure: NAME, NAME:PROVIDER, NAME/PRECISION or NAME:PROVIDER/PRECISION, separated by "
+            "commas, such as openvino,onnxruntime:cuda/fp16. Without a precision, every one of the bundle. By default "
+            "every engine that opens.",
             show_default=False,
         ),
     ] = None,
@@ -152,8 +162,8 @@ def bench(
         Path | None,
         typer.Option(
             "--checkpoint",
-            help="Checkpoint that the bundle was made from, as weights for PyTorch. By default a bundle of a "
-            "checkpoint is measured without PyTorch.",
+            help="Checkpoint that the bundle was made from, for the PyTorch baselines. By default they are left out; "
+            "only random weights need none, as they are drawn again.",
             show_default=False,
         ),
     ] = None,

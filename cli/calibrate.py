@@ -43,7 +43,14 @@ class FitOptions:
             show_default=False,
         ),
     ] = None
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw (the paper uses the seeds 0 to 4).")] = 0
+    seed: Annotated[
+        int,
+        typer.Option(
+            "--seed",
+            min=0,
+            help="Number that fixes which instances --shots draws; the same number draws the same ones.",
+        ),
+    ] = 0
     views: RecipeName = "mso"
     resample: Resampling = "exact"
     head: Annotated[
@@ -51,7 +58,7 @@ class FitOptions:
         typer.Option(
             "--head",
             "--heads",
-            help="Head: auto, zip, zip-c or zip-f. 'zip' is the paper's Zip-Adapter, 'zip-c' the same on centred "
+            help="Head: auto, zip, zip-c or zip-f. 'zip' is MVREC's Zip-Adapter, 'zip-c' the same on centred "
             "embeddings, 'zip-f' the fine-tuned Zip-Adapter-F. 'auto' compares zip and zip-c by leaving each "
             "instance out in turn, and takes the more accurate.",
         ),
@@ -60,7 +67,8 @@ class FitOptions:
         float | None,
         typer.Option(
             "--beta",
-            help="Sharpness (beta) of the head that --head names; by default the published value.",
+            help="Sharpness (beta): the higher it is, the more only the most similar examples count. Only with --head "
+            "zip, zip-c or zip-f; by default the head's own value (docs/calibrate.md).",
             show_default=False,
         ),
     ] = None
@@ -69,8 +77,8 @@ class FitOptions:
         typer.Option(
             "--aggregate",
             help="How the head that --head names combines the views: 'uncertainty' classifies each view and gives "
-            "the certain ones more weight, 'mean' classifies the mean embedding; by default the published "
-            "way.",
+            "the certain ones more weight, 'mean' classifies the mean embedding; by default the head's own way "
+            "(docs/calibrate.md).",
             show_default=False,
         ),
     ] = None
@@ -112,8 +120,8 @@ class TuneOptions:
         typer.Option(
             "--tune",
             help="Choose precision, head and number of views: print the accuracy and the time for a defect on "
-            "this machine of every combination, and keep the cheapest of the most accurate. Heads are those "
-            "that need no training.",
+            "this machine of every combination, and keep the cheapest of the most accurate. Compares the heads "
+            "zip and zip-c; zip-f, which is trained, is left out.",
         ),
     ] = False
     tune_plot: Annotated[
@@ -183,7 +191,7 @@ def calibrate(
     precision: PrecisionName = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Turn a few labelled defects into a support cache.
+    """Learn the classes from a few labelled defects; writes the support cache that 'classify' reads.
 
     Example: mvrec-edge calibrate encoder.bundle labelled/ --out line.safetensors
 

@@ -73,8 +73,8 @@ class ProtocolOptions:
         str,
         typer.Option(
             "--input",
-            help="Pixels that the encoder's alpha channel marks as the region: 'mask' (those of its mask), 'box' "
-            "(those of its box) or 'full' (all, so no mask).",
+            help="What the encoder is told about where the defect is: its outline (mask), its box (box), or nothing "
+            "(full).",
         ),
     ] = "mask"
 
@@ -236,7 +236,7 @@ def evaluate(
     precision: PrecisionName = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Evaluate heads by the paper's protocol: draw a few shots several times, and classify every query each time.
+    """Measure accuracy on labelled defects: learn from a few of each class, classify the others, and repeat that.
 
     Example: mvrec-edge evaluate encoder.bundle labelled/ --shots 1,3 --out evaluation/
 

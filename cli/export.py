@@ -23,8 +23,8 @@ _Accept = Annotated[
     bool,
     typer.Option(
         "--accept",
-        help="Write a graph even if it is below its limits; the bundle says that it is. By default such a graph is "
-        "left out.",
+        help="Write a graph even if it differs from PyTorch by more than allowed; the bundle says that it does. By "
+        "default such a graph is left out.",
     ),
 ]
 
@@ -38,8 +38,8 @@ class _CalibrationOptions:
         typer.Option(
             "--calibration",
             help="Your own labelled defects, on whose views the ranges of int8 are measured and every precision "
-            f"is judged, by cosines and by decisions that change. Any of {FORMATS}. By default rendered "
-            "defects take their place.",
+            f"is judged, by how far embeddings move and how many defects change class. Any of {FORMATS}. By "
+            "default rendered defects take their place.",
             show_default=False,
         ),
     ] = None

@@ -113,8 +113,8 @@ PrecisionName = Annotated[
     typer.Option(
         "--precision",
         help="Precision of the graph to run: fp32, fp16, bf16 or int8. By default 'classify' takes the "
-        "precision of the support cache; the other commands take the most exact one in the bundle, or "
-        "with --engine tensorrt fp16 first.",
+        "precision of the support cache. The other commands take the most exact one in the bundle; with "
+        "--engine tensorrt, fp16 if it is there.",
         show_default=False,
     ),
 ]
@@ -173,16 +173,17 @@ RecipeName = Annotated[
     str,
     typer.Option(
         "--views",
-        help="View recipe, one of the paper's tables 3 and 4: mso (27 views), none, ms, mo, mr, mf, msr, msf, "
-        "mor, or mso_bbox, whose views grow with the defect.",
+        help="View recipe, which windows are cut around a defect: mso (27 views: 3 sizes, each at 9 shifts), ms (the 3 "
+        "sizes), none (a single one), mo, mr, mf, msr, msf, mor, or mso_bbox, whose views grow with the defect "
+        "(docs/calibrate.md).",
     ),
 ]
 Resampling = Annotated[
     str,
     typer.Option(
         "--resample",
-        help="Resampling of the views: 'exact' gives the pixels of the released code, 'fast' takes less time "
-        "on small boards.",
+        help="Resampling of the views: 'exact' follows the code that the authors of MVREC released, each pixel to "
+        "within 1 of 255; 'fast' takes less time on small boards.",
     ),
 ]
 Steps = Annotated[int, typer.Option("--steps", min=1, help="Number of steps to train the head zip-f.")]
@@ -191,7 +192,8 @@ Triplet = Annotated[
     typer.Option(
         "--triplet",
         min=0,
-        help="Weight of the triplet loss when the head zip-f is trained; 0 leaves it out, the paper's text says 4.",
+        help="Weight of the triplet loss when the head zip-f is trained; 0 leaves it out. The paper on MVREC names 4, "
+        "the code that its authors released leaves it out.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]

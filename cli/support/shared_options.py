@@ -23,8 +23,8 @@ Refit = Annotated[
     typer.Option(
         "--refit",
         help="Choose head, beta and aggregation again by leaving each instance out in turn, or train zip-f "
-        "again; by default they stay. Temperature, order of views and distances of known defects are "
-        "always fitted again.",
+        "again; by default they stay. Temperature, order of views and the limits for 'unknown' are always "
+        "fitted again.",
     ),
 ]
 Keep = Annotated[
