@@ -38,16 +38,24 @@ class Block:
     Attributes:
         commands: What stands in the block.
         picture: Where the page wants to see what they print, relative to the page; None if nowhere.
+        folder: Where the `cd` of the blocks before have led, from where the first block begins.
     """
 
     commands: str
     picture: str | None
+    folder: Path
 
 
 def blocks(page: Path = PAGE) -> list[Block]:
     """The `sh` blocks of the page, in order."""
     pattern = re.compile(r"^```sh\n(.*?)^```$(?:\n+!\[[^\]]*\]\(([^)]+\.svg)\))?", re.MULTILINE | re.DOTALL)
-    return [Block(match[1], match[2]) for match in pattern.finditer(page.read_text())]
+    found: list[Block] = []
+    folder = Path()
+    for match in pattern.finditer(page.read_text()):
+        found.append(Block(match[1], match[2], folder))
+        for place in re.findall(r"^cd (\S+)$", match[1], re.MULTILINE):
+            folder /= place
+    return found
 
 
 def run_block(block: Block, folder: Path) -> str:
@@ -55,7 +63,7 @@ def run_block(block: Block, folder: Path) -> str:
 
     Args:
         block: What to run.
-        folder: Where; a block begins where the page says it is.
+        folder: Where the first block begins; this one begins where those before it have gone from there.
 
     Returns:
         What it printed, both streams as they came.
@@ -67,7 +75,7 @@ def run_block(block: Block, folder: Path) -> str:
     environment = {**os.environ, "PATH": path, "COLUMNS": str(_COLUMNS), "TERM": "dumb"}
     done = subprocess.run(  # noqa: S603 (the commands of our own page)
         ["bash", "-euc", block.commands],  # noqa: S607
-        cwd=folder,
+        cwd=folder / block.folder,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

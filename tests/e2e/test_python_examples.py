@@ -11,6 +11,7 @@ import pytest
 from mvrec_edge.runtime.classifier import RandomWeightsWarning
 from tests.docs.page import DOCS
 from tests.e2e.commands import run
+from tests.e2e.test_report import read
 
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -19,7 +20,8 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def place(line: Path, tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder where the names of the examples lead somewhere."""
     (tmp_path / "encoder.bundle").symlink_to(tiny_bundle_path)
-    (tmp_path / "labelled").symlink_to(line / "parts")
+    for name in ("labelled", "incoming"):
+        (tmp_path / name).symlink_to(line / "parts")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -45,3 +47,14 @@ def test_evaluate(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [(head, int(shots)) for head, shots, _ in printed] == [("auto", 1), ("zip", 1), ("auto", 2), ("zip", 2)]
     for (*_, mean), result in zip(printed, payload["results"], strict=True):
         assert float(mean) == pytest.approx(result["accuracy"], abs=1e-6)
+
+
+def test_report(place: Path) -> None:
+    run("calibrate", "encoder.bundle", "labelled", "--shots", 2, "--out", "line.safetensors")
+    run("classify", "encoder.bundle", "line.safetensors", "incoming", "--report", "command.html")
+    run_example("report.md")
+    ours, theirs = (read(place / name) for name in ("report.html", "command.html"))
+    assert len(ours["regions"]) == 12
+    for region, other in zip(ours["regions"], theirs["regions"], strict=True):
+        assert {**region, "ms": None} == {**other, "ms": None}
+    assert {"title": "Run", "rows": [["shift", "night"]]} in ours["details"]
