@@ -19,7 +19,7 @@ demo: $(READY)
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 test: $(READY) $(BINDINGS)
-	$(ONE_THREAD) $(BIN)/pytest -m "not slow" --numprocesses auto --dist loadfile
+	$(ONE_THREAD) $(BIN)/pytest -m "not slow" --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-slow: $(READY) $(BINDINGS)
 	$(BIN)/pytest

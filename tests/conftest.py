@@ -17,6 +17,27 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 TINY = EncoderArchitecture(image_size=56, patch_size=14, width=128, layers=3, embedding_dim=64)
 
 
+#: Files that take longest, which start first: else one process works on the last of them while the others are done.
+LONGEST_FIRST = (
+    "tests/golden/test_transistor_table.py",
+    "tests/e2e/test_demo.py",
+    "tests/e2e/test_bench.py",
+    "tests/e2e/test_privacy.py",
+    "tests/e2e/test_init_and_config.py",
+    "tests/e2e/test_precisions.py",
+    "tests/e2e/test_magnetic_tile.py",
+    "tests/e2e/test_command_line.py",
+    "tests/unit/bench/test_round_robin.py",
+    "tests/unit/training/test_train.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest files first; all others stay in their order."""
+    places = {REPOSITORY / name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Ends a run with what was skipped and how to get it."""
     skipped = terminalreporter.stats.get("skipped", [])

@@ -108,6 +108,7 @@ def test_no_command_leaves_a_file_at_home_or_asks_the_network(
         assert (watched.files(), watched.asked()) == ([], []), command
 
 
+@pytest.mark.slow
 def test_neither_does_an_export(watched: Watched, tmp_path: Path) -> None:
     for library in ("torch", "nncf"):
         pytest.importorskip(library)

@@ -40,3 +40,9 @@ def test_a_run_ends_with_them() -> None:
     last = result.stdout.strip().splitlines()[-2:]
     assert "skipped: no Chromium" in last[0]
     assert last[0].endswith("-> make browser-tools (Debian, as root), or install Chromium with its driver")
+
+
+def test_the_files_that_start_first_are_there() -> None:
+    from tests.conftest import LONGEST_FIRST
+
+    assert [name for name in LONGEST_FIRST if not (REPOSITORY / name).is_file()] == []
