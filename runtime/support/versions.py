@@ -112,25 +112,28 @@ class SupportVersions:
         numbers = self._others.numbers()
         if not numbers:
             raise InputError("there is no earlier version", where=self.path)
-        target = self._highest_readable(numbers) if to is None else to
-        if target not in numbers:
+        if to is not None and to not in numbers:
             raise InputError(
-                f"there is no version {target}", where=self.path, fix="versions: " + ", ".join(map(str, numbers))
+                f"there is no version {to}", where=self.path, fix="versions: " + ", ".join(map(str, numbers))
             )
-        SupportCache.load(self._others.at(target))
+        target = self._first_readable(numbers[::-1] if to is None else [to])
         with writing(self.path):
             kept = self._others.keep_present()
             self._others.at(target).replace(self.path)
             sync_folder(self.path.parent)
         return target, kept
 
-    def _highest_readable(self, numbers: Sequence[int]) -> int:
-        """The highest version that is a whole cache: a rollback from a damaged file keeps its bytes, too."""
-        for number in reversed(numbers):
-            with contextlib.suppress(MvrecEdgeError):
+    def _first_readable(self, numbers: Sequence[int]) -> int:
+        """The first version that is a whole cache; a rollback from a damaged file keeps its bytes as a version, too."""
+        failures: list[MvrecEdgeError] = []
+        for number in numbers:
+            try:
                 SupportCache.load(self._others.at(number))
+            except MvrecEdgeError as error:
+                failures.append(error)
+            else:
                 return number
-        return numbers[-1]
+        raise failures[0]
 
     def history(self) -> list[Version]:
         """All versions, the present one last; the others in the order in which they were left."""
