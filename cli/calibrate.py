@@ -200,7 +200,6 @@ def calibrate(
     Example: mvrec-edge calibrate encoder.bundle labelled/ --rebase a.safetensors --precision int8 --out b.safetensors
     """
     from mvrec_edge.calib.calibration import rebased_settings
-    from mvrec_edge.cli.console import say_problems
     from mvrec_edge.runtime import Bundle, SupportCache
     from mvrec_edge.runtime.errors import OutputError
 
@@ -214,7 +213,6 @@ def calibrate(
         rebased_settings(settings, before)
     opened = Bundle.load(bundle, graphs=())
     labelled = reading.read(support)
-    say_problems(labelled.problems)
     if tuning.tune:
         cache = _tuned(opened, labelled, settings, tuning, encoding, precision)
     else:

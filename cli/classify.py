@@ -184,7 +184,7 @@ def classify(
     from mvrec_edge.runtime.classifier import matching_precision
 
     settings = deciding.settings(min_area)
-    sources = [reading.open(path) for path in inputs]
+    sources = reading.open_all(inputs)
     opened, loaded = Bundle.load(bundle, graphs=()), SupportCache.load(cache)
     # What does not go together is said before an engine is opened.
     precision = matching_precision(opened, loaded, precision)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
     from mvrec_edge.calib import Advance
+    from mvrec_edge.runtime.errors import InputWarning
 
-__all__ = ["ConsoleObserver", "count_bar", "phase_bar", "say", "say_problems", "view_bar"]
+__all__ = ["ConsoleObserver", "count_bar", "phase_bar", "say", "say_problems", "say_warnings", "view_bar"]
 
 _MOST_PROBLEMS = 20
 
@@ -24,11 +25,19 @@ def say(message: str) -> None:
 
 def say_problems(problems: Iterable[Exception]) -> None:
     """Prints one line for each problem, and only counts the rest of a very long list."""
-    listed = list(problems)
-    for problem in listed[:_MOST_PROBLEMS]:
-        say(f"skipped: {problem}")
+    _say_list("skipped", list(problems))
+
+
+def say_warnings(warnings: Iterable[InputWarning]) -> None:
+    """Prints one line for each thing that was used though it is odd, and only counts the rest of a very long list."""
+    _say_list("warning", list(warnings))
+
+
+def _say_list(kind: str, listed: Sequence[object]) -> None:
+    for item in listed[:_MOST_PROBLEMS]:
+        say(f"{kind}: {item}")
     if len(listed) > _MOST_PROBLEMS:
-        say(f"skipped: {len(listed) - _MOST_PROBLEMS} more")
+        say(f"{kind}: {len(listed) - _MOST_PROBLEMS} more")
 
 
 class ConsoleObserver:

@@ -294,7 +294,7 @@ def _encoded(
     from mvrec_edge.calib import encode_sets, read_features
     from mvrec_edge.calib.evaluation.set_evaluation import check_sets
     from mvrec_edge.calib.instances.kept_images import KeptImages
-    from mvrec_edge.cli.console import ConsoleObserver, say, say_problems
+    from mvrec_edge.cli.console import ConsoleObserver, say
     from mvrec_edge.cli.report import encoder_section
     from mvrec_edge.runtime import Bundle
     from mvrec_edge.runtime.errors import UsageError
@@ -309,10 +309,8 @@ def _encoded(
         )
     opened = Bundle.load(of.bundle, graphs=())
     images = KeptImages()
-    sets = []
-    for path in (of.support,) if of.query is None else (of.support, of.query):
-        sets.append(reading.read(path, f"reading {path.name}", images=images))
-        say_problems(sets[-1].problems)
+    paths = (of.support,) if of.query is None else (of.support, of.query)
+    sets = [reading.read(path, f"reading {path.name}", images=images) for path in paths]
     query = None if of.query is None else sets[1]
     # Before an engine is opened, which may take minutes.
     check_sets(sets[0], query, settings)

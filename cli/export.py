@@ -62,11 +62,9 @@ class _CalibrationOptions:
         if self.calibration is None:
             return None
         from mvrec_edge.cli.calibration import cut_calibration
-        from mvrec_edge.cli.console import say_problems
 
         path = self.calibration
         labelled = LabelledOptions(reading.source_format, reading.masks, reading.image_root).read(path)
-        say_problems(labelled.problems)
         return cut_calibration(labelled, path, size=size, views=self.calibration_views, shots=self.calibration_shots)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -214,6 +214,15 @@ class SourceOptions:
 
         return open_source(path, format=self.source_format.value, masks=self.masks, image_root=self.image_root)
 
+    def open_all(self, paths: Sequence[Path]) -> list[RegionSource]:
+        """Opens several places, and prints what is odd about each as a whole."""
+        from mvrec_edge.cli.console import say_warnings
+
+        sources = [self.open(path) for path in paths]
+        for source in sources:
+            say_warnings(source.warnings)
+        return sources
+
 
 @dataclass(frozen=True)
 class LabelledOptions(SourceOptions):
@@ -229,7 +238,7 @@ class LabelledOptions(SourceOptions):
         label: str | None = None,
         images: KeptImages | None = None,
     ) -> LabelledSet:
-        """Reads every labelled region at a place, with a bar; the caller reports the problems.
+        """Reads every labelled region at a place, with a bar, and prints what was skipped and what is odd.
 
         Args:
             path: The labelled set.
@@ -238,11 +247,14 @@ class LabelledOptions(SourceOptions):
             images: Where pixels are kept for encoding, which several sets may share.
         """
         from mvrec_edge.calib import read_labelled
-        from mvrec_edge.cli.console import count_bar
+        from mvrec_edge.cli.console import count_bar, say_problems, say_warnings
 
         source = self.open(path)
         with count_bar(title, len(source), "images") as advance:
-            return read_labelled(source, min_area=self.min_area, label=label, images=images, progress=advance)
+            labelled = read_labelled(source, min_area=self.min_area, label=label, images=images, progress=advance)
+        say_problems(labelled.problems)
+        say_warnings(labelled.warnings)
+        return labelled
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from mvrec_edge.cli.console import say_problems
+from mvrec_edge.cli.console import say_problems, say_warnings
 from mvrec_edge.runtime import ClassifiedImage, Prediction
 from mvrec_edge.runtime.errors import MvrecEdgeError, OutputError
 from mvrec_edge.runtime.files import writing
@@ -62,6 +62,7 @@ class RecordSink:
         records += [_failure(problem, image) for problem in result.problems]
         self._put(records)
         say_problems(result.problems)
+        say_warnings(result.warnings)
         for prediction in result.predictions:
             for stage in self._milliseconds:
                 self._milliseconds[stage] += getattr(prediction.milliseconds, stage)

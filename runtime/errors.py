@@ -14,10 +14,13 @@
     ├── OutputError               6   a result cannot be written
     └── RegressionError           7   a change would make things worse, and was not forced
 
-An error says what is wrong, where, and what to do about it; the command line prints that as one line.
+An error says what is wrong, where, and what to do about it; the command line prints that as one line. What can be used
+all the same, but may not be what was meant, is no error but an `InputWarning`.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 __all__ = [
     "AnnotationError",
@@ -26,6 +29,7 @@ __all__ = [
     "FingerprintMismatchError",
     "ImageError",
     "InputError",
+    "InputWarning",
     "IntegrityError",
     "MissingDependencyError",
     "MvrecEdgeError",
@@ -34,6 +38,24 @@ __all__ = [
     "SupportError",
     "UsageError",
 ]
+
+
+@dataclass(frozen=True)
+class InputWarning:
+    """Something given to us that is used, but may not be what was meant.
+
+    Attributes:
+        what: What is odd, without a trailing full stop.
+        where: The file or item concerned.
+        fix: What the reader can do about it.
+    """
+
+    what: str
+    where: str
+    fix: str
+
+    def __str__(self) -> str:
+        return _one_line(self.what, self.where, self.fix)
 
 
 class MvrecEdgeError(Exception):
@@ -54,11 +76,15 @@ class MvrecEdgeError(Exception):
         self.what = what
         self.where = None if where is None else str(where)
         self.fix = fix
-        text = what if self.where is None else f"{self.where}: {what}"
-        if fix is not None:
-            text = f"{text} ({fix})"
-        # One line, whatever a file name or a library's message holds.
-        super().__init__(" ".join(text.split()))
+        super().__init__(_one_line(what, self.where, fix))
+
+
+def _one_line(what: str, where: str | None, fix: str | None) -> str:
+    text = what if where is None else f"{where}: {what}"
+    if fix is not None:
+        text = f"{text} ({fix})"
+    # Whatever a file name or a library's message holds.
+    return " ".join(text.split())
 
 
 class UsageError(MvrecEdgeError):

@@ -12,7 +12,7 @@ import numpy as np
 
 from mvrec_edge.calib.instances.kept_images import KeptImages
 from mvrec_edge.calib.instances.sampling import sample_shots
-from mvrec_edge.runtime.errors import AnnotationError, InputError, SupportError, UsageError
+from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning, SupportError, UsageError
 from mvrec_edge.runtime.images import read_image
 from mvrec_edge.runtime.regions import Region, RegionSource
 
@@ -56,11 +56,13 @@ class LabelledSet:
     Attributes:
         instances: The usable instances, in the order of the annotations.
         problems: What was not usable, one error each; the rest goes on without it.
+        warnings: What is odd about annotations and images that were used.
         images: Where the pixels of the instances' images come from.
     """
 
     instances: tuple[LabelledRegion, ...]
     problems: tuple[InputError, ...] = ()
+    warnings: tuple[InputWarning, ...] = ()
     images: KeptImages = field(default_factory=KeptImages, repr=False, compare=False)
 
     @property
@@ -162,15 +164,17 @@ def read_labelled(
     inside = source.format == "folders"
     found: list[tuple[int, LabelledRegion]] = []
     problems: list[InputError] = list(source.problems)
+    warnings: list[InputWarning] = list(source.warnings)
     images = KeptImages() if images is None else images
     for item in source:
         try:
-            pixels = read_image(item.path)
+            pixels = read_image(item.path, warn=warnings.append)
             reading = item.regions(pixels.shape[:2], min_area)
         except InputError as error:
             problems.append(error)
         else:
             problems.extend(reading.problems)
+            warnings.extend(reading.warnings)
             before = len(found)
             for order, region in reading.indexed:
                 named = label or region.label
@@ -183,4 +187,4 @@ def read_labelled(
         progress(1)
     # A table may list the instances of one image apart; its own order is the one that shots are drawn from.
     found.sort(key=lambda pair: pair[0])
-    return LabelledSet(tuple(instance for _, instance in found), tuple(problems), images)
+    return LabelledSet(tuple(instance for _, instance in found), tuple(problems), tuple(warnings), images)

@@ -55,7 +55,7 @@ def add(
     from mvrec_edge.calib.changes import add_instances
     from mvrec_edge.calib.instances.encoding import encode_for_cache
     from mvrec_edge.calib.instances.kept_images import KeptImages
-    from mvrec_edge.cli.console import say, say_problems, view_bar
+    from mvrec_edge.cli.console import say, view_bar
     from mvrec_edge.cli.support.changing import change_cache
     from mvrec_edge.runtime import Bundle
     from mvrec_edge.runtime.classifier import matching_precision
@@ -74,7 +74,6 @@ def add(
         images = KeptImages()
         sets = [reading.read(path, label=label, images=images) for path in sources]
         problems.extend(problem for each in sets for problem in each.problems)
-        say_problems(problems)
         found = LabelledSet(tuple(instance for each in sets for instance in each.instances), images=images)
         labelled = _new_ones(before, found, again=again)
         with (

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mvrec_edge.runtime.classifier.defect_classifier import DefectClassifier
 from mvrec_edge.runtime.engines.encoding import ImageRegions
 from mvrec_edge.runtime.engines.engine import Engine
-from mvrec_edge.runtime.errors import InputError, UsageError
+from mvrec_edge.runtime.errors import InputError, InputWarning, UsageError
 from mvrec_edge.runtime.gradual import DEFAULT_RISK, ViewUse
 from mvrec_edge.runtime.images import read_image
 from mvrec_edge.runtime.novelty import NoveltyScorer
@@ -95,12 +95,14 @@ class ClassifiedImage:
         image: uint8 `[H, W, 3]`, RGB; None where it could not be read.
         predictions: One for each region.
         problems: What was wrong with the image, or with single regions of it.
+        warnings: What is odd about the image or its annotations, though they were used.
     """
 
     path: Path
     image: npt.NDArray[np.uint8] | None
     predictions: Sequence[Prediction]
     problems: Sequence[InputError]
+    warnings: Sequence[InputWarning] = ()
 
 
 def classify_source(
@@ -162,20 +164,30 @@ def _classified(
     progress: Callable[[int], None] | None,
 ) -> Iterator[ClassifiedImage]:
     for item, predictions in classifier.classify_many(_read(images, min_area), progress):
-        path, problems = item.key
-        yield ClassifiedImage(path, item.image if item.image.size else None, predictions, problems)
+        key = item.key
+        image = item.image if item.image.size else None
+        yield ClassifiedImage(key.path, image, predictions, key.problems, key.warnings)
 
 
-def _read(
-    images: Iterable[SourceImage], min_area: int | None
-) -> Iterator[ImageRegions[tuple[Path, Sequence[InputError]]]]:
+@dataclass(frozen=True)
+class _Reading:
+    """What goes along with an image through the engine."""
+
+    path: Path
+    problems: Sequence[InputError]
+    warnings: Sequence[InputWarning]
+
+
+def _read(images: Iterable[SourceImage], min_area: int | None) -> Iterator[ImageRegions[_Reading]]:
     """Reads images one by one; whatever is wrong with one goes along with it, and the rest goes on."""
     nothing = np.empty((0, 0, 3), np.uint8)
     for source_image in images:
+        warnings: list[InputWarning] = []
         try:
-            image = read_image(source_image.path)
+            image = read_image(source_image.path, warn=warnings.append)
             reading = source_image.regions(image.shape[:2], min_area)
         except InputError as error:
-            yield ImageRegions((source_image.path, (error,)), nothing, [])
+            yield ImageRegions(_Reading(source_image.path, (error,), warnings), nothing, [])
         else:
-            yield ImageRegions((source_image.path, reading.problems), image, reading.regions)
+            odd = (*warnings, *reading.warnings)
+            yield ImageRegions(_Reading(source_image.path, reading.problems, odd), image, reading.regions)

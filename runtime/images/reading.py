@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.errors import ImageError
+from mvrec_edge.runtime.errors import ImageError, InputWarning
 from mvrec_edge.runtime.images import bmp, exif, jpeg, png, tiff, webp
 from mvrec_edge.runtime.images.header import ImageHeader, damaged
 from mvrec_edge.runtime.images.image_files import read_bytes
@@ -27,7 +28,9 @@ _FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
 _LOSSY_THRESHOLD = 128
 
 
-def read_image(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
+def read_image(
+    path: str | os.PathLike[str], *, warn: Callable[[InputWarning], None] | None = None
+) -> npt.NDArray[np.uint8]:
     """Reads an image.
 
     JPEG, PNG, BMP, TIFF (its first page) and WebP are recognised by their content. Gray becomes three equal
@@ -37,6 +40,7 @@ def read_image(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
 
     Args:
         path: The file.
+        warn: Given what is odd about the file, though its pixels are whole.
 
     Returns:
         uint8 `[H, W, 3]`, RGB, contiguous.
@@ -46,12 +50,14 @@ def read_image(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
             pixels are neither 8-bit nor 16-bit numbers.
     """
     path = Path(path)
-    data, header = _open(path)
+    data, header = _open(path, warn)
     pixels = _decode(data, header, path)
     return cv2.cvtColor(_eight_bits(pixels, path), cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
 
-def read_mask(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
+def read_mask(
+    path: str | os.PathLike[str], *, warn: Callable[[InputWarning], None] | None = None
+) -> npt.NDArray[np.uint8]:
     """Reads a mask.
 
     Every pixel with a channel above 0 belongs to the defect, whatever the depth. In a lossy file (JPEG, lossy
@@ -60,6 +66,7 @@ def read_mask(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
 
     Args:
         path: The file.
+        warn: As for `read_image`.
 
     Returns:
         uint8 `[H, W]`, 0 or 255; all zero where nothing is marked.
@@ -69,7 +76,7 @@ def read_mask(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
             that it is not known which of the two was meant.
     """
     path = Path(path)
-    data, header = _open(path)
+    data, header = _open(path, warn)
     pixels = _decode(data, header, path)
     threshold = _LOSSY_THRESHOLD if header.lossy else 1
     if header.lossy:
@@ -87,7 +94,8 @@ def read_mask(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
     return np.where(mask, np.uint8(255), np.uint8(0))
 
 
-def _open(path: Path) -> tuple[bytes, ImageHeader]:
+def _open(path: Path, warn: Callable[[InputWarning], None] | None) -> tuple[bytes, ImageHeader]:
+    del warn
     data = read_bytes(path)
     if data.startswith(jpeg.SIGNATURE):
         header = jpeg.read_header(data, path)

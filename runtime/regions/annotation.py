@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mvrec_edge.runtime.errors import AnnotationError, ImageError
+from mvrec_edge.runtime.errors import AnnotationError, ImageError, InputWarning
 from mvrec_edge.runtime.images import read_mask
 from mvrec_edge.runtime.regions.components import regions_of_mask
 from mvrec_edge.runtime.regions.formats.rle import decode_rle
@@ -83,10 +84,16 @@ class MaskFileShape:
 
     path: Path
 
-    def regions(self, annotation: Annotation, image_size: tuple[int, int], min_area: int | None) -> list[Region]:
+    def regions(
+        self,
+        annotation: Annotation,
+        image_size: tuple[int, int],
+        min_area: int | None,
+        warn: Callable[[InputWarning], None] | None,
+    ) -> list[Region]:
         """Reads the mask and splits it; raises `AnnotationError` where it cannot be used."""
         try:
-            mask = read_mask(self.path)
+            mask = read_mask(self.path, warn=warn)
         except ImageError as error:
             raise AnnotationError(f"the mask cannot be used: {error.what}", where=self.path, fix=error.fix) from error
         check_mask_size((mask.shape[0], mask.shape[1]), image_size, str(self.path))
@@ -125,12 +132,19 @@ class Annotation:
     index: int
     box: tuple[Any, ...] | None = None
 
-    def regions(self, image_size: tuple[int, int], min_area: int | None = None) -> list[Region]:
+    def regions(
+        self,
+        image_size: tuple[int, int],
+        min_area: int | None = None,
+        *,
+        warn: Callable[[InputWarning], None] | None = None,
+    ) -> list[Region]:
         """What the annotation means on its image.
 
         Args:
             image_size: `(H, W)` of the image, after any EXIF rotation.
             min_area: Smallest component of a mask file, in pixels; other shapes are taken whatever their size.
+            warn: Given what is odd about the annotation, though it can be used.
 
         Returns:
             One region, or the components of a mask file.
@@ -141,7 +155,7 @@ class Annotation:
         if isinstance(self.shape, UnusableShape):
             raise self.shape.error
         if isinstance(self.shape, MaskFileShape):
-            return self.shape.regions(self, image_size, min_area)
+            return self.shape.regions(self, image_size, min_area, warn)
         return self.shape.regions(self, image_size)
 
 

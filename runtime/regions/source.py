@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvrec_edge.runtime.errors import AnnotationError, InputError
+from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning
 from mvrec_edge.runtime.regions.annotation import Annotation
 from mvrec_edge.runtime.regions.components import MAX_INSTANCES
 from mvrec_edge.runtime.regions.region import Region
@@ -21,10 +21,12 @@ class RegionReading:
     Attributes:
         indexed: The regions with the index of the annotation that each came from, in the file's order.
         problems: The annotations that could not be used, one error each.
+        warnings: What is odd about annotations that were used.
     """
 
     indexed: tuple[tuple[int, Region], ...]
     problems: tuple[AnnotationError, ...]
+    warnings: tuple[InputWarning, ...] = ()
 
     @property
     def regions(self) -> list[Region]:
@@ -59,14 +61,15 @@ class SourceImage:
         size = (int(image_size[0]), int(image_size[1]))
         indexed: list[tuple[int, Region]] = []
         problems: list[AnnotationError] = []
+        warnings: list[InputWarning] = []
         for annotation in self.annotations:
             try:
-                found = annotation.regions(size, min_area)
+                found = annotation.regions(size, min_area, warn=warnings.append)
             except AnnotationError as error:
                 problems.append(error)
             else:
                 indexed.extend((annotation.index, region) for region in found)
-        return RegionReading(tuple(indexed), tuple(problems))
+        return RegionReading(tuple(indexed), tuple(problems), tuple(warnings))
 
 
 @dataclass(frozen=True)
@@ -78,12 +81,14 @@ class RegionSource:
         format: The annotation format, one of `SOURCE_FORMATS`.
         images: The images, in order; iterating over the source gives the same.
         problems: What costs only one item each, such as a label file that is broken or an image that is missing.
+        warnings: What is odd about the source as a whole.
     """
 
     path: Path
     format: str
     images: tuple[SourceImage, ...]
     problems: tuple[InputError, ...]
+    warnings: tuple[InputWarning, ...] = ()
 
     def __iter__(self) -> Iterator[SourceImage]:
         return iter(self.images)
@@ -104,6 +109,7 @@ class SourceBuilder:
         self.path = path
         self.format = format
         self.problems: list[InputError] = []
+        self.warnings: list[InputWarning] = []
         self._images: dict[str, tuple[Path, list[Annotation]]] = {}
 
     def add(self, image_id: str, image: Path, annotation: Annotation) -> None:
@@ -141,4 +147,4 @@ class SourceBuilder:
                 first = self.problems[0]
                 nothing = f"{nothing}; the first of {len(self.problems)} problems: {first.where}: {first.what}"
             raise InputError(nothing, where=self.path, fix=fix)
-        return RegionSource(self.path, self.format, tuple(images), tuple(self.problems))
+        return RegionSource(self.path, self.format, tuple(images), tuple(self.problems), tuple(self.warnings))
