@@ -130,8 +130,7 @@ class TorchBaseline(Engine):
         with torch.inference_mode(), autocast:
             return np.asarray(self._module(torch.from_numpy(views).to(self._on)).float().cpu().numpy())
 
-    def close(self) -> None:
-        """Frees the module."""
+    def _close(self) -> None:
         self._module = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 import warnings
@@ -41,6 +42,9 @@ class ReloadWarning(UserWarning):
 
 class DefectClassifier:
     """Classifies the regions of images with an engine and a support cache.
+
+    Several threads may share a classifier: each call has views and predictions of its own, and the engine takes their
+    batches one after the other.
 
     Args:
         engine: An open engine.
@@ -231,13 +235,16 @@ class DefectClassifier:
         return SupportInUse.open(cache, self.engine, head, self._use, self._reject_rate, self._drift_window)
 
     def _reload_if_requested(self) -> None:
-        if not self._requests:
+        requests: list[SupportCache | str | Path | None] = []
+        # Taken before the file is read: a request that comes meanwhile may mean a newer file, and is not lost. Another
+        # thread may take them as well, so whether there is one is only known when it was taken.
+        with contextlib.suppress(IndexError):
+            while True:
+                requests.append(self._requests.popleft())
+        if not requests:
             return
-        # Taken before the file is read: a request that comes meanwhile may mean a newer file, and is not lost.
-        while self._requests:
-            cache = self._requests.popleft()
         try:
-            self.reload(cache)
+            self.reload(requests[-1])
         except MvrecEdgeError as error:
             message = f"the new support cache cannot be used, so the present one stays in use: {error}"
             if self._say is None:

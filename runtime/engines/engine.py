@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, final
@@ -36,6 +37,10 @@ class Engine(ABC):
 
     `encode` checks what goes in and what comes out, and splits work into batches; an implementation only
     computes one batch. An engine is a context manager that frees its library's memory at the end.
+
+    Several threads may share an engine: batches are computed one after the other, whichever thread they come from. A
+    batch takes all cores, or the whole GPU, so two at once would gain nothing; and a library's request or context holds
+    one batch.
 
     Args:
         image_size: Side S of a view in pixels.
@@ -79,6 +84,8 @@ class Engine(ABC):
         self.random_weights = random_weights
         self.threads = threads
         self.encoder_name = encoder_name
+        self._turn = threading.Lock()
+        self._closed = False
 
     @final
     def encode(
@@ -95,7 +102,7 @@ class Engine(ABC):
 
         Raises:
             UsageError: The views have another shape or dtype.
-            EnvironmentUnfitError: The engine answered with something that is not a finite embedding.
+            EnvironmentUnfitError: The engine is closed, or answered with something that is not a finite embedding.
         """
         expected = (self.image_size, self.image_size, 4)
         if views.dtype != np.uint8 or views.ndim != 4 or views.shape[1:] != expected:
@@ -106,7 +113,10 @@ class Engine(ABC):
         embeddings = np.empty((len(views), self.embedding_dim), np.float32)
         for start in range(0, len(views), self.batch):
             part = np.ascontiguousarray(views[start : start + self.batch])
-            answer = self._encode_batch(part)
+            with self._turn:
+                if self._closed:
+                    raise EnvironmentUnfitError("the engine is closed", fix="open it again")
+                answer = self._encode_batch(part)
             if answer.shape != (len(part), self.embedding_dim) or not np.isfinite(answer).all():
                 raise EnvironmentUnfitError(
                     f"the engine {self.name} on {self.device} answered {list(answer.shape)} values that are "
@@ -120,10 +130,18 @@ class Engine(ABC):
 
     @abstractmethod
     def _encode_batch(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-        """Computes one batch: contiguous uint8 `[n, S, S, 4]`, 1 <= n <= batch, to `[n, C]`."""
+        """Computes one batch: contiguous uint8 `[n, S, S, 4]`, 1 <= n <= batch, to `[n, C]`, memory of its own."""
 
-    def close(self) -> None:  # noqa: B027 (most engines have nothing to free)
-        """Frees what the engine holds; the engine is not used afterwards."""
+    @final
+    def close(self) -> None:
+        """Frees what the engine holds, after the batch that another thread may be computing; may be called twice."""
+        with self._turn:
+            if not self._closed:
+                self._closed = True
+                self._close()
+
+    def _close(self) -> None:  # noqa: B027 (some engines have nothing to free)
+        """Frees what the engine holds; called once."""
 
     def __enter__(self) -> Engine:
         return self
@@ -180,8 +198,7 @@ class GraphEngine(Engine):
     def _encode_batch(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         return self._session.run(views)
 
-    def close(self) -> None:
-        """Frees the session."""
+    def _close(self) -> None:
         self._session.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
 from statistics import median
 
@@ -51,6 +52,7 @@ class DriftMonitor:
     The limit is `t(1 - FALSE_ALARMS; degrees) * sqrt(pi / (2 N) + G / H)`: the variance of a median of N normal values,
     and that of a class's usual distance, which H left-out instances of G classes gave; Student's t since the spread is
     estimated from as few. Only growing distance is reported: known defects lie a little nearer than those left out.
+    Several threads may share one.
 
     Args:
         window: Regions in a window, 10 to 100,000.
@@ -67,6 +69,7 @@ class DriftMonitor:
         self._window = window
         self._values: list[float] = []
         self._reported = False
+        self._turn = threading.Lock()
         count, groups = len(known.residuals), len(known.residuals) - known.degrees
         share = math.sqrt(math.pi / (2 * window) + groups / count)
         self.limit = student_quantile(1 - FALSE_ALARMS, known.degrees) * share
@@ -80,17 +83,18 @@ class DriftMonitor:
         Returns:
             A drift when this region completes the first window that departs; afterwards None for ever.
         """
-        if self._reported:
-            return None
-        self._values.append(deviations)
-        if len(self._values) < self._window:
-            return None
-        seen = median(self._values)
-        self._values.clear()
-        if seen <= self.limit:
-            return None
-        self._reported = True
-        return Drift(self._window, seen, self.limit)
+        with self._turn:
+            if self._reported:
+                return None
+            self._values.append(deviations)
+            if len(self._values) < self._window:
+                return None
+            seen = median(self._values)
+            self._values.clear()
+            if seen <= self.limit:
+                return None
+            self._reported = True
+            return Drift(self._window, seen, self.limit)
 
 
 def check_window(window: int) -> None:

@@ -212,11 +212,8 @@ class TensorRtEngine(Engine):
             raise EnvironmentUnfitError("the engine is closed", fix="open it again")
         return self._cuda
 
-    def close(self) -> None:
-        """Frees the plan and every buffer; may be called twice."""
-        if self._cuda is None:
-            return
-        cuda, self._cuda = self._cuda, None
+    def _close(self) -> None:
+        cuda, self._cuda = self._device(), None
         self._launches.clear()
         with cuda.active():
             # In this order: a context belongs to its engine, and that to its runtime.

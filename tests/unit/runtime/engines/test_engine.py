@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from mvrec_edge.runtime import Engine, engine_names, open_engine
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError
 from mvrec_edge.testing import FakeEngine
+from tests.unit.runtime.engines.sharing import check_shared_by_threads
 
 
 def views(count: int, size: int = 24, seed: int = 0) -> npt.NDArray[np.uint8]:
@@ -82,3 +85,40 @@ def test_an_unknown_engine_names_the_known_ones() -> None:
 def test_no_threads_are_refused() -> None:
     with pytest.raises(UsageError, match="at least 1 thread"):
         open_engine("onnxruntime", None, threads=0)  # type: ignore[arg-type]
+
+
+def test_threads_get_their_own_embeddings() -> None:
+    check_shared_by_threads(FakeEngine(image_size=24, batch=2))
+
+
+def test_a_closed_engine_says_so() -> None:
+    engine = FakeEngine(image_size=24)
+    engine.close()
+    engine.close()
+    with pytest.raises(EnvironmentUnfitError, match="the engine is closed"):
+        engine.encode(views(1))
+
+
+def test_closing_waits_for_the_batch_that_is_computed() -> None:
+    events: list[str] = []
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Slow(FakeEngine):
+        def _encode_batch(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+            inside.set()
+            go_on.wait()
+            events.append("encoded")
+            return super()._encode_batch(views)
+
+        def _close(self) -> None:
+            events.append("closed")
+
+    engine = Slow(image_size=24)
+    with ThreadPoolExecutor(2) as pool:
+        encoding = pool.submit(engine.encode, views(1))
+        inside.wait()
+        closing = pool.submit(engine.close)
+        go_on.set()
+        encoding.result()
+        closing.result()
+    assert events == ["encoded", "closed"]

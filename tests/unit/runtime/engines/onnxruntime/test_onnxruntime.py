@@ -14,6 +14,7 @@ from mvrec_edge.runtime.engines.onnxruntime import onnxruntime_engine, open_sess
 from mvrec_edge.runtime.engines.onnxruntime.cpu_session import CpuSession
 from mvrec_edge.runtime.engines.processor import Processor
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, MissingDependencyError, UsageError
+from tests.unit.runtime.engines.sharing import check_shared_by_threads
 
 
 def test_encodes_and_describes_itself(tiny_bundle: Bundle) -> None:
@@ -155,3 +156,9 @@ def test_each_precision_is_an_engine_of_its_own(precisions_bundle: Bundle, preci
 def test_bfloat16_has_no_kernel_here(precisions_bundle: Bundle) -> None:
     with pytest.raises(UsageError, match="onnxruntime on cpu cannot run a bf16 graph, it runs fp32, fp16, int8"):
         open_engine("onnxruntime", precisions_bundle, precision="bf16")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_threads_get_their_own_embeddings(precisions_bundle: Bundle, precision: str) -> None:
+    with open_engine("onnxruntime", precisions_bundle, precision=precision, batch=2, threads=1) as engine:
+        check_shared_by_threads(engine)

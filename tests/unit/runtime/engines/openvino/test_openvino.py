@@ -12,6 +12,7 @@ from mvrec_edge.runtime import Bundle, open_engine
 from mvrec_edge.runtime.bundle import EncoderArchitecture, GraphRecord, WeightsSource, write_bundle
 from mvrec_edge.runtime.engines.openvino import OpenVinoSession
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, MissingDependencyError
+from tests.unit.runtime.engines.sharing import check_shared_by_threads
 
 
 def _pixels(bundle: Bundle, count: int = 5) -> np.ndarray:
@@ -125,3 +126,10 @@ def test_a_graph_the_library_cannot_load_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentUnfitError, match=r"OpenVINO .* cannot load the graph") as caught:
         open_engine("openvino", _bundle_of(tmp_path, helper.make_model(graph).SerializeToString()))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+def test_threads_get_their_own_embeddings(precisions_bundle: Bundle, precision: str) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is what is tested")
+    with open_engine("openvino", precisions_bundle, precision=precision, batch=2, threads=1) as engine:
+        check_shared_by_threads(engine)

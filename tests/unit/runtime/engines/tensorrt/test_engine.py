@@ -13,6 +13,7 @@ from mvrec_edge.runtime import Bundle, open_engine
 from mvrec_edge.runtime.engines.tensorrt import BatchProfile
 from mvrec_edge.runtime.engines.tensorrt.tensorrt_engine import TensorRtEngine
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError, UsageError
+from tests.unit.runtime.engines.sharing import check_shared_by_threads
 
 SMALL = BatchProfile(1, 2, 4)
 
@@ -207,3 +208,11 @@ def test_no_library(stand_ins: Any, bundle: Bundle) -> None:
     stand_ins.without("tensorrt")
     with pytest.raises(MissingDependencyError, match=r"mvrec-edge\[tensorrt\]"):
         open_engine("tensorrt", bundle)
+
+
+@pytest.mark.parametrize("library", ["cuda-python", "pycuda"])
+def test_threads_get_their_own_embeddings(stand_ins: Any, bundle: Bundle, library: str) -> None:
+    if library == "pycuda":
+        stand_ins.without("cuda")
+    with TensorRtEngine(bundle, profile=SMALL) as engine:
+        check_shared_by_threads(engine)
