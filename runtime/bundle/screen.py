@@ -3,7 +3,8 @@
 An ONNX file is a protocol buffer. Two of its features are kept on a short lead: tensors in other files, which could
 let a model read any file the process can read, may lie in the one file that the bundle's manifest lists for the graph;
 and operators of domains other than ONNX's own, which could run custom code, are those that the manifest's record of
-the graph allows. Field numbers are those of `onnx.proto3` in the ONNX specification.
+the graph allows. A field that is not listed here is refused, whatever it means: nobody has looked at what a later version
+of ONNX puts there. Field numbers are those of `onnx.proto3` in the ONNX specification.
 """
 
 from __future__ import annotations
@@ -34,6 +35,28 @@ _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_EXTERNAL, _TENSOR_LOCATION = 1, 2, 13, 14
 _TENSOR_NAMES = (8, 12)
 _EXTERNAL = 1
 _ENTRY_KEY, _ENTRY_VALUE = 1, 2
+
+#: The fields that each message may have: number to the kind of message in it; None where it is a number or bytes.
+_FIELDS: dict[str, dict[int, str | None]] = {
+    "model": dict.fromkeys((1, 2, 3, 4, 5, 6)) | {7: "graph", 8: "opset", 14: "entry"},
+    "opset": dict.fromkeys((1, 2)),
+    "graph": dict.fromkeys((2, 10))
+    | {1: "node", 5: "tensor", 11: "value", 12: "value", 13: "value", 14: "annotation", 16: "entry"},
+    "node": dict.fromkeys((1, 2, 3, 4, 6, 7)) | {5: "attribute", 9: "entry"},
+    "attribute": dict.fromkeys((1, 2, 3, 4, 7, 8, 9, 13, 20, 21))
+    | {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 14: "type", 15: "type"},
+    "tensor": dict.fromkeys((1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14)) | {13: "entry", 16: "entry"},
+    "annotation": {1: None, 2: "entry"},
+    "entry": dict.fromkeys((1, 2)),
+    "value": {1: None, 2: "type", 3: None, 4: "entry"},
+    "type": {1: "tensor type", 4: "container", 6: None, 9: "container"},
+    "container": {1: "type"},
+    "tensor type": {1: None, 2: "shape"},
+    "shape": {1: "dimension"},
+    "dimension": dict.fromkeys((1, 2, 3)),
+}
+#: Kinds of message that `_Screen` looks into by itself.
+_LOOKED_INTO = frozenset({"graph", "node", "attribute", "tensor", "opset"})
 _MOST_NESTED = 8
 _LONGEST_ENTRY = 1024
 
@@ -54,7 +77,7 @@ def screen_onnx(path: Path, weights: Path | None = None, domains: Collection[str
         domains: Whose operators it may use beside ONNX's own.
 
     Raises:
-        IntegrityError: The file is not a well-formed protocol buffer, or holds something refused.
+        IntegrityError: The file is not a well-formed protocol buffer, or holds something refused or not known here.
     """
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -77,15 +100,16 @@ class _Screen:
     def model(self) -> None:
         graphs = 0
         for part in fields(self.data, 0, len(self.data)):
+            if part.number == _MODEL_FUNCTIONS:
+                raise self.refuse("defines functions of its own")
+            if part.number == _MODEL_TRAINING:
+                raise self.refuse("holds graphs for training")
+            self.known(part, "model", 0)
             if part.number == _MODEL_GRAPH:
                 graphs += 1
                 self.graph(part, 0)
-            elif part.number == _MODEL_FUNCTIONS:
-                raise self.refuse("defines functions of its own")
-            elif part.number == _MODEL_TRAINING:
-                raise self.refuse("holds graphs for training")
             elif part.number == _MODEL_OPSET:
-                for inner in self.inside(part):
+                for inner in self.inside(part, "opset"):
                     if inner.number == _OPSET_DOMAIN:
                         self.domain(inner)
         if graphs != 1:
@@ -94,29 +118,25 @@ class _Screen:
     def graph(self, graph: Field, depth: int) -> None:
         if depth > _MOST_NESTED:
             raise self.refuse("is nested too deeply")
-        for part in self.inside(graph):
+        for part in self.inside(graph, "graph", (_GRAPH_SPARSE,)):
             if part.number == _GRAPH_INITIALIZER:
                 self.tensor(part, may_be_external=depth == 0)
-            elif part.number == _GRAPH_SPARSE:
-                raise self.refuse("holds sparse tensors")
             elif part.number == _GRAPH_NODE:
-                for inner in self.inside(part):
+                for inner in self.inside(part, "node"):
                     if inner.number == _NODE_DOMAIN:
                         self.domain(inner)
                     elif inner.number == _NODE_ATTRIBUTE:
                         self.attribute(inner, depth)
 
     def attribute(self, attribute: Field, depth: int) -> None:
-        for part in self.inside(attribute):
+        for part in self.inside(attribute, "attribute", _ATTRIBUTE_SPARSE):
             if part.number in (_ATTRIBUTE_TENSOR, _ATTRIBUTE_TENSORS):
                 self.tensor(part)
-            elif part.number in _ATTRIBUTE_SPARSE:
-                raise self.refuse("holds sparse tensors")
             elif part.number in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS):
                 self.graph(part, depth + 1)
 
     def tensor(self, tensor: Field, *, may_be_external: bool = False) -> None:
-        parts = list(self.inside(tensor))
+        parts = list(self.inside(tensor, "tensor"))
         entries = [part for part in parts if part.number == _TENSOR_EXTERNAL]
         locations = [part.value for part in parts if part.number == _TENSOR_LOCATION]
         if not entries and not any(locations):
@@ -149,7 +169,7 @@ class _Screen:
         found: dict[str, str] = {}
         for part in parts:
             texts = {_ENTRY_KEY: "", _ENTRY_VALUE: ""}
-            for inner in self.inside(part):
+            for inner in self.inside(part, "entry"):
                 if inner.number not in texts or inner.end - inner.begin > _LONGEST_ENTRY:
                     raise ValueError("entry")
                 texts[inner.number] = self.data[inner.begin : inner.end].decode()
@@ -171,7 +191,23 @@ class _Screen:
         if name not in self.domains:
             raise self.refuse(f"uses operators of the domain {name[:64]!r}")
 
-    def inside(self, message: Field) -> Iterator[Field]:
+    def inside(self, message: Field, kind: str, sparse: Collection[int] = (), depth: int = 0) -> Iterator[Field]:
+        """The fields of a message, all of them known; `sparse` are those that would hold sparse tensors."""
         if message.value is not None:
             raise ValueError("a number where a message belongs")
-        return fields(self.data, message.begin, message.end)
+        for part in fields(self.data, message.begin, message.end):
+            if part.number in sparse:
+                raise self.refuse("holds sparse tensors")
+            self.known(part, kind, depth)
+            yield part
+
+    def known(self, part: Field, kind: str, depth: int) -> None:
+        """Refuses a field that messages of its kind do not have, or that holds such a field."""
+        if part.number not in _FIELDS[kind]:
+            raise self.refuse(f"has a field {part.number} in a message '{kind}'")
+        if depth > _MOST_NESTED:
+            raise self.refuse("is nested too deeply")
+        inner = _FIELDS[kind][part.number]
+        if inner is not None and inner not in _LOOKED_INTO:
+            for _ in self.inside(part, inner, depth=depth + 1):
+                pass

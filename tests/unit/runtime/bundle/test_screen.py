@@ -338,3 +338,122 @@ def test_a_cut_file_is_refused(tmp_path: Path) -> None:
             continue
         # A cut between two fields is well-formed; only trailing fields, never the graph, can be missing then.
         assert onnx.load_from_string(whole[:length]).graph.node[0].op_type == "MatMul"
+
+
+def _tag(number: int, wire: int = 2) -> bytes:
+    return _varint(number << 3 | wire)
+
+
+def _varint(value: int) -> bytes:
+    text = bytearray()
+    while value >= 0x80:
+        text.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*text, value])
+
+
+def _message(number: int, content: bytes) -> bytes:
+    return _tag(number) + _varint(len(content)) + content
+
+
+#: Places in a file, each as the fields that lead to it: model, graph, node, attribute, tensor, value, its type, opset.
+PLACES = [(), (7,), (7, 1), (7, 1, 5), (7, 5), (7, 13), (7, 13, 2), (7, 13, 2, 1), (8,), (14,)]
+
+
+@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("number", [30, 100, (1 << 29) - 1])
+def test_a_field_that_is_not_known_is_refused(tmp_path: Path, place: tuple[int, ...], number: int) -> None:
+    in_graph = place[:1] == (7,)
+    extra = _message(number, b"")
+    for field in reversed(place[1:] if in_graph else place):
+        extra = _message(field, extra)
+    graph = _graph().SerializeToString()
+    parts = (graph + extra, b"") if in_graph else (graph, extra)
+    path = tmp_path / "a.onnx"
+    path.write_bytes(_message(7, parts[0]) + parts[1])
+    onnx.load_from_string(path.read_bytes())
+    with pytest.raises(IntegrityError, match=f"has a field {number} in a message"):
+        screen_onnx(path)
+
+
+@pytest.mark.parametrize("number", [5, 13])
+@pytest.mark.parametrize("added", [1 << 32, 1 << 35, 1 << 63])
+def test_a_tag_beyond_32_bits_is_refused(tmp_path: Path, number: int, added: int) -> None:
+    """Some readers look at its lower bits alone, and would see another field."""
+    path = _save(tmp_path / "a.onnx")
+    path.write_bytes(path.read_bytes() + _varint((number << 3 | 2) + added) + b"\x00")
+    with pytest.raises(IntegrityError, match="well-formed"):
+        screen_onnx(path)
+
+
+def _tensors(graph: onnx.GraphProto, depth: int = 0) -> list[tuple[int, onnx.TensorProto]]:
+    """Every tensor that the onnx library sees, with the depth of its graph; -1 for those in attributes."""
+    assert not graph.sparse_initializer
+    found = [(depth, tensor) for tensor in graph.initializer]
+    for node in graph.node:
+        for attribute in node.attribute:
+            assert not attribute.HasField("sparse_tensor")
+            assert not attribute.sparse_tensors
+            found += [(-1, tensor) for tensor in (attribute.t, *attribute.tensors)]
+            for inner in (attribute.g, *attribute.graphs):
+                found += _tensors(inner, depth + 1)
+    return found
+
+
+def _domains(graph: onnx.GraphProto) -> set[str]:
+    found = {node.domain for node in graph.node}
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                found |= _domains(inner)
+    return found
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    changes=st.lists(
+        st.tuples(st.sampled_from(["set", "insert", "delete", "copy"]), st.integers(0, 1 << 16), st.integers(0, 255)),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_whatever_passes_means_the_same_to_the_onnx_library(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[str, int, int]]
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "differential"
+    folder.mkdir(exist_ok=True)
+    (folder / WEIGHTS).write_bytes(bytes(32))
+    model = onnx.helper.make_model(_graph(), opset_imports=[onnx.helper.make_opsetid("", 18)])
+    inner = onnx.helper.make_attribute("body", _graph())
+    constant = onnx.helper.make_attribute("value", onnx.numpy_helper.from_array(np.ones(2, np.float32), "c"))
+    model.graph.node[0].attribute.extend([inner, constant])
+    _beside(PLACE)(model)
+    data = bytearray(model.SerializeToString())
+    for kind, place, value in changes:
+        place %= len(data)
+        if kind == "set":
+            data[place] = value
+        elif kind == "insert":
+            data.insert(place, value)
+        elif kind == "delete":
+            del data[place : place + value % 8]
+        else:
+            data[place:place] = data[place : place + value]
+        if not data:
+            return
+    path = folder / "a.onnx"
+    path.write_bytes(data)
+    try:
+        screen_onnx(path, folder / WEIGHTS)
+        seen = onnx.load_from_string(bytes(data))
+    except (IntegrityError, DecodeError):
+        return
+    assert not seen.functions
+    assert not seen.training_info
+    assert _domains(seen.graph) | {opset.domain for opset in seen.opset_import} <= {"", "ai.onnx"}
+    for depth, tensor in _tensors(seen.graph):
+        if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
+            assert depth == 0
+            entries = {entry.key: entry.value for entry in tensor.external_data}
+            assert entries["location"] == WEIGHTS
+            assert int(entries["offset"]) + int(entries["length"]) <= 32
