@@ -3,8 +3,8 @@
 An ONNX file is a protocol buffer. Two of its features are kept on a short lead: tensors in other files, which could
 let a model read any file the process can read, may lie in the one file that the bundle's manifest lists for the graph;
 and operators of domains other than ONNX's own, which could run custom code, are those that the manifest's record of
-the graph allows. A field that is not listed here is refused, whatever it means: nobody has looked at what a later version
-of ONNX puts there. Field numbers are those of `onnx.proto3` in the ONNX specification.
+the graph allows. A field that is not listed here is refused, whatever it means: nobody has looked at what a later
+version of ONNX puts there. Field numbers are those of `onnx.proto3` in the ONNX specification.
 """
 
 from __future__ import annotations
