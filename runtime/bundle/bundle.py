@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +11,8 @@ from mvrec_edge.runtime.bundle.certificate import GraphRecord, VariantRecord
 from mvrec_edge.runtime.bundle.manifest import MANIFEST_NAME, FileRecord, Manifest, WeightsSource
 from mvrec_edge.runtime.bundle.screen import VARIANT_DOMAINS, screen_onnx
 from mvrec_edge.runtime.errors import InputError, IntegrityError, OutputError
-from mvrec_edge.runtime.files import atomic_write, sha256_file, sync_folder, writing
+from mvrec_edge.runtime.files import atomic_write, sha256_file
+from mvrec_edge.runtime.files.draft_folder import DraftFolder, recover_folder
 
 __all__ = ["Bundle", "check_free", "write_bundle"]
 
@@ -48,6 +47,7 @@ class Bundle:
             IntegrityError: A file is missing, was changed, or is not listed in the manifest.
         """
         folder = Path(path)
+        recover_folder(folder)
         source = folder / MANIFEST_NAME
         if not folder.exists():
             raise InputError(
@@ -187,6 +187,7 @@ def check_free(path: str | Path, *, overwrite: bool = False) -> None:
         OutputError: Something is there that is not to be replaced.
     """
     folder = Path(path)
+    recover_folder(folder)
     if not folder.exists() and not folder.is_symlink():
         return
     if not overwrite:
@@ -199,7 +200,8 @@ class write_bundle:  # noqa: N801 (a context manager, used like a function)
     """Builds a bundle in a temporary folder beside `path` and puts it in place when the block ends well.
 
     Use it as `with write_bundle(path) as draft: ...; draft.finish(...)`. Nothing stays behind when the block
-    fails; a bundle that was at `path` before stays as it was.
+    fails; a bundle that was at `path` before stays as it was. Whatever ends the process, the old bundle or the new one
+    is there afterwards.
 
     Args:
         path: The folder to be. It must not exist, unless `overwrite` is given and it is a bundle.
@@ -212,15 +214,17 @@ class write_bundle:  # noqa: N801 (a context manager, used like a function)
     def __init__(self, path: str | Path, *, overwrite: bool = False) -> None:
         self.path = Path(path)
         self.overwrite = overwrite
-        self.folder = self.path
+        self._draft: DraftFolder | None = None
         self._finished = False
+
+    @property
+    def folder(self) -> Path:
+        """Where the files of the bundle are put."""
+        return self.path if self._draft is None else self._draft.path
 
     def __enter__(self) -> write_bundle:
         check_free(self.path, overwrite=self.overwrite)
-        with writing(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.folder = Path(tempfile.mkdtemp(dir=self.path.parent, prefix=f".{self.path.name}.", suffix=".partial"))
-            self.folder.chmod(0o755)
+        self._draft = DraftFolder(self.path)
         return self
 
     def finish(
@@ -245,16 +249,11 @@ class write_bundle:  # noqa: N801 (a context manager, used like a function)
         return manifest
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is not None or not self._finished:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        draft, self._draft = self._draft, None
+        if draft is None:
             return
-        with writing(self.path):
-            aside = None
-            if self.path.exists():
-                aside = self.path.with_name(f".{self.path.name}.replaced")
-                shutil.rmtree(aside, ignore_errors=True)
-                self.path.rename(aside)
-            self.folder.rename(self.path)
-            sync_folder(self.path.parent)
-            if aside is not None:
-                shutil.rmtree(aside, ignore_errors=True)
+        try:
+            if kind is None and self._finished:
+                draft.put_in_place()
+        finally:
+            draft.close()

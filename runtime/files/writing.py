@@ -5,16 +5,27 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from mvrec_edge.runtime.errors import OutputError
 
-__all__ = ["atomic_write", "sha256_bytes", "sha256_file", "sync_folder", "writing"]
+__all__ = [
+    "atomic_write",
+    "confirm_rename",
+    "partial_name",
+    "partial_prefix",
+    "sha256_bytes",
+    "sha256_file",
+    "sync_file",
+    "sync_folder",
+    "writing",
+]
 
 _CHUNK = 1 << 22
+#: Characters of a file's name in that of its temporary file; a name of 255 bytes is the longest that file systems take.
+_LONGEST = 40
 
 
 def sha256_bytes(*parts: bytes) -> str:
@@ -34,15 +45,46 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def partial_name(path: Path) -> Path:
+    """A hidden name beside `path`, which no other process has, for what will take its place."""
+    return path.with_name(f"{partial_prefix(path)}{os.urandom(8).hex()}.partial")
+
+
+def partial_prefix(path: Path) -> str:
+    """How the names that `partial_name` gives for this path begin."""
+    return f".{path.name[:_LONGEST]}."
+
+
+def sync_file(path: Path) -> None:
+    """Makes the content of a file survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def sync_folder(folder: Path) -> None:
     """Makes a rename within `folder` survive a power cut."""
     # Windows cannot open a folder, and needs no such call.
     if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_file(folder)
+
+
+def confirm_rename(path: Path) -> None:
+    """Makes the rename that gave `path` its content survive a power cut.
+
+    Raises:
+        OutputError: The system cannot say so; the new content is there.
+    """
+    try:
+        sync_folder(path.parent)
+    except OSError as error:
+        raise OutputError(
+            f"was written, but the system could not confirm it, so a power cut may undo it: {error.strerror or error}",
+            where=path,
+            fix="check the disk, and write it again",
+        ) from error
 
 
 @contextlib.contextmanager
@@ -71,26 +113,19 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     the old file or the new one and never a part.
 
     Raises:
-        OutputError: The file cannot be written.
+        OutputError: The file cannot be written; or it was, and a power cut may undo it, which the error says.
     """
     with writing(path):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-        temporary = Path(name)
+        # As readable as any other file that the user makes, which `tempfile` would not do.
+        temporary = partial_name(path)
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             with os.fdopen(handle, "wb") as stream:
-                # mkstemp makes a private file; a result is as readable as any other file the user makes.
-                os.fchmod(stream.fileno(), 0o666 & ~_umask())
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
             temporary.replace(path)
-            sync_folder(path.parent)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    confirm_rename(path)
