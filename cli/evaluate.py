@@ -150,9 +150,9 @@ class ResultOptions:
     def embedding_store(self) -> EmbeddingStore | None:
         """Where embeddings are kept between runs."""
         from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
-        from mvrec_edge.runtime.files.user_cache import user_cache_path
+        from mvrec_edge.runtime.files.user_cache import user_cache
 
-        return EmbeddingStore(self.store or user_cache_path() / "embeddings") if self.keep else None
+        return EmbeddingStore(self.store or user_cache() / "embeddings") if self.keep else None
 
 
 @dataclass(frozen=True)

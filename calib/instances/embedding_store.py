@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +14,15 @@ from mvrec_edge.runtime.views import ViewPlan
 
 __all__ = ["EmbeddingStore"]
 
+_HASH_BYTES = 32
+
 
 class EmbeddingStore:
     """A folder of embeddings, one file for each region, named after everything the embedding depends on.
 
     That is the content of the image file, the region, the view plan, and the fingerprint of the encoder; where any of
-    these changes, the name is another and nothing stale can be read.
+    these changes, the name is another and nothing stale can be read. A file is the SHA-256 of its name and its values,
+    and the values, little-endian float32; one that does not fit its hash counts as missing.
 
     Args:
         folder: The folder, made where it does not exist.
@@ -54,25 +57,31 @@ class EmbeddingStore:
 
     def get(self, key: str, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
         """The embedding kept under a key, float32 `[V, C]`, or None where there is none that is whole."""
-        values: npt.NDArray[np.float32]
+        size = _HASH_BYTES + shape[0] * shape[1] * 4
         try:
-            values = np.load(self._path(key), allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+            with self._path(key).open("rb") as stream:
+                content = stream.read(size + 1)
+        except OSError:
             return None
-        usable = isinstance(values, np.ndarray) and values.dtype == np.float32 and values.shape == shape
-        if not usable or not np.isfinite(values).all():
+        if len(content) != size or content[:_HASH_BYTES] != _hash(key, content[_HASH_BYTES:]):
+            return None
+        values = np.frombuffer(content, "<f4", offset=_HASH_BYTES).reshape(shape).astype(np.float32)
+        if not np.isfinite(values).all():
             return None
         self.found += 1
         return values
 
     def put(self, key: str, embedding: npt.NDArray[np.float32]) -> None:
         """Keeps an embedding, float32 `[V, C]`."""
-        buffer = io.BytesIO()
-        np.save(buffer, np.ascontiguousarray(embedding, np.float32), allow_pickle=False)
+        values = np.ascontiguousarray(embedding, "<f4").tobytes()
         with writing(self.folder):
             self._path(key).parent.mkdir(exist_ok=True)
         with atomic_write(self._path(key)) as stream:
-            stream.write(buffer.getvalue())
+            stream.write(_hash(key, values) + values)
 
     def _path(self, key: str) -> Path:
-        return self.folder / key[:2] / f"{key}.npy"
+        return self.folder / key[:2] / f"{key}.f32"
+
+
+def _hash(key: str, values: bytes) -> bytes:
+    return hashlib.sha256(key.encode() + values).digest()

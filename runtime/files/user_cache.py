@@ -6,9 +6,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from mvrec_edge.runtime.errors import OutputError
 from mvrec_edge.runtime.files import writing
 
-__all__ = ["user_cache", "user_cache_path"]
+__all__ = ["belongs_to_user", "user_cache", "user_cache_path"]
+
+_WRITABLE_BY_OTHERS = 0o022
 
 
 def user_cache_path(environment: Mapping[str, str] = os.environ) -> Path:
@@ -25,9 +28,27 @@ def user_cache() -> Path:
     """The same folder, made where it is missing, and open to this user alone: what lies there may be executed.
 
     Raises:
-        OutputError: It cannot be made.
+        OutputError: It cannot be made, or belongs to another user, or others may write there.
     """
     path = user_cache_path()
     with writing(path):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        trusted = belongs_to_user(path)
+    if not trusted:
+        raise OutputError(
+            "is not used as this user's cache folder, since another user owns it or may write there",
+            where=path,
+            fix=f"chmod go-w {path}, or set MVREC_EDGE_CACHE to a folder of your own",
+        )
     return path
+
+
+def belongs_to_user(folder: Path) -> bool:
+    """Whether a folder is there and nobody but this user, and the system's administrator, can have put files into it.
+
+    Raises:
+        OSError: It cannot be looked at.
+    """
+    about = folder.stat()
+    # An administrator who works as another user keeps that user's folder.
+    return about.st_uid in (os.geteuid(), 0) and not about.st_mode & _WRITABLE_BY_OTHERS

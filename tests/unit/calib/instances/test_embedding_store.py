@@ -7,6 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mvrec_edge.calib import LabelledRegion, LabelledSet
 from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
@@ -78,22 +80,36 @@ def test_everything_an_embedding_depends_on_is_in_its_name(labelled: LabelledSet
 def test_a_damaged_file_is_encoded_again(labelled: LabelledSet, tmp_path: Path, content: bytes) -> None:
     store, engine = EmbeddingStore(tmp_path / "store"), FakeEngine(image_size=16)
     want = encode_instances(engine, labelled, PLAN, store=store)
-    for file in (tmp_path / "store").rglob("*.npy"):
+    files = list((tmp_path / "store").rglob("*.f32"))
+    assert len(files) == 6
+    for file in files:
         file.write_bytes(content)
     got = encode_instances(engine, labelled, PLAN, store=store)
     assert store.found == 0
     np.testing.assert_array_equal(got, want)
 
 
-def test_a_file_of_another_shape_or_of_objects_is_not_taken(tmp_path: Path) -> None:
+def test_a_file_of_another_shape_or_name_is_not_taken(tmp_path: Path) -> None:
     store = EmbeddingStore(tmp_path / "store")
     key = "ab" * 32
     store.put(key, np.zeros((3, 4), np.float32))
     assert store.get(key, (3, 4)) is not None
     assert store.get(key, (3, 5)) is None
-    np.save(store._path(key), np.array([{}], dtype=object), allow_pickle=True)
+    store.put("cd" * 32, np.zeros((3, 4), np.float32))
+    store._path("cd" * 32).replace(store._path(key))
     assert store.get(key, (3, 4)) is None
     store.put(key, np.full((3, 4), np.nan, np.float32))
+    assert store.get(key, (3, 4)) is None
+
+
+@given(bit=st.integers(0, (32 + 48) * 8 - 1))
+def test_no_flipped_bit_is_used(tmp_path_factory: pytest.TempPathFactory, bit: int) -> None:
+    store = EmbeddingStore(tmp_path_factory.getbasetemp() / "flipped")
+    key = "ab" * 32
+    store.put(key, np.arange(12, dtype=np.float32).reshape(3, 4))
+    content = bytearray(store._path(key).read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    store._path(key).write_bytes(content)
     assert store.get(key, (3, 4)) is None
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from mvrec_edge.runtime.errors import OutputError
-from mvrec_edge.runtime.files.user_cache import user_cache, user_cache_path
+from mvrec_edge.runtime.files.user_cache import belongs_to_user, user_cache, user_cache_path
 
 
 def test_the_order_of_places(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,4 +31,27 @@ def test_a_place_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "file").touch()
     monkeypatch.setenv("MVREC_EDGE_CACHE", str(tmp_path / "file" / "a"))
     with pytest.raises(OutputError):
+        user_cache()
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777, 0o1777])
+def test_a_place_where_others_may_write_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    folder.chmod(mode)
+    monkeypatch.setenv("MVREC_EDGE_CACHE", str(folder))
+    with pytest.raises(OutputError, match=r"another user owns it or may write there \(chmod go-w"):
+        user_cache()
+    folder.chmod(0o755)
+    assert user_cache() == folder
+
+
+def test_a_place_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MVREC_EDGE_CACHE", str(tmp_path / "a"))
+    user_cache()
+    assert belongs_to_user(tmp_path / "a")
+    if os.geteuid() != 0:
+        pytest.skip("only an administrator can give a folder to another user")
+    os.chown(tmp_path / "a", 12345, -1)
+    with pytest.raises(OutputError, match="another user owns it"):
         user_cache()
