@@ -5,27 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import ImageError, InputWarning
-from mvrec_edge.runtime.images import bmp, exif, jpeg, png, tiff, webp
-from mvrec_edge.runtime.images.header import ImageHeader, damaged
+from mvrec_edge.runtime.images import bmp, jpeg, opencv, png, tiff, tiff_pixels, webp
+from mvrec_edge.runtime.images.exif import upright
+from mvrec_edge.runtime.images.foreign import name_of
+from mvrec_edge.runtime.images.header import ImageHeader, Samples
 from mvrec_edge.runtime.images.image_files import read_bytes
-from mvrec_edge.runtime.images.pixels import to_eight_bits
-from mvrec_edge.runtime.images.quiet import quiet_opencv
+from mvrec_edge.runtime.images.masks import marked
+from mvrec_edge.runtime.images.pixels import scaled, to_rgb_uint8
 
 __all__ = ["IMAGE_SUFFIXES", "read_image", "read_mask", "read_mask_bytes"]
 
 # What folders are searched for; a file is read by its content, whatever its name.
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-
-# Three channels in their own depth, turned as EXIF says; IMREAD_UNCHANGED would leave the image unturned.
-_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-_LOSSY_THRESHOLD = 128
 
 
 def read_image(
@@ -51,9 +47,9 @@ def read_image(
     """
     path = Path(path)
     data = read_bytes(path)
-    header = _header(data, path, warn)
-    pixels = _decode(data, header, path)
-    return cv2.cvtColor(_eight_bits(pixels, path), cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+    header = _header(data, path)
+    samples = _decode(data, header, path, warn, for_mask=False)
+    return to_rgb_uint8(upright(scaled(samples.colours, samples.bits), header.orientation))
 
 
 def read_mask(
@@ -98,26 +94,13 @@ def read_mask_bytes(
     """
     if not data:
         raise ImageError("the image file is empty", where=where, fix="copy or save it again")
-    header = _header(data, where, warn)
-    pixels = _decode(data, header, where)
-    threshold = _LOSSY_THRESHOLD if header.lossy else 1
-    if header.lossy:
-        pixels = _eight_bits(pixels, where)
-    _check_depth(pixels, where)
-    mask = np.zeros(pixels.shape[:2], np.bool_)
-    for channel in range(pixels.shape[2]):
-        mask |= pixels[:, :, channel] >= threshold
-    if header.alpha and (mask.all() or not mask.any()) and _alpha_has_a_shape(data):
-        raise ImageError(
-            "the mask has the same colour everywhere and a shape only in its alpha channel",
-            where=where,
-            fix="save the mask as a gray image, the defect white on black",
-        )
-    return np.where(mask, np.uint8(255), np.uint8(0))
+    header = _header(data, where)
+    samples = _decode(data, header, where, warn, for_mask=True)
+    return upright(marked(samples, lossy=header.lossy, where=where), header.orientation)
 
 
-def _header(data: bytes, where: object, warn: Callable[[InputWarning], None] | None) -> ImageHeader:
-    del warn
+def _header(data: bytes, where: object) -> ImageHeader:
+    header: ImageHeader
     if data.startswith(jpeg.SIGNATURE):
         header = jpeg.read_header(data, where)
     elif data.startswith(png.SIGNATURE):
@@ -129,53 +112,28 @@ def _header(data: bytes, where: object, warn: Callable[[InputWarning], None] | N
     elif data.startswith(bmp.SIGNATURE):
         header = bmp.read_header(data, where)
     else:
-        raise ImageError(
-            "is not a JPEG, PNG, BMP, TIFF or WebP file", where=where, fix="save it in one of these formats"
-        )
+        name = name_of(data)
+        what = f"is {name}, which is not read" if name else "is not a JPEG, PNG, BMP, TIFF or WebP file"
+        raise ImageError(what, where=where, fix="save it as PNG" if name else "save it in one of these formats")
     header.check_size(where)
     return header
 
 
-def _decode(data: bytes, header: ImageHeader, where: object) -> npt.NDArray[Any]:
-    """Decodes to `[H, W, 3]`, BGR, in the file's own depth."""
-    turn_here = header.format == "WebP"
-    flags = _FLAGS | (cv2.IMREAD_IGNORE_ORIENTATION if turn_here else 0)
-    start, stop = header.ignored
-    if stop > start:
-        data = data[:start] + data[stop:]
-    pixels: npt.NDArray[Any] | None
-    with quiet_opencv():
-        try:
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-        except cv2.error as error:
-            raise ImageError(
-                f"cannot be decoded as {header.format}", where=where, fix="copy or save it again"
-            ) from error
-    if pixels is None:
-        raise ImageError(f"cannot be decoded as {header.format}", where=where, fix="copy or save it again")
-    if sorted(pixels.shape[:2]) != sorted((header.height, header.width)):
-        raise damaged(where, f"the header says {header.width} x {header.height} pixels, the content does not")
-    return exif.upright(pixels, header.orientation) if turn_here else pixels
-
-
-def _check_depth(pixels: npt.NDArray[Any], where: object) -> None:
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise ImageError(
-            f"the pixels are {pixels.dtype}, not 8-bit or 16-bit numbers",
-            where=where,
-            fix="save the image with 8 or 16 bits a channel",
+def _decode(
+    data: bytes, header: ImageHeader, where: object, warn: Callable[[InputWarning], None] | None, *, for_mask: bool
+) -> Samples:
+    if isinstance(header, tiff.TiffHeader):
+        return tiff_pixels.decode(data, header, where, for_mask=for_mask)
+    if not isinstance(header, jpeg.JpegHeader):
+        return opencv.decode(data, header, where, for_mask=for_mask)
+    pixels, left_out = jpeg.decode(data, header, where)
+    if left_out and warn is not None:
+        plural = "bytes that belong" if left_out > 1 else "byte that belongs"
+        warn(
+            InputWarning(
+                f"the JPEG file has {left_out} {plural} to no part of it; the picture is whole without",
+                str(where),
+                "where a camera's program writes such files, let it write PNG",
+            )
         )
-
-
-def _eight_bits(pixels: npt.NDArray[Any], where: object) -> npt.NDArray[np.uint8]:
-    _check_depth(pixels, where)
-    return to_eight_bits(pixels)
-
-
-def _alpha_has_a_shape(data: bytes) -> bool:
-    with quiet_opencv():
-        everything = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if everything is None or everything.ndim != 3 or everything.shape[2] not in (2, 4):
-        return False
-    alpha = everything[:, :, -1]
-    return bool(alpha.min() != alpha.max())
+    return Samples(pixels, 8)

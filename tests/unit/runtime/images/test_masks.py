@@ -67,10 +67,19 @@ def test_a_faint_background_counts_only_where_values_are_exact(tmp_path, lossles
     assert np.count_nonzero(read_mask(tmp_path / "m.webp")) == marked
 
 
-def test_alpha_is_not_looked_at(tmp_path):
-    Image.fromarray(np.dstack([EXPECTED] * 3 + [255 - EXPECTED])).save(tmp_path / "m.png")
+@pytest.mark.parametrize("hidden", [0, 1])
+def test_colour_counts_where_alpha_does_not_contradict_it(tmp_path, hidden):
+    alpha = np.where(SHAPE, 128, hidden).astype(np.uint8)
+    Image.fromarray(np.dstack([EXPECTED] * 3 + [alpha])).save(tmp_path / "m.png")
 
     np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), EXPECTED)
+
+
+def test_marks_that_cannot_be_seen_are_refused(tmp_path):
+    Image.fromarray(np.dstack([EXPECTED] * 3 + [255 - EXPECTED])).save(tmp_path / "m.png")
+
+    with pytest.raises(ImageError, match="cannot be seen by their alpha"):
+        read_mask(tmp_path / "m.png")
 
 
 @pytest.mark.parametrize("colour", [0, 255])
