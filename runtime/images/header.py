@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import ImageError
 
-__all__ = ["MAX_PIXELS", "ImageHeader", "Samples", "damaged", "not_read", "truncated"]
+__all__ = ["MAX_PIXELS", "ImageHeader", "Samples", "damaged", "mask_by_palette", "not_read", "truncated"]
 
 MAX_PIXELS = 1 << 27
 
@@ -58,16 +58,36 @@ class Samples:
     """Decoded pixels, as stored: not turned, not scaled.
 
     Attributes:
-        colours: `[H, W, 1]` (gray) or `[H, W, 3]` (RGB), uint8 or uint16, 0 being black.
+        colours: `[H, W, 1]` (gray) or `[H, W, 3]` (RGB; any order in a mask), uint8 or uint16, 0 being black.
         bits: How many bits a value has: `2**bits - 1` is white.
         alpha: `[H, W]`, 0 where nothing of a pixel shows; None where there is none, or nobody asked for it.
-        indices: `[H, W]`, the rows of the palette; None where there is none, or nobody asked for them.
+        used: For each row of the palette whether a pixel has it; None where there is no palette, or nobody asked.
     """
 
     colours: npt.NDArray[Any]
     bits: int
     alpha: npt.NDArray[Any] | None = None
-    indices: npt.NDArray[Any] | None = None
+    used: npt.NDArray[np.bool_] | None = None
+
+
+def mask_by_palette(indices: npt.NDArray[Any], header: ImageHeader, where: object) -> Samples:
+    """A mask's pixels from the rows of its palette: the strongest channel of each, since that is what marks.
+
+    Args:
+        indices: `[H, W]`.
+        header: That of the file, which has a palette.
+        where: The file, for messages.
+
+    Raises:
+        ImageError: A pixel has a row that is not there.
+    """
+    palette = header.palette
+    if palette is None or int(indices.max()) >= len(palette):
+        raise damaged(where, f"a pixel has colour {indices.max()} of a palette that ends before it")
+    used = np.bincount(indices.ravel(), minlength=len(palette)) > 0
+    strongest = palette[:, :3].max(axis=1)[indices]
+    alpha = palette[:, 3][indices] if header.alpha else None
+    return Samples(strongest[:, :, np.newaxis], 8, alpha=alpha, used=used)
 
 
 def truncated(where: object, detail: str) -> ImageError:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.images import bmp, png
-from mvrec_edge.runtime.images.header import ImageHeader, Samples, damaged
+from mvrec_edge.runtime.images.header import ImageHeader, Samples, damaged, mask_by_palette
 from mvrec_edge.runtime.images.quiet import quiet_opencv
 
 __all__ = ["decode"]
@@ -31,7 +31,7 @@ def decode(data: bytes, header: ImageHeader, where: object, *, for_mask: bool) -
         ImageError: OpenCV cannot decode it, or finds another size than the header says.
     """
     if for_mask and header.palette is not None:
-        return _by_number(data, header, header.palette, where)
+        return mask_by_palette(_numbers(data, header, where), header, where)
     plain = png.for_the_decoder(data, header, numbered=False) if isinstance(header, png.PngHeader) else data
     pixels = _pixels(plain, header, where, _COLOURS)
     alpha = None
@@ -39,20 +39,18 @@ def decode(data: bytes, header: ImageHeader, where: object, *, for_mask: bool) -
         everything = _pixels(plain, header, where, cv2.IMREAD_UNCHANGED)
         if everything.ndim == 3 and everything.shape[2] in (2, 4):
             alpha = everything[:, :, -1]
-    return Samples(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), 8 * pixels.itemsize, alpha=alpha)
+    # A mask is marked by any channel, whatever their order.
+    colours = pixels if for_mask else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    return Samples(colours, 8 * pixels.itemsize, alpha=alpha)
 
 
-def _by_number(data: bytes, header: ImageHeader, palette: npt.NDArray[np.uint8], where: object) -> Samples:
-    numbered = data
+def _numbers(data: bytes, header: ImageHeader, where: object) -> npt.NDArray[Any]:
+    """The rows of the palette, `[H, W]`: OpenCV gives colours alone, so it is given a palette of numbers."""
     if isinstance(header, png.PngHeader):
-        numbered = png.for_the_decoder(data, header, numbered=True)
+        data = png.for_the_decoder(data, header, numbered=True)
     elif isinstance(header, bmp.BmpHeader):
-        numbered = bmp.with_numbers(data, header)
-    indices = _pixels(numbered, header, where, _COLOURS)[:, :, 0]
-    if int(indices.max()) >= len(palette):
-        raise damaged(where, f"a pixel has colour {indices.max()}, the palette ends before it")
-    colours = palette[indices]
-    return Samples(colours[:, :, :3], 8, alpha=colours[:, :, 3] if header.alpha else None, indices=indices)
+        data = bmp.with_numbers(data, header)
+    return _pixels(data, header, where, _COLOURS)[:, :, 0]
 
 
 def _pixels(data: bytes, header: ImageHeader, where: object, flags: int) -> npt.NDArray[Any]:

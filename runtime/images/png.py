@@ -17,6 +17,8 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _PALETTE = 3
 _WITH_ALPHA = (4, 6)
+# What may be left out, but changes what is read: transparency, orientation, animation.
+_MATTER = (b"tRNS", b"eXIf", b"acTL")
 # IHDR's bit depths for each colour type.
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 
@@ -70,8 +72,8 @@ def read_header(data: bytes, where: object) -> PngHeader:
         if end > len(data):
             raise truncated(where, "it ends inside a PNG chunk")
         checksum = int.from_bytes(content[end - 4 : end], "big")
-        # A capital first letter marks the chunks without which there is no picture; transparency matters to masks.
-        if (kind[:1].isupper() or kind == b"tRNS") and zlib.crc32(content[place + 4 : end - 4]) != checksum:
+        # A capital first letter marks the chunks without which there is no picture.
+        if (kind[:1].isupper() or kind in _MATTER) and zlib.crc32(content[place + 4 : end - 4]) != checksum:
             raise damaged(where, "a PNG chunk has a wrong checksum")
         _take(found, kind, content[place + 8 : end - 4], (place, end), where)
         place = end

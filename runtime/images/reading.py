@@ -96,7 +96,7 @@ def read_mask_bytes(
         raise ImageError("the image file is empty", where=where, fix="copy or save it again")
     header = _header(data, where)
     samples = _decode(data, header, where, warn, for_mask=True)
-    return upright(marked(samples, lossy=header.lossy, where=where), header.orientation)
+    return upright(marked(samples, header, where), header.orientation)
 
 
 def _header(data: bytes, where: object) -> ImageHeader:
@@ -123,17 +123,15 @@ def _decode(
     data: bytes, header: ImageHeader, where: object, warn: Callable[[InputWarning], None] | None, *, for_mask: bool
 ) -> Samples:
     if isinstance(header, tiff.TiffHeader):
+        if header.more_pages and warn is not None:
+            what = "the TIFF file has more than one page, and the first one is read"
+            warn(InputWarning(what, str(where), "save each page as a file of its own"))
         return tiff_pixels.decode(data, header, where, for_mask=for_mask)
     if not isinstance(header, jpeg.JpegHeader):
         return opencv.decode(data, header, where, for_mask=for_mask)
     pixels, left_out = jpeg.decode(data, header, where)
     if left_out and warn is not None:
         plural = "bytes that belong" if left_out > 1 else "byte that belongs"
-        warn(
-            InputWarning(
-                f"the JPEG file has {left_out} {plural} to no part of it; the picture is whole without",
-                str(where),
-                "where a camera's program writes such files, let it write PNG",
-            )
-        )
+        what = f"the JPEG file has {left_out} {plural} to no part of it; the picture is whole without"
+        warn(InputWarning(what, str(where), "where a camera's program writes such files, let it write PNG"))
     return Samples(pixels, 8)

@@ -33,7 +33,13 @@ _OTHER_COLOURS: Final = {
     34892: "raw camera data",
 }
 _FORMATS: Final = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "complex int", 6: "complex"}
+# NewSubfileType's bits.
+_REDUCED, _TRANSPARENCY = 1, 4
+# No decoder tells a damaged fax row from a good one: libtiff goes on with the next.
+_FAX = (2, 3, 4)
 _MOST_SAMPLES = 16
+_MOST_TAGS = 4096
+_MOST_VALUES = 1 << 22
 # Eight bytes for each of the most pixels: RGBA in 16 bits.
 _MOST_BYTES = 8 * MAX_PIXELS
 _ALPHA_MULTIPLIED = 1
@@ -52,7 +58,6 @@ _TAGS: Final = {
     "strip height": 278,
     "strip sizes": 279,
     "planes": 284,
-    "fax": 292,
     "predictor": 317,
     "palette": 320,
     "tile width": 322,
@@ -82,13 +87,13 @@ class TiffHeader(ImageHeader):
         compression: TIFF's number for it.
         predictor: 1, or 2 where each value is the difference to the one before.
         reversed_bits: Whether the first pixel is in the low bits of a byte.
-        fax: The options of compression 3.
         tables: What all JPEG parts share; empty where there is no such thing.
         ycbcr: Whether JPEG parts hold brightness and colour, and not RGB.
         apart: Whether the channels are stored one behind the other.
         part: Width and height of a strip or tile.
         tiled: Whether parts are tiles, which are whole at the edges too.
         places: Where each part lies, and how many bytes it has.
+        more_pages: Whether another picture follows.
     """
 
     bits: int = 8
@@ -101,13 +106,13 @@ class TiffHeader(ImageHeader):
     compression: int = 1
     predictor: int = 1
     reversed_bits: bool = False
-    fax: int = 0
     tables: bytes = b""
     ycbcr: bool = False
     apart: bool = False
     part: tuple[int, int] = (0, 0)
     tiled: bool = False
     places: tuple[tuple[int, int], ...] = ()
+    more_pages: bool = False
 
 
 def read_header(data: bytes, where: object) -> TiffHeader:
@@ -155,12 +160,12 @@ def read_header(data: bytes, where: object) -> TiffHeader:
         compression=compression,
         predictor=tags.one("predictor", 1),
         reversed_bits=tags.one("bit order", 1) == 2,
-        fax=tags.one("fax", 0),
         tables=tags.bytes("tables"),
         ycbcr=kind == _YCBCR,
         apart=apart,
         part=part,
         tiled=tiled,
+        more_pages=tags.more,
         places=_places(tags, len(data), _parts(width, height, part) * (samples if apart else 1)),
     )
 
@@ -177,14 +182,15 @@ class _Tags:
         if not logger.handlers:
             logger.addHandler(logging.NullHandler())
         self.where = where
-        self.values: dict[str, Any] = {}
         try:
+            present = _codes(data)
             with tifffile.TiffFile(io.BytesIO(data)) as file:
                 page: Any = file.pages[0]
-                present = _codes(data, page.offset, file.is_bigtiff)
-                for name, code in _TAGS.items():
-                    if code in present:
-                        self.values[name] = page.tags[code].value
+                # A tag that is there and that tifffile passes over as damaged is missed here.
+                self.values: dict[str, Any] = {
+                    name: page.tags[code].value for name, code in _TAGS.items() if code in present
+                }
+                self.more = _has_another_picture(file)
         except Exception as reason:
             raise damaged(where, "the TIFF directory cannot be read") from reason
 
@@ -215,21 +221,41 @@ class _Tags:
         return value if isinstance(value, bytes) else b""
 
 
-def _codes(data: bytes, start: int, big: bool) -> set[int]:
-    """The tags that the directory at `start` lists, also those that tifffile passes over as damaged."""
-    order = "<" if data[:2] == b"II" else ">"
-    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, start)
-    first, size = (start + 8, 20) if big else (start + 2, 12)
-    return {struct.unpack_from(order + "H", data, first + size * index)[0] for index in range(min(count, 4096))}
+def _codes(data: bytes) -> set[int]:
+    """The tags that the first directory lists; none of them longer than any image needs."""
+    order, big = ("<" if data[:2] == b"II" else ">"), b"+" in data[2:4]
+    head, entry = ("Q", "HHQ") if big else ("H", "HHI")
+    (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+    (count,) = struct.unpack_from(order + head, data, start)
+    codes = set()
+    for index in range(min(count, _MOST_TAGS)):
+        place = start + struct.calcsize(order + head) + (20 if big else 12) * index
+        code, _, values = struct.unpack_from(order + entry, data, place)
+        if values > _MOST_VALUES and code in _TAGS.values():
+            raise ValueError("a tag has more values than any image needs")
+        codes.add(code)
+    return codes
+
+
+def _has_another_picture(file: Any) -> bool:
+    """Whether the second page is neither a smaller copy of the first one nor its transparency."""
+    try:
+        page = file.pages[1]
+    except IndexError:
+        return False
+    return not int(getattr(page, "subfiletype", 0)) & (_REDUCED | _TRANSPARENCY)
 
 
 def _check_kind(tags: _Tags, data: bytes) -> None:
     where = tags.where
     if "DNG" in tags or data[8:10] == b"CR":
         raise not_read(where, "is a camera's raw file, which is not read", fix="develop it, and save it as PNG")
-    if tags.one("kind", 0) & 1 or tags.one("old kind", 1) == 2:
+    if tags.one("kind", 0) & _REDUCED or tags.one("old kind", 1) == 2:
         raise not_read(where, "the first picture of the TIFF file is a thumbnail, as in a camera's raw file")
     compression = tags.one("compression", 1)
+    if compression in _FAX:
+        what = f"the TIFF file is compressed with a fax method ({compression}), in which damage does not show"
+        raise not_read(where, what, fix="save it as PNG")
     if compression not in COMPRESSIONS:
         name = _compression_name(compression)
         raise not_read(where, f"the TIFF file is compressed with {name}, which is not read")

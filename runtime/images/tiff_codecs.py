@@ -7,18 +7,13 @@ import zlib
 from collections.abc import Callable
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
 from mvrec_edge.runtime.errors import ImageError
 from mvrec_edge.runtime.images.header import damaged, not_read
 
-__all__ = ["COMPRESSIONS", "FAX", "JPEG", "decompressed", "fax_rows"]
+__all__ = ["COMPRESSIONS", "JPEG", "decompressed"]
 
 JPEG = 7
-FAX: Final = (2, 3, 4)
 _LZW, _ZSTD = 5, 50000
-_FAX_NAMES: Final = {2: "ccittrle", 3: "ccittfax3", 4: "ccittfax4"}
 # An LZMA stream names the memory that it needs.
 _MOST_LZMA_MEMORY = 1 << 28
 
@@ -27,7 +22,7 @@ def decompressed(compression: int, data: bytes, most: int, where: object) -> byt
     """Undoes a compression of bytes.
 
     Args:
-        compression: TIFF's number for it; not JPEG, and none of `FAX`.
+        compression: TIFF's number for it; not JPEG.
         data: The part as it stands in the file.
         most: Most bytes that it may have.
         where: The file, for messages.
@@ -50,40 +45,6 @@ def decompressed(compression: int, data: bytes, most: int, where: object) -> byt
             return result[:most]
         raise damaged(where, "a part of the TIFF file has more pixels than it should")
     return result
-
-
-def fax_rows(
-    compression: int, data: bytes, shape: tuple[int, int], options: int, where: object
-) -> npt.NDArray[np.uint8]:
-    """Decodes black and white pixels of a fax compression.
-
-    Args:
-        compression: One of `FAX`.
-        data: The part as it stands in the file.
-        shape: Its rows, and pixels in a row.
-        options: TIFF's T4Options.
-        where: The file, for messages.
-
-    Returns:
-        uint8 `[rows, width]`, 0 or 1, as stored.
-
-    Raises:
-        ImageError: The data makes no sense, or the library that reads it is not installed.
-    """
-    name = f"{_FAX_NAMES[compression]}_decode"
-    try:
-        import imagecodecs
-
-        decode = getattr(imagecodecs, name)
-        more = {"t4options": options} if compression == 3 else {}
-        rows: npt.NDArray[np.uint8] = np.asarray(decode(data, shape[0], shape[1], **more), np.uint8)
-    except (ImportError, AttributeError) as reason:
-        raise _missing("a fax method", where) from reason
-    except Exception as reason:
-        raise damaged(where, "a part of the TIFF file cannot be decompressed") from reason
-    if rows.shape != shape:
-        raise damaged(where, "a part of the TIFF file has fewer pixels than it should")
-    return rows
 
 
 def _stored(data: bytes, most: int) -> bytes:
@@ -153,7 +114,7 @@ _DECODERS: Final[dict[int, Callable[[bytes, int], bytes]]] = {
     34925: _lzma,
     _ZSTD: _zstd,
 }
-COMPRESSIONS: Final = frozenset({*_DECODERS, *FAX, JPEG})
+COMPRESSIONS: Final = frozenset({*_DECODERS, JPEG})
 
 
 def _missing(name: str, where: object) -> ImageError:

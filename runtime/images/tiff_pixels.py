@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.images import jpeg
-from mvrec_edge.runtime.images.header import Samples, damaged, not_read
+from mvrec_edge.runtime.images.header import Samples, damaged, mask_by_palette, not_read
 from mvrec_edge.runtime.images.pixels import scaled
 from mvrec_edge.runtime.images.tiff import TiffHeader
-from mvrec_edge.runtime.images.tiff_codecs import FAX, JPEG, decompressed, fax_rows
+from mvrec_edge.runtime.images.tiff_codecs import JPEG, decompressed
 
 __all__ = ["decode"]
 
@@ -54,16 +54,13 @@ def decode(data: bytes, header: TiffHeader, where: object, *, for_mask: bool) ->
             "the colours of the TIFF file are multiplied by its transparency (associated alpha)",
             fix="save it without transparency",
         )
-    indices = None
-    bits = header.bits
     if header.palette is not None:
-        indices = colours[:, :, 0]
-        colours, bits = header.palette[indices][:, :, :3], 8
-    elif header.ink:
-        colours, bits = _rgb_of_ink(scaled(colours, bits)), 8
-    elif header.white_is_zero:
-        colours = top - colours
-    return Samples(colours, bits, alpha=alpha if for_mask else None, indices=indices)
+        if for_mask:
+            return replace(mask_by_palette(colours[:, :, 0], header, where), alpha=alpha)
+        return Samples(header.palette[:, :3][colours[:, :, 0]], 8)
+    if header.ink:
+        return Samples(_rgb_of_ink(scaled(colours, header.bits)), 8, alpha=alpha)
+    return Samples(top - colours if header.white_is_zero else colours, header.bits, alpha=alpha)
 
 
 def _values(data: bytes, header: TiffHeader, where: object) -> npt.NDArray[Any]:
@@ -100,12 +97,6 @@ def _pixels(part: _Part, header: TiffHeader, where: object) -> npt.NDArray[Any]:
     channels = 1 if header.apart else header.samples
     stored = part.data.translate(_REVERSED) if header.reversed_bits else part.data
     width = header.part[0]
-    if header.compression in FAX:
-        if header.bits != 1 or channels != 1:
-            raise damaged(where, "a TIFF file with a fax compression must have one bit a pixel")
-        shape = part.rows, width
-        pixels = fax_rows(header.compression, stored, shape, header.fax, where)
-        return pixels[:, :, np.newaxis]
     row_bytes = (width * channels * header.bits + 7) // 8
     # The last strip has the rows that are left, or as many as the others.
     content = decompressed(header.compression, stored, row_bytes * header.part[1], where)
