@@ -6,6 +6,7 @@ here first, which finds files that end early and scans that are missing, and sim
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,12 +20,12 @@ from mvrec_edge.runtime.images.header import ImageHeader, damaged, not_read, tru
 
 __all__ = ["SIGNATURE", "JpegHeader", "decode", "read_header"]
 
-SIGNATURE = b"\xff\xd8\xff"
+SIGNATURE = b"\xff\xd8"
 
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
 _SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC9})
 _PROGRESSIVE = frozenset({0xC2, 0xCA})
-_SOS, _EOI, _APP1, _APP14 = 0xDA, 0xD9, 0xE1, 0xEE
+_SOS, _EOI, _APP1 = 0xDA, 0xD9, 0xE1
 # In entropy-coded data FF 00 is a byte of data, FF D0..D7 a restart, FF FF a filler; anything else ends it.
 _END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # Markers without a length.
@@ -34,7 +35,7 @@ _MOST_SCANS = 500
 _COEFFICIENTS = 64
 _NOT_SENT = 99
 # Zeros at the end of a scan that may belong to its data.
-_KEPT_ZEROS = 2
+_MOST_ZEROS = 3
 _LOOK = "copy it again; if it looks right in an image program, save it there as PNG"
 
 
@@ -44,13 +45,11 @@ class JpegHeader(ImageHeader):
 
     Attributes:
         components: 1 (gray), 3 (colour) or 4 (CMYK).
-        inverted: Whether CMYK is stored as Adobe does it, 255 being no ink.
         extra: The bytes, from and up to, that belong to no segment.
         scan_ends: Where the data of each scan ends.
     """
 
     components: int = 3
-    inverted: bool = False
     extra: tuple[tuple[int, int], ...] = ()
     scan_ends: tuple[int, ...] = ()
 
@@ -82,7 +81,6 @@ class _Walk:
     size: tuple[int, int] | None = None
     progressive: bool = False
     orientation: int | None = None
-    adobe: bool = False
     # For each component how many low bits of each coefficient have not been sent.
     missing: dict[int, list[int]] = field(default_factory=dict)
     extra: list[tuple[int, int]] = field(default_factory=list)
@@ -102,8 +100,6 @@ class _Walk:
             self._scan(content)
         elif marker == _APP1 and content.startswith(b"Exif\0\0") and self.orientation is None:
             self.orientation = orientation_of(content)
-        elif marker == _APP14 and content.startswith(b"Adobe"):
-            self.adobe = True
         return True
 
     def header(self) -> JpegHeader:
@@ -117,7 +113,6 @@ class _Walk:
             lossy=True,
             orientation=self.orientation or 1,
             components=len(self.missing),
-            inverted=self.adobe,
             extra=tuple(self.extra),
             scan_ends=tuple(self.scan_ends),
         )
@@ -211,11 +206,15 @@ def decode(data: bytes, header: JpegHeader, where: object) -> tuple[npt.NDArray[
     stream = _without(data, header.extra)
     try:
         return _strictly(stream, header, where), len(data) - len(stream)
-    except ImageError:
-        shorter = _without(data, [*header.extra, *_zeros(data, header.scan_ends)])
-        if len(shorter) == len(stream):
-            raise
-        return _strictly(shorter, header, where), len(data) - len(shorter)
+    except ImageError as reason:
+        # Data that ends in zeros of its own is cut too short by the first try, and then is no whole picture.
+        for kept in range(_MOST_ZEROS):
+            shorter = _without(data, [*header.extra, *_zeros(data, header.scan_ends, kept)])
+            if len(shorter) == len(stream):
+                break
+            with contextlib.suppress(ImageError):
+                return _strictly(shorter, header, where), len(data) - len(shorter)
+        raise reason
 
 
 def _strictly(stream: bytes, header: JpegHeader, where: object) -> npt.NDArray[np.uint8]:
@@ -226,28 +225,29 @@ def _strictly(stream: bytes, header: JpegHeader, where: object) -> npt.NDArray[n
     try:
         pixels = simplejpeg.decode_jpeg(stream, colorspace=space, strict=True)
     except Exception as reason:
-        raise damaged(where, str(reason), fix=_LOOK) from reason
+        if "subsampling" in str(reason):
+            raise not_read(where, "the channels of the JPEG file are sampled in an unusual way, not read") from reason
+        raise damaged(where, str(reason).removeprefix("Corrupt JPEG data: "), fix=_LOOK) from reason
     if pixels.shape[:2] != (header.height, header.width):
         raise damaged(where, f"the header says {header.width} x {header.height} pixels, the content does not")
-    return pixels if header.components < 4 else _rgb_of_ink(pixels, header.inverted)
+    return pixels if header.components < 4 else _rgb_of_ink(pixels)
 
 
-def _rgb_of_ink(pixels: npt.NDArray[np.uint8], inverted: bool) -> npt.NDArray[np.uint8]:
-    """CMYK as a screen shows it, without colour profiles, rounded as OpenCV does."""
-    stored = pixels if inverted else 255 - pixels
-    black = stored[:, :, 3:].astype(np.uint16)
-    return (black - ((255 - stored[:, :, :3].astype(np.uint16)) * black >> 8)).astype(np.uint8)
+def _rgb_of_ink(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """CMYK, of which JPEG files hold 255 for no ink, as a screen shows it, rounded as OpenCV does."""
+    black = pixels[:, :, 3:].astype(np.uint16)
+    return (black - ((255 - pixels[:, :, :3].astype(np.uint16)) * black >> 8)).astype(np.uint8)
 
 
-def _zeros(data: bytes, ends: Iterable[int]) -> list[tuple[int, int]]:
-    """The zeros before each end, but for the first few."""
+def _zeros(data: bytes, ends: Iterable[int], kept: int) -> list[tuple[int, int]]:
+    """The zeros before each end, but for the first ones."""
     found = []
     for end in ends:
         start = end
         while data[start - 1] == 0:
             start -= 1
-        if end - start > _KEPT_ZEROS:
-            found.append((start + _KEPT_ZEROS, end))
+        if end - start > kept:
+            found.append((start + kept, end))
     return found
 
 

@@ -34,14 +34,17 @@ def decode(data: bytes, header: ImageHeader, where: object, *, for_mask: bool) -
         return mask_by_palette(_numbers(data, header, where), header, where)
     plain = png.for_the_decoder(data, header, numbered=False) if isinstance(header, png.PngHeader) else data
     pixels = _pixels(plain, header, where, _COLOURS)
-    alpha = None
-    if for_mask and header.alpha:
-        everything = _pixels(plain, header, where, cv2.IMREAD_UNCHANGED)
-        if everything.ndim == 3 and everything.shape[2] in (2, 4):
-            alpha = everything[:, :, -1]
     # A mask is marked by any channel, whatever their order.
     colours = pixels if for_mask else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    alpha = _alpha(plain, pixels, header, where) if for_mask and header.alpha else None
     return Samples(colours, 8 * pixels.itemsize, alpha=alpha)
+
+
+def _alpha(data: bytes, pixels: npt.NDArray[Any], header: ImageHeader, where: object) -> npt.NDArray[Any] | None:
+    if isinstance(header, png.PngHeader) and header.clear:
+        return (pixels != np.array(header.clear[::-1])).any(axis=2)
+    everything = _pixels(data, header, where, cv2.IMREAD_UNCHANGED)
+    return everything[:, :, -1] if everything.ndim == 3 and everything.shape[2] in (2, 4) else None
 
 
 def _numbers(data: bytes, header: ImageHeader, where: object) -> npt.NDArray[Any]:

@@ -16,7 +16,7 @@ __all__ = ["SIGNATURE", "PngHeader", "for_the_decoder", "read_header"]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _PALETTE = 3
-_WITH_ALPHA = (4, 6)
+_WITHOUT_ALPHA, _WITH_ALPHA = (0, 2), (4, 6)
 # What may be left out, but changes what is read: transparency, orientation, animation.
 _MATTER = (b"tRNS", b"eXIf", b"acTL")
 # IHDR's bit depths for each colour type.
@@ -30,10 +30,12 @@ class PngHeader(ImageHeader):
     Attributes:
         ignored: The chunks, from and up to, that are left out of what the decoder sees.
         colours: Where the palette and its transparency stand, from and up to each.
+        clear: The one colour that is transparent, gray or RGB, as values of 8 or 16 bits.
     """
 
     ignored: tuple[tuple[int, int], ...] = ()
     colours: tuple[tuple[int, int], ...] = ()
+    clear: tuple[int, ...] = ()
 
 
 @dataclass
@@ -91,9 +93,6 @@ def _take(found: _Found, kind: bytes, content: memoryview, place: tuple[int, int
         found.header = bytes(content)
     elif kind == b"acTL":
         raise not_read(where, "an animated PNG file is not one image", fix="save the picture that is meant as PNG")
-    elif kind == b"iCCP":
-        # Colours are taken as they are stored; libpng would print a warning for many a profile.
-        found.ignored.append(place)
     elif kind == b"PLTE":
         found.palette = bytes(content)
         found.colours.append(place)
@@ -104,6 +103,9 @@ def _take(found: _Found, kind: bytes, content: memoryview, place: tuple[int, int
         found.orientation = orientation_of(bytes(content))
     elif kind == b"IDAT":
         found.pixels = True
+    if not kind[:1].isupper() and kind != b"tRNS":
+        # Colours are taken as they are stored, whatever the profile; and libpng would print its warnings.
+        found.ignored.append(place)
 
 
 def _header(found: _Found, where: object) -> PngHeader:
@@ -112,25 +114,34 @@ def _header(found: _Found, where: object) -> PngHeader:
     depth, colour = found.header[8:10]
     if depth not in _DEPTHS.get(colour, ()):
         raise damaged(where, f"the PNG header says colour type {colour} with {depth} bits")
-    palette: npt.NDArray[np.uint8] | None = None
-    if colour == _PALETTE:
-        count = len(found.palette) // 3
-        if len(found.palette) % 3 or not 1 <= count <= 256:
-            raise damaged(where, "the PNG file has no palette")
-        palette = np.full((count, 4), 255, np.uint8)
-        palette[:, :3] = np.frombuffer(found.palette, np.uint8).reshape(-1, 3)
-        opacity = np.frombuffer(found.transparency or b"", np.uint8)[:count]
-        palette[: len(opacity), 3] = opacity
     return PngHeader(
         "PNG",
         int.from_bytes(found.header[:4], "big"),
         int.from_bytes(found.header[4:8], "big"),
         alpha=colour in _WITH_ALPHA or found.transparency is not None,
         orientation=found.orientation,
-        palette=palette,
+        palette=_palette(found, where) if colour == _PALETTE else None,
         ignored=tuple(found.ignored),
         colours=tuple(found.colours),
+        clear=_clear(found.transparency or b"", depth) if colour in _WITHOUT_ALPHA else (),
     )
+
+
+def _palette(found: _Found, where: object) -> npt.NDArray[np.uint8]:
+    count = len(found.palette) // 3
+    if len(found.palette) % 3 or not 1 <= count <= 256:
+        raise damaged(where, "the PNG file has no palette")
+    palette = np.full((count, 4), 255, np.uint8)
+    palette[:, :3] = np.frombuffer(found.palette, np.uint8).reshape(-1, 3)
+    opacity = np.frombuffer(found.transparency or b"", np.uint8)[:count]
+    palette[: len(opacity), 3] = opacity
+    return palette
+
+
+def _clear(content: bytes, depth: int) -> tuple[int, ...]:
+    stored = np.frombuffer(content[: len(content) // 2 * 2], ">u2").astype(int) & ((1 << depth) - 1)
+    # Values of fewer than 8 bits are spread over 8 by the decoder, which this divides without a rest.
+    return tuple((stored * (255 // ((1 << depth) - 1)) if depth < 8 else stored).tolist())
 
 
 def for_the_decoder(data: bytes, header: PngHeader, *, numbered: bool) -> bytes:

@@ -38,6 +38,7 @@ _REDUCED, _TRANSPARENCY = 1, 4
 # No decoder tells a damaged fax row from a good one: libtiff goes on with the next.
 _FAX = (2, 3, 4)
 _MOST_SAMPLES = 16
+_RAW, _DEVELOP = "is a camera's raw file, which is not read", "develop it, and save it as PNG"
 _MOST_TAGS = 4096
 _MOST_VALUES = 1 << 22
 # Eight bytes for each of the most pixels: RGBA in 16 bits.
@@ -126,8 +127,10 @@ def read_header(data: bytes, where: object) -> TiffHeader:
         ImageError: The tags or a part of the pixels are missing, they make no sense, or the file is of a kind that is
             not read.
     """
+    if data[8:12] == b"CR\2\0":
+        raise not_read(where, _RAW, fix=_DEVELOP)
     tags = _Tags(data, where)
-    _check_kind(tags, data)
+    _check_kind(tags)
     width, height, samples = tags.one("width"), tags.one("height"), tags.one("samples", 1)
     bits = _bits(tags)
     kind = tags.one("colours")
@@ -246,10 +249,10 @@ def _has_another_picture(file: Any) -> bool:
     return not int(getattr(page, "subfiletype", 0)) & (_REDUCED | _TRANSPARENCY)
 
 
-def _check_kind(tags: _Tags, data: bytes) -> None:
+def _check_kind(tags: _Tags) -> None:
     where = tags.where
-    if "DNG" in tags or data[8:10] == b"CR":
-        raise not_read(where, "is a camera's raw file, which is not read", fix="develop it, and save it as PNG")
+    if "DNG" in tags:
+        raise not_read(where, _RAW, fix=_DEVELOP)
     if tags.one("kind", 0) & _REDUCED or tags.one("old kind", 1) == 2:
         raise not_read(where, "the first picture of the TIFF file is a thumbnail, as in a camera's raw file")
     compression = tags.one("compression", 1)
