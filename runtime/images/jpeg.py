@@ -17,6 +17,7 @@ import numpy.typing as npt
 from mvrec_edge.runtime.errors import ImageError
 from mvrec_edge.runtime.images.exif import orientation_of
 from mvrec_edge.runtime.images.header import ImageHeader, damaged, not_read, truncated
+from mvrec_edge.runtime.images.libraries import base_library
 
 __all__ = ["SIGNATURE", "JpegHeader", "decode", "read_header"]
 
@@ -218,12 +219,10 @@ def decode(data: bytes, header: JpegHeader, where: object) -> tuple[npt.NDArray[
 
 
 def _strictly(stream: bytes, header: JpegHeader, where: object) -> npt.NDArray[np.uint8]:
-    # Not at the top: it is loaded where the first JPEG file is met.
-    import simplejpeg
-
+    simplejpeg = base_library("simplejpeg")
     space = {1: "GRAY", 3: "RGB", 4: "CMYK"}[header.components]
     try:
-        pixels = simplejpeg.decode_jpeg(stream, colorspace=space, strict=True)
+        pixels: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(stream, colorspace=space, strict=True)
     except Exception as reason:
         if "subsampling" in str(reason):
             raise not_read(where, "the channels of the JPEG file are sampled in an unusual way, not read") from reason

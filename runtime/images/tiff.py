@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import logging
-import struct
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.images.header import MAX_PIXELS, ImageHeader, damaged, not_read, truncated
+from mvrec_edge.runtime.images.libraries import base_library
 from mvrec_edge.runtime.images.tiff_codecs import COMPRESSIONS, JPEG
+from mvrec_edge.runtime.images.tiff_tags import REDUCED, TiffTags
 
 __all__ = ["SIGNATURES", "TiffHeader", "read_header"]
 
@@ -33,44 +32,13 @@ _OTHER_COLOURS: Final = {
     34892: "raw camera data",
 }
 _FORMATS: Final = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "complex int", 6: "complex"}
-# NewSubfileType's bits.
-_REDUCED, _TRANSPARENCY = 1, 4
 # No decoder tells a damaged fax row from a good one: libtiff goes on with the next.
 _FAX = (2, 3, 4)
 _MOST_SAMPLES = 16
 _RAW, _DEVELOP = "is a camera's raw file, which is not read", "develop it, and save it as PNG"
-_MOST_TAGS = 4096
-_MOST_VALUES = 1 << 22
 # Eight bytes for each of the most pixels: RGBA in 16 bits.
 _MOST_BYTES = 8 * MAX_PIXELS
 _ALPHA_MULTIPLIED = 1
-_TAGS: Final = {
-    "kind": 254,
-    "old kind": 255,
-    "width": 256,
-    "height": 257,
-    "bits": 258,
-    "compression": 259,
-    "colours": 262,
-    "bit order": 266,
-    "strips": 273,
-    "orientation": 274,
-    "samples": 277,
-    "strip height": 278,
-    "strip sizes": 279,
-    "planes": 284,
-    "predictor": 317,
-    "palette": 320,
-    "tile width": 322,
-    "tile height": 323,
-    "tiles": 324,
-    "tile sizes": 325,
-    "extra samples": 338,
-    "number format": 339,
-    "tables": 347,
-    "depth": 32997,
-    "DNG": 50706,
-}
 
 
 @dataclass(frozen=True)
@@ -129,7 +97,7 @@ def read_header(data: bytes, where: object) -> TiffHeader:
     """
     if data[8:12] == b"CR\2\0":
         raise not_read(where, _RAW, fix=_DEVELOP)
-    tags = _Tags(data, where)
+    tags = TiffTags(data, where)
     _check_kind(tags)
     width, height, samples = tags.one("width"), tags.one("height"), tags.one("samples", 1)
     bits = _bits(tags)
@@ -173,87 +141,11 @@ def read_header(data: bytes, where: object) -> TiffHeader:
     )
 
 
-class _Tags:
-    """The tags of the first page, as numbers."""
-
-    def __init__(self, data: bytes, where: object) -> None:
-        # Not at the top: it is loaded where the first TIFF file is met.
-        import tifffile
-
-        # tifffile logs what it passes over; what matters of it is refused here.
-        logger = logging.getLogger("tifffile")
-        if not logger.handlers:
-            logger.addHandler(logging.NullHandler())
-        self.where = where
-        try:
-            present = _codes(data)
-            with tifffile.TiffFile(io.BytesIO(data)) as file:
-                page: Any = file.pages[0]
-                # A tag that is there and that tifffile passes over as damaged is missed here.
-                self.values: dict[str, Any] = {
-                    name: page.tags[code].value for name, code in _TAGS.items() if code in present
-                }
-                self.more = _has_another_picture(file)
-        except Exception as reason:
-            raise damaged(where, "the TIFF directory cannot be read") from reason
-
-    def __contains__(self, name: str) -> bool:
-        return name in self.values
-
-    def many(self, name: str) -> tuple[int, ...]:
-        """All values of a tag; none where it is absent."""
-        value = self.values.get(name, ())
-        value = tuple(value) if isinstance(value, bytes) else value
-        try:
-            return tuple(int(item) for item in np.asarray(value, dtype=object).ravel())
-        except (TypeError, ValueError) as reason:
-            raise damaged(self.where, f"the TIFF file's {name} are no numbers") from reason
-
-    def one(self, name: str, default: int | None = None) -> int:
-        """The first value of a tag."""
-        values = self.many(name)
-        if values:
-            return values[0]
-        if default is None:
-            raise damaged(self.where, f"the TIFF file does not say its {name}")
-        return default
-
-    def bytes(self, name: str) -> bytes:
-        """The content of a tag that holds bytes."""
-        value = self.values.get(name, b"")
-        return value if isinstance(value, bytes) else b""
-
-
-def _codes(data: bytes) -> set[int]:
-    """The tags that the first directory lists; none of them longer than any image needs."""
-    order, big = ("<" if data[:2] == b"II" else ">"), b"+" in data[2:4]
-    head, entry = ("Q", "HHQ") if big else ("H", "HHI")
-    (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
-    (count,) = struct.unpack_from(order + head, data, start)
-    codes = set()
-    for index in range(min(count, _MOST_TAGS)):
-        place = start + struct.calcsize(order + head) + (20 if big else 12) * index
-        code, _, values = struct.unpack_from(order + entry, data, place)
-        if values > _MOST_VALUES and code in _TAGS.values():
-            raise ValueError("a tag has more values than any image needs")
-        codes.add(code)
-    return codes
-
-
-def _has_another_picture(file: Any) -> bool:
-    """Whether the second page is neither a smaller copy of the first one nor its transparency."""
-    try:
-        page = file.pages[1]
-    except IndexError:
-        return False
-    return not int(getattr(page, "subfiletype", 0)) & (_REDUCED | _TRANSPARENCY)
-
-
-def _check_kind(tags: _Tags) -> None:
+def _check_kind(tags: TiffTags) -> None:
     where = tags.where
     if "DNG" in tags:
         raise not_read(where, _RAW, fix=_DEVELOP)
-    if tags.one("kind", 0) & _REDUCED or tags.one("old kind", 1) == 2:
+    if tags.one("kind", 0) & REDUCED or tags.one("old kind", 1) == 2:
         raise not_read(where, "the first picture of the TIFF file is a thumbnail, as in a camera's raw file")
     compression = tags.one("compression", 1)
     if compression in _FAX:
@@ -273,15 +165,13 @@ def _check_kind(tags: _Tags) -> None:
 
 
 def _compression_name(compression: int) -> str:
-    import tifffile
-
     try:
-        return f"{tifffile.COMPRESSION(compression).name} ({compression})"
+        return f"{base_library('tifffile').COMPRESSION(compression).name} ({compression})"
     except ValueError:
         return f"a method unknown here ({compression})"
 
 
-def _bits(tags: _Tags) -> int:
+def _bits(tags: TiffTags) -> int:
     kinds = tags.many("number format") or (1,)
     bits = tags.many("bits") or (1,)
     if set(kinds) <= {1, 4} and len(set(bits)) == 1 and 1 <= bits[0] <= 16:
@@ -294,12 +184,12 @@ def _bits(tags: _Tags) -> int:
     )
 
 
-def _orientation(tags: _Tags) -> int:
+def _orientation(tags: TiffTags) -> int:
     orientation = tags.one("orientation", 1)
     return orientation if 1 <= orientation <= 8 else 1
 
 
-def _palette(tags: _Tags, bits: int) -> npt.NDArray[np.uint8]:
+def _palette(tags: TiffTags, bits: int) -> npt.NDArray[np.uint8]:
     values = np.array(tags.many("palette"), np.int64)
     if len(values) != 3 << bits or values.min() < 0 or values.max() > 65535:
         raise damaged(tags.where, "the TIFF file has no palette")
@@ -313,7 +203,7 @@ def _parts(width: int, height: int, part: tuple[int, int]) -> int:
     return -(-width // part[0]) * -(-height // part[1])
 
 
-def _places(tags: _Tags, size: int, needed: int) -> tuple[tuple[int, int], ...]:
+def _places(tags: TiffTags, size: int, needed: int) -> tuple[tuple[int, int], ...]:
     tiled = "tiles" in tags
     # tifffile's own order: some files have tile offsets and strip sizes.
     starts = tags.many("tiles" if tiled else "strips")
