@@ -129,7 +129,8 @@ def _unpacked(rows: npt.NDArray[np.uint8], bits: int, order: str, count: int) ->
 def _jpeg(part: _Part, header: TiffHeader, where: object) -> npt.NDArray[np.uint8]:
     channels = 1 if header.apart else header.samples
     plain = header.bits == 8 and not header.ink and not header.white_is_zero and header.palette is None
-    if not plain or channels not in (1, 3):
+    # Channels that are apart are decoded one by one, and so not turned into RGB.
+    if not plain or channels not in (1, 3) or (header.apart and header.ycbcr):
         raise not_read(where, "the TIFF file holds JPEG of other colours than 8-bit gray and RGB, which is not read")
     stream = _jpeg_file(part.data, header, where)
     found = jpeg.read_header(stream, where)

@@ -23,14 +23,27 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def png(values: npt.NDArray[np.integer], bits: int, colour: int, *before: bytes, first: bytes = b"") -> bytes:
+# First row and column, and the steps, of the seven passes of an interlaced PNG.
+_PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+
+
+def png(
+    values: npt.NDArray[np.integer],
+    bits: int,
+    colour: int,
+    *before: bytes,
+    first: bytes = b"",
+    interlaced: bool = False,
+) -> bytes:
     """A PNG file of values `[H, W, channels]`, with chunks before the pixels."""
     height, width, _ = values.shape
-    rows = rows_of_bits(values.reshape(height, -1), bits)
-    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+    passes = _PASSES if interlaced else ((0, 0, 1, 1),)
+    parts = [values[row::down, column::right] for row, column, down, right in passes]
+    rows = [row for part in parts if part.size for row in rows_of_bits(part.reshape(len(part), -1), bits)]
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, int(interlaced))
     pixels = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
-    parts = [first, chunk(b"IHDR", header), *before, chunk(b"IDAT", pixels), chunk(b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+    chunks = [first, chunk(b"IHDR", header), *before, chunk(b"IDAT", pixels), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def tiff(tags: Mapping[int, Sequence[int]], parts: Sequence[bytes] = (), *, order: str = "<") -> bytes:

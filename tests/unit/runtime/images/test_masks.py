@@ -172,6 +172,25 @@ def test_a_shape_in_alpha_alone_is_refused_in_every_format_with_alpha(mode, opti
         read_mask_bytes(buffer.getvalue(), "m")
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize(("colour", "channels"), [(4, 2), (6, 4)])
+def test_a_shape_in_alpha_alone_is_refused_in_every_depth(bits, colour, channels):
+    values = np.full((20, 30, channels), (1 << bits) - 1, np.uint16)
+    values[:, :, -1] = np.where(SHAPE, 1, 0)
+
+    with pytest.raises(ImageError, match="only in its alpha channel"):
+        read_mask_bytes(png(values, bits, colour), "m")
+
+
+def test_alpha_of_bmp_is_looked_at():
+    pixels = np.full((20, 30, 4), 255, np.uint8)
+    pixels[:, :, 3] = EXPECTED
+    order = bytes.fromhex("0000ff0000ff0000ff000000")
+
+    with pytest.raises(ImageError, match="only in its alpha channel"):
+        read_mask_bytes(bmp([row.tobytes() for row in pixels], (20, 30), 32, order, compression=3), "m")
+
+
 def test_palettes_of_bmp_are_looked_at_like_those_of_png():
     rows = [row.tobytes() for row in SHAPE.astype(np.uint8)]
     black, red = b"\0\0\0\0", b"\0\0\xff\0"

@@ -165,10 +165,12 @@ PNG_KINDS = [
 
 @pytest.mark.parametrize(("bits", "colour", "channels"), PNG_KINDS)
 @pytest.mark.parametrize("transparent", [False, True])
-def test_png(tmp_path, bits, colour, channels, transparent):
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_png(tmp_path, bits, colour, channels, transparent, interlaced):
     stored = values(bits, channels)
     key = chunk(b"tRNS", stored[1, 1].astype(">u2").tobytes())
-    data = png(stored, bits, colour, *([key] if transparent and colour in (0, 2) else []))
+    before = [key] if transparent and colour in (0, 2) else []
+    data = png(stored, bits, colour, *before, interlaced=interlaced)
 
     check(tmp_path / "a.png", data, shown(stored, bits))
 
