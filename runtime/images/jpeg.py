@@ -208,10 +208,12 @@ def decode(data: bytes, header: JpegHeader, where: object) -> tuple[npt.NDArray[
     try:
         return _strictly(stream, header, where), len(data) - len(stream)
     except ImageError as reason:
+        zeros = _zeros(data, header.scan_ends)
         # Data that ends in zeros of its own is cut too short by the first try, and then is no whole picture.
         for kept in range(_MOST_ZEROS):
-            shorter = _without(data, [*header.extra, *_zeros(data, header.scan_ends, kept)])
-            if len(shorter) == len(stream):
+            tails = [(start + kept, end) for start, end in zeros if end - start > kept]
+            shorter = _without(data, [*header.extra, *tails])
+            if not tails:
                 break
             with contextlib.suppress(ImageError):
                 return _strictly(shorter, header, where), len(data) - len(shorter)
@@ -238,15 +240,16 @@ def _rgb_of_ink(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return (black - ((255 - pixels[:, :, :3].astype(np.uint16)) * black >> 8)).astype(np.uint8)
 
 
-def _zeros(data: bytes, ends: Iterable[int], kept: int) -> list[tuple[int, int]]:
-    """The zeros before each end, but for the first ones."""
+def _zeros(data: bytes, ends: Iterable[int]) -> list[tuple[int, int]]:
+    """The zeros before each end, from and up to."""
     found = []
     for end in ends:
         start = end
-        while data[start - 1] == 0:
-            start -= 1
-        if end - start > kept:
-            found.append((start + kept, end))
+        while start and not data[start - 1]:
+            # In pieces: a slice is copied.
+            piece = data[max(0, start - 65536) : start]
+            start -= len(piece) - len(piece.rstrip(b"\0"))
+        found.append((start, end))
     return found
 
 
