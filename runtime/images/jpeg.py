@@ -231,10 +231,10 @@ def _strictly(stream: bytes, header: JpegHeader, where: object) -> npt.NDArray[n
         raise damaged(where, str(reason).removeprefix("Corrupt JPEG data: "), fix=_LOOK) from reason
     if pixels.shape[:2] != (header.height, header.width):
         raise damaged(where, f"the header says {header.width} x {header.height} pixels, the content does not")
-    return pixels if header.components < 4 else _rgb_of_ink(pixels)
+    return pixels if header.components < 4 else _rgb_of_cmyk(pixels)
 
 
-def _rgb_of_ink(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _rgb_of_cmyk(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """CMYK, of which JPEG files hold 255 for no ink, as a screen shows it, rounded as OpenCV does."""
     black = pixels[:, :, 3:].astype(np.uint16)
     return (black - ((255 - pixels[:, :, :3].astype(np.uint16)) * black >> 8)).astype(np.uint8)

@@ -41,8 +41,8 @@ def decode(data: bytes, header: ImageHeader, where: object, *, for_mask: bool) -
 
 
 def _alpha(data: bytes, pixels: npt.NDArray[Any], header: ImageHeader, where: object) -> npt.NDArray[Any] | None:
-    if isinstance(header, png.PngHeader) and header.clear:
-        shows: npt.NDArray[np.bool_] = (pixels != np.array(header.clear[::-1])).any(axis=2)
+    if isinstance(header, png.PngHeader) and header.transparent:
+        shows: npt.NDArray[np.bool_] = (pixels != np.array(header.transparent[::-1])).any(axis=2)
         return shows
     everything = _pixels(data, header, where, cv2.IMREAD_UNCHANGED)
     return everything[:, :, -1] if everything.ndim == 3 and everything.shape[2] in (2, 4) else None

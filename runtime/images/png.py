@@ -30,12 +30,12 @@ class PngHeader(ImageHeader):
     Attributes:
         ignored: The chunks, from and up to, that are left out of what the decoder sees.
         colours: Where the palette and its transparency stand, from and up to each.
-        clear: The one colour that is transparent, gray or RGB, as values of 8 or 16 bits.
+        transparent: The one colour that is transparent, gray or RGB, as values of 8 or 16 bits.
     """
 
     ignored: tuple[tuple[int, int], ...] = ()
     colours: tuple[tuple[int, int], ...] = ()
-    clear: tuple[int, ...] = ()
+    transparent: tuple[int, ...] = ()
 
 
 @dataclass
@@ -123,7 +123,7 @@ def _header(found: _Found, where: object) -> PngHeader:
         palette=_palette(found, where) if colour == _PALETTE else None,
         ignored=tuple(found.ignored),
         colours=tuple(found.colours),
-        clear=_clear(found.transparency or b"", depth) if colour in _WITHOUT_ALPHA else (),
+        transparent=_transparent(found.transparency or b"", depth) if colour in _WITHOUT_ALPHA else (),
     )
 
 
@@ -138,7 +138,7 @@ def _palette(found: _Found, where: object) -> npt.NDArray[np.uint8]:
     return palette
 
 
-def _clear(content: bytes, depth: int) -> tuple[int, ...]:
+def _transparent(content: bytes, depth: int) -> tuple[int, ...]:
     stored = np.frombuffer(content[: len(content) // 2 * 2], ">u2").astype(int) & ((1 << depth) - 1)
     # Values of fewer than 8 bits are spread over 8 by the decoder, which this divides without a rest.
     return tuple((stored * (255 // ((1 << depth) - 1)) if depth < 8 else stored).tolist())

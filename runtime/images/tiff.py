@@ -51,14 +51,14 @@ class TiffHeader(ImageHeader):
         samples: Values for each pixel.
         colours: How many of them make the colour; those behind are alpha or something else.
         white_is_zero: Whether 0 is white.
-        ink: Whether the colour is CMYK.
-        multiplied: Whether the colours have been multiplied by alpha.
+        cmyk: Whether the colour is CMYK.
+        premultiplied: Whether the colours have been multiplied by alpha.
         compression: TIFF's number for it.
         predictor: 1, or 2 where each value is the difference to the one before.
         reversed_bits: Whether the first pixel is in the low bits of a byte.
         tables: What all JPEG parts share; empty where there is no such thing.
         ycbcr: Whether JPEG parts hold brightness and colour, and not RGB.
-        apart: Whether the channels are stored one behind the other.
+        planar: Whether the channels are stored one behind the other.
         part: Width and height of a strip or tile.
         tiled: Whether parts are tiles, which are whole at the edges too.
         places: Where each part lies, and how many bytes it has.
@@ -70,14 +70,14 @@ class TiffHeader(ImageHeader):
     samples: int = 1
     colours: int = 1
     white_is_zero: bool = False
-    ink: bool = False
-    multiplied: bool = False
+    cmyk: bool = False
+    premultiplied: bool = False
     compression: int = 1
     predictor: int = 1
     reversed_bits: bool = False
     tables: bytes = b""
     ycbcr: bool = False
-    apart: bool = False
+    planar: bool = False
     part: tuple[int, int] = (0, 0)
     tiled: bool = False
     places: tuple[tuple[int, int], ...] = ()
@@ -108,7 +108,7 @@ def read_header(data: bytes, where: object) -> TiffHeader:
     if not _COLOURS[kind] <= samples <= _MOST_SAMPLES or width * height * samples * ((bits + 7) // 8) > _MOST_BYTES:
         raise not_read(where, f"{width} x {height} pixels of {samples} channels with {bits} bits are not read")
     tiled = "tiles" in tags
-    apart = samples > 1 and tags.one("planes", 1) == 2
+    planar = samples > 1 and tags.one("planes", 1) == 2
     part = (tags.one("tile width"), tags.one("tile height")) if tiled else (width, tags.one("strip height", height))
     part = part if tiled else (width, min(part[1], height))
     if min(part) < 1 or part[0] * part[1] * samples * ((bits + 7) // 8) > _MOST_BYTES:
@@ -126,18 +126,18 @@ def read_header(data: bytes, where: object) -> TiffHeader:
         samples=samples,
         colours=_COLOURS[kind],
         white_is_zero=kind == _WHITE_IS_ZERO,
-        ink=kind == _CMYK,
-        multiplied=bool(extra) and extra[0] == _ALPHA_MULTIPLIED,
+        cmyk=kind == _CMYK,
+        premultiplied=bool(extra) and extra[0] == _ALPHA_MULTIPLIED,
         compression=compression,
         predictor=tags.one("predictor", 1),
         reversed_bits=tags.one("bit order", 1) == 2,
         tables=tags.bytes("tables"),
         ycbcr=kind == _YCBCR,
-        apart=apart,
+        planar=planar,
         part=part,
         tiled=tiled,
         more_pages=tags.more,
-        places=_places(tags, len(data), _parts(width, height, part) * (samples if apart else 1)),
+        places=_places(tags, len(data), _parts(width, height, part) * (samples if planar else 1)),
     )
 
 

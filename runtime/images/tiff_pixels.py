@@ -48,7 +48,7 @@ def decode(data: bytes, header: TiffHeader, where: object, *, for_mask: bool) ->
     top = (1 << header.bits) - 1
     alpha = values[:, :, header.colours] if header.alpha else None
     colours = values[:, :, : header.colours]
-    if header.multiplied and not for_mask and alpha is not None and int(alpha.min()) < top:
+    if header.premultiplied and not for_mask and alpha is not None and int(alpha.min()) < top:
         raise not_read(
             where,
             "the colours of the TIFF file are multiplied by its transparency (associated alpha)",
@@ -58,8 +58,8 @@ def decode(data: bytes, header: TiffHeader, where: object, *, for_mask: bool) ->
         if for_mask:
             return replace(mask_by_palette(colours[:, :, 0], header, where), alpha=alpha)
         return Samples(header.palette[:, :3][colours[:, :, 0]], 8)
-    if header.ink:
-        return Samples(_rgb_of_ink(scaled(colours, header.bits)), 8, alpha=alpha)
+    if header.cmyk:
+        return Samples(_rgb_of_cmyk(scaled(colours, header.bits)), 8, alpha=alpha)
     return Samples(top - colours if header.white_is_zero else colours, header.bits, alpha=alpha)
 
 
@@ -73,7 +73,7 @@ def _values(data: bytes, header: TiffHeader, where: object) -> npt.NDArray[Any]:
         pixels = _pixels(part, header, where)
         rows = slice(part.row, part.row + header.part[1])
         columns = slice(part.column, part.column + header.part[0])
-        wanted = slice(part.plane, part.plane + 1) if header.apart else slice(None)
+        wanted = slice(part.plane, part.plane + 1) if header.planar else slice(None)
         target = values[rows, columns, wanted]
         target[:] = pixels[: target.shape[0], : target.shape[1], : target.shape[2]]
     return values
@@ -82,7 +82,7 @@ def _values(data: bytes, header: TiffHeader, where: object) -> npt.NDArray[Any]:
 def _parts(data: bytes, header: TiffHeader) -> Iterator[_Part]:
     width, height = header.part
     places = iter(header.places)
-    for plane in range(header.colours + header.alpha if header.apart else 1):
+    for plane in range(header.colours + header.alpha if header.planar else 1):
         for row in range(0, header.height, height):
             rows = height if header.tiled else min(height, header.height - row)
             for column in range(0, header.width, width):
@@ -94,7 +94,7 @@ def _pixels(part: _Part, header: TiffHeader, where: object) -> npt.NDArray[Any]:
     """One part: `[rows, width, channels]`."""
     if header.compression == JPEG:
         return _jpeg(part, header, where)
-    channels = 1 if header.apart else header.samples
+    channels = 1 if header.planar else header.samples
     stored = part.data.translate(_REVERSED) if header.reversed_bits else part.data
     width = header.part[0]
     row_bytes = (width * channels * header.bits + 7) // 8
@@ -127,10 +127,10 @@ def _unpacked(rows: npt.NDArray[np.uint8], bits: int, order: str, count: int) ->
 
 
 def _jpeg(part: _Part, header: TiffHeader, where: object) -> npt.NDArray[np.uint8]:
-    channels = 1 if header.apart else header.samples
-    plain = header.bits == 8 and not header.ink and not header.white_is_zero and header.palette is None
+    channels = 1 if header.planar else header.samples
+    plain = header.bits == 8 and not header.cmyk and not header.white_is_zero and header.palette is None
     # Channels that are apart are decoded one by one, and so not turned into RGB.
-    if not plain or channels not in (1, 3) or (header.apart and header.ycbcr):
+    if not plain or channels not in (1, 3) or (header.planar and header.ycbcr):
         raise not_read(where, "the TIFF file holds JPEG of other colours than 8-bit gray and RGB, which is not read")
     stream = _jpeg_file(part.data, header, where)
     found = jpeg.read_header(stream, where)
@@ -151,13 +151,13 @@ def _jpeg_file(data: bytes, header: TiffHeader, where: object) -> bytes:
     if tables and not (tables.startswith(start) and tables.endswith(end)):
         raise damaged(where, "the JPEG tables of the TIFF file make no sense")
     colours = b""
-    if header.colours == 3 and not header.apart:
+    if header.colours == 3 and not header.planar:
         # Adobe's segment says by its last byte what three channels are; a later one counts more.
         colours = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00" + bytes([header.ycbcr])
     return start + colours + tables[2:-2] + data[2:]
 
 
-def _rgb_of_ink(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _rgb_of_cmyk(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """CMYK as a screen shows it, without colour profiles."""
     rest = 255 - pixels.astype(np.uint32)
     return ((rest[:, :, :3] * rest[:, :, 3:] + 127) // 255).astype(np.uint8)
