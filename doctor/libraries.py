@@ -13,13 +13,14 @@ _NAMES = frozenset(
     {
         *("numpy", "safetensors", "pillow", "torch", "onnx", "onnxscript", "nncf", "openvino", "typer"),
         *("cuda-python", "cuda-bindings", "pycuda", "scikit-learn", "matplotlib", "mvrec-edge"),
+        *("imagecodecs", "simplejpeg", "tifffile"),
     }
 )
 _FAMILIES = ("opencv-", "onnxruntime", "tensorrt", "nvidia-cublas", "nvidia-cudnn", "nvidia-cuda-runtime")
 # Extensions that go beside ONNX Runtime instead of over it.
 _BESIDE = frozenset({"onnxruntime-extensions", "onnxruntime-genai", "onnxruntime-tools"})
 # What a user of these extras is not meant to have is nobody's conflict.
-_EXTRAS = ("", "cpu", "gpu", "openvino", "tensorrt", "export", "plot")
+_EXTRAS = ("", "cpu", "gpu", "openvino", "tensorrt", "export", "plot", "tiff")
 
 
 @dataclass(frozen=True)

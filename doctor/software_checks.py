@@ -32,7 +32,7 @@ def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Iter
 
 
 def check_libraries(diagnosis: Diagnosis) -> Iterator[Finding]:
-    """Wheels that overwrite each other, and versions that do not fit."""
+    """Wheels that overwrite each other, versions that do not fit, and what images cannot be read."""
     libraries, fixes = diagnosis.libraries, diagnosis.fixes
     runtimes = runtime_wheels(libraries)
     if len(runtimes) > 1:
@@ -46,6 +46,9 @@ def check_libraries(diagnosis: Diagnosis) -> Iterator[Finding]:
     if broken:
         text = f"{broken[0]} {libraries[broken[0]]} fills the missing rows of a truncated JPEG from an earlier image"
         yield Finding("problem", "OpenCV", text, fixes.one_opencv(wheels))
+    if "imagecodecs" not in libraries:
+        text = "imagecodecs is not installed, so TIFF files compressed with LZW or ZSTD are refused"
+        yield Finding("note", "TIFF", text, fixes.install("tiff"))
     for conflict in diagnosis.conflicts:
         if conflict.library not in broken:
             text = f"{conflict.library} {conflict.version} is installed, but {conflict.needed} is needed"

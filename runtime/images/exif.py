@@ -1,7 +1,8 @@
-"""EXIF orientation where OpenCV does not apply it in every version, which is WebP."""
+"""EXIF orientation, read and applied here for every format: decoders differ in which formats they turn."""
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy.typing as npt
 __all__ = ["orientation_of", "upright"]
 
 _ORIENTATION = 0x0112
+# Short and long.
+_KINDS = {3: "H", 4: "I"}
 
 
 def orientation_of(exif: bytes) -> int:
@@ -22,22 +25,20 @@ def orientation_of(exif: bytes) -> int:
         1 to 8; 1, which means upright, where the block holds none or makes no sense.
     """
     block = exif[6:] if exif[:6] == b"Exif\0\0" else exif
-    order = {b"II": "little", b"MM": "big"}.get(block[:2])
-    if order is None or len(block) < 10:
+    order = {b"II": "<", b"MM": ">"}.get(block[:2])
+    if order is None:
         return 1
-    little = order == "little"
-
-    def number(start: int, size: int) -> int:
-        return int.from_bytes(block[start : start + size], "little" if little else "big")
-
-    directory = number(4, 4)
-    for index in range(number(directory, 2)):
-        entry = directory + 2 + 12 * index
-        if entry + 12 > len(block):
-            break
-        if number(entry, 2) == _ORIENTATION:
-            value = number(entry + 8, 2)
-            return value if 1 <= value <= 8 else 1
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", block, 4)
+        (count,) = struct.unpack_from(f"{order}H", block, directory)
+        for index in range(count):
+            entry = directory + 2 + 12 * index
+            tag, kind = struct.unpack_from(f"{order}HH", block, entry)
+            if tag == _ORIENTATION and kind in _KINDS:
+                (value,) = struct.unpack_from(order + _KINDS[kind], block, entry + 8)
+                return value if 1 <= value <= 8 else 1
+    except struct.error:
+        pass
     return 1
 
 

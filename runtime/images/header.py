@@ -1,12 +1,16 @@
-"""What an image file says of itself before any pixel is decoded."""
+"""What an image file says of itself before any pixel is decoded, and what comes out of its pixels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import ImageError
 
-__all__ = ["MAX_PIXELS", "ImageHeader", "damaged", "truncated"]
+__all__ = ["MAX_PIXELS", "ImageHeader", "Samples", "damaged", "mask_by_palette", "not_read", "truncated"]
 
 MAX_PIXELS = 1 << 27
 
@@ -20,9 +24,9 @@ class ImageHeader:
         width: Pixels in a row, as stored: before any EXIF rotation.
         height: Rows, as stored.
         lossy: Whether the compression changes pixel values, so that a mask's edges carry noise.
-        alpha: Whether there is an alpha channel.
-        orientation: The EXIF orientation, 1 to 8, that the reader has to apply itself; 1 where OpenCV does.
-        ignored: The bytes, from and up to, that are left out of what the decoder sees.
+        alpha: Whether pixels may differ in what shows of them: an alpha channel, or transparent colours.
+        orientation: The EXIF orientation, 1 to 8.
+        palette: uint8 `[N, 4]`, RGBA, where pixels are numbers of its rows.
     """
 
     format: str
@@ -31,7 +35,7 @@ class ImageHeader:
     lossy: bool = False
     alpha: bool = False
     orientation: int = 1
-    ignored: tuple[int, int] = (0, 0)
+    palette: npt.NDArray[np.uint8] | None = None
 
     def check_size(self, where: object) -> None:
         """Refuses sizes that nobody means.
@@ -49,11 +53,53 @@ class ImageHeader:
             )
 
 
+@dataclass(frozen=True)
+class Samples:
+    """Decoded pixels, as stored: not turned, not scaled.
+
+    Attributes:
+        colours: `[H, W, 1]` (gray) or `[H, W, 3]` (RGB; any order in a mask), uint8 or uint16, 0 being black.
+        bits: How many bits a value has: `2**bits - 1` is white.
+        alpha: `[H, W]`, 0 where nothing of a pixel shows; None where there is none, or nobody asked for it.
+        used: For each row of the palette whether a pixel has it; None where there is no palette, or nobody asked.
+    """
+
+    colours: npt.NDArray[Any]
+    bits: int
+    alpha: npt.NDArray[Any] | None = None
+    used: npt.NDArray[np.bool_] | None = None
+
+
+def mask_by_palette(indices: npt.NDArray[Any], header: ImageHeader, where: object) -> Samples:
+    """A mask's pixels from the rows of its palette: the strongest channel of each, since that is what marks.
+
+    Args:
+        indices: `[H, W]`.
+        header: That of the file, which has a palette.
+        where: The file, for messages.
+
+    Raises:
+        ImageError: A pixel has a row that is not there.
+    """
+    palette = header.palette
+    if palette is None or int(indices.max()) >= len(palette):
+        raise damaged(where, f"a pixel has colour {indices.max()} of a palette that ends before it")
+    used = np.bincount(indices.ravel(), minlength=len(palette)) > 0
+    strongest = palette[:, :3].max(axis=1)[indices]
+    alpha = palette[:, 3][indices] if header.alpha else None
+    return Samples(strongest[:, :, np.newaxis], 8, alpha=alpha, used=used)
+
+
 def truncated(where: object, detail: str) -> ImageError:
     """The error for a file whose end is missing."""
     return ImageError(f"the file is truncated: {detail}", where=where, fix="copy or save it again")
 
 
-def damaged(where: object, detail: str) -> ImageError:
+def damaged(where: object, detail: str, *, fix: str = "copy or save it again") -> ImageError:
     """The error for a file whose content contradicts itself."""
-    return ImageError(f"the file is damaged: {detail}", where=where, fix="copy or save it again")
+    return ImageError(f"the file is damaged: {detail}", where=where, fix=fix)
+
+
+def not_read(where: object, detail: str, *, fix: str = "save it as PNG") -> ImageError:
+    """The error for a whole file of a kind that is not read."""
+    return ImageError(detail, where=where, fix=fix)

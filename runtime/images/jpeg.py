@@ -1,77 +1,261 @@
-"""JPEG: the markers of a file, from SOI to EOI (ITU-T T.81, annex B)."""
+"""JPEG: the segments of a file, from SOI to EOI (ITU-T T.81, annex B), and its pixels, decoded without tolerance.
+
+libjpeg fills in what is missing and goes on after data that makes no sense; it only warns. So the segments are walked
+here first, which finds files that end early and scans that are missing, and simplejpeg makes an error of each warning.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
-from mvrec_edge.runtime.images.header import ImageHeader, damaged, truncated
+import numpy as np
+import numpy.typing as npt
 
-__all__ = ["SIGNATURE", "read_header"]
+from mvrec_edge.runtime.errors import ImageError
+from mvrec_edge.runtime.images.exif import orientation_of
+from mvrec_edge.runtime.images.header import ImageHeader, damaged, not_read, truncated
+from mvrec_edge.runtime.images.libraries import base_library
 
-SIGNATURE = b"\xff\xd8\xff"
+__all__ = ["SIGNATURE", "JpegHeader", "decode", "read_header"]
 
-_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_SOS, _EOI = 0xDA, 0xD9
+SIGNATURE = b"\xff\xd8"
+
+_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
+_SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC9})
+_PROGRESSIVE = frozenset({0xC2, 0xCA})
+_SOS, _EOI, _APP1 = 0xDA, 0xD9, 0xE1
 # In entropy-coded data FF 00 is a byte of data, FF D0..D7 a restart, FF FF a filler; anything else ends it.
 _END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # Markers without a length.
 _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+# A progressive file may have ten or so; each costs as much as a whole sequential picture.
+_MOST_SCANS = 500
+_COEFFICIENTS = 64
+_NOT_SENT = 99
+# Zeros at the end of a scan that may belong to its data.
+_MOST_ZEROS = 3
+_LOOK = "copy it again; if it looks right in an image program, save it there as PNG"
 
 
-def read_header(data: bytes, where: object) -> ImageHeader:
-    """Walks all markers, so that a file that ends early is noticed; decoders fill the missing rows in silence.
+@dataclass(frozen=True)
+class JpegHeader(ImageHeader):
+    """What the segments say.
+
+    Attributes:
+        components: 1 (gray), 3 (colour) or 4 (CMYK).
+        extra: The bytes, from and up to, that belong to no segment.
+        scan_ends: Where the data of each scan ends.
+    """
+
+    components: int = 3
+    extra: tuple[tuple[int, int], ...] = ()
+    scan_ends: tuple[int, ...] = ()
+
+
+def read_header(data: bytes, where: object) -> JpegHeader:
+    """Walks all segments.
 
     Args:
         data: The whole file.
         where: The file, for messages.
 
     Raises:
-        ImageError: The file ends before its EOI marker, or its markers make no sense.
+        ImageError: The file ends before its EOI marker, its segments make no sense, scans are missing, or it is of a
+            kind that is not read.
     """
+    walk = _Walk(data, where)
+    while walk.step():
+        pass
+    return walk.header()
+
+
+@dataclass
+class _Walk:
+    """A walk over the segments, and what was met so far."""
+
+    data: bytes
+    where: object
+    place: int = 2
     size: tuple[int, int] | None = None
-    scanned = False
-    place = 2
-    while True:
-        place, marker = _next_marker(data, place, where)
+    progressive: bool = False
+    orientation: int | None = None
+    # For each component how many low bits of each coefficient have not been sent.
+    missing: dict[int, list[int]] = field(default_factory=dict)
+    extra: list[tuple[int, int]] = field(default_factory=list)
+    scan_ends: list[int] = field(default_factory=list)
+
+    def step(self) -> bool:
+        """Takes one segment; False behind the last one."""
+        marker = self._marker()
         if marker == _EOI:
-            break
+            return False
         if marker in _ALONE:
-            continue
-        if place + 2 > len(data):
-            raise truncated(where, "it ends inside a JPEG marker")
-        length = int.from_bytes(data[place : place + 2], "big")
-        end = place + length
+            return True
+        content = self._content()
+        if marker in _SOF:
+            self._frame(marker, content)
+        elif marker == _SOS:
+            self._scan(content)
+        elif marker == _APP1 and content.startswith(b"Exif\0\0") and self.orientation is None:
+            self.orientation = orientation_of(content)
+        return True
+
+    def header(self) -> JpegHeader:
+        if self.size is None or not self.scan_ends:
+            raise damaged(self.where, "the JPEG file holds no image")
+        if any(any(bits) for bits in self.missing.values()):
+            raise damaged(self.where, "scans of the JPEG file are missing", fix=_LOOK)
+        return JpegHeader(
+            "JPEG",
+            *self.size,
+            lossy=True,
+            orientation=self.orientation or 1,
+            components=len(self.missing),
+            extra=tuple(self.extra),
+            scan_ends=tuple(self.scan_ends),
+        )
+
+    def _marker(self) -> int:
+        """The next marker, behind any fillers and any bytes that belong nowhere."""
+        place = self.place
+        while True:
+            found = self.data.find(b"\xff", place)
+            if found < 0:
+                raise truncated(self.where, "the JPEG data has no end marker")
+            place = found
+            while place < len(self.data) and self.data[place] == 0xFF:
+                place += 1
+            if place >= len(self.data):
+                raise truncated(self.where, "it ends inside a JPEG marker")
+            if self.data[place]:
+                break
+        if found > self.place:
+            self.extra.append((self.place, found))
+        self.place = place + 1
+        return self.data[place]
+
+    def _content(self) -> bytes:
+        start = self.place
+        if start + 2 > len(self.data):
+            raise truncated(self.where, "it ends inside a JPEG marker")
+        length = int.from_bytes(self.data[start : start + 2], "big")
         if length < 2:
-            raise damaged(where, "a JPEG marker has no length")
-        if end > len(data):
-            raise truncated(where, "it ends inside a JPEG marker")
-        if marker in _SOF and size is None:
-            if length < 8:
-                raise damaged(where, "the JPEG frame header is too short")
-            size = (
-                int.from_bytes(data[place + 5 : place + 7], "big"),
-                int.from_bytes(data[place + 3 : place + 5], "big"),
-            )
-        place = end
-        if marker == _SOS:
-            scanned = True
-            found = _END_OF_SCAN.search(data, place)
-            if found is None:
-                raise truncated(where, "the JPEG data has no end marker")
-            place = found.start()
-    if size is None or not scanned:
-        raise damaged(where, "the JPEG file holds no image")
-    return ImageHeader("JPEG", size[0], size[1], lossy=True)
+            raise damaged(self.where, "a JPEG marker has no length")
+        if start + length > len(self.data):
+            raise truncated(self.where, "it ends inside a JPEG marker")
+        self.place = start + length
+        return self.data[start + 2 : self.place]
+
+    def _frame(self, marker: int, content: bytes) -> None:
+        if self.size is not None:
+            raise damaged(self.where, "the JPEG file has two frame headers")
+        if len(content) < 6 or len(content) < 6 + 3 * content[5]:
+            raise damaged(self.where, "the JPEG frame header is too short")
+        if marker not in _SEQUENTIAL | _PROGRESSIVE:
+            raise not_read(self.where, "is a lossless or hierarchical JPEG file, which is not read")
+        if content[0] != 8:
+            raise not_read(self.where, f"is a JPEG file of {content[0]} bits a channel, which is not read")
+        if content[5] not in (1, 3, 4):
+            raise not_read(self.where, f"is a JPEG file of {content[5]} channels, which is not read")
+        self.size = int.from_bytes(content[3:5], "big"), int.from_bytes(content[1:3], "big")
+        self.progressive = marker in _PROGRESSIVE
+        self.missing = {content[6 + 3 * index]: [_NOT_SENT] * _COEFFICIENTS for index in range(content[5])}
+        if len(self.missing) != content[5]:
+            raise damaged(self.where, "two channels of the JPEG file have the same number")
+
+    def _scan(self, content: bytes) -> None:
+        count = content[0] if content else 0
+        if not 1 <= count <= 4 or len(content) < 4 + 2 * count or self.size is None:
+            raise damaged(self.where, "a JPEG scan makes no sense")
+        first, last, bits = content[1 + 2 * count : 4 + 2 * count]
+        span = range(first, min(last + 1, _COEFFICIENTS)) if self.progressive else range(_COEFFICIENTS)
+        for index in range(count):
+            component = self.missing.get(content[1 + 2 * index])
+            if component is None:
+                raise damaged(self.where, "a JPEG scan is of no channel")
+            for coefficient in span:
+                component[coefficient] = bits & 15 if self.progressive else 0
+        found = _END_OF_SCAN.search(self.data, self.place)
+        if found is None:
+            raise truncated(self.where, "the JPEG data has no end marker")
+        self.place = found.start()
+        self.scan_ends.append(self.place)
+        if len(self.scan_ends) > _MOST_SCANS:
+            raise damaged(self.where, f"the JPEG file has more than {_MOST_SCANS} scans")
 
 
-def _next_marker(data: bytes, place: int, where: object) -> tuple[int, int]:
-    """The marker at `place` after any fillers, and the place behind it."""
-    if place >= len(data):
-        raise truncated(where, "the JPEG data has no end marker")
-    if data[place] != 0xFF:
-        raise damaged(where, "a JPEG marker is missing")
-    while place < len(data) and data[place] == 0xFF:
-        place += 1
-    if place >= len(data):
-        raise truncated(where, "it ends inside a JPEG marker")
-    return place + 1, data[place]
+def decode(data: bytes, header: JpegHeader, where: object) -> tuple[npt.NDArray[np.uint8], int]:
+    """Decodes the picture, whole or not at all.
+
+    Some cameras write bytes between the segments, or zeros behind the data of a scan. They are left out where all of
+    the picture is there without them.
+
+    Args:
+        data: The whole file.
+        header: What `read_header` found in it.
+        where: The file, for messages.
+
+    Returns:
+        uint8 `[H, W, 1]` or `[H, W, 3]`, RGB, not turned, and how many bytes were left out.
+
+    Raises:
+        ImageError: The data makes no sense somewhere.
+    """
+    stream = _without(data, header.extra)
+    try:
+        return _strictly(stream, header, where), len(data) - len(stream)
+    except ImageError as reason:
+        zeros = _zeros(data, header.scan_ends)
+        # Data that ends in zeros of its own is cut too short by the first try, and then is no whole picture.
+        for kept in range(_MOST_ZEROS):
+            tails = [(start + kept, end) for start, end in zeros if end - start > kept]
+            shorter = _without(data, [*header.extra, *tails])
+            if not tails:
+                break
+            with contextlib.suppress(ImageError):
+                return _strictly(shorter, header, where), len(data) - len(shorter)
+        raise reason
+
+
+def _strictly(stream: bytes, header: JpegHeader, where: object) -> npt.NDArray[np.uint8]:
+    simplejpeg = base_library("simplejpeg")
+    space = {1: "GRAY", 3: "RGB", 4: "CMYK"}[header.components]
+    try:
+        pixels: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(stream, colorspace=space, strict=True)
+    except Exception as reason:
+        if "subsampling" in str(reason):
+            raise not_read(where, "the channels of the JPEG file are sampled in an unusual way, not read") from reason
+        raise damaged(where, str(reason).removeprefix("Corrupt JPEG data: "), fix=_LOOK) from reason
+    if pixels.shape[:2] != (header.height, header.width):
+        raise damaged(where, f"the header says {header.width} x {header.height} pixels, the content does not")
+    return pixels if header.components < 4 else _rgb_of_cmyk(pixels)
+
+
+def _rgb_of_cmyk(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """CMYK, of which JPEG files hold 255 for no ink, as a screen shows it, rounded as OpenCV does."""
+    black = pixels[:, :, 3:].astype(np.uint16)
+    return (black - ((255 - pixels[:, :, :3].astype(np.uint16)) * black >> 8)).astype(np.uint8)
+
+
+def _zeros(data: bytes, ends: Iterable[int]) -> list[tuple[int, int]]:
+    """The zeros before each end, from and up to."""
+    found = []
+    for end in ends:
+        start = end
+        while start and not data[start - 1]:
+            # In pieces: a slice is copied.
+            piece = data[max(0, start - 65536) : start]
+            start -= len(piece) - len(piece.rstrip(b"\0"))
+        found.append((start, end))
+    return found
+
+
+def _without(data: bytes, ranges: Iterable[tuple[int, int]]) -> bytes:
+    kept, place = [], 0
+    for start, stop in sorted(ranges):
+        kept.append(data[place:start])
+        place = stop
+    return b"".join([*kept, data[place:]]) if place else data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -9,28 +10,30 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import ImageError
 
-__all__ = ["to_eight_bits", "to_rgb_uint8"]
-
-# 65535 = 257 * 255, so dividing by 257 maps the whole range; 128 rounds to the nearest.
-_SIXTEEN_TO_EIGHT = ((np.arange(65536, dtype=np.uint32) + 128) // 257).astype(np.uint8)
+__all__ = ["scaled", "to_rgb_uint8"]
 
 
-def to_eight_bits(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Scales 16-bit values to 8 bits, 65535 becoming 255, rounded to the nearest; 8-bit values stay.
+def scaled(values: npt.NDArray[Any], bits: int) -> npt.NDArray[np.uint8]:
+    """Scales values to 8 bits, the largest becoming 255, rounded to the nearest.
 
-    Raises:
-        ImageError: The values are neither uint8 nor uint16.
+    Args:
+        values: uint8 or uint16.
+        bits: 1 to 16; no value reaches `2**bits`.
+
+    Returns:
+        uint8, of the same shape; the same memory where `bits` is 8.
     """
-    if array.dtype == np.uint8:
-        eight: npt.NDArray[np.uint8] = array
+    if bits == 8:
+        eight: npt.NDArray[np.uint8] = values
         return eight
-    if array.dtype == np.uint16:
-        scaled: npt.NDArray[np.uint8] = _SIXTEEN_TO_EIGHT[array]
-        return scaled
-    raise ImageError(
-        f"pixels must be uint8 or uint16, these are {array.dtype}",
-        fix="scale them to 0..255 and convert them with astype('uint8')",
-    )
+    result: npt.NDArray[np.uint8] = _table(bits)[values]
+    return result
+
+
+@functools.lru_cache
+def _table(bits: int) -> npt.NDArray[np.uint8]:
+    top = (1 << bits) - 1
+    return ((np.arange(top + 1, dtype=np.uint32) * 255 + top // 2) // top).astype(np.uint8)
 
 
 def to_rgb_uint8(array: npt.ArrayLike) -> npt.NDArray[np.uint8]:
@@ -57,7 +60,12 @@ def to_rgb_uint8(array: npt.ArrayLike) -> npt.NDArray[np.uint8]:
             f"an image must be [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], this array is {list(np.shape(array))}",
             fix="give height, width and channels in this order",
         )
-    eight = to_eight_bits(pixels[:, :, :3])
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise ImageError(
+            f"pixels must be uint8 or uint16, these are {pixels.dtype}",
+            fix="scale them to 0..255 and convert them with astype('uint8')",
+        )
+    eight = scaled(pixels[:, :, :3], 8 * pixels.itemsize)
     if eight.shape[2] == 1:
         eight = np.repeat(eight, 3, axis=2)
     return np.ascontiguousarray(eight)

@@ -5,27 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import ImageError, InputWarning
-from mvrec_edge.runtime.images import bmp, exif, jpeg, png, tiff, webp
-from mvrec_edge.runtime.images.header import ImageHeader, damaged
+from mvrec_edge.runtime.images import bmp, jpeg, opencv, png, tiff, tiff_pixels, webp
+from mvrec_edge.runtime.images.exif import upright
+from mvrec_edge.runtime.images.foreign import name_of
+from mvrec_edge.runtime.images.header import ImageHeader, Samples
 from mvrec_edge.runtime.images.image_files import read_bytes
-from mvrec_edge.runtime.images.pixels import to_eight_bits
-from mvrec_edge.runtime.images.quiet import quiet_opencv
+from mvrec_edge.runtime.images.masks import marked
+from mvrec_edge.runtime.images.pixels import scaled, to_rgb_uint8
 
-__all__ = ["IMAGE_SUFFIXES", "read_image", "read_mask"]
+__all__ = ["IMAGE_SUFFIXES", "read_image", "read_mask", "read_mask_bytes"]
 
 # What folders are searched for; a file is read by its content, whatever its name.
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-
-# Three channels in their own depth, turned as EXIF says; IMREAD_UNCHANGED would leave the image unturned.
-_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-_LOSSY_THRESHOLD = 128
 
 
 def read_image(
@@ -50,9 +46,10 @@ def read_image(
             pixels are neither 8-bit nor 16-bit numbers.
     """
     path = Path(path)
-    data, header = _open(path, warn)
-    pixels = _decode(data, header, path)
-    return cv2.cvtColor(_eight_bits(pixels, path), cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+    data = read_bytes(path)
+    header = _header(data, path)
+    samples = _decode(data, header, path, warn, for_mask=False)
+    return to_rgb_uint8(upright(scaled(samples.colours, samples.bits), header.orientation))
 
 
 def read_mask(
@@ -76,85 +73,65 @@ def read_mask(
             that it is not known which of the two was meant.
     """
     path = Path(path)
-    data, header = _open(path, warn)
-    pixels = _decode(data, header, path)
-    threshold = _LOSSY_THRESHOLD if header.lossy else 1
-    if header.lossy:
-        pixels = _eight_bits(pixels, path)
-    _check_depth(pixels, path)
-    mask = np.zeros(pixels.shape[:2], np.bool_)
-    for channel in range(pixels.shape[2]):
-        mask |= pixels[:, :, channel] >= threshold
-    if header.alpha and (mask.all() or not mask.any()) and _alpha_has_a_shape(data):
-        raise ImageError(
-            "the mask has the same colour everywhere and a shape only in its alpha channel",
-            where=path,
-            fix="save the mask as a gray image, the defect white on black",
-        )
-    return np.where(mask, np.uint8(255), np.uint8(0))
+    return read_mask_bytes(read_bytes(path), path, warn=warn)
 
 
-def _open(path: Path, warn: Callable[[InputWarning], None] | None) -> tuple[bytes, ImageHeader]:
-    del warn
-    data = read_bytes(path)
+def read_mask_bytes(
+    data: bytes, where: object, *, warn: Callable[[InputWarning], None] | None = None
+) -> npt.NDArray[np.uint8]:
+    """Reads a mask from the bytes of an image file, as a label file may hold them.
+
+    Args:
+        data: A whole image file. Its size in bytes is the caller's to bound; its pixels are bounded here.
+        where: Where the bytes come from, for messages.
+        warn: As for `read_image`.
+
+    Returns:
+        As `read_mask`.
+
+    Raises:
+        ImageError: As for `read_mask`.
+    """
+    if not data:
+        raise ImageError("the image file is empty", where=where, fix="copy or save it again")
+    header = _header(data, where)
+    samples = _decode(data, header, where, warn, for_mask=True)
+    return upright(marked(samples, header, where), header.orientation)
+
+
+def _header(data: bytes, where: object) -> ImageHeader:
+    header: ImageHeader
     if data.startswith(jpeg.SIGNATURE):
-        header = jpeg.read_header(data, path)
+        header = jpeg.read_header(data, where)
     elif data.startswith(png.SIGNATURE):
-        header = png.read_header(data, path)
+        header = png.read_header(data, where)
     elif data.startswith(tiff.SIGNATURES):
-        header = tiff.read_header(data, path)
+        header = tiff.read_header(data, where)
     elif webp.is_webp(data):
-        header = webp.read_header(data, path)
+        header = webp.read_header(data, where)
     elif data.startswith(bmp.SIGNATURE):
-        header = bmp.read_header(data, path)
+        header = bmp.read_header(data, where)
     else:
-        raise ImageError(
-            "is not a JPEG, PNG, BMP, TIFF or WebP file", where=path, fix="save it in one of these formats"
-        )
-    header.check_size(path)
-    return data, header
+        name = name_of(data)
+        what = f"is {name}, which is not read" if name else "is not a JPEG, PNG, BMP, TIFF or WebP file"
+        raise ImageError(what, where=where, fix="save it as PNG" if name else "save it in one of these formats")
+    header.check_size(where)
+    return header
 
 
-def _decode(data: bytes, header: ImageHeader, path: Path) -> npt.NDArray[Any]:
-    """Decodes to `[H, W, 3]`, BGR, in the file's own depth."""
-    turn_here = header.format == "WebP"
-    flags = _FLAGS | (cv2.IMREAD_IGNORE_ORIENTATION if turn_here else 0)
-    start, stop = header.ignored
-    if stop > start:
-        data = data[:start] + data[stop:]
-    pixels: npt.NDArray[Any] | None
-    with quiet_opencv():
-        try:
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-        except cv2.error as error:
-            raise ImageError(
-                f"cannot be decoded as {header.format}", where=path, fix="copy or save it again"
-            ) from error
-    if pixels is None:
-        raise ImageError(f"cannot be decoded as {header.format}", where=path, fix="copy or save it again")
-    if sorted(pixels.shape[:2]) != sorted((header.height, header.width)):
-        raise damaged(path, f"the header says {header.width} x {header.height} pixels, the content does not")
-    return exif.upright(pixels, header.orientation) if turn_here else pixels
-
-
-def _check_depth(pixels: npt.NDArray[Any], path: Path) -> None:
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise ImageError(
-            f"the pixels are {pixels.dtype}, not 8-bit or 16-bit numbers",
-            where=path,
-            fix="save the image with 8 or 16 bits a channel",
-        )
-
-
-def _eight_bits(pixels: npt.NDArray[Any], path: Path) -> npt.NDArray[np.uint8]:
-    _check_depth(pixels, path)
-    return to_eight_bits(pixels)
-
-
-def _alpha_has_a_shape(data: bytes) -> bool:
-    with quiet_opencv():
-        everything = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if everything is None or everything.ndim != 3 or everything.shape[2] not in (2, 4):
-        return False
-    alpha = everything[:, :, -1]
-    return bool(alpha.min() != alpha.max())
+def _decode(
+    data: bytes, header: ImageHeader, where: object, warn: Callable[[InputWarning], None] | None, *, for_mask: bool
+) -> Samples:
+    if isinstance(header, tiff.TiffHeader):
+        if header.more_pages and warn is not None:
+            what = "the TIFF file has more than one page, and the first one is read"
+            warn(InputWarning(what, str(where), "save each page as a file of its own"))
+        return tiff_pixels.decode(data, header, where, for_mask=for_mask)
+    if not isinstance(header, jpeg.JpegHeader):
+        return opencv.decode(data, header, where, for_mask=for_mask)
+    pixels, left_out = jpeg.decode(data, header, where)
+    if left_out and warn is not None:
+        plural = "bytes that belong" if left_out > 1 else "byte that belongs"
+        what = f"the JPEG file has {left_out} {plural} to no part of it; the picture is whole without"
+        warn(InputWarning(what, str(where), "where a camera's program writes such files, let it write PNG"))
+    return Samples(pixels, 8)

@@ -1,108 +1,218 @@
-"""TIFF: the first directory of a file and where its pixels lie (TIFF 6.0, and BigTIFF)."""
+"""TIFF: what the first page of a file says of itself (TIFF 6.0, and BigTIFF), read by tifffile and checked here."""
 
 from __future__ import annotations
 
-import struct
+from dataclasses import dataclass
 from typing import Final
 
-from mvrec_edge.runtime.images.header import ImageHeader, damaged, truncated
+import numpy as np
+import numpy.typing as npt
 
-__all__ = ["SIGNATURES", "read_header"]
+from mvrec_edge.runtime.images.header import MAX_PIXELS, ImageHeader, damaged, not_read, truncated
+from mvrec_edge.runtime.images.libraries import base_library
+from mvrec_edge.runtime.images.tiff_codecs import COMPRESSIONS, JPEG
+from mvrec_edge.runtime.images.tiff_tags import REDUCED, TiffTags
+
+__all__ = ["SIGNATURES", "TiffHeader", "read_header"]
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
-# The kinds of value that are whole numbers, and how many bytes one value of each kind has.
-_WHOLE: Final = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-_SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-_WIDTH, _HEIGHT, _COMPRESSION, _SAMPLES, _EXTRA_SAMPLES = 256, 257, 259, 277, 338
-# Strips, then tiles: where each lies, and how many bytes it has.
-_EXTENTS: Final = ((273, 279), (324, 325))
-_JPEG = (6, 7)
-_MOST_ENTRIES = 4096
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
+# Channels that make a colour, for each kind of colour that is read.
+_COLOURS: Final = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4, _YCBCR: 3}
+_OTHER_COLOURS: Final = {
+    4: "a transparency mask",
+    _YCBCR: "YCbCr without JPEG",
+    8: "CIE Lab",
+    9: "ICC Lab",
+    10: "ITU Lab",
+    32803: "raw camera data",
+    32844: "LogL",
+    32845: "LogLuv",
+    34892: "raw camera data",
+}
+_FORMATS: Final = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "complex int", 6: "complex"}
+# No decoder tells a damaged fax row from a good one: libtiff goes on with the next.
+_FAX = (2, 3, 4)
 _MOST_SAMPLES = 16
+_RAW, _DEVELOP = "is a camera's raw file, which is not read", "develop it, and save it as PNG"
+# Eight bytes for each of the most pixels: RGBA in 16 bits.
+_MOST_BYTES = 8 * MAX_PIXELS
+_ALPHA_MULTIPLIED = 1
 
 
-def read_header(data: bytes, where: object) -> ImageHeader:
-    """Reads the first directory and checks that every strip or tile lies inside the file.
+@dataclass(frozen=True)
+class TiffHeader(ImageHeader):
+    """The layout of the first page.
+
+    Attributes:
+        bits: 1 to 16 for each value.
+        order: `"<"` or `">"`, the order of the bytes in a value.
+        samples: Values for each pixel.
+        colours: How many of them make the colour; those behind are alpha or something else.
+        white_is_zero: Whether 0 is white.
+        cmyk: Whether the colour is CMYK.
+        premultiplied: Whether the colours have been multiplied by alpha.
+        compression: TIFF's number for it.
+        predictor: 1, or 2 where each value is the difference to the one before.
+        reversed_bits: Whether the first pixel is in the low bits of a byte.
+        tables: What all JPEG parts share; empty where there is no such thing.
+        ycbcr: Whether JPEG parts hold brightness and colour, and not RGB.
+        planar: Whether the channels are stored one behind the other.
+        part: Width and height of a strip or tile.
+        tiled: Whether parts are tiles, which are whole at the edges too.
+        places: Where each part lies, and how many bytes it has.
+        more_pages: Whether another picture follows.
+    """
+
+    bits: int = 8
+    order: str = "<"
+    samples: int = 1
+    colours: int = 1
+    white_is_zero: bool = False
+    cmyk: bool = False
+    premultiplied: bool = False
+    compression: int = 1
+    predictor: int = 1
+    reversed_bits: bool = False
+    tables: bytes = b""
+    ycbcr: bool = False
+    planar: bool = False
+    part: tuple[int, int] = (0, 0)
+    tiled: bool = False
+    places: tuple[tuple[int, int], ...] = ()
+    more_pages: bool = False
+
+
+def read_header(data: bytes, where: object) -> TiffHeader:
+    """Reads the first page's tags and checks that every strip or tile lies inside the file.
 
     Args:
         data: The whole file.
         where: The file, for messages.
 
     Raises:
-        ImageError: The directory or a part of the pixels is missing, or they make no sense.
+        ImageError: The tags or a part of the pixels are missing, they make no sense, or the file is of a kind that is
+            not read.
     """
-    directory = _Directory(data, where)
-    width, height = directory.one(_WIDTH), directory.one(_HEIGHT)
-    samples = directory.one(_SAMPLES, 1)
-    if samples > _MOST_SAMPLES:
-        raise damaged(where, f"the TIFF file has {samples} channels")
-    for offsets, counts in _EXTENTS:
-        if offsets in directory.entries:
-            places, lengths = directory.values(offsets), directory.values(counts)
-            if not places or len(places) != len(lengths):
-                raise damaged(where, "the TIFF file does not say where its pixels are")
-            if any(place + length > len(data) for place, length in zip(places, lengths, strict=True)):
-                raise truncated(where, "the TIFF file ends before its pixels do")
-            break
-    else:
-        raise damaged(where, "the TIFF file holds no pixels")
-    return ImageHeader(
+    if data[8:12] == b"CR\2\0":
+        raise not_read(where, _RAW, fix=_DEVELOP)
+    tags = TiffTags(data, where)
+    _check_kind(tags)
+    width, height, samples = tags.one("width"), tags.one("height"), tags.one("samples", 1)
+    bits = _bits(tags)
+    kind = tags.one("colours")
+    compression = tags.one("compression", 1)
+    ImageHeader("TIFF", width, height).check_size(where)
+    extra = tags.many("extra samples")
+    if not _COLOURS[kind] <= samples <= _MOST_SAMPLES or width * height * samples * ((bits + 7) // 8) > _MOST_BYTES:
+        raise not_read(where, f"{width} x {height} pixels of {samples} channels with {bits} bits are not read")
+    tiled = "tiles" in tags
+    planar = samples > 1 and tags.one("planes", 1) == 2
+    part = (tags.one("tile width"), tags.one("tile height")) if tiled else (width, tags.one("strip height", height))
+    part = part if tiled else (width, min(part[1], height))
+    if min(part) < 1 or part[0] * part[1] * samples * ((bits + 7) // 8) > _MOST_BYTES:
+        raise damaged(where, f"the parts of the TIFF file have {part[0]} x {part[1]} pixels")
+    return TiffHeader(
         "TIFF",
         width,
         height,
-        lossy=directory.one(_COMPRESSION, 1) in _JPEG,
-        alpha=_EXTRA_SAMPLES in directory.entries,
+        lossy=compression == JPEG,
+        alpha=samples > _COLOURS[kind],
+        orientation=_orientation(tags),
+        palette=_palette(tags, bits) if kind == _PALETTE else None,
+        bits=bits,
+        order="<" if data[:2] == b"II" else ">",
+        samples=samples,
+        colours=_COLOURS[kind],
+        white_is_zero=kind == _WHITE_IS_ZERO,
+        cmyk=kind == _CMYK,
+        premultiplied=bool(extra) and extra[0] == _ALPHA_MULTIPLIED,
+        compression=compression,
+        predictor=tags.one("predictor", 1),
+        reversed_bits=tags.one("bit order", 1) == 2,
+        tables=tags.bytes("tables"),
+        ycbcr=kind == _YCBCR,
+        planar=planar,
+        part=part,
+        tiled=tiled,
+        more_pages=tags.more,
+        places=_places(tags, len(data), _parts(width, height, part) * (samples if planar else 1)),
     )
 
 
-class _Directory:
-    """The entries of the first directory: tag to (struct code, count, place of the values)."""
+def _check_kind(tags: TiffTags) -> None:
+    where = tags.where
+    if "DNG" in tags:
+        raise not_read(where, _RAW, fix=_DEVELOP)
+    if tags.one("kind", 0) & REDUCED or tags.one("old kind", 1) == 2:
+        raise not_read(where, "the first picture of the TIFF file is a thumbnail, as in a camera's raw file")
+    compression = tags.one("compression", 1)
+    if compression in _FAX:
+        what = f"the TIFF file is compressed with a fax method ({compression}), in which damage does not show"
+        raise not_read(where, what, fix="save it as PNG")
+    if compression not in COMPRESSIONS:
+        name = _compression_name(compression)
+        raise not_read(where, f"the TIFF file is compressed with {name}, which is not read")
+    kind = tags.one("colours")
+    if kind not in _COLOURS or (kind == _YCBCR and compression != JPEG):
+        what = f"the colours of the TIFF file are {_OTHER_COLOURS.get(kind, f'of kind {kind}')}, which is not read"
+        raise not_read(where, what, fix="save it as PNG in RGB")
+    if tags.one("predictor", 1) not in (1, 2):
+        raise not_read(where, f"the TIFF file has predictor {tags.one('predictor')}, which is not read")
+    if tags.one("depth", 1) != 1:
+        raise not_read(where, "the TIFF file is a volume and not one image")
 
-    def __init__(self, data: bytes, where: object) -> None:
-        self.data = data
-        self.where = where
-        self.order = "<" if data[:2] == b"II" else ">"
-        big = data[2:4] in (b"+\0", b"\0+")
-        self.entries: dict[int, tuple[str, int, int]] = {}
-        word, word_size, entry_size = ("Q", 8, 20) if big else ("I", 4, 12)
-        start = self._unpack(word, 8 if big else 4)[0]
-        count = self._unpack("Q" if big else "H", start)[0]
-        if not 1 <= count <= _MOST_ENTRIES:
-            raise damaged(where, f"the TIFF directory has {count} entries")
-        first = start + (8 if big else 2)
-        for index in range(count):
-            place = first + index * entry_size
-            tag, kind = self._unpack("HH", place)
-            items = self._unpack(word, place + 4)[0]
-            size = _SIZES.get(kind, 0)
-            field = place + 4 + word_size
-            # Values that fit stand in the entry itself.
-            if items * size > word_size:
-                field = self._unpack(word, field)[0]
-            if field + items * size > len(data):
-                raise truncated(where, "the TIFF directory lies beyond the end")
-            if kind in _WHOLE:
-                self.entries[tag] = (_WHOLE[kind], items, field)
 
-    def _unpack(self, layout: str, place: int) -> tuple[int, ...]:
-        layout = self.order + layout
-        if place + struct.calcsize(layout) > len(self.data):
-            raise truncated(self.where, "the TIFF directory lies beyond the end")
-        return struct.unpack_from(layout, self.data, place)
+def _compression_name(compression: int) -> str:
+    try:
+        return f"{base_library('tifffile').COMPRESSION(compression).name} ({compression})"
+    except ValueError:
+        return f"a method unknown here ({compression})"
 
-    def values(self, tag: int) -> tuple[int, ...]:
-        """All values of a tag; none where it is absent."""
-        if tag not in self.entries:
-            return ()
-        code, items, place = self.entries[tag]
-        return self._unpack(f"{items}{code}", place)
 
-    def one(self, tag: int, default: int | None = None) -> int:
-        """The first value of a tag."""
-        values = self.values(tag)
-        if values:
-            return values[0]
-        if default is None:
-            raise damaged(self.where, f"the TIFF file lacks tag {tag}")
-        return default
+def _bits(tags: TiffTags) -> int:
+    kinds = tags.many("number format") or (1,)
+    bits = tags.many("bits") or (1,)
+    if set(kinds) <= {1, 4} and len(set(bits)) == 1 and 1 <= bits[0] <= 16:
+        return bits[0]
+    each = ", ".join(sorted({f"{_FORMATS.get(kind, 'of no known kind, ')}{bit}" for kind in kinds for bit in bits}))
+    raise not_read(
+        tags.where,
+        f"the pixels are {each}, not unsigned numbers of 1 to 16 bits that are the same for all channels",
+        fix="save the image with 8 or 16 bits a channel",
+    )
+
+
+def _orientation(tags: TiffTags) -> int:
+    orientation = tags.one("orientation", 1)
+    return orientation if 1 <= orientation <= 8 else 1
+
+
+def _palette(tags: TiffTags, bits: int) -> npt.NDArray[np.uint8]:
+    values = np.array(tags.many("palette"), np.int64)
+    if len(values) != 3 << bits or values.min() < 0 or values.max() > 65535:
+        raise damaged(tags.where, "the TIFF file has no palette")
+    palette = np.full((1 << bits, 4), 255, np.uint8)
+    # Colours have 16 bits, but some programs write 8 into them.
+    palette[:, :3] = (values >> 8 if values.max() > 255 else values).reshape(3, -1).T
+    return palette
+
+
+def _parts(width: int, height: int, part: tuple[int, int]) -> int:
+    return -(-width // part[0]) * -(-height // part[1])
+
+
+def _places(tags: TiffTags, size: int, needed: int) -> tuple[tuple[int, int], ...]:
+    tiled = "tiles" in tags
+    # tifffile's own order: some files have tile offsets and strip sizes.
+    starts = tags.many("tiles" if tiled else "strips")
+    sizes = tags.many("tile sizes" if "tile sizes" in tags else "strip sizes")
+    if not starts or len(starts) != len(sizes) or len(starts) < needed:
+        raise damaged(tags.where, "the TIFF file does not say where its pixels are")
+    places = tuple(zip(starts, sizes, strict=True))[:needed]
+    if any(start < 1 or length < 1 for start, length in places):
+        raise damaged(tags.where, "parts of the TIFF file have no pixels")
+    if any(start + length > size for start, length in places):
+        raise truncated(tags.where, "the TIFF file ends before its pixels do")
+    return places

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mvrec_edge.runtime.images.exif import orientation_of
-from mvrec_edge.runtime.images.header import ImageHeader, damaged, truncated
+from mvrec_edge.runtime.images.header import ImageHeader, damaged, not_read, truncated
 
 __all__ = ["is_webp", "read_header"]
 
@@ -49,7 +49,7 @@ def read_header(data: bytes, where: object) -> ImageHeader:
             size = ((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
             alpha = alpha or bool(bits >> 28 & 1)
         elif kind == b"ANIM":
-            raise damaged(where, "an animated WebP file is not one image")
+            raise not_read(where, "an animated WebP file is not one image", fix="save the picture that is meant as PNG")
         elif kind == b"EXIF":
             orientation = orientation_of(data[start:stop])
         # Chunks begin at even places.

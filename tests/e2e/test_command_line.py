@@ -265,6 +265,47 @@ def test_one_bad_image_among_many_costs_only_itself(line: Path, tiny_bundle_path
     assert "1 regions on 5 images, 4 items failed" in result.stderr
 
 
+def test_pictures_of_every_kind_are_read_right_or_refused_with_the_reason(
+    line: Path, tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    image = np.random.default_rng(0).integers(60, 120, (90, 120, 3), np.uint8)
+    mask = np.zeros((90, 120), np.uint8)
+    mask[30:60, 40:70] = 255
+    for name in ("alpha", "damaged", "extra", "heic", "plain", "planar", "shape"):
+        cv2.imwrite(str(folder / f"{name}_mask.png"), mask)
+    clear = np.dstack([np.full((90, 120, 3), 255, np.uint8), mask])
+    cv2.imwrite(str(folder / "shape_mask.png"), clear)
+    for name in ("plain", "shape"):
+        tifffile.imwrite(folder / f"{name}.tif", image, photometric="rgb")
+    planes = np.moveaxis(image, 2, 0) * np.uint16(257)
+    tifffile.imwrite(folder / "planar.tif", planes, photometric="rgb", planarconfig="separate", tile=(32, 32))
+    transparent = np.dstack([image, np.zeros((90, 120), np.uint8)])
+    tifffile.imwrite(folder / "alpha.tif", transparent, photometric="rgb", extrasamples=["unassalpha"])
+    tifffile.imwrite(folder / "damaged.tif", image, photometric="rgb", compression="deflate")
+    damaged = bytearray((folder / "damaged.tif").read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (folder / "damaged.tif").write_bytes(damaged)
+    (folder / "heic.jpg").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    jpeg = cv2.imencode(".jpg", image)[1].tobytes()
+    (folder / "extra.jpg").write_bytes(jpeg[:20] + b"\x12\x34" + jpeg[20:])
+
+    result = run("classify", tiny_bundle_path, line / "line.safetensors", folder, code=1)
+
+    found = {Path(str(record["image"])).stem: record for record in records(result.stdout)}
+    refused = {name: str(record["error"]) for name, record in found.items() if "error" in record}
+    assert sorted(refused) == ["damaged", "heic", "shape"]
+    assert "damaged" in refused["damaged"]
+    assert "is a HEIC file, which is not read" in refused["heic"]
+    assert "only in its alpha channel" in refused["shape"]
+    for name in ("alpha", "planar"):
+        assert found[name]["probabilities"] == found["plain"]["probabilities"]
+    assert "extra.jpg: the JPEG file has 2 bytes that belong to no part of it" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_a_cache_of_another_bundle_is_refused(line: Path, tmp_path: Path) -> None:
     run("export", "--random-weights", "ViT-Ti/16", "--seed", 9, "--out", tmp_path / "other.bundle")
     result = run("classify", tmp_path / "other.bundle", line / "line.safetensors", line / "parts", code=4)

@@ -60,6 +60,13 @@ def test_an_orin_nano_at_its_strongest(orin_nano: Path, site: Any) -> None:
     assert (clocks.level, clocks.fix) == ("note", "sudo jetson_clocks")
 
 
+def test_what_images_cannot_be_read_is_noted(line_pc: Path, site: Any) -> None:
+    noted = _about(_examine(line_pc, site), "LZW or ZSTD")
+    assert (noted.level, noted.fix) == ("note", "pip install 'mvrec-edge[tiff]'")
+    site.distribution("imagecodecs", "2025.3.30")
+    assert "LZW" not in _texts(_examine(line_pc, site))
+
+
 def test_a_line_pc(line_pc: Path, site: Any, libcuda: str) -> None:
     site.distribution("onnxruntime-gpu", "1.20.1")
     site.onnxruntime(cuda_loads=True)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mvrec_edge.runtime.errors import ImageError
 from mvrec_edge.runtime.images import to_rgb_uint8
+from mvrec_edge.runtime.images.pixels import scaled
 
 
 def test_rgb_is_passed_through():
@@ -59,3 +60,11 @@ def test_other_arrays_are_refused_with_what_to_do(array):
     with pytest.raises(ImageError) as caught:
         to_rgb_uint8(array)
     assert caught.value.fix
+
+
+@pytest.mark.parametrize("bits", range(1, 17))
+def test_every_depth_is_scaled_by_its_own_largest_value(bits):
+    top = (1 << bits) - 1
+    values = np.arange(top + 1, dtype=np.uint8 if bits <= 8 else np.uint16)
+
+    np.testing.assert_array_equal(scaled(values, bits), np.rint(values * (255 / top)))
