@@ -16,6 +16,7 @@ from mvrec_edge.calib.plotting import new_figure
 from mvrec_edge.runtime.errors import SupportError
 from mvrec_edge.runtime.files import writing
 from mvrec_edge.runtime.support.cache import HeadSettings, SupportCache
+from mvrec_edge.runtime.support.image_groups import images_of_classes
 from mvrec_edge.runtime.views.schedule import ViewSchedule
 
 __all__ = [
@@ -85,24 +86,25 @@ class TuningPoint:
         }
 
 
-def check_tunable(counts: Mapping[str, int]) -> None:
+def check_tunable(images: Mapping[str, int]) -> None:
     """Finds out whether there is something to tune on; takes no embeddings, so it can be asked before encoding.
 
     Args:
-        counts: Support instances of each class.
+        images: How many images the support instances of each class lie on.
 
     Raises:
-        SupportError: A class has a single instance, so that nothing can be left out.
+        SupportError: The instances of a class lie on a single image, so that none can be left out.
     """
-    if single := [name for name, count in counts.items() if count < 2]:
+    if single := [name for name, count in images.items() if count < 2]:
         raise SupportError(
-            f"--tune leaves each instance out in turn, and the class '{single[0]}' has a single instance",
-            fix="label another instance of that class, or leave out --tune",
+            "--tune leaves each instance out in turn, with the others of its image, and the class "
+            f"'{single[0]}' lies on a single image",
+            fix="label another image with that class, or leave out --tune",
         )
 
 
 def tune(supports: Sequence[EncodedSupport], progress: Callable[[int], None] = lambda _: None) -> list[TuningPoint]:
-    """Leaves each support instance out in each precision and under each training-free head, with few and many views.
+    """Leaves each support instance out with its image, in each precision, for each training-free head and number of views.
 
     In each precision both sides of a comparison come from the same graph. Each head takes the parameters that do best
     with all views (`select_head`). For each, every number of views at which its schedule pauses is a point, and so is
@@ -117,10 +119,12 @@ def tune(supports: Sequence[EncodedSupport], progress: Callable[[int], None] = l
         All points, the cheapest first, of equally cheap ones the most accurate first.
 
     Raises:
-        SupportError: A class has a single instance, so that nothing can be left out.
+        SupportError: The instances of a class lie on a single image, so that none can be left out.
     """
     for encoded in supports:
-        check_tunable(encoded.cache.counts)
+        cache = encoded.cache
+        images = images_of_classes(cache.image_groups, cache.labels, len(cache.class_names))
+        check_tunable(dict(zip(cache.class_names, images.tolist(), strict=True)))
     points = [point for encoded in supports for point in _points_of(encoded, progress)]
     return sorted(points, key=lambda point: (point.milliseconds, -point.accuracy))
 

@@ -115,7 +115,7 @@ def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_class_with_one_instance_is_named_before_anything_is_encoded() -> None:
+def test_a_class_on_one_image_is_named_before_anything_is_encoded() -> None:
     check_tunable({"dent": 2, "scratch": 2})
-    with pytest.raises(SupportError, match=r"the class 'scratch' has a single instance.*--tune"):
+    with pytest.raises(SupportError, match=r"the class 'scratch' lies on a single image.*--tune"):
         check_tunable({"dent": 2, "scratch": 1})
