@@ -39,9 +39,9 @@ def leave_one_out(
 
     All views of an instance leave together, and so do the other instances of its image, which share its light and
     surface and would make it look easier than a new defect is. Whatever a head computes from the support (its centre,
-    say) is computed anew without them. What a head was trained to (the W and b of `zip-f`) stays, and has seen the instance:
-    there the answers are better than for a new defect. An instance whose class has none on another image cannot be
-    left out. A class that lies on that image alone is then missing among the answers.
+    say) is computed anew without them. What a head was trained to (the W and b of `zip-f`) stays, and has seen the
+    instance: there the answers are better than for a new defect. An instance whose class has none on another image
+    cannot be left out. A class that lies on that image alone is then missing among the answers.
 
     Args:
         cache: The support cache; for a head that trains, it holds what training gave.

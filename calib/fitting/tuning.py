@@ -104,7 +104,7 @@ def check_tunable(images: Mapping[str, int]) -> None:
 
 
 def tune(supports: Sequence[EncodedSupport], progress: Callable[[int], None] = lambda _: None) -> list[TuningPoint]:
-    """Leaves each support instance out with its image, in each precision, for each training-free head and number of views.
+    """Leaves each support instance out with its image, for each precision, training-free head and number of views.
 
     In each precision both sides of a comparison come from the same graph. Each head takes the parameters that do best
     with all views (`select_head`). For each, every number of views at which its schedule pauses is a point, and so is

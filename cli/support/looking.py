@@ -78,6 +78,7 @@ def history(cache: CachePath, as_json: Json = False) -> None:
 def _described(version: Version) -> dict[str, Any]:
     from mvrec_edge.runtime import SupportCache
     from mvrec_edge.runtime.errors import MvrecEdgeError
+    from mvrec_edge.runtime.wording import counted
 
     try:
         loaded = SupportCache.load(version.path)
@@ -85,7 +86,7 @@ def _described(version: Version) -> dict[str, Any]:
         holds = f"not usable: {error.what}"
     else:
         classes = ", ".join(f"{name} {count}" for name, count in loaded.counts.items())
-        holds = f"{len(loaded.labels)} instances ({classes}), {loaded.head.name}"
+        holds = f"{counted(len(loaded.labels), 'instance')} ({classes}), {loaded.head.name}"
     written = datetime.datetime.fromtimestamp(version.path.stat().st_mtime).astimezone()
     return {
         "version": version.name,
@@ -116,6 +117,7 @@ def rollback(
     from mvrec_edge.runtime import SupportCache
     from mvrec_edge.runtime.errors import InputError
     from mvrec_edge.runtime.support.versions import SupportVersions
+    from mvrec_edge.runtime.wording import counted
 
     # The present one may be what is damaged: only its place has to be there.
     if not cache.is_file():
@@ -126,4 +128,4 @@ def rollback(
         loaded = SupportCache.load(cache)
     classes = ", ".join(f"{name} {count}" for name, count in loaded.counts.items())
     again = f"the version before is kept as {cache.name}.{kept}, and another rollback goes back to it"
-    say(f"{cache}: version {target} again: {len(loaded.labels)} instances ({classes}); {again}")
+    say(f"{cache}: version {target} again: {counted(len(loaded.labels), 'instance')} ({classes}); {again}")

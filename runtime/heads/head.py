@@ -226,8 +226,8 @@ class Head(ABC):
             progress: Called with the number of instances after each part of them.
 
         Returns:
-            For each choice float32 `[H, N]`, as `logits_for` gives with a cache that lacks the instance's image; a class
-            that has no other image gets the least.
+            For each choice float32 `[H, N]`, as `logits_for` gives with a cache that lacks the instance's image; a
+            class that has no other image gets the least.
         """
         _, views, _ = self.cache.embeddings.shape
         groups = self.cache.image_groups
