@@ -68,7 +68,7 @@ def test_round_trip_of_the_images_of_the_instances(tmp_path: Path) -> None:
 def test_a_cache_without_images_is_the_file_of_earlier_versions() -> None:
     assert make(images=[""] * 6).to_bytes() == make().to_bytes()
     assert b"images" not in make().to_bytes()
-    with pytest.raises(SupportError, match="6 instances but the images of 5"):
+    with pytest.raises(SupportError, match="6 instances but 5 images"):
         make(images=["x"] * 5)
 
 
