@@ -181,7 +181,9 @@ class SupportCache:
         _check_adapter(adapter, len(values), values.shape[2])
         of_images = tuple(images) if any(images) else ()
         if of_images and len(of_images) != len(values):
-            raise SupportError(f"the support has {counted(len(values), 'instance')} but {counted(len(of_images), 'image')}")
+            raise SupportError(
+                f"the support has {counted(len(values), 'instance')} but {counted(len(of_images), 'image')}"
+            )
         check_novelty(novelty, can_be_left_out(image_groups(of_images, len(values)), indices))
         if view_plan is not None and view_plan.count != values.shape[1]:
             raise SupportError(
