@@ -11,8 +11,16 @@ from mvrec_edge.calib.fitting.probabilities import calibration_error, fit_temper
 from mvrec_edge.runtime.heads import CentredZipAdapter, head_class, head_names
 from mvrec_edge.runtime.heads.aggregation import AGGREGATIONS
 from mvrec_edge.runtime.support.cache import HeadSettings, SupportCache
+from mvrec_edge.runtime.wording import counted
 
-__all__ = ["DEFAULT_HEAD", "HeadCandidate", "Selection", "fit_head_temperature", "select_head"]
+__all__ = [
+    "DEFAULT_HEAD",
+    "HeadCandidate",
+    "Selection",
+    "describe_accuracies",
+    "fit_head_temperature",
+    "select_head",
+]
 
 #: Taken where a class has a single instance or image, so that nothing can be left out: the centred head with the
 #: parameters that were published with it.
@@ -102,6 +110,20 @@ def fit_head_temperature(
     """
     left_out = leave_one_out(cache, head.name, [(head.beta, head.aggregate)], progress)
     return _candidate(head, left_out, 0) if len(left_out.instances) else None
+
+
+def describe_accuracies(instances: int, candidates: int) -> str:
+    """What accuracies that a choice was made from are, in a line above their table.
+
+    Args:
+        instances: Support instances that were left out in turn.
+        candidates: How many were compared, of which the best is taken.
+    """
+    return (
+        f"accuracy on the support itself, with {counted(instances, 'instance')} left out in turn. What is taken is the "
+        f"best of {counted(candidates, 'candidate')}, so it looks better than it will be on new defects: 'mvrec-edge "
+        "evaluate' measures that"
+    )
 
 
 def _candidate(head: HeadSettings, left_out: LeftOut, place: int) -> HeadCandidate:

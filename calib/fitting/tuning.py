@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mvrec_edge.calib.fitting.schedule_fitting import RECORD_RISK, fit_rule, left_out_trials, unfitted_schedule
-from mvrec_edge.calib.fitting.selection import select_head
+from mvrec_edge.calib.fitting.selection import describe_accuracies, select_head
 from mvrec_edge.calib.plotting import new_figure
 from mvrec_edge.runtime.errors import SupportError
 from mvrec_edge.runtime.files import writing
@@ -194,6 +194,7 @@ def describe_tuning(supports: Sequence[EncodedSupport], points: Sequence[TuningP
     """What each precision costs, all points with the kept one marked, and what the other precisions would give."""
     best, leading = best_point(points), front(points)
     lines = [f"{encoded.precision}: {encoded.view_ms:.3g} ms a view, {encoded.device}" for encoded in supports]
+    lines.append(describe_accuracies(best.left_out, len(points)))
     lines.append(
         f"{'precision':<11}{'head':<8}{'beta':>6}  {'aggregate':<13}{'views':>6}{'used':>7}"
         f"{'accuracy':>10}{'ms a defect':>13}"
@@ -207,8 +208,7 @@ def describe_tuning(supports: Sequence[EncodedSupport], points: Sequence[TuningP
         )
     lines.append(
         f"kept: {best.precision}, {best.head.name}, beta {best.head.beta:g}, {best.head.aggregate}, views "
-        f"{best.use}: the cheapest of the most accurate. Each of {best.left_out} instances was left out "
-        f"in turn, so one instance is {100 / best.left_out:.1f} percentage points"
+        f"{best.use}: the cheapest of the most accurate. One instance is {100 / best.left_out:.1f} percentage points"
     )
     others = [point for point in best_by_precision(points) if point.precision != best.precision]
     if others:

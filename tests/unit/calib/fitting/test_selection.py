@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvrec_edge.calib import HEAD_CHOICES, FineTuning, fit_head
+from mvrec_edge.calib.fitting.head_fitting import describe_fit
 from mvrec_edge.calib.fitting.leave_one_out import leave_one_out
 from mvrec_edge.calib.fitting.probabilities import calibration_error, fit_temperature, log_loss
 from mvrec_edge.calib.fitting.selection import DEFAULT_HEAD, select_head
@@ -76,6 +77,15 @@ def test_a_class_on_a_single_image_cannot_be_left_out() -> None:
     selection = select_head(support)
     assert selection.head == DEFAULT_HEAD
     assert "the class 'c1' has all its instances on a single image" in selection.reason
+
+
+def test_accuracies_are_said_to_be_those_of_the_support_itself() -> None:
+    lines = describe_fit(fit_head(cache((4, 4, 4)), "auto"))
+    assert lines[0].startswith("accuracy on the support itself, with 12 instances left out in turn.")
+    assert "the best of 24 candidates, so it looks better than it will be on new defects" in lines[0]
+    assert lines[1].split() == ["head", "beta", "aggregate", "accuracy", "log-loss"]
+    # A named head is not the best of many.
+    assert not any("candidates" in line for line in describe_fit(fit_head(cache((4, 4, 4)), "zip")))
 
 
 def test_images_of_one_instance_each_change_nothing() -> None:
