@@ -173,7 +173,7 @@ def rebased_settings(settings: CalibrateSettings, cache: SupportCache) -> Calibr
     """
     if settings.shots is not None or settings.views != "mso" or settings.head != "auto":
         raise UsageError(
-            "--rebase keeps the cache's instances, views and head", fix="leave out --shots, --views, --head"
+            "--rebase keeps the cache's instances, views and head", fix="leave out --shots, --view-recipe, --head"
         )
     rate = settings.reject_rate
     if rate is None and cache.novelty is not None:

@@ -51,7 +51,7 @@ class FitOptions:
             help="Number that fixes which instances --shots draws; the same number draws the same ones.",
         ),
     ] = 0
-    views: RecipeName = "mso"
+    view_recipe: RecipeName = "mso"
     resample: Resampling = "exact"
     head: Annotated[
         str,
@@ -100,7 +100,7 @@ class FitOptions:
         return CalibrateSettings(
             shots=self.shots,
             seed=self.seed,
-            views=self.views,
+            views=self.view_recipe,
             resample=self.resample,
             head=self.head,
             beta=self.beta,

@@ -75,7 +75,7 @@ class ProtocolOptions:
     ] = "5%"
     steps: Steps = 500
     triplet: Triplet = 0.0
-    views: RecipeName = "mso"
+    view_recipe: RecipeName = "mso"
     resample: Resampling = "exact"
     region_input: Annotated[
         str,
@@ -95,7 +95,7 @@ class ProtocolOptions:
         tuning = FineTuning(steps=self.steps, triplet=self.triplet)
         return EvaluateSettings(
             Protocol(_numbers(self.shots), self.draws, heads, tuning, split=self.split),
-            views=self.views,
+            views=self.view_recipe,
             resample=self.resample,
             region_input=self.region_input,
             unknown=self.unknown,

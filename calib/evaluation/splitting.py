@@ -72,9 +72,10 @@ def split_places(known: KnownPlaces, shots: int, seed: int, split: str = "region
     """
     check_split(split, known)
     labels, images = known.support_labels.tolist(), known.support_images
-    by_image = split == "image" and images is not None
-    chosen = sample_by_image(labels, images.tolist(), shots, seed) if by_image else sample_shots(labels, shots, seed)
-    drawn = np.asarray(chosen, np.int64)
+    if split == "image" and images is not None:
+        drawn = np.asarray(sample_by_image(labels, images.tolist(), shots, seed), np.int64)
+    else:
+        drawn = np.asarray(sample_shots(labels, shots, seed), np.int64)
     if known.query_labels is None:
         queries = np.setdiff1d(np.arange(len(labels)), drawn)
         query_labels, query_images = known.support_labels, images
@@ -83,7 +84,7 @@ def split_places(known: KnownPlaces, shots: int, seed: int, split: str = "region
         query_labels, query_images = known.query_labels, known.query_images
     shared = np.empty(0, np.int64)
     if images is not None and query_images is not None:
-        if by_image:
+        if split == "image":
             queries = queries[~np.isin(query_images[queries], images[drawn])]
         shared = np.intersect1d(images[drawn], query_images[queries])
     return Split(drawn, queries, query_labels[queries], shared)

@@ -91,7 +91,7 @@ def _single(setting: Setting, value: Any, folder: Path) -> Any:
             like = nearest(value, setting.choices)
             guess = f"did you mean '{like}'? It is " if like else ""
             raise Refusal(f"cannot be '{shown(value)}'", f"{guess}one of {', '.join(setting.choices)}")
-        return str(folder / value) if setting.kind == "path" else value
+        return str(folder / value) if setting.kind == "path" and value not in setting.words else value
     too_small = setting.low is not None and value < setting.low
     too_large = setting.high is not None and value > setting.high
     if too_small or too_large:
