@@ -126,7 +126,7 @@ def settings_rows(commands: Mapping[str, Mapping[str, Setting]]) -> dict[str, li
         keys = [key for key in settings if table in SHARED_TABLES or shared_table(table, key) is None]
         rows[table] = []
         for key in keys:
-            users = (table,)
+            users: tuple[str, ...] = (table,)
             if table in SHARED_TABLES:
                 users = tuple(name for name in commands if key in commands[name] and shared_table(name, key) == table)
             # As the first command has it, which may require what another can do without.
