@@ -16,6 +16,7 @@ from mvrec_edge.calib.setting_checks import check_integer
 from mvrec_edge.runtime.errors import InputError, SupportError, UsageError
 from mvrec_edge.runtime.heads import open_head
 from mvrec_edge.runtime.support.cache import SupportCache
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["Draw", "EvaluationSet", "Protocol", "check_counts", "check_set", "draw", "evaluate_heads"]
 
@@ -199,7 +200,7 @@ def check_counts(counts: Mapping[str, int], shots: int) -> None:
     for name, count in counts.items():
         if count < shots:
             raise SupportError(
-                f"the class '{name}' has {count} instances, fewer than {shots} shots",
+                f"the class '{name}' has {counted(count, 'instance')}, fewer than {counted(shots, 'shot')}",
                 fix="ask for fewer shots, or leave the class out",
             )
 

@@ -27,6 +27,7 @@ from mvrec_edge.runtime.engines import Engine
 from mvrec_edge.runtime.errors import InputError
 from mvrec_edge.runtime.support.reject_rate import check_rate
 from mvrec_edge.runtime.views import ViewPlan
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["EvaluateSettings", "Evaluation", "check_sets", "encode_sets", "evaluate_embeddings", "evaluate_sets"]
 
@@ -196,7 +197,7 @@ def encode_sets(
             seen = labelled.with_region_input(settings.region_input)
             parts.append(encode_instances(engine, seen, plan, store=store, progress=advance))
         found = 0 if store is None else store.found - before
-        observer.remark(f"{count} regions: {count - found} encoded, {found} kept from an earlier run")
+        observer.remark(f"{counted(count, 'region')}: {count - found} encoded, {found} kept from an earlier run")
     return EvaluationSet(
         support.class_names,
         parts[0],

@@ -19,6 +19,7 @@ from mvrec_edge.runtime.novelty import NoveltyScorer
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.support.instance_rows import take_rows
 from mvrec_edge.runtime.support.reject_rate import check_rate
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["NOVELTY", "UnknownResult", "auroc", "check_unknown", "check_unknown_set", "evaluate_unknown", "fpr_at_95"]
 
@@ -145,7 +146,8 @@ def check_unknown(support: Mapping[str, int], query: Mapping[str, int] | None, s
         for name, own in queries.items():
             if own < 1 or own == sum(queries.values()):
                 raise InputError(
-                    f"with {count} shots, the class '{name}' or all others have no query", fix="ask for fewer shots"
+                    f"with {counted(count, 'shot')}, the class '{name}' or all others have no query",
+                    fix="ask for fewer shots",
                 )
 
 

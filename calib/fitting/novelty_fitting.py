@@ -12,6 +12,7 @@ from mvrec_edge.runtime.novelty import KnownDistances, NoveltyLimits, left_out_d
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.support.novelty_calibration import NoveltyCalibration
 from mvrec_edge.runtime.support.reject_rate import check_rate
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["describe_limits", "fit_novelty"]
 
@@ -60,5 +61,7 @@ def describe_limits(cache: SupportCache) -> list[str]:
             pooled = limit.limit
     if len(lines) - 1 < len(cache.class_names):
         which = "the other classes" if len(lines) > 1 else "all classes"
-        lines.append(f"{which}: {pooled:.3f}, from the {len(known.residuals)} instances of all classes together")
+        lines.append(
+            f"{which}: {pooled:.3f}, from the {counted(len(known.residuals), 'instance')} of all classes together"
+        )
     return lines
