@@ -96,5 +96,5 @@ def test_tuning_keeps_a_head_and_a_number_of_views(line: Path, tiny_bundle_path:
     for wrong in (("--tune", "--head", "zip"), ("--tune-plot", plot)):
         run("calibrate", tiny_bundle_path, line / "parts", *wrong, "--out", line / "none.safetensors", code=2)
     alone = run("calibrate", tiny_bundle_path, line / "parts", "--tune", "--shots", 1, "--out", line / "none", code=3)
-    assert "has a single instance" in alone.stderr
+    assert "lies on a single image" in alone.stderr
     assert "encoding" not in alone.stderr
