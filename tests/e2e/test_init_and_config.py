@@ -34,7 +34,8 @@ def made(tmp_path_factory: pytest.TempPathFactory, tiny_bundle_path: Path) -> Pa
     run("init", folder, "--examples")
     shutil.copytree(tiny_bundle_path, folder / "encoder.bundle")
     config = folder / "mvrec-edge.toml"
-    config.write_text(config.read_text().replace("[engine]\n", f"[engine]\n{QUICK}").replace("#view_recipe", "view_recipe"))
+    text = config.read_text().replace("#view_recipe", "view_recipe")
+    config.write_text(text.replace("[engine]\n", f"[engine]\n{QUICK}"))
     run("calibrate", "--config", "mvrec-edge.toml", cwd=folder)
     return folder
 
