@@ -122,7 +122,7 @@ def calibrate(
 
     Raises:
         SupportError: There are fewer than two classes, training diverged, or a reject rate is wanted and every class
-            has a single instance.
+            has a single instance, or all of them on one image.
         ImageError: An image cannot be read any more.
 
     Example:
@@ -173,7 +173,7 @@ def rebased_settings(settings: CalibrateSettings, cache: SupportCache) -> Calibr
     """
     if settings.shots is not None or settings.views != "mso" or settings.head != "auto":
         raise UsageError(
-            "--rebase keeps the cache's instances, views and head", fix="leave out --shots, --views, --head"
+            "--rebase keeps the cache's instances, views and head", fix="leave out --shots, --view-recipe, --head"
         )
     rate = settings.reject_rate
     if rate is None and cache.novelty is not None:
@@ -224,7 +224,8 @@ def fit_support(
         observer: Watches.
 
     Raises:
-        SupportError: Training diverged, or a reject rate is wanted and every class has a single instance.
+        SupportError: Training diverged, or a reject rate is wanted and every class has a single instance, or all of
+            them on one image.
     """
     settings = settings or CalibrateSettings()
     cache = _fit_head(cache, settings, observer)

@@ -54,7 +54,10 @@ class _BudgetOptions:
     starts: Annotated[
         int, typer.Option("--starts", min=1, help="Number of processes that are started to measure the start-up time.")
     ] = 3
-    views: Annotated[int, typer.Option("--views", min=1, max=1024, help="Number of views of a defect.")] = 27
+    views_per_defect: Annotated[
+        int,
+        typer.Option("--views-per-defect", min=1, max=1024, help="Number of views that a defect has in the tables."),
+    ] = 27
 
     def budget(self, batch: str, threads: int | None) -> Budget:
         """What they mean; see `Budget` for what is raised."""
@@ -68,7 +71,7 @@ class _BudgetOptions:
             warm_up=self.warm_up,
             starts=self.starts,
             threads=threads,
-            views=self.views,
+            views=self.views_per_defect,
         )
 
 
@@ -229,21 +232,16 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def _show(record: Mapping[str, Any]) -> None:
     """Prints the tables on stdout."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from mvrec_edge.bench.tables import tables
+    from mvrec_edge.cli.console import escaped, show_table
 
-    console = Console()
-    if not console.is_terminal:
-        # In a file nothing needs to fit a window.
-        console.width = 200
     for shown in tables(record):
         grid = Table(title=Text(shown.title), caption=Text(shown.note) if shown.note else None, title_justify="left")
         for place, name in enumerate(shown.header):
             grid.add_column(name, justify="left" if place in shown.words else "right", overflow="fold")
         for row in shown.rows:
-            # Text, since a reason may hold brackets that the console would take for markup.
-            grid.add_row(*(Text(cell) for cell in row))
-        console.print(grid)
+            grid.add_row(*(Text(escaped(cell)) for cell in row))
+        show_table(grid)

@@ -49,21 +49,22 @@ def demo(
     Example: mvrec-edge demo --out demo-output
     """
     from mvrec_edge.calib import read_labelled
-    from mvrec_edge.cli.console import say
+    from mvrec_edge.cli.console import say, show
     from mvrec_edge.export import drawn_weights, read_checkpoint
     from mvrec_edge.export.pocket import POCKET, POCKET_WEIGHTS
     from mvrec_edge.runtime import open_source
+    from mvrec_edge.runtime.wording import counted
     from mvrec_edge.testing import HELD_OUT_FAMILIES
     from mvrec_edge.testing.dataset import write_demo_line
 
     _make_folder(out, overwrite)
-    say(f"1/3 rendering {images} images of each of {', '.join(HELD_OUT_FAMILIES)} on castings")
+    say(f"1/3 rendering {counted(images, 'image')} of each of {', '.join(HELD_OUT_FAMILIES)} on castings")
     parts = out / "parts"
     write_demo_line(parts, per_class=images, seed=seed)
     labelled = read_labelled(open_source(parts))
     shots = labelled.draw(_SHOTS, seed).instances
     rest = labelled.with_instances(instance for instance in labelled.instances if instance not in shots)
-    say(f"2/3 the pocket encoder: export, {_SHOTS} shots of each class, {len(rest.instances)} other regions")
+    say(f"2/3 the pocket encoder: export, {_SHOTS} shots of each class, {counted(len(rest.instances), 'other region')}")
     cache, report = out / "line.safetensors", out / "report.html"
     trained = _try_out(
         read_checkpoint(POCKET_WEIGHTS), out / "pocket.bundle", cache, labelled, rest, seed, report=report
@@ -73,11 +74,11 @@ def demo(
         drawn_weights(POCKET, seed), out / "random.bundle", out / "random.safetensors", labelled, rest, seed
     )
     for line in _table(labelled.class_names, trained, drawn):
-        typer.echo(line)
-    typer.echo(f"report: {report}")
+        show(line)
+    show(f"report: {report}")
     # As this program was called, since `mvrec-edge` alone is found only where its environment is activated.
     words = (sys.argv[0], "classify", out / "pocket.bundle", cache, parts, "--table")
-    typer.echo(f"next: {shlex.join(map(str, words))}")
+    show(f"next: {shlex.join(map(str, words))}")
 
 
 @dataclass(frozen=True)
@@ -182,8 +183,8 @@ def _table(class_names: tuple[str, ...], trained: _Trial, drawn: _Trial) -> list
     lines = [f"{'class':<{wide}}{'pocket':>12}{'random weights':>18}{'chance':>10}"]
     chance = f"{100 / len(class_names):.0f}%"
     rows = [(name, (name,)) for name in class_names] + [("all", class_names)]
-    for name, counted in rows:
-        shares = f"{_share(trained, counted):>12}{_share(drawn, counted):>18}{chance:>10}"
+    for name, named in rows:
+        shares = f"{_share(trained, named):>12}{_share(drawn, named):>18}{chance:>10}"
         lines.append(f"{name:<{wide}}{shares}")
     return lines
 

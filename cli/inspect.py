@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mvrec_edge.cli.certificates import certificate_lines
+from mvrec_edge.cli.console import show, show_json
 from mvrec_edge.cli.options import Json
 
 if TYPE_CHECKING:
@@ -28,15 +29,13 @@ def inspect(
 
     description = describe_bundle(Bundle.load(path)) if path.is_dir() else describe_cache(SupportCache.load(path))
     if as_json:
-        import json
-
-        typer.echo(json.dumps(description, indent=2, ensure_ascii=False))
+        show_json(description)
         return
     width = max(len(key) for key in description)
     for key, value in description.items():
         lines = value if isinstance(value, list) else [value]
         for place, line in enumerate(lines):
-            typer.echo(f"{key if place == 0 else '':<{width}}  {line}")
+            show(f"{key if place == 0 else '':<{width}}  {line}")
 
 
 def describe_bundle(bundle: Bundle) -> dict[str, Any]:
@@ -66,16 +65,17 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
 
 def describe_cache(cache: SupportCache) -> dict[str, Any]:
     """A support cache in words."""
-    from mvrec_edge.calib.evaluation.tables import shots_text
     from mvrec_edge.calib.fitting.novelty_fitting import describe_limits
+    from mvrec_edge.runtime.wording import counted
 
     count, views, channels = cache.embeddings.shape
-    drawn = "all instances" if cache.shots is None else f"{shots_text(cache.shots)}, seed {cache.seed}"
+    drawn = "all instances" if cache.shots is None else f"{counted(cache.shots, 'shot')}, seed {cache.seed}"
+    size = " x ".join((counted(count, "instance"), counted(views, "view"), counted(channels, "channel")))
     return {
-        "support cache": f"{count} instances x {views} views x {channels} channels, float16",
+        "support cache": f"{size}, float16",
         "classes": [f"{name}: {total}" for name, total in cache.counts.items()],
         "drawn": drawn,
-        "pictures": f"of {sum(map(bool, cache.thumbnails))} instances, for reports",
+        "pictures": f"of {counted(sum(map(bool, cache.thumbnails)), 'instance')}, for reports",
         "head": f"{cache.head.name}, beta {cache.head.beta:g}, aggregate {cache.head.aggregate}, "
         f"temperature {cache.head.temperature:.3g}",
         "unknown defects": describe_limits(cache),

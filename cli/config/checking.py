@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mvrec_edge.cli.config.setting import Kind, Setting
+from mvrec_edge.cli.console import escaped
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["Refusal", "checked", "nearest", "shown"]
 
@@ -41,7 +43,7 @@ class Refusal(Exception):  # noqa: N818 - becomes an error with the file's name 
 
 def shown(name: object) -> str:
     """A name out of a file, short enough for a message and without control characters."""
-    text = "".join(character if character.isprintable() else "?" for character in str(name))
+    text = escaped(str(name))
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
 
 
@@ -73,7 +75,7 @@ def checked(setting: Setting, value: Any, folder: Path) -> Any:
             f"is {_called(value)}, and a list is wanted", f"write it in brackets: {setting.key} = [{_example(setting)}]"
         )
     if not 0 < len(value) <= _MOST_ITEMS:
-        raise Refusal(f"has {len(value)} items", f"give 1 to {_MOST_ITEMS}")
+        raise Refusal(f"has {counted(len(value), 'item')}", f"give 1 to {_MOST_ITEMS}")
     return [_single(setting, item, folder) for item in value]
 
 
@@ -90,7 +92,7 @@ def _single(setting: Setting, value: Any, folder: Path) -> Any:
             like = nearest(value, setting.choices)
             guess = f"did you mean '{like}'? It is " if like else ""
             raise Refusal(f"cannot be '{shown(value)}'", f"{guess}one of {', '.join(setting.choices)}")
-        return str(folder / value) if setting.kind == "path" else value
+        return str(folder / value) if setting.kind == "path" and value not in setting.words else value
     too_small = setting.low is not None and value < setting.low
     too_large = setting.high is not None and value > setting.high
     if too_small or too_large:

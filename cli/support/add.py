@@ -9,7 +9,7 @@ import typer
 
 from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import CachePath, EngineOptions, LabelledOptions
-from mvrec_edge.cli.support.shared_options import ChangeOptions
+from mvrec_edge.cli.support.shared_options import ChangeOptions, NewClass, check_new_class
 
 if TYPE_CHECKING:
     from mvrec_edge.calib import LabelledSet
@@ -37,6 +37,7 @@ def add(
             "--label", "-l", help="Class of all defects that are added; by default the class in the annotation of each."
         ),
     ] = None,
+    new_class: NewClass = False,
     again: Annotated[
         bool,
         typer.Option("--again", help="Also encode defects whose source and class are in the support cache already."),
@@ -71,10 +72,14 @@ def add(
         plan = before.view_plan
         if plan is None:
             raise UsageError("the support cache has no view plan, so no views can be cut for it", where=cache)
+        if label is not None:
+            check_new_class(label, before.class_names, insist=new_class)
         images = KeptImages()
         sets = [reading.read(path, label=label, images=images) for path in sources]
         problems.extend(problem for each in sets for problem in each.problems)
         found = LabelledSet(tuple(instance for each in sets for instance in each.instances), images=images)
+        for name, source in {each.label: each.source for each in reversed(found.instances)}.items():
+            check_new_class(name, before.class_names, insist=new_class or name == label, where=source)
         labelled = _new_ones(before, found, again=again)
         with (
             encoding.open(opened, precision, say) as encoder,
@@ -101,13 +106,15 @@ def _new_ones(before: SupportCache, labelled: LabelledSet, *, again: bool) -> La
     from mvrec_edge.calib.changes import not_there_yet
     from mvrec_edge.cli.console import say
     from mvrec_edge.runtime.errors import SupportError
+    from mvrec_edge.runtime.wording import counted
 
     if not again:
         found = len(labelled.instances)
         labelled = not_there_yet(before, labelled)
         if known := found - len(labelled.instances):
             say(
-                f"left out {known} defects whose source and class are in the cache already (--again encodes these, too)"
+                f"left out {counted(known, 'defect')} whose source and class are in the cache already "
+                "(--again encodes these, too)"
             )
         if known and not labelled.instances:
             raise SupportError(

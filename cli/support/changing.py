@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from mvrec_edge.cli.console import count_bar, say
+from mvrec_edge.cli.console import count_bar, say, show_json
 from mvrec_edge.cli.support.shared_options import ChangeOptions
+from mvrec_edge.runtime.wording import counted
 
 if TYPE_CHECKING:
     from mvrec_edge.calib.changes import Changed, Comparison, Reading
@@ -65,14 +63,15 @@ def change_cache(path: Path, change: Callable[[SupportCache], Changed], options:
                     "written": kept is not None,
                     "kept_as": kept,
                 }
-                typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+                show_json(record)
     classes = ", ".join(f"{name} {count}" for name, count in proposal.cache.counts.items())
+    instances = counted(len(proposal.cache.labels), "instance")
     if options.dry_run:
-        say(f"nothing is written (--dry-run); the cache would have {len(proposal.cache.labels)} instances ({classes})")
+        say(f"nothing is written (--dry-run); the cache would have {instances} ({classes})")
     elif kept is None:
         say(f"{path}: nothing is written, because the cache would stay the same")
     else:
-        say(f"{path}: {len(proposal.cache.labels)} instances ({classes}); before: {path.name}.{kept}")
+        say(f"{path}: {instances} ({classes}); before: {path.name}.{kept}")
 
 
 def _compared(comparison: Comparison) -> list[str]:
@@ -80,7 +79,7 @@ def _compared(comparison: Comparison) -> list[str]:
     right = [sum(count for count, _ in counts.values()) for counts in (comparison.before, comparison.after)]
     of = [sum(total for _, total in counts.values()) for counts in (comparison.before, comparison.after)]
     if not any(of):
-        return ["the change could not be checked: every class has a single instance, so none can be left out"]
+        return ["the change could not be checked: every class has a single instance or image, so none can be left out"]
     lines = [f"read rightly when left out: {right[0]} of {of[0]} before, {right[1]} of {of[1]} now"]
     for name, after in comparison.after.items():
         before = comparison.before.get(name, (0, 0))

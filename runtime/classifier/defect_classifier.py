@@ -27,6 +27,7 @@ from mvrec_edge.runtime.prediction import UNKNOWN, Prediction, StageTimes
 from mvrec_edge.runtime.regions import Region
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.views import ViewPlan
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["DefectClassifier", "ReloadWarning"]
 
@@ -148,7 +149,7 @@ class DefectClassifier:
             raise FingerprintMismatchError(
                 "the support cache was made with other views than the one in use",
                 where=None if isinstance(source, SupportCache) else source,
-                fix="start again with this cache, or calibrate it with the same --views and --resample",
+                fix="start again with this cache, or calibrate it with the same --view-recipe and --resample",
             )
         if not isinstance(source, SupportCache):
             self._path = Path(source)
@@ -253,7 +254,7 @@ class DefectClassifier:
                 self._say(f"warning: {message}")
         else:
             if self._say is not None:
-                self._say(f"the support cache was loaded again: {len(self.cache.labels)} instances")
+                self._say(f"the support cache was loaded again: {counted(len(self.cache.labels), 'instance')}")
 
     def _predict(
         self, encoded: EncodedImage[Key], support: SupportInUse, views: Sequence[int] | None = None

@@ -15,6 +15,7 @@ from mvrec_edge.runtime.errors import InputError, IntegrityError, MvrecEdgeError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes
 from mvrec_edge.runtime.files.json_documents import Fields, read_signed_json, signed_json
 from mvrec_edge.runtime.files.tensor_file import read_tensors
+from mvrec_edge.runtime.support.image_groups import can_be_left_out, image_groups
 from mvrec_edge.runtime.support.instance_rows import take_rows
 from mvrec_edge.runtime.support.novelty_calibration import NoveltyCalibration, check_novelty
 from mvrec_edge.runtime.support.reject_rate import HIGHEST_RATE, LOWEST_RATE
@@ -22,6 +23,7 @@ from mvrec_edge.runtime.support.thumbnails import TENSORS as THUMBNAIL_TENSORS
 from mvrec_edge.runtime.support.thumbnails import check_thumbnails, pack, unpack
 from mvrec_edge.runtime.views.plan import ViewPlan
 from mvrec_edge.runtime.views.schedule import ViewSchedule
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["INSTANCE_FIELDS", "Adapter", "HeadSettings", "SupportCache", "float16_embeddings"]
 
@@ -30,7 +32,13 @@ SCHEMA = "mvrec-edge/support-cache/1"
 #: The fields with one entry for each instance, an array or a tuple, and what an instance has there that has none; None
 #: where every instance has one. Whatever stands here goes along when instances are chosen, left out, or joined (see
 #: `instance_rows`).
-INSTANCE_FIELDS: dict[str, Any] = {"embeddings": None, "labels": None, "sources": None, "thumbnails": b""}
+INSTANCE_FIELDS: dict[str, Any] = {
+    "embeddings": None,
+    "labels": None,
+    "sources": None,
+    "images": "",
+    "thumbnails": b"",
+}
 
 _MOST_INSTANCES = 1 << 20
 _ADAPTER = ("weight", "bias", "keys")
@@ -81,6 +89,8 @@ class SupportCache:
         labels: int64 `[NK]`, indices into `class_names`.
         class_names: The N >= 2 classes, each with at least one instance.
         sources: Where each instance was read from, for records.
+        images: What tells the image of each instance from others, such as a digest of its file; empty where it is not
+            known, `()` where none is. Instances of one image are left out together.
         view_plan: The plan the views were cut with; None where the embeddings came from elsewhere.
         encoder: Fingerprint of the encoder that made the embeddings; empty where it is not known.
         encoder_name: The encoder in words.
@@ -98,6 +108,7 @@ class SupportCache:
     labels: npt.NDArray[np.int64]
     class_names: tuple[str, ...]
     sources: tuple[str, ...]
+    images: tuple[str, ...] = ()
     view_plan: ViewPlan | None = None
     encoder: str = ""
     encoder_name: str = ""
@@ -118,6 +129,7 @@ class SupportCache:
         class_names: Sequence[str],
         *,
         sources: Sequence[str] | None = None,
+        images: Sequence[str] = (),
         view_plan: ViewPlan | None = None,
         encoder: str = "",
         encoder_name: str = "",
@@ -137,6 +149,7 @@ class SupportCache:
             labels: `[NK]`, indices into `class_names`.
             class_names: The classes, at least two, without repetition.
             sources: Where each instance was read from; by default its number.
+            images: What tells the image of each instance from others, empty where it is not known; or nothing.
             view_plan: The plan the views were cut with.
             encoder: Fingerprint of the engine that made the embeddings.
             encoder_name: The encoder in words.
@@ -166,21 +179,32 @@ class SupportCache:
         names = tuple(class_names)
         _check_classes(names, indices)
         _check_adapter(adapter, len(values), values.shape[2])
-        check_novelty(novelty, indices)
+        of_images = tuple(images) if any(images) else ()
+        if of_images and len(of_images) != len(values):
+            raise SupportError(
+                f"the support has {counted(len(values), 'instance')} but {counted(len(of_images), 'image')}"
+            )
+        check_novelty(novelty, can_be_left_out(image_groups(of_images, len(values)), indices))
         if view_plan is not None and view_plan.count != values.shape[1]:
-            raise SupportError(f"the view plan has {view_plan.count} views, the embeddings have {values.shape[1]}")
+            raise SupportError(
+                f"the view plan has {counted(view_plan.count, 'view')}, the embeddings have {values.shape[1]}"
+            )
         if schedule is not None and len(schedule.order) != values.shape[1]:
             raise SupportError(
-                f"the view schedule is for {len(schedule.order)} views, the embeddings have {values.shape[1]}"
+                f"the view schedule is for {counted(len(schedule.order), 'view')}, "
+                f"the embeddings have {values.shape[1]}"
             )
         origin = tuple(sources) if sources is not None else tuple(str(index) for index in range(len(values)))
         if len(origin) != len(values):
-            raise SupportError(f"there are {len(values)} instances but {len(origin)} sources")
+            raise SupportError(
+                f"the support has {counted(len(values), 'instance')} but {counted(len(origin), 'source')}"
+            )
         return cls(
             embeddings=values,
             labels=np.ascontiguousarray(indices, np.int64),
             class_names=names,
             sources=origin,
+            images=of_images,
             view_plan=view_plan,
             encoder=encoder,
             encoder_name=encoder_name,
@@ -233,6 +257,16 @@ class SupportCache:
         return sha256_bytes(canonical_json({"encoder": self.encoder, "view_plan": plan}))
 
     @property
+    def image_groups(self) -> npt.NDArray[np.int64]:
+        """Which instances lie on one image, int64 `[NK]`; see `image_groups`."""
+        return image_groups(self.images, len(self.labels))
+
+    @property
+    def can_be_left_out(self) -> npt.NDArray[np.bool_]:
+        """Which instances can be left out with their image, bool `[NK]`: their class keeps one of another image."""
+        return can_be_left_out(self.image_groups, self.labels)
+
+    @property
     def counts(self) -> dict[str, int]:
         """Instances of every class."""
         totals = np.bincount(self.labels, minlength=len(self.class_names))
@@ -271,6 +305,8 @@ class SupportCache:
             "seed": self.seed,
         }
         # Left out where there is none, so that such a file is the same as one of an earlier version.
+        if self.images:
+            description["images"] = list(self.images)
         if self.schedule is not None:
             description["schedule"] = self.schedule.to_dict()
         if self.novelty is not None:
@@ -306,6 +342,7 @@ class SupportCache:
                 tensors["labels"],
                 fields.texts("class_names", most=_MOST_INSTANCES),
                 sources=fields.texts("sources", most=_MOST_INSTANCES),
+                images=fields.texts("images", most=_MOST_INSTANCES) if "images" in fields.payload else (),
                 view_plan=_view_plan(fields),
                 encoder=fields.text("encoder", longest=64),
                 encoder_name=fields.text("encoder_name"),
@@ -381,7 +418,7 @@ def _check_classes(names: tuple[str, ...], labels: npt.NDArray[np.integer]) -> N
             fix="add labelled instances of another class",
         )
     if labels.min() < 0 or labels.max() >= len(names):
-        raise SupportError(f"a label is outside the {len(names)} classes")
+        raise SupportError(f"a label is outside the {counted(len(names), 'class')}")
     totals = np.bincount(labels, minlength=len(names))
     if missing := [name for name, total in zip(names, totals, strict=True) if not total]:
         raise SupportError(
