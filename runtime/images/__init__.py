@@ -8,6 +8,14 @@ from __future__ import annotations
 from mvrec_edge.runtime.images.header import MAX_PIXELS
 from mvrec_edge.runtime.images.image_files import MAX_FILE_BYTES
 from mvrec_edge.runtime.images.pixels import to_rgb_uint8
-from mvrec_edge.runtime.images.reading import IMAGE_SUFFIXES, read_image, read_mask
+from mvrec_edge.runtime.images.reading import IMAGE_SUFFIXES, read_image, read_mask, read_mask_bytes
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_FILE_BYTES", "MAX_PIXELS", "read_image", "read_mask", "to_rgb_uint8"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_FILE_BYTES",
+    "MAX_PIXELS",
+    "read_image",
+    "read_mask",
+    "read_mask_bytes",
+    "to_rgb_uint8",
+]

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mvrec_edge.runtime.errors import ImageError
-from mvrec_edge.runtime.images import read_mask
+from mvrec_edge.runtime.images import read_mask, read_mask_bytes
 
 SHAPE = np.zeros((20, 30), np.bool_)
 SHAPE[5:12, 8:20] = True
@@ -94,3 +94,14 @@ def test_masks_are_turned_like_images(tmp_path):
     Image.fromarray(EXPECTED).save(tmp_path / "m.png", exif=exif)
 
     np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), np.rot90(EXPECTED, -1))
+
+
+def test_bytes_of_a_label_file_are_read_like_a_file(tmp_path):
+    Image.fromarray(EXPECTED).save(tmp_path / "m.png")
+    data = (tmp_path / "m.png").read_bytes()
+
+    np.testing.assert_array_equal(read_mask_bytes(data, "a.json#0"), EXPECTED)
+    for bad, expected in ((b"", "empty"), (data[:-20], "truncated"), (b"nothing", "is not a JPEG")):
+        with pytest.raises(ImageError, match=expected) as caught:
+            read_mask_bytes(bad, "a.json#0")
+        assert caught.value.where == "a.json#0"
