@@ -41,7 +41,7 @@ class SourceImage:
     Attributes:
         id: Its name within the source, with forward slashes; no two images of a source share one.
         path: Its file.
-        annotations: At least one, in the file's order.
+        annotations: In the file's order; none where the image shows no defect.
     """
 
     id: str
@@ -116,6 +116,10 @@ class SourceBuilder:
         """Adds an annotation to its image."""
         self._images.setdefault(image_id, (image, []))[1].append(annotation)
 
+    def add_image(self, image_id: str, image: Path) -> None:
+        """Adds an image, and no annotation: one that stays without any shows no defect."""
+        self._images.setdefault(image_id, (image, []))
+
     def problem(self, error: InputError) -> None:
         """Notes what costs one item only."""
         self.problems.append(error)
@@ -124,11 +128,11 @@ class SourceBuilder:
         """Finishes the source.
 
         Args:
-            nothing: What to say where no annotation was usable.
+            nothing: What to say where there is no image.
             fix: And what to do about it.
 
         Raises:
-            InputError: There is no annotation at all; a first problem is named where there are problems.
+            InputError: There is no image at all; a first problem is named where there are problems.
         """
         images: list[SourceImage] = []
         for image_id, (path, entries) in self._images.items():
