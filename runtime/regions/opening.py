@@ -16,8 +16,9 @@ from mvrec_edge.runtime.regions.formats.folders import open_folders
 from mvrec_edge.runtime.regions.formats.labelme import is_labelme, open_labelme
 from mvrec_edge.runtime.regions.formats.mvtec_fs import is_mvtec_fs, open_mvtec_fs
 from mvrec_edge.runtime.regions.formats.voc import is_voc, open_voc, parse_xml
-from mvrec_edge.runtime.regions.label_files import list_files, load_json, read_table, read_text
+from mvrec_edge.runtime.regions.label_files import list_files, load_json, read_text
 from mvrec_edge.runtime.regions.source import RegionSource
+from mvrec_edge.runtime.regions.table_files import read_table
 from mvrec_edge.runtime.wording import counted
 
 __all__ = ["SOURCE_FORMATS", "open_source"]
@@ -100,8 +101,7 @@ def _detect(path: Path) -> tuple[str, Path, Any]:
         return _detect_folder(path)
     found, payload = _detect_file(path)
     if found is None and path.suffix.lower() == ".csv":
-        header, _ = read_table(path)
-        columns = ",".join(header)
+        columns = ",".join(read_table(path).header)
         raise InputError(
             f"the table is of no known annotation format: its columns are {columns[:_LONGEST_SHOWN]}",
             where=path,
@@ -120,7 +120,7 @@ def _detect_file(path: Path) -> tuple[str | None, Any]:
     if suffix in JSON_LINES_SUFFIXES:
         return "boxes", None
     if suffix == ".csv":
-        header, _ = read_table(path)
+        header = read_table(path).header
         return "mvtec-fs" if is_mvtec_fs(header) else "boxes" if is_boxes_table(header) else None, None
     if suffix == ".json":
         payload = load_json(path)

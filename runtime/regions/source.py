@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning
-from mvrec_edge.runtime.regions.annotation import Annotation
+from mvrec_edge.runtime.regions.annotation import Annotation, size_warnings
 from mvrec_edge.runtime.regions.components import MAX_INSTANCES
 from mvrec_edge.runtime.regions.region import Region
 from mvrec_edge.runtime.wording import counted
@@ -62,7 +62,7 @@ class SourceImage:
         size = (int(image_size[0]), int(image_size[1]))
         indexed: list[tuple[int, Region]] = []
         problems: list[AnnotationError] = []
-        warnings: list[InputWarning] = []
+        warnings = size_warnings(self.annotations, size, self.path)
         for annotation in self.annotations:
             try:
                 found = annotation.regions(size, min_area, warn=warnings.append)

@@ -7,15 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError
-from mvrec_edge.runtime.regions.annotation import (
-    Annotation,
-    BoxShape,
-    PolygonShape,
-    RleShape,
-    Shape,
-    UnusableShape,
-)
-from mvrec_edge.runtime.regions.label_files import ImageFinder, clean_label, load_json
+from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape
+from mvrec_edge.runtime.regions.image_finder import ImageFinder
+from mvrec_edge.runtime.regions.label_files import clean_label, load_json
+from mvrec_edge.runtime.regions.shapes import BoxShape, PolygonShape, RleShape
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
 
 __all__ = ["is_coco", "open_coco"]

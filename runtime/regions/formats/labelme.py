@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError
-from mvrec_edge.runtime.regions.annotation import Annotation, BoxShape, PolygonShape, Shape, UnusableShape
-from mvrec_edge.runtime.regions.label_files import ImageFinder, clean_label, list_files, load_json
+from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape
+from mvrec_edge.runtime.regions.image_finder import ImageFinder
+from mvrec_edge.runtime.regions.label_files import clean_label, list_files, load_json
+from mvrec_edge.runtime.regions.shapes import BoxShape, PolygonShape
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
 
 __all__ = ["is_labelme", "open_labelme"]
@@ -82,7 +84,7 @@ def _find_image(file: Path, content: dict[str, Any], image_root: Path | None) ->
         return finder.find(content.get("imagePath"), file)
     except AnnotationError as error:
         for folder in finder.roots:
-            beside = finder.find_stem(folder, file.stem)
+            beside = finder.names.image_of_stem(folder, file.stem)
             if beside is not None:
                 return beside
         if content.get("imageData"):

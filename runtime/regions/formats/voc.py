@@ -8,8 +8,10 @@ from xml.etree import ElementTree
 from xml.parsers import expat
 
 from mvrec_edge.runtime.errors import AnnotationError
-from mvrec_edge.runtime.regions.annotation import Annotation, BoxShape, Shape, UnusableShape
-from mvrec_edge.runtime.regions.label_files import ImageFinder, clean_label, list_files, read_text
+from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape
+from mvrec_edge.runtime.regions.image_finder import ImageFinder
+from mvrec_edge.runtime.regions.label_files import clean_label, list_files, read_text
+from mvrec_edge.runtime.regions.shapes import BoxShape
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
 
 __all__ = ["is_voc", "open_voc", "parse_xml"]
@@ -141,7 +143,7 @@ def _find_image(file: Path, root: ElementTree.Element, folder: Path, image_root:
         return finder.find(root.findtext("filename"), file)
     except AnnotationError:
         for place in finder.roots:
-            beside = finder.find_stem(place, file.stem)
+            beside = finder.names.image_of_stem(place, file.stem)
             if beside is not None:
                 return beside
         raise

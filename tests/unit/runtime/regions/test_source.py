@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mvrec_edge.runtime.regions.annotation import Annotation, BoxShape
+from mvrec_edge.runtime.regions.annotation import Annotation
+from mvrec_edge.runtime.regions.shapes import BoxShape
 from mvrec_edge.runtime.regions.source import SourceBuilder
 
 
