@@ -8,15 +8,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from mvrec_edge.calib.instances.kept_images import KeptImages
 from mvrec_edge.calib.instances.sampling import sample_shots
-from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning, SupportError, UsageError
+from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning, SupportError
 from mvrec_edge.runtime.images import read_image
 from mvrec_edge.runtime.regions import Region, RegionSource
 
-__all__ = ["REGION_INPUTS", "LabelledRegion", "LabelledSet", "check_region_input", "read_labelled"]
+__all__ = ["LabelledRegion", "LabelledSet", "read_labelled"]
 
 
 #: What to do about a region without a label, by whether folders name the classes.
@@ -24,9 +22,6 @@ _HOW_TO_LABEL = {
     True: "folders name the classes: put it into a folder of its class, and give the folder above",
     False: "label it, or leave it out",
 }
-
-#: What the encoder may be told about a region.
-REGION_INPUTS = ("mask", "box", "full")
 
 
 @dataclass(frozen=True)
@@ -107,18 +102,9 @@ class LabelledSet:
         Raises:
             UsageError: There is no such kind.
         """
-        check_region_input(kind)
-        if kind == "mask":
-            return self
-        changed = []
-        for instance in self.instances:
-            region = instance.region
-            if kind == "box":
-                plain = Region.from_box(region.box, region.image_size, region.label, region.source)
-            else:
-                plain = Region(np.ones(region.image_size, np.bool_), region.box, region.label, region.source)
-            changed.append(dataclasses.replace(instance, region=plain))
-        return self.with_instances(changed)
+        return self.with_instances(
+            dataclasses.replace(instance, region=instance.region.told_as(kind)) for instance in self.instances
+        )
 
     def check_classes(self) -> None:
         """Refuses a set that nothing can be told apart with; asked before the encoder runs, which may take minutes.
@@ -133,12 +119,6 @@ class LabelledSet:
                 "a classifier needs at least two classes",
                 fix="add labelled instances of another class",
             )
-
-
-def check_region_input(kind: str) -> None:
-    """Raises `UsageError` where the encoder cannot be told about regions in this way."""
-    if kind not in REGION_INPUTS:
-        raise UsageError(f"there is no region input '{kind}'", fix="one of " + ", ".join(REGION_INPUTS))
 
 
 def read_labelled(

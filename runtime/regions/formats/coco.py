@@ -8,6 +8,7 @@ from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape
+from mvrec_edge.runtime.regions.formats.coco_layouts import image_folders
 from mvrec_edge.runtime.regions.image_finder import ImageFinder
 from mvrec_edge.runtime.regions.label_files import clean_label, load_json
 from mvrec_edge.runtime.regions.shapes import BoxShape, PolygonShape, RleShape
@@ -33,7 +34,7 @@ def open_coco(path: Path, image_root: Path | None = None, payload: Any = None) -
 
     Args:
         path: The JSON file.
-        image_root: Where the images are looked for; by default the file's folder, and `images/` in it.
+        image_root: Where the images are looked for; by default where `image_folders` says.
         payload: The parsed content, where it has been parsed already.
 
     Returns:
@@ -50,7 +51,7 @@ def open_coco(path: Path, image_root: Path | None = None, payload: Any = None) -
             fix="export it again",
         )
     builder = SourceBuilder(path, _FORMAT)
-    finder = ImageFinder(image_root, path.parent, path.parent / "images")
+    finder = ImageFinder(image_root, *image_folders(path))
     names = _names(content["images"], "file_name")
     categories = _names(content.get("categories"), "name")
     for number, entry in enumerate(content["annotations"]):

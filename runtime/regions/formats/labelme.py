@@ -9,7 +9,8 @@ from typing import Any
 from mvrec_edge.runtime.errors import AnnotationError
 from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape
 from mvrec_edge.runtime.regions.image_finder import ImageFinder
-from mvrec_edge.runtime.regions.label_files import clean_label, list_files, load_json
+from mvrec_edge.runtime.regions.label_files import clean_label, load_json
+from mvrec_edge.runtime.regions.listing import list_files
 from mvrec_edge.runtime.regions.shapes import BoxShape, PolygonShape
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
 

@@ -10,7 +10,8 @@ from xml.parsers import expat
 from mvrec_edge.runtime.errors import AnnotationError
 from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape
 from mvrec_edge.runtime.regions.image_finder import ImageFinder
-from mvrec_edge.runtime.regions.label_files import clean_label, list_files, read_text
+from mvrec_edge.runtime.regions.label_files import clean_label, read_text
+from mvrec_edge.runtime.regions.listing import list_files
 from mvrec_edge.runtime.regions.shapes import BoxShape
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
 
