@@ -13,6 +13,7 @@ from mvrec_edge.calib.instances.sampling import sample_shots
 from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning, SupportError
 from mvrec_edge.runtime.images import read_image
 from mvrec_edge.runtime.regions import Region, RegionSource
+from mvrec_edge.runtime.regions.kinds import common_kind
 
 __all__ = ["LabelledRegion", "LabelledSet", "read_labelled"]
 
@@ -52,12 +53,14 @@ class LabelledSet:
         instances: The usable instances, in the order of the annotations.
         problems: What was not usable, one error each; the rest goes on without it.
         warnings: What is odd about annotations and images that were used.
+        without_defect: How many images show no defect; each was read, and gave neither an instance nor a problem.
         images: Where the pixels of the instances' images come from.
     """
 
     instances: tuple[LabelledRegion, ...]
     problems: tuple[InputError, ...] = ()
     warnings: tuple[InputWarning, ...] = ()
+    without_defect: int = 0
     images: KeptImages = field(default_factory=KeptImages, repr=False, compare=False)
 
     @property
@@ -69,6 +72,11 @@ class LabelledSet:
     def counts(self) -> dict[str, int]:
         """Instances of each class, in the order of the classes."""
         return dict(Counter(instance.label for instance in self.instances))
+
+    @property
+    def region_input(self) -> str:
+        """What the regions are: outlines (`"mask"`), boxes (`"box"`), whole images (`"full"`), or `"mixed"`."""
+        return common_kind(instance.region for instance in self.instances)
 
     @property
     def places_by_image(self) -> dict[Path, list[int]]:
@@ -145,6 +153,7 @@ def read_labelled(
     found: list[tuple[int, LabelledRegion]] = []
     problems: list[InputError] = list(source.problems)
     warnings: list[InputWarning] = list(source.warnings)
+    without_defect = 0
     images = KeptImages() if images is None else images
     for item in source:
         try:
@@ -155,6 +164,7 @@ def read_labelled(
         else:
             problems.extend(reading.problems)
             warnings.extend(reading.warnings)
+            without_defect += reading.shows_no_defect
             before = len(found)
             for order, region in reading.indexed:
                 named = label or region.label
@@ -167,4 +177,6 @@ def read_labelled(
         progress(1)
     # A table may list the instances of one image apart; its own order is the one that shots are drawn from.
     found.sort(key=lambda pair: pair[0])
-    return LabelledSet(tuple(instance for _, instance in found), tuple(problems), tuple(warnings), images)
+    return LabelledSet(
+        tuple(instance for _, instance in found), tuple(problems), tuple(warnings), without_defect, images
+    )

@@ -27,6 +27,7 @@ __all__ = ["EMPTY", "SOURCE_FORMATS", "check_format", "open_source"]
 SOURCE_FORMATS = ("folders", "labelme", "coco", "voc", "mvtec-fs", "boxes", "aitex")
 
 _ONE_LABEL_FILE = ("coco", "mvtec-fs", "boxes")
+_MOST_NAMES = 3
 #: What an image without a defect may be taken for.
 EMPTY = ("skip", "error")
 
@@ -121,7 +122,15 @@ def _recognise(place: Path, format: str, masks: Path | None) -> Recognised:  # n
 def _open(found: Recognised, place: Path, masks: Path | None, root: Path | None, *, whole_images: bool) -> RegionSource:
     """Opens what is of a known format."""
     if found.format == "folders":
-        return open_folders(place, masks, whole_images=whole_images)
+        try:
+            return open_folders(place, masks, whole_images=whole_images)
+        except InputError as error:
+            if not found.foreign:
+                raise
+            names = ", ".join(str(file.relative_to(place)) for file in found.foreign[:_MOST_NAMES])
+            more = len(found.foreign) - _MOST_NAMES
+            what = f"{error.what}; of no known annotation format: {names}" + (f" and {more} more" if more > 0 else "")
+            raise InputError(what, where=error.where, fix=error.fix) from error
     if found.format == "labelme":
         return open_labelme(place, root)
     if found.format == "aitex":

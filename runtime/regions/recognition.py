@@ -26,6 +26,7 @@ __all__ = ["Recognised", "label_files_of", "recognise"]
 
 #: Formats of which one file holds the labels of many images.
 _TABLES = (".csv", *JSON_LINES_SUFFIXES)
+_MAY_HOLD_LABELS = (*_TABLES, ".json", ".xml", ".txt", ".yaml", ".yml", ".xls", ".xlsx", ".npy", ".mat")
 _LONGEST_SHOWN = 200
 _MOST_SHOWN = 3
 _LOOKED_FOR = (
@@ -46,6 +47,7 @@ class Recognised:
         problems: Label files that cannot be read, where labels are read from others.
         warnings: What the reader should know of the choice, such as label files of a format that is not read.
         masks_unread: Whether there are masks as well, which a label file comes before.
+        foreign: Files that may hold labels, of no format that is known, where nothing else was found.
     """
 
     format: str
@@ -54,6 +56,7 @@ class Recognised:
     problems: tuple[InputError, ...] = ()
     warnings: tuple[InputWarning, ...] = ()
     masks_unread: bool = False
+    foreign: tuple[Path, ...] = ()
 
 
 def recognise(path: Path) -> Recognised:
@@ -115,7 +118,7 @@ class _Folder:
         if (error := self.nothing_readable()) is not None:
             raise error
         if list_files(self.folder, IMAGE_SUFFIXES):
-            return Recognised("folders")
+            return Recognised("folders", foreign=tuple(list_files(self.folder, _MAY_HOLD_LABELS)))
         raise InputError("the folder holds no labelled images", where=self.folder, fix=_LOOKED_FOR)
 
     def _files_of_images(self) -> Recognised | None:

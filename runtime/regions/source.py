@@ -33,7 +33,7 @@ _MOST_NAMES = 3
 
 @dataclass(frozen=True)
 class RegionReading:
-    """What the annotations of one image came to; neither regions nor problems mean that it shows no defect.
+    """What the annotations of one image came to.
 
     Attributes:
         indexed: The regions with the index of the annotation that each came from, in the file's order.
@@ -49,6 +49,11 @@ class RegionReading:
     def regions(self) -> list[Region]:
         """The regions alone, in the file's order."""
         return [region for _, region in self.indexed]
+
+    @property
+    def shows_no_defect(self) -> bool:
+        """Whether the image is a part without a defect: it has no region, and nothing was wrong."""
+        return not self.indexed and not self.problems
 
 
 @dataclass(frozen=True)
