@@ -60,6 +60,7 @@ def add(
     from mvrec_edge.runtime import Bundle
     from mvrec_edge.runtime.classifier import matching_precision
     from mvrec_edge.runtime.errors import InputError, UsageError
+    from mvrec_edge.runtime.regions.kinds import describe_mixing
 
     if label is not None and not label.strip():
         raise UsageError("--label is empty")
@@ -72,10 +73,16 @@ def add(
         if plan is None:
             raise UsageError("the support cache has no view plan, so no views can be cut for it", where=cache)
         images = KeptImages()
-        sets = [reading.read(path, label=label, images=images) for path in sources]
+        told = before.region_input
+        sets = [reading.read(path, label=label, region_input=told, images=images) for path in sources]
         problems.extend(problem for each in sets for problem in each.problems)
         found = LabelledSet(tuple(instance for each in sets for instance in each.instances), images=images)
+        if told == "full":
+            found = found.with_region_input(told)
         labelled = _new_ones(before, found, again=again)
+        mixing = describe_mixing(told, (instance.region for instance in labelled.instances), "defects to add")
+        if mixing is not None:
+            say(f"warning: {mixing}")
         with (
             encoding.open(opened, precision, say) as encoder,
             view_bar("encoding", len(labelled.instances) * plan.count) as advance,

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable
 
 from mvrec_edge.runtime.regions.region import REGION_INPUTS, Region
-from mvrec_edge.runtime.wording import counted
 
 __all__ = ["KIND_WORDS", "MIXED", "KindWarning", "KindWatch", "common_kind", "describe_mixing"]
 
@@ -38,7 +37,7 @@ def describe_mixing(learned: str, regions: Iterable[Region], what: str) -> str |
     Args:
         learned: What was learned from, as `common_kind` says.
         regions: The others.
-        what: What the others are, in the singular, such as `"region to classify"`.
+        what: What the others are, such as `"regions to classify"`.
     """
     watch = KindWatch(learned, what)
     watch.see(regions)
@@ -50,10 +49,10 @@ class KindWatch:
 
     Args:
         learned: What was learned from, as `common_kind` says; nothing is told where that is unknown or mixed.
-        what: What is watched, in the singular.
+        what: What is watched.
     """
 
-    def __init__(self, learned: str, what: str = "region to classify") -> None:
+    def __init__(self, learned: str, what: str = "regions to classify") -> None:
         self._learned = learned
         self._what = what
         self._seen: Counter[str] = Counter()
@@ -80,6 +79,6 @@ class KindWatch:
         if kind == "full":
             fix = "calibrate with --input full, or give masks"
         return (
-            f"the support cache learned from {KIND_WORDS[self._learned]}, but {count} of {counted(total, self._what)} "
-            f"so far are {KIND_WORDS[kind]}, which look otherwise to the encoder ({fix})"
+            f"the support cache learned from {KIND_WORDS[self._learned]}, but the {self._what} are {KIND_WORDS[kind]} "
+            f"({count} of {total} so far), which look otherwise to the encoder ({fix})"
         )
