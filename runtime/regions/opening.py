@@ -11,7 +11,7 @@ from mvrec_edge.runtime.images import IMAGE_SUFFIXES
 from mvrec_edge.runtime.images.image_files import is_folder, is_regular_file
 from mvrec_edge.runtime.regions.formats.aitex import is_aitex, open_aitex
 from mvrec_edge.runtime.regions.formats.boxes import JSON_LINES_SUFFIXES, is_boxes_table, open_boxes
-from mvrec_edge.runtime.regions.formats.coco import is_coco, open_coco
+from mvrec_edge.runtime.regions.formats.coco import is_coco, is_coco_results, open_coco
 from mvrec_edge.runtime.regions.formats.folders import open_folders
 from mvrec_edge.runtime.regions.formats.labelme import is_labelme, open_labelme
 from mvrec_edge.runtime.regions.formats.mvtec_fs import is_mvtec_fs, open_mvtec_fs
@@ -124,7 +124,8 @@ def _detect_file(path: Path) -> tuple[str | None, Any]:
         return "mvtec-fs" if is_mvtec_fs(header) else "boxes" if is_boxes_table(header) else None, None
     if suffix == ".json":
         payload = load_json(path)
-        return "labelme" if is_labelme(payload) else "coco" if is_coco(payload) else None, payload
+        known = is_coco(payload) or is_coco_results(payload)
+        return "labelme" if is_labelme(payload) else "coco" if known else None, payload
     if suffix == ".xml":
         return "voc" if is_voc(parse_xml(read_text(path), path)) else None, None
     return None, None
