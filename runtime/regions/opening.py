@@ -15,10 +15,11 @@ from mvrec_edge.runtime.regions.formats.coco import is_coco, is_coco_results, op
 from mvrec_edge.runtime.regions.formats.folders import open_folders
 from mvrec_edge.runtime.regions.formats.labelme import is_labelme, open_labelme
 from mvrec_edge.runtime.regions.formats.mvtec_fs import is_mvtec_fs, open_mvtec_fs
-from mvrec_edge.runtime.regions.formats.voc import is_voc, open_voc, parse_xml
-from mvrec_edge.runtime.regions.label_files import list_files, load_json, read_text
+from mvrec_edge.runtime.regions.formats.voc import is_voc, open_voc
+from mvrec_edge.runtime.regions.label_files import list_files, load_json
 from mvrec_edge.runtime.regions.source import RegionSource
 from mvrec_edge.runtime.regions.table_files import read_table
+from mvrec_edge.runtime.regions.xml_files import load_xml
 from mvrec_edge.runtime.wording import counted
 
 __all__ = ["SOURCE_FORMATS", "open_source"]
@@ -127,7 +128,7 @@ def _detect_file(path: Path) -> tuple[str | None, Any]:
         known = is_coco(payload) or is_coco_results(payload)
         return "labelme" if is_labelme(payload) else "coco" if known else None, payload
     if suffix == ".xml":
-        return "voc" if is_voc(parse_xml(read_text(path), path)) else None, None
+        return "voc" if is_voc(load_xml(path)) else None, None
     return None, None
 
 
