@@ -13,6 +13,7 @@ from mvrec_edge.runtime import Prediction
 from mvrec_edge.runtime.errors import OutputError
 from mvrec_edge.runtime.files import atomic_write, writing
 from mvrec_edge.runtime.pictures.overlay import OverlayItem, draw_predictions
+from mvrec_edge.runtime.regions.own_output import mark_jpeg
 
 __all__ = ["PictureFolder"]
 
@@ -59,7 +60,7 @@ class PictureFolder:
         if not made:
             raise OutputError("the picture cannot be encoded", where=target)
         with atomic_write(target) as stream:
-            stream.write(data.tobytes())
+            stream.write(mark_jpeg(data.tobytes()))
         return target
 
     def _name(self, path: Path) -> str:

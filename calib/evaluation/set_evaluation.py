@@ -18,10 +18,11 @@ from mvrec_edge.calib.evaluation.protocol import (
 from mvrec_edge.calib.evaluation.unknown import UnknownResult, check_unknown, check_unknown_set, evaluate_unknown
 from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
 from mvrec_edge.calib.instances.encoding import encode_instances
-from mvrec_edge.calib.instances.labelled import LabelledSet, check_region_input
+from mvrec_edge.calib.instances.labelled import LabelledSet
 from mvrec_edge.calib.observer import SILENT, Observer
 from mvrec_edge.runtime.engines import Engine
 from mvrec_edge.runtime.errors import InputError
+from mvrec_edge.runtime.regions.region import check_region_input
 from mvrec_edge.runtime.support.reject_rate import check_rate
 from mvrec_edge.runtime.views import ViewPlan
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mvrec_edge.calib.evaluation.protocol import HeadResult
-from mvrec_edge.calib.plotting import new_figure
+from mvrec_edge.calib.plotting import new_figure, save_figure
 from mvrec_edge.runtime.files import writing
 
 __all__ = ["evaluation_json", "evaluation_lines", "evaluation_markdown", "plain_name", "plot_evaluation", "table_row"]
@@ -106,7 +106,7 @@ def plot_evaluation(results: Sequence[HeadResult], class_names: Sequence[str], p
         axes.set_yticks(places, class_names)
         axes.set(title=f"{head}, {shots_text(shots[-1])}", xlabel="predicted", ylabel="true")
     with writing(path):
-        figure.savefig(path, dpi=120)
+        save_figure(figure, path)
 
 
 def shots_text(count: int) -> str:

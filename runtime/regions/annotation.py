@@ -95,7 +95,7 @@ class Annotation:
             warn: Given what is odd about the annotation, though it can be used.
 
         Returns:
-            One region, or the components of a mask file.
+            One region, or the components of a mask file, which are none where it is empty.
 
         Raises:
             AnnotationError: The annotation cannot be used on this image.

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import unicodedata
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError
-from mvrec_edge.runtime.images.image_files import is_regular_file, read_bytes
+from mvrec_edge.runtime.images.image_files import read_bytes
 
-__all__ = ["clean_label", "list_files", "load_json", "nfc", "parse_json", "read_label_bytes", "read_text"]
+__all__ = ["clean_label", "load_json", "nfc", "parse_json", "read_label_bytes", "read_text"]
 
 MAX_LABEL = 256
 
@@ -93,18 +91,3 @@ def clean_label(value: Any, where: str) -> str | None:
             "the label holds half a character, which no file could store", where=where, fix="correct the class name"
         )
     return text or None
-
-
-def list_files(folder: Path, suffixes: Sequence[str], *, recursive: bool = True) -> list[Path]:
-    """Regular files with one of the suffixes, whatever their case, sorted by path.
-
-    Hidden files and folders, whose names begin with a dot, are left out, and links to folders are not followed.
-    """
-    found: list[Path] = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
-        for name in names:
-            path = Path(place, name)
-            if not name.startswith(".") and path.suffix.lower() in suffixes and is_regular_file(path):
-                found.append(path)
-    return sorted(found, key=lambda path: path.relative_to(folder).parts)

@@ -24,6 +24,7 @@ __all__ = [
     "PolygonShape",
     "RleShape",
     "UnionShape",
+    "WholeImageShape",
     "check_mask_size",
     "check_pixels",
     "rotated_corners",
@@ -228,6 +229,15 @@ class UnionShape:
             x, y = region.origin[0] - left, region.origin[1] - top
             patch[y : y + region.patch.shape[0], x : x + region.patch.shape[1]] |= region.patch
         return [Region.from_patch(patch, (left, top), image_size, annotation.label, annotation.source)]
+
+
+@dataclass(frozen=True)
+class WholeImageShape:
+    """The whole image: it was cut out around a defect, so nothing says where in it the defect is."""
+
+    def regions(self, annotation: Entry, image_size: tuple[int, int]) -> list[Region]:
+        """The region that covers the image."""
+        return [Region.full(image_size, None, annotation.label, annotation.source)]
 
 
 def check_mask_size(mask_size: tuple[int, int], image_size: tuple[int, int], where: str) -> None:

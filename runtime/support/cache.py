@@ -15,6 +15,8 @@ from mvrec_edge.runtime.errors import InputError, IntegrityError, MvrecEdgeError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes
 from mvrec_edge.runtime.files.json_documents import Fields, read_signed_json, signed_json
 from mvrec_edge.runtime.files.tensor_file import read_tensors
+from mvrec_edge.runtime.regions.kinds import MIXED
+from mvrec_edge.runtime.regions.region import REGION_INPUTS
 from mvrec_edge.runtime.support.instance_rows import take_rows
 from mvrec_edge.runtime.support.novelty_calibration import NoveltyCalibration, check_novelty
 from mvrec_edge.runtime.support.reject_rate import HIGHEST_RATE, LOWEST_RATE
@@ -92,6 +94,8 @@ class SupportCache:
         adapter: What fine-tuning changed; None for the training-free heads.
         schedule: The order of the views and when to stop; None where none was fitted.
         novelty: How far known defects lie from one another; None where calibration did not measure it.
+        region_input: What the instances' regions were: `"mask"`, `"box"`, `"full"` or `"mixed"`; empty where it is not
+            known.
         thumbnails: A small JPEG file of each instance, empty where it has none, for reports; `()` where none has.
     """
 
@@ -109,6 +113,7 @@ class SupportCache:
     adapter: Adapter | None = None
     schedule: ViewSchedule | None = None
     novelty: NoveltyCalibration | None = None
+    region_input: str = ""
     thumbnails: tuple[bytes, ...] = field(default=(), repr=False)
 
     @classmethod
@@ -129,6 +134,7 @@ class SupportCache:
         adapter: Adapter | None = None,
         schedule: ViewSchedule | None = None,
         novelty: NoveltyCalibration | None = None,
+        region_input: str = "",
         thumbnails: Sequence[bytes] = (),
     ) -> SupportCache:
         """Makes a cache, checking everything a head relies on.
@@ -148,6 +154,7 @@ class SupportCache:
             adapter: What fine-tuning changed.
             schedule: The order of the views and when to stop.
             novelty: How far known defects lie from one another.
+            region_input: What the regions of the instances were.
             thumbnails: A small JPEG file of each instance, empty where it has none; or nothing.
 
         Raises:
@@ -177,6 +184,8 @@ class SupportCache:
                 f"the view schedule is for {counted(len(schedule.order), 'view')}, "
                 f"the embeddings have {values.shape[1]}"
             )
+        if region_input not in ("", *REGION_INPUTS, MIXED):
+            raise SupportError(f"there is no region input '{region_input}'")
         origin = tuple(sources) if sources is not None else tuple(str(index) for index in range(len(values)))
         if len(origin) != len(values):
             raise SupportError(
@@ -197,6 +206,7 @@ class SupportCache:
             adapter=adapter,
             schedule=schedule,
             novelty=novelty,
+            region_input=region_input,
             thumbnails=check_thumbnails(thumbnails, len(values)),
         )
 
@@ -281,6 +291,8 @@ class SupportCache:
             description["schedule"] = self.schedule.to_dict()
         if self.novelty is not None:
             description["novelty"] = {"reject_rate": self.novelty.reject_rate}
+        if self.region_input:
+            description["region_input"] = self.region_input
         # One entry: the library writes several in an order of its own, and equal caches shall be equal files.
         text = signed_json(description, _tensor_bytes(tensors)).decode()
         return safetensors.numpy.save(tensors, metadata={"mvrec_edge": text})
@@ -327,6 +339,7 @@ class SupportCache:
                 adapter=_adapter(tensors, tuned),
                 schedule=_schedule(fields, tensors["embeddings"].shape),
                 novelty=_novelty(tensors, fields),
+                region_input=_region_input(fields),
                 thumbnails=unpack(tensors),
             )
         except SupportError as error:
@@ -404,6 +417,10 @@ def _view_plan(fields: Fields) -> ViewPlan | None:
         raise
     except MvrecEdgeError as error:
         raise IntegrityError(error.what, where=fields.where, fix="calibrate again") from error
+
+
+def _region_input(fields: Fields) -> str:
+    return fields.choice("region_input", *REGION_INPUTS, MIXED) if "region_input" in fields.payload else ""
 
 
 def _schedule(fields: Fields, shape: tuple[int, ...]) -> ViewSchedule | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.images import IMAGE_SUFFIXES
 from mvrec_edge.runtime.regions.annotation import Annotation, MaskFileShape
-from mvrec_edge.runtime.regions.label_files import list_files
+from mvrec_edge.runtime.regions.listing import list_files
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
 
 __all__ = ["is_aitex", "open_aitex"]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError
-from mvrec_edge.runtime.images.image_files import is_folder
 from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape, declared_size
+from mvrec_edge.runtime.regions.formats.coco_layouts import image_folders
 from mvrec_edge.runtime.regions.formats.coco_shapes import coco_shape, warn_of_shape
-from mvrec_edge.runtime.regions.image_finder import FolderNames, ImageFinder, name_of_image
-from mvrec_edge.runtime.regions.label_files import clean_label, list_files, load_json, nfc
+from mvrec_edge.runtime.regions.image_finder import ImageFinder
+from mvrec_edge.runtime.regions.label_files import clean_label, load_json, nfc
+from mvrec_edge.runtime.regions.listing import list_files
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
 from mvrec_edge.runtime.regions.tally import WarningTally
 
@@ -21,7 +21,6 @@ __all__ = ["is_coco", "is_coco_results", "open_coco"]
 _FORMAT = "coco"
 _LOOKED_AT = 10
 _SHOWN = 40
-_FOLDERS_OF_FILES = ("annotations", "annotation", "labels")
 _Id = int | str
 
 
@@ -48,46 +47,35 @@ def is_coco_results(payload: Any) -> bool:
     )
 
 
-def open_coco(
-    path: Path, image_root: Path | None = None, payload: Any = None, files: Sequence[Path] | None = None
-) -> RegionSource:
-    """Opens COCO files.
+def open_coco(path: Path, image_root: Path | None = None, payload: Any = None) -> RegionSource:
+    """Opens a COCO file.
 
     Args:
         path: The JSON file; a list of detection results takes images and categories from the COCO file beside it.
-        image_root: Where the images are looked for; by default each file's folder and `images/` in it, and for a file
-            in `annotations/` the folder above, with `images/` and the folder of the file's subset there.
-        payload: The parsed content of `path`, where it has been parsed already.
-        files: Several COCO files, where `path` is the folder that holds them; by default `path` alone.
+        image_root: Where the images are looked for; by default where `image_folders` says.
+        payload: The parsed content, where it has been parsed already.
 
     Returns:
-        The source: images in the order of their first annotation, then those without one that are there; the `index` of
-        an annotation is its place among those of all files.
+        The source: images in the order of their first annotation, then those without one that are there.
 
     Raises:
-        InputError: A file is no COCO file, or no annotation is usable.
+        InputError: The file is no COCO file, or no image is usable.
     """
+    content = load_json(path) if payload is None else payload
     builder = SourceBuilder(path, _FORMAT)
     tally = WarningTally()
-    names = FolderNames()
-    first = 0
-    for file in (path,) if files is None else files:
-        content = load_json(file) if payload is None or files is not None else payload
-        if is_coco_results(content):
-            tally.add(
-                "these are the results of a detector: classes are its predictions, and scores are not looked at",
-                file,
-                "learn from labels, and leave out results of a low score",
-            )
-            content = _with_tables(content, file)
-        if not is_coco(content):
-            raise InputError(
-                "is not a COCO file: it needs the lists 'images' and 'annotations'", where=file, fix="export it again"
-            )
-        finder = ImageFinder(image_root, *_image_roots(file), names=names)
-        reader = _Reader(builder, tally, finder, file.name if files is None else file.relative_to(path).as_posix())
-        reader.read(content, None if files is None else path, first)
-        first += len(content["annotations"])
+    if is_coco_results(content):
+        tally.add(
+            "these are the results of a detector: classes are its predictions, and scores are not looked at",
+            path,
+            "learn from labels, and leave out results of a low score",
+        )
+        content = _with_tables(content, path)
+    if not is_coco(content):
+        raise InputError(
+            "is not a COCO file: it needs the lists 'images' and 'annotations'", where=path, fix="export it again"
+        )
+    _Reader(builder, tally, ImageFinder(image_root, *image_folders(path)), path.name).read(content)
     builder.warnings.extend(tally.warnings())
     return builder.build("no annotation of the COCO file is usable", "give the folder of the images with --image-root")
 
@@ -101,7 +89,7 @@ class _Reader:
     finder: ImageFinder
     name: str
 
-    def read(self, content: dict[str, Any], folder: Path | None, first: int) -> None:
+    def read(self, content: dict[str, Any]) -> None:
         images = _Entries.of(content["images"], "image", "file_name")
         categories = _Entries.of(content.get("categories"), "category", "name")
         annotated: set[_Id] = set()
@@ -121,19 +109,19 @@ class _Reader:
             if image is None:
                 continue
             size = declared_size(image_entry.get("height"), image_entry.get("width"))
-            annotation = self._annotation(entry, categories, source, first + number, size)
-            self.builder.add(name_of_image(image, str(image_entry["file_name"]), folder), image, annotation)
+            annotation = self._annotation(entry, categories, source, number, size)
+            self.builder.add(str(image_entry["file_name"]), image, annotation)
             if _is_id(entry.get("id")) and seen.setdefault(entry["id"], entry) is not entry:
                 self._warn_of_repeat(seen[entry["id"]], entry, source)
         for key, image_entry in images.entries.items():
             if key not in annotated and key not in images.shared:
-                self._add_good_part(key, image_entry.get("file_name"), folder)
+                self._add_good_part(key, image_entry.get("file_name"))
 
-    def _add_good_part(self, key: _Id, name: Any, folder: Path | None) -> None:
+    def _add_good_part(self, key: _Id, name: Any) -> None:
         # One that is not there loses nothing: there is no annotation that would go with it.
         image = self.finder.find_once(key, name, self.name, lambda _: None)
         if image is not None:
-            self.builder.add_image(name_of_image(image, str(name), folder), image)
+            self.builder.add_image(str(name), image)
 
     def _annotation(
         self, entry: dict[str, Any], categories: _Entries, source: str, number: int, size: tuple[int, int] | None
@@ -204,18 +192,6 @@ class _Entries:
 
 def _is_id(value: Any) -> bool:
     return isinstance(value, int | str) and not isinstance(value, bool)
-
-
-def _image_roots(file: Path) -> list[Path]:
-    """Where the images of a file are looked for, as CVAT, Roboflow and COCO itself arrange them."""
-    roots = [file.parent, file.parent / "images"]
-    if file.parent.name.lower() in _FOLDERS_OF_FILES:
-        above = file.parent.parent
-        # `instances_train2017.json` is about `train2017`.
-        subset = file.stem.rpartition("_")[2]
-        further = (above / "images" / subset, above / subset, above / "images", above)
-        roots += [root for root in further if is_folder(root)]
-    return roots
 
 
 def _with_tables(results: list[Any], path: Path) -> dict[str, Any]:

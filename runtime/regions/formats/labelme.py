@@ -10,7 +10,8 @@ from mvrec_edge.runtime.errors import AnnotationError
 from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape, declared_size
 from mvrec_edge.runtime.regions.formats.images_of_label_files import ImagesOfLabelFiles
 from mvrec_edge.runtime.regions.formats.labelme_shapes import labelme_shape
-from mvrec_edge.runtime.regions.label_files import clean_label, list_files, load_json
+from mvrec_edge.runtime.regions.label_files import clean_label, load_json
+from mvrec_edge.runtime.regions.listing import list_files
 from mvrec_edge.runtime.regions.shapes import UnionShape
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
 from mvrec_edge.runtime.regions.tally import WarningTally

@@ -10,7 +10,8 @@ from mvrec_edge.runtime.images.image_files import is_folder
 from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape, declared_size
 from mvrec_edge.runtime.regions.formats.images_of_label_files import ImagesOfLabelFiles
 from mvrec_edge.runtime.regions.formats.voc_shapes import voc_shape
-from mvrec_edge.runtime.regions.label_files import clean_label, list_files
+from mvrec_edge.runtime.regions.label_files import clean_label
+from mvrec_edge.runtime.regions.listing import list_files
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
 from mvrec_edge.runtime.regions.tally import WarningTally
 from mvrec_edge.runtime.regions.xml_files import load_xml

@@ -181,7 +181,7 @@ def test_an_image_without_a_usable_region_is_checked_but_not_kept(tmp_path: Path
     cv2.imwrite(str(tmp_path / "dark" / "a.png"), mask)
     images = KeptImages()
     labelled = read_labelled(open_source(tmp_path), images=images)
-    assert (len(labelled.instances), len(labelled.problems)) == (1, 1)
+    assert (len(labelled.instances), labelled.problems, labelled.without_defect) == (1, (), 1)
     assert images.kept_bytes == 40 * 50 * 3
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from mvrec_edge.runtime.errors import InputError
 from mvrec_edge.runtime.regions import open_source
-from mvrec_edge.runtime.regions.formats.coco import open_coco
 
 SIZE = (40, 60)
 IMAGES = [{"id": 1, "file_name": "a.png"}, {"id": "two", "file_name": "b.png"}, {"id": 3, "file_name": "good.png"}]
@@ -294,12 +293,11 @@ def test_images_of_an_export_with_a_folder_of_annotations(tmp_path, save_image, 
 
 
 def test_several_files_keep_images_of_one_name_apart(tmp_path, save_image):
-    files = []
     for number, subset in enumerate(("train", "valid")):
         image = save_image(tmp_path / subset / "a.png")
-        files.append(write(image.parent, [entry(bbox=[number, 2, 5, 5])], images=IMAGES[:1]))
+        write(image.parent, [entry(bbox=[number, 2, 5, 5])], images=IMAGES[:1])
 
-    source = open_coco(tmp_path, files=files)
+    source = open_source(tmp_path)
 
     assert [item.id for item in source] == ["train/a.png", "valid/a.png"]
     assert [item.annotations[0].index for item in source] == [0, 1]
