@@ -12,15 +12,17 @@ from mvrec_edge.runtime.images import IMAGE_SUFFIXES
 from mvrec_edge.runtime.images.image_files import is_folder
 from mvrec_edge.runtime.regions.formats.aitex import is_aitex
 from mvrec_edge.runtime.regions.formats.boxes import JSON_LINES_SUFFIXES, is_boxes_table
-from mvrec_edge.runtime.regions.formats.coco import is_coco
+from mvrec_edge.runtime.regions.formats.coco import is_coco, is_coco_results
 from mvrec_edge.runtime.regions.formats.coco_layouts import without_captions
 from mvrec_edge.runtime.regions.formats.folders import has_masks
 from mvrec_edge.runtime.regions.formats.labelme import is_labelme
 from mvrec_edge.runtime.regions.formats.mvtec_fs import is_mvtec_fs
-from mvrec_edge.runtime.regions.formats.voc import is_voc, parse_xml
+from mvrec_edge.runtime.regions.formats.not_read import refusal
+from mvrec_edge.runtime.regions.formats.voc import is_voc
 from mvrec_edge.runtime.regions.label_files import load_json, read_text
 from mvrec_edge.runtime.regions.listing import list_files
 from mvrec_edge.runtime.regions.table_files import read_table
+from mvrec_edge.runtime.regions.xml_files import load_xml
 
 __all__ = ["Recognised", "label_files_of", "recognise"]
 
@@ -29,6 +31,8 @@ _TABLES = (".csv", *JSON_LINES_SUFFIXES)
 _MAY_HOLD_LABELS = (*_TABLES, ".json", ".xml", ".txt", ".yaml", ".yml", ".xls", ".xlsx", ".npy", ".mat")
 _LONGEST_SHOWN = 200
 _MOST_SHOWN = 3
+# Files of which none is of a format that is read are alike: the first of them say which it is.
+_LOOKED_AT = 20
 _LOOKED_FOR = (
     "looked for images with masks beside them, labelme JSON files, a COCO JSON file, Pascal VOC XML files, an MVTec-FS "
     "table (CSV with part, img_rel_path, points), boxes (CSV with image, x1, y1, x2, y2, or JSON Lines) and the AITEX "
@@ -73,7 +77,9 @@ def recognise(path: Path) -> Recognised:
     found, payload = _of_file(path)
     if found is not None:
         return Recognised(found, *(((path,), (payload,)) if found in ("coco", "mvtec-fs", "boxes") else ()))
-    if (error := _of_no_format_that_is_read(path)) is not None:
+    if is_coco_results(payload):
+        return Recognised("coco", (path,), (payload,))
+    if (error := refusal(path)) is not None:
         raise error
     if path.suffix.lower() == ".csv":
         raise _unknown_table(path)
@@ -117,8 +123,13 @@ class _Folder:
             return self.finished(found)
         if (error := self.nothing_readable()) is not None:
             raise error
+        foreign = list_files(self.folder, _MAY_HOLD_LABELS)
+        known = {file: error for file in foreign[:_LOOKED_AT] if (error := refusal(file)) is not None}
+        if known:
+            self._unread.update(known)
+            raise self.nothing_readable() or next(iter(known.values()))
         if list_files(self.folder, IMAGE_SUFFIXES):
-            return Recognised("folders", foreign=tuple(list_files(self.folder, _MAY_HOLD_LABELS)))
+            return Recognised("folders", foreign=tuple(foreign))
         raise InputError("the folder holds no labelled images", where=self.folder, fix=_LOOKED_FOR)
 
     def _files_of_images(self) -> Recognised | None:
@@ -178,7 +189,7 @@ class _Folder:
         except InputError as error:
             self._broken[file] = error
             return None, None
-        if found is None and (error := _of_no_format_that_is_read(file)) is not None:
+        if found is None and (error := refusal(file)) is not None:
             self._unread[file] = error
         return found, payload
 
@@ -215,7 +226,7 @@ def _of_file(path: Path) -> tuple[str | None, Any]:
         payload = load_json(path)
         return "labelme" if is_labelme(payload) else "coco" if is_coco(payload) else None, payload
     if suffix == ".xml":
-        return "voc" if is_voc(parse_xml(read_text(path), path)) else None, None
+        return "voc" if is_voc(load_xml(path)) else None, None
     return None, None
 
 
@@ -237,9 +248,3 @@ def _unknown_table(path: Path) -> InputError:
         fix="boxes begin with image,x1,y1,x2,y2,label; an MVTec-FS table has part, img_rel_path, x1, x2, y1, y2, "
         "label, points",
     )
-
-
-def _of_no_format_that_is_read(path: Path) -> InputError | None:
-    """The error for a label file of a format that is known, but not read."""
-    del path
-    return None

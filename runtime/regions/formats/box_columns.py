@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvrec_edge.runtime.errors import InputError
+from mvrec_edge.runtime.regions.formats.turning import TURNS
 
-__all__ = ["CORNERS", "OUTLINES", "TURNS", "BoxColumns", "find_box_columns", "is_boxes_table"]
+__all__ = ["CORNERS", "OUTLINES", "BoxColumns", "find_box_columns", "is_boxes_table"]
 
 CORNERS = ("x1", "y1", "x2", "y2")
-#: What would turn a box, and what would take its place: in a table a column, in JSON Lines a key.
-TURNS = ("angle", "rotation", "rotation_angle", "theta", "rot", "box_angle", "bbox_angle", "bbox_rotation")
+#: What would take the place of a box: in a table a column, in JSON Lines a key.
 OUTLINES = ("points", "polygon", "segmentation", "outline", "contour", "rle", "mask", "mask_path")
 
 _SIZE = ("box_width", "box_height")

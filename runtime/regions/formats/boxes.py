@@ -9,8 +9,9 @@ from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape, declared_size
-from mvrec_edge.runtime.regions.formats.box_columns import OUTLINES, TURNS, BoxColumns, find_box_columns, is_boxes_table
-from mvrec_edge.runtime.regions.image_finder import FolderNames, ImageFinder
+from mvrec_edge.runtime.regions.formats.box_columns import OUTLINES, BoxColumns, find_box_columns, is_boxes_table
+from mvrec_edge.runtime.regions.formats.turning import TURNS, refuse_turned
+from mvrec_edge.runtime.regions.image_finder import FolderNames, ImageFinder, name_of_image
 from mvrec_edge.runtime.regions.label_files import clean_label, parse_json, read_text
 from mvrec_edge.runtime.regions.shapes import BoxShape
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
@@ -74,21 +75,22 @@ def open_boxes(path: Path, image_root: Path | None = None, files: Sequence[Path]
         reader = _lines if file.suffix.lower() in JSON_LINES_SUFFIXES else _rows
         rows = list(reader(file, name, first, builder, tally))
         _refuse_shares(rows, file)
-        _add_rows(builder, rows, finder, tally, "" if files is None else name)
+        _add_rows(builder, rows, finder, tally, None if files is None else path)
         first = max((row.number + 1 for row in rows), default=first)
     builder.warnings.extend(tally.warnings())
     return builder.build("no box is usable", "check the file, and give the folder of the images with --image-root")
 
 
-def _add_rows(builder: SourceBuilder, rows: list[_Row], finder: ImageFinder, tally: WarningTally, file: str) -> None:
+def _add_rows(
+    builder: SourceBuilder, rows: list[_Row], finder: ImageFinder, tally: WarningTally, folder: Path | None
+) -> None:
     seen: dict[tuple[Path, _Box], set[str | None]] = {}
     for row in rows:
         key = str(row.image).replace("\\", "/")
         image = finder.find_once(key, row.image, row.source, builder.problem)
         if image is None:
             continue
-        # Images of one name in the folders of two tables are two images.
-        image_id = f"{file.rpartition('/')[0]}/{key}".lstrip("/") if file else key
+        image_id = name_of_image(image, key, folder)
         if row.box is None:
             builder.add_image(image_id, image)
             continue
@@ -136,7 +138,7 @@ def _rows(path: Path, name: str, first: int, builder: SourceBuilder, tally: Warn
         size = None
         if any(said[meaning] for meaning in columns.box):
             try:
-                _refuse_turned(
+                refuse_turned(
                     {table.header[place]: cells[place] for place in columns.turns if place < len(cells)}, source
                 )
                 box = _box_of_cells(said, columns, table, source)
@@ -180,7 +182,7 @@ def _lines(path: Path, name: str, first: int, builder: SourceBuilder, tally: War
                 _warn_of_outline(key, source, tally)
         box: _Box | AnnotationError
         try:
-            _refuse_turned({key: entry[key] for key in TURNS if key in entry}, source)
+            refuse_turned({key: entry[key] for key in TURNS if key in entry}, source)
             box = _box_of_list(entry.get("box"), source)
         except AnnotationError as error:
             box = error
@@ -199,16 +201,6 @@ def _box_of_list(box: Any, source: str) -> _Box:
         except OverflowError as error:
             raise AnnotationError("the box has a number without end", where=source, fix="correct the box") from error
     return tuple(numbers)
-
-
-def _refuse_turned(said: dict[str, Any], source: str) -> None:
-    for name, value in said.items():
-        if str(value).strip() and value is not None and str(value).strip(" +-0.,°") != "":
-            raise AnnotationError(
-                f"'{name}' turns the box, and turned boxes are not read here",
-                where=source,
-                fix="give the outline instead, as labelme or COCO",
-            )
 
 
 def _warn_of_outline(name: str, source: str, tally: WarningTally) -> None:
