@@ -82,7 +82,7 @@ def open_source(
     whole = place.resolve()
     with looking(path for path in leave_out if path.resolve() not in (whole, whole.parent)) as look:
         try:
-            recognised = _recognise(place, format, mask_place)
+            recognised = _recognise(place, format, mask_place, whole_images=whole_images)
             _check_options(recognised.format, place, mask_place, root)
             source = _open(recognised, place, mask_place, root, whole_images=whole_images)
         except InputError as error:
@@ -138,10 +138,10 @@ def check_written(sources: Iterable[RegionSource], written: Iterable[Path]) -> N
                 raise UsageError(f"would be written over what is read, {file}", where=place, fix="choose another place")
 
 
-def _recognise(place: Path, format: str, masks: Path | None) -> Recognised:  # noqa: A002
+def _recognise(place: Path, format: str, masks: Path | None, *, whole_images: bool) -> Recognised:  # noqa: A002
     """What is to be opened: of the format that was named, or of the one that is found."""
     if format == "auto":
-        return recognise(place) if masks is None else Recognised("folders")
+        return recognise(place, whole_images=whole_images) if masks is None else Recognised("folders")
     if format in _ONE_LABEL_FILE:
         return label_files_of(place, format) if is_folder(place) else Recognised(format, (place,))
     return Recognised(format)
