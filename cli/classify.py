@@ -68,8 +68,9 @@ class _ResultOptions:
 
         return open_sink(self.out, overlay=self.overlay, table=self.table, resume=self.resume, overwrite=overwrite)
 
-    def places(self) -> list[Path]:
-        """What is written, none of which is read."""
+    @property
+    def written(self) -> list[Path]:
+        """What the run writes, none of which is read."""
         return [path for path in (self.out, self.overlay, self.report) if path is not None]
 
     def say_pictures(self) -> None:
@@ -201,7 +202,7 @@ def classify(
     settings = deciding.settings(min_area)
     opened, loaded = Bundle.load(bundle, graphs=()), SupportCache.load(cache)
     told = settings.region_input or loaded.region_input
-    sources = reading.open_all(inputs, region_input=told, written=results.places())
+    sources = reading.open_all(inputs, region_input=told, written=results.written)
     # What does not go together is said before an engine is opened.
     precision = matching_precision(opened, loaded, precision)
     settings.check_cache(loaded)
@@ -219,8 +220,7 @@ def classify(
         everything = [item for source in sources for item in source]
         images = [item for item in everything if not sink.is_done(item.path)]
         classified = classify_source(engine, loaded, images, settings, progress=advance, say=say, opened=on_open)
-        source_problems = [problem for source in sources for problem in source.problems]
-        sink.write_problems(source_problems)
+        sink.write_problems(source_problems := [problem for source in sources for problem in source.problems])
         if page is not None:
             page.add_problems(source_problems)
             options = deciding.in_report(settings.view_use(loaded).views)
