@@ -212,10 +212,9 @@ def calibrate(
     settings = fitting.settings()
     tuning.check(settings, precision, rebase)
     before = None if rebase is None else SupportCache.load(rebase)
-    if before is not None:
-        settings = rebased_settings(settings, before)
+    told = settings.region_input if before is None else rebased_settings(settings, before).region_input
     opened = Bundle.load(bundle, graphs=())
-    labelled = reading.read(support, region_input=settings.region_input)
+    labelled = reading.read(support, region_input=told)
     if tuning.tune:
         cache = _tuned(opened, labelled, settings, tuning, encoding, precision)
     else:
