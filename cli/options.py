@@ -52,6 +52,7 @@ class SourceFormat(str, Enum):
     labelme = "labelme"
     coco = "coco"
     voc = "voc"
+    yolo = "yolo"
     mvtec_fs = "mvtec-fs"
     boxes = "boxes"
     aitex = "aitex"
@@ -59,8 +60,8 @@ class SourceFormat(str, Enum):
 
 #: The formats in words, for the help of whatever takes labelled images, so that they are named alike everywhere.
 FORMATS = (
-    "class folders with masks, labelme, COCO, Pascal VOC, an MVTec-FS table, AITEX folders, or boxes in a CSV or JSON "
-    "Lines file"
+    "class folders with masks, labelme, COCO, Pascal VOC, YOLO, an MVTec-FS table, AITEX folders, or boxes in a CSV or "
+    "JSON Lines file"
 )
 
 BundlePath = Annotated[
