@@ -55,6 +55,7 @@ class SourceFormat(str, Enum):
     labelme = "labelme"
     coco = "coco"
     voc = "voc"
+    yolo = "yolo"
     mvtec_fs = "mvtec-fs"
     boxes = "boxes"
     aitex = "aitex"
@@ -78,8 +79,8 @@ def _format(name: str) -> SourceFormat:
 
 #: The formats in words, for the help of whatever takes labelled images, so that they are named alike everywhere.
 FORMATS = (
-    "class folders with masks, labelme, COCO, Pascal VOC, an MVTec-FS table, AITEX folders, or boxes in a CSV or JSON "
-    "Lines file"
+    "class folders with masks, labelme, COCO, Pascal VOC, YOLO, an MVTec-FS table, AITEX folders, or boxes in a CSV or "
+    "JSON Lines file"
 )
 
 BundlePath = Annotated[

@@ -16,6 +16,7 @@ from mvrec_edge.runtime.regions.formats.folders import open_folders
 from mvrec_edge.runtime.regions.formats.labelme import open_labelme
 from mvrec_edge.runtime.regions.formats.mvtec_fs import open_mvtec_fs
 from mvrec_edge.runtime.regions.formats.voc import open_voc
+from mvrec_edge.runtime.regions.formats.yolo import open_yolo
 from mvrec_edge.runtime.regions.joining import join_sources, refuse_copies
 from mvrec_edge.runtime.regions.listing import is_picture_name, looking
 from mvrec_edge.runtime.regions.own_output import own_output
@@ -24,7 +25,7 @@ from mvrec_edge.runtime.regions.source import RegionSource, named
 
 __all__ = ["EMPTY", "SOURCE_FORMATS", "check_format", "check_written", "open_source"]
 
-SOURCE_FORMATS = ("folders", "labelme", "coco", "voc", "mvtec-fs", "boxes", "aitex")
+SOURCE_FORMATS = ("folders", "labelme", "coco", "voc", "yolo", "mvtec-fs", "boxes", "aitex")
 
 _ONE_LABEL_FILE = ("coco", "mvtec-fs", "boxes")
 #: What an image without a defect may be taken for.
@@ -163,6 +164,8 @@ def _open(found: Recognised, place: Path, masks: Path | None, root: Path | None,
         return open_aitex(place)
     if found.format == "voc":
         return open_voc(place, root)
+    if found.format == "yolo":
+        return open_yolo(place, root)
     if found.format == "coco":
         return _open_coco(found, place, root)
     reader = open_mvtec_fs if found.format == "mvtec-fs" else open_boxes

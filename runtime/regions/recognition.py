@@ -19,6 +19,7 @@ from mvrec_edge.runtime.regions.formats.labelme import is_labelme
 from mvrec_edge.runtime.regions.formats.mvtec_fs import is_mvtec_fs
 from mvrec_edge.runtime.regions.formats.not_read import KNOWN_SUFFIXES, refusal
 from mvrec_edge.runtime.regions.formats.voc import is_voc
+from mvrec_edge.runtime.regions.formats.yolo import is_yolo
 from mvrec_edge.runtime.regions.label_files import load_json, read_text
 from mvrec_edge.runtime.regions.listing import list_files
 from mvrec_edge.runtime.regions.table_files import read_table
@@ -34,9 +35,9 @@ _MOST_SHOWN = 3
 # Files of which none is of a format that is read are alike: the first of them say which it is.
 _LOOKED_AT = 20
 _LOOKED_FOR = (
-    "looked for images with masks beside them, labelme JSON files, a COCO JSON file, Pascal VOC XML files, an MVTec-FS "
-    "table (CSV with part, img_rel_path, points), boxes (CSV with image, x1, y1, x2, y2, or JSON Lines) and the AITEX "
-    "folders"
+    "looked for images with masks beside them, labelme JSON files, a COCO JSON file, Pascal VOC XML files, YOLO text "
+    "files, an MVTec-FS table (CSV with part, img_rel_path, points), boxes (CSV with image, x1, y1, x2, y2, or JSON "
+    "Lines) and the AITEX folders"
 )
 
 
@@ -67,7 +68,8 @@ def recognise(path: Path, *, whole_images: bool = False) -> Recognised:
     """Recognises a file or folder by what is in it.
 
     A folder is, in this order: the two folders of AITEX; labelme or Pascal VOC files at any depth; COCO files at any
-    depth; tables in the folder itself; images with masks; tables at any depth. So a label file comes before masks.
+    depth; tables in the folder itself; YOLO files; images with masks; tables at any depth. So a label file comes before
+    masks.
 
     Args:
         path: The file or folder.
@@ -121,7 +123,10 @@ class _Folder:
         found = self._files_of_images() or self.coco() or self.tables(None, recursive=False)
         if found is not None:
             return self.finished(found, masks=has_masks(self.folder))
-        if has_masks(self.folder):
+        masks = has_masks(self.folder)
+        if is_yolo(self.folder):
+            return self.finished(Recognised("yolo"), masks=masks)
+        if masks:
             return self.finished(Recognised("folders"))
         found = self.tables(None)
         if found is not None:
@@ -233,6 +238,8 @@ def _of_file(path: Path) -> tuple[str | None, Any]:
     if suffix == ".json":
         payload = load_json(path)
         return "labelme" if is_labelme(payload) else "coco" if is_coco(payload) else None, payload
+    if suffix in (".txt", ".yaml", ".yml"):
+        return "yolo" if is_yolo(path) else None, None
     if suffix == ".xml":
         return "voc" if is_voc(load_xml(path)) else None, None
     return None, None

@@ -92,7 +92,7 @@ def test_a_missing_path_is_named(tmp_path):
 def test_options_that_do_not_go_together(folder):
     (folder / "boxes.csv").write_text(BOXES)
     for options in (
-        {"format": "yolo"},
+        {"format": "pascal"},
         {"format": "boxes", "masks": folder},
         {"format": "folders", "image_root": folder},
         {"masks": folder, "image_root": folder},
