@@ -202,8 +202,8 @@ class _Folder:
         except InputError as error:
             self._broken[file] = error
             return None, None
-        if found is None and (error := refusal(file)) is not None:
-            self._unread[file] = error
+        if found is None and (unread := refusal(file)) is not None:
+            self._unread[file] = unread
         return found, payload
 
     def finished(self, found: Recognised, *, masks: bool = False) -> Recognised:
