@@ -309,9 +309,9 @@ def _encoded(
         reading.read(path, f"reading {path.name}", region_input=settings.region_input, images=images) for path in paths
     ]
     query = None if of.query is None else sets[1]
-    if query is not None and told == "mask":
+    if query is not None and settings.region_input == "mask":
         regions = (instance.region for instance in query.instances)
-        if (mixing := describe_mixing(sets[0].region_input, regions, "queries")) is not None:
+        if (mixing := describe_mixing(sets[0].region_input, regions, "queries", "the support has")) is not None:
             say(f"warning: {mixing}")
     # Before an engine is opened, which may take minutes.
     check_sets(sets[0], query, settings)
