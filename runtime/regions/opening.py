@@ -15,6 +15,7 @@ from mvrec_edge.runtime.regions.formats.coco import open_coco
 from mvrec_edge.runtime.regions.formats.folders import open_folders
 from mvrec_edge.runtime.regions.formats.labelme import open_labelme
 from mvrec_edge.runtime.regions.formats.mvtec_fs import open_mvtec_fs
+from mvrec_edge.runtime.regions.formats.not_read import known_format
 from mvrec_edge.runtime.regions.formats.voc import open_voc
 from mvrec_edge.runtime.regions.formats.yolo import open_yolo
 from mvrec_edge.runtime.regions.joining import join_sources, refuse_copies
@@ -128,9 +129,14 @@ def _open(found: Recognised, place: Path, masks: Path | None, root: Path | None,
         except InputError as error:
             if not found.foreign:
                 raise
-            names = ", ".join(str(file.relative_to(place)) for file in found.foreign[:_MOST_NAMES])
+            known = {file: known_format(file) for file in found.foreign[:_MOST_NAMES]}
+            names = ", ".join(
+                f"{file.relative_to(place)}" + (f" ({name})" if name else "") for file, name in known.items()
+            )
             more = len(found.foreign) - _MOST_NAMES
-            what = f"{error.what}; of no known annotation format: {names}" + (f" and {more} more" if more > 0 else "")
+            what = f"{error.what}; of no annotation format that is read: {names}" + (
+                f" and {more} more" if more > 0 else ""
+            )
             raise InputError(what, where=error.where, fix=error.fix) from error
     if found.format == "labelme":
         return open_labelme(place, root)

@@ -139,6 +139,9 @@ def test_a_row_with_an_outline_without_quotes_is_a_problem(root):
 
     assert [item.id for item in source] == ["nut/training/a.png"]
     assert "18 cells, but the table only 13 columns" in source.problems[0].what
+    path.write_text("\n".join(line for line in path.read_text().splitlines() if "a.png" not in line))
+    with pytest.raises(InputError, match=r"no row of the table is usable.*18 cells"):
+        open_source(path)
 
 
 def test_semicolons_and_decimal_commas(root):
