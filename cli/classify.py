@@ -68,6 +68,11 @@ class _ResultOptions:
 
         return open_sink(self.out, overlay=self.overlay, table=self.table, resume=self.resume, overwrite=overwrite)
 
+    @property
+    def written(self) -> list[Path]:
+        """What the run writes, none of which is read."""
+        return [path for path in (self.out, self.overlay, self.report) if path is not None]
+
     def say_pictures(self) -> None:
         """Says where the pictures are, if any were asked for."""
         from mvrec_edge.cli.console import say
@@ -111,6 +116,16 @@ class _DecisionOptions:
         ),
     ] = None
     reject_rate: RejectRate = None
+    region_input: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            help="What the encoder is told about where a defect is: its outline (mask), its box (box), or nothing "
+            "(full). With 'full', images without masks are cut-out defects, each one region. By default what the "
+            "annotations say; 'full' where CACHE learned from whole images and there are no masks.",
+            show_default=False,
+        ),
+    ] = None
     drift_window: Annotated[
         int,
         typer.Option(
@@ -135,6 +150,7 @@ class _DecisionOptions:
             drift_window=self.drift_window or None,
             neighbours=self.neighbours,
             min_area=min_area,
+            region_input=self.region_input,
         )
 
     def in_report(self, views: str | int) -> dict[str, object]:
@@ -184,8 +200,9 @@ def classify(
     from mvrec_edge.runtime.classifier import matching_precision
 
     settings = deciding.settings(min_area)
-    sources = reading.open_all(inputs)
     opened, loaded = Bundle.load(bundle, graphs=()), SupportCache.load(cache)
+    told = settings.region_input or loaded.region_input
+    sources = reading.open_all(inputs, region_input=told, written=results.written)
     # What does not go together is said before an engine is opened.
     precision = matching_precision(opened, loaded, precision)
     settings.check_cache(loaded)
@@ -203,8 +220,7 @@ def classify(
         everything = [item for source in sources for item in source]
         images = [item for item in everything if not sink.is_done(item.path)]
         classified = classify_source(engine, loaded, images, settings, progress=advance, say=say, opened=on_open)
-        source_problems = [problem for source in sources for problem in source.problems]
-        sink.write_problems(source_problems)
+        sink.write_problems(source_problems := [problem for source in sources for problem in source.problems])
         if page is not None:
             page.add_problems(source_problems)
             options = deciding.in_report(settings.view_use(loaded).views)

@@ -17,6 +17,7 @@ from mvrec_edge.cli.options import (
     Overwrite,
     PrecisionName,
     RecipeName,
+    RegionInput,
     ReportPath,
     Resampling,
     Steps,
@@ -69,14 +70,7 @@ class ProtocolOptions:
     triplet: Triplet = 0.0
     views: RecipeName = "mso"
     resample: Resampling = "exact"
-    region_input: Annotated[
-        str,
-        typer.Option(
-            "--input",
-            help="What the encoder is told about where the defect is: its outline (mask), its box (box), or nothing "
-            "(full).",
-        ),
-    ] = "mask"
+    region_input: RegionInput = "mask"
 
     def settings(self) -> EvaluateSettings:
         """The settings of the stage, which refuses bad values."""
@@ -310,7 +304,9 @@ def _encoded(
     opened = Bundle.load(of.bundle, graphs=())
     images = KeptImages()
     paths = (of.support,) if of.query is None else (of.support, of.query)
-    sets = [reading.read(path, f"reading {path.name}", images=images) for path in paths]
+    sets = [
+        reading.read(path, f"reading {path.name}", region_input=settings.region_input, images=images) for path in paths
+    ]
     query = None if of.query is None else sets[1]
     # Before an engine is opened, which may take minutes.
     check_sets(sets[0], query, settings)

@@ -21,6 +21,8 @@ __all__ = [
     "Batch",
     "BundlePath",
     "CachePath",
+    "Empty",
+    "EmptyImages",
     "EngineName",
     "EngineOptions",
     "Format",
@@ -33,6 +35,7 @@ __all__ = [
     "PrecisionName",
     "ProviderName",
     "RecipeName",
+    "RegionInput",
     "RejectRate",
     "ReportPath",
     "Resampling",
@@ -58,6 +61,22 @@ class SourceFormat(str, Enum):
     aitex = "aitex"
 
 
+class EmptyImages(str, Enum):
+    """What an image without a defect is, as it is named on the command line."""
+
+    skip = "skip"
+    error = "error"
+
+
+def _format(name: str) -> SourceFormat:
+    """A format by its name; raises `UsageError` with all names where there is none, in our words and in one line."""
+    if name not in SourceFormat.__members__.values():
+        from mvrec_edge.runtime.regions.opening import check_format
+
+        check_format(name)
+    return SourceFormat(name)
+
+
 #: The formats in words, for the help of whatever takes labelled images, so that they are named alike everywhere.
 FORMATS = (
     "class folders with masks, labelme, COCO, Pascal VOC, YOLO, an MVTec-FS table, AITEX folders, or boxes in a CSV or "
@@ -71,7 +90,30 @@ CachePath = Annotated[
     Path, typer.Argument(metavar="CACHE", help="Support cache: the file that 'mvrec-edge calibrate' wrote.")
 ]
 Format = Annotated[
-    SourceFormat, typer.Option("--format", help="Annotation format; 'auto' finds it out from the files.")
+    SourceFormat,
+    typer.Option(
+        "--format",
+        parser=_format,
+        metavar="FORMAT",
+        help=f"Annotation format: {', '.join(member.value for member in SourceFormat)}. 'auto' finds it out from the "
+        "files.",
+    ),
+]
+Empty = Annotated[
+    EmptyImages,
+    typer.Option(
+        "--empty",
+        help="What an image without a defect is, by its empty mask or because nothing is drawn on it: 'skip' counts it "
+        "and goes on, 'error' reports it as an item that failed.",
+    ),
+]
+RegionInput = Annotated[
+    str,
+    typer.Option(
+        "--input",
+        help="What the encoder is told about where the defect is: its outline (mask), its box (box), or nothing "
+        "(full). With 'full', images without masks are cut-out defects, each one region.",
+    ),
 ]
 Masks = Annotated[
     Path | None,
@@ -208,18 +250,44 @@ class SourceOptions:
     source_format: Format = SourceFormat.auto
     masks: Masks = None
     image_root: ImageRoot = None
+    empty: Empty = EmptyImages.skip
 
-    def open(self, path: Path) -> RegionSource:
-        """Opens the images at a place; see `open_source` for what is raised."""
+    def open(self, path: Path, *, region_input: str | None = None, written: Sequence[Path] = ()) -> RegionSource:
+        """Opens the images at a place, and says what it was recognised as; see `open_source` for what is raised.
+
+        Args:
+            path: The place.
+            region_input: What the encoder is told about where defects are; with `"full"` masks are not needed.
+            written: Files and folders that this run writes.
+        """
+        from mvrec_edge.cli.console import say
         from mvrec_edge.runtime import open_source
 
-        return open_source(path, format=self.source_format.value, masks=self.masks, image_root=self.image_root)
+        source = open_source(
+            path,
+            format=self.source_format.value,
+            masks=self.masks,
+            image_root=self.image_root,
+            whole_images=region_input == "full",
+            empty=self.empty.value,
+            leave_out=written,
+        )
+        say(f"{path}: {source.describe()}")
+        return source
 
-    def open_all(self, paths: Sequence[Path]) -> list[RegionSource]:
-        """Opens several places, and prints what is odd about each as a whole."""
+    def open_all(
+        self, paths: Sequence[Path], *, region_input: str | None = None, written: Sequence[Path] = ()
+    ) -> list[RegionSource]:
+        """Opens several places, says what each was recognised as, and what is odd about each as a whole.
+
+        Raises:
+            UsageError: What would be written is one of the inputs.
+        """
         from mvrec_edge.cli.console import say_warnings
+        from mvrec_edge.runtime.regions.opening import check_written
 
-        sources = [self.open(path) for path in paths]
+        sources = [self.open(path, region_input=region_input, written=written) for path in paths]
+        check_written(sources, written)
         for source in sources:
             say_warnings(source.warnings)
         return sources
@@ -237,6 +305,7 @@ class LabelledOptions(SourceOptions):
         title: str = "reading labels",
         *,
         label: str | None = None,
+        region_input: str | None = None,
         images: KeptImages | None = None,
     ) -> LabelledSet:
         """Reads every labelled region at a place, with a bar, and prints what was skipped and what is odd.
@@ -245,16 +314,20 @@ class LabelledOptions(SourceOptions):
             path: The labelled set.
             title: What the bar says.
             label: The class of every region; by default what its annotation says.
+            region_input: What the encoder is told about where defects are; with `"full"` masks are not needed.
             images: Where pixels are kept for encoding, which several sets may share.
         """
         from mvrec_edge.calib import read_labelled
-        from mvrec_edge.cli.console import count_bar, say_problems, say_warnings
+        from mvrec_edge.cli.console import count_bar, say, say_problems, say_warnings
+        from mvrec_edge.runtime.wording import counted
 
-        source = self.open(path)
+        source = self.open(path, region_input=region_input)
         with count_bar(title, len(source), "images") as advance:
             labelled = read_labelled(source, min_area=self.min_area, label=label, images=images, progress=advance)
         say_problems(labelled.problems)
         say_warnings(labelled.warnings)
+        if labelled.without_defect:
+            say(f"{path}: {counted(labelled.without_defect, 'image')} without a defect")
         return labelled
 
 

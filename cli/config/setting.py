@@ -20,7 +20,7 @@ COMMAND_LINE_ONLY = ("overwrite", "config")
 SHARED_TABLES: Mapping[str, tuple[str, ...]] = {
     "paths": ("bundle", "cache"),
     "engine": ("engine", "precision", "provider", "batch", "threads"),
-    "input": ("format", "masks", "image_root", "min_area"),
+    "input": ("format", "masks", "image_root", "empty", "min_area"),
 }
 
 Kind = Literal["path", "text", "integer", "number", "switch"]

@@ -27,6 +27,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "budget_ms": 400.0,
     "features": "features.safetensors",
     "image_root": "images",
+    "input": "box",
     "masks": "masks",
     "min_area": 16,
     "overlay": "results/pictures",

@@ -72,10 +72,11 @@ def add(
         if plan is None:
             raise UsageError("the support cache has no view plan, so no views can be cut for it", where=cache)
         images = KeptImages()
-        sets = [reading.read(path, label=label, images=images) for path in sources]
+        told = before.region_input
+        sets = [reading.read(path, label=label, region_input=told, images=images) for path in sources]
         problems.extend(problem for each in sets for problem in each.problems)
         found = LabelledSet(tuple(instance for each in sets for instance in each.instances), images=images)
-        labelled = _new_ones(before, found, again=again)
+        labelled = _as_learned(before, _new_ones(before, found, again=again))
         with (
             encoding.open(opened, precision, say) as encoder,
             view_bar("encoding", len(labelled.instances) * plan.count) as advance,
@@ -118,4 +119,19 @@ def _new_ones(before: SupportCache, labelled: LabelledSet, *, again: bool) -> La
             )
     if not labelled.instances:
         raise SupportError("there is no labelled defect to add", fix="give --label, or a source with labels")
+    return labelled
+
+
+def _as_learned(before: SupportCache, labelled: LabelledSet) -> LabelledSet:
+    """The instances as the encoder was told of those in the cache; a warning where they were marked otherwise."""
+    from mvrec_edge.cli.console import say
+    from mvrec_edge.runtime.regions.kinds import describe_mixing
+
+    if before.region_input == "full":
+        labelled = labelled.with_region_input("full")
+    mixing = describe_mixing(
+        before.region_input, (instance.region for instance in labelled.instances), "defects to add"
+    )
+    if mixing is not None:
+        say(f"warning: {mixing}")
     return labelled

@@ -22,8 +22,8 @@ def join_sources(folder: Path, sources: Sequence[RegionSource]) -> RegionSource:
         sources: At least one, each of one label file in the folder, and all of one format.
 
     Returns:
-        The source. Names of images and of where a region stands begin with the folder of their label file; the indices
-        count through all files.
+        The source. Images are named by their place in the folder, and where a region stands begins with the place of
+        its label file; the indices count through all files.
     """
     images: dict[Path, SourceImage] = {}
     first = 0
@@ -33,7 +33,7 @@ def join_sources(folder: Path, sources: Sequence[RegionSource]) -> RegionSource:
         for image in source:
             moved = [_moved(annotation, inside, first) for annotation in image.annotations]
             count = max([count, *(annotation.index + 1 for annotation in image.annotations)])
-            known = images.get(image.path, SourceImage((inside.parent / image.id).as_posix(), image.path, ()))
+            known = images.get(image.path, SourceImage(_name(image, folder, inside), image.path, ()))
             images[image.path] = dataclasses.replace(known, annotations=(*known.annotations, *moved))
         first += count
     return RegionSource(
@@ -43,6 +43,11 @@ def join_sources(folder: Path, sources: Sequence[RegionSource]) -> RegionSource:
         tuple(itertools.chain.from_iterable(source.problems for source in sources)),
         tuple(itertools.chain.from_iterable(source.warnings for source in sources)),
     )
+
+
+def _name(image: SourceImage, folder: Path, file: Path) -> str:
+    inside = image.path.is_relative_to(folder)
+    return (image.path.relative_to(folder) if inside else file.parent / image.id).as_posix()
 
 
 def _moved(annotation: Annotation, file: Path, first: int) -> Annotation:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable
 
 from mvrec_edge.runtime.regions.region import REGION_INPUTS, Region
-from mvrec_edge.runtime.wording import counted
 
 __all__ = ["KIND_WORDS", "MIXED", "KindWarning", "KindWatch", "common_kind", "describe_mixing"]
 
@@ -15,7 +14,7 @@ MIXED = "mixed"
 #: The kinds of regions in words.
 KIND_WORDS = {"mask": "outlines", "box": "boxes", "full": "whole images", MIXED: "outlines and boxes"}
 # A few that are otherwise change nothing: a rectangle among polygons, a box that somebody corrected by hand.
-_MOST_SHARE = 0.8
+_ENOUGH = 0.8
 _FEWEST = 5
 
 
@@ -29,7 +28,7 @@ def common_kind(regions: Iterable[Region]) -> str:
     if not kinds:
         return ""
     kind, count = kinds.most_common(1)[0]
-    return kind if count >= _MOST_SHARE * kinds.total() else MIXED
+    return kind if count >= _ENOUGH * kinds.total() else MIXED
 
 
 def describe_mixing(learned: str, regions: Iterable[Region], what: str) -> str | None:
@@ -38,22 +37,21 @@ def describe_mixing(learned: str, regions: Iterable[Region], what: str) -> str |
     Args:
         learned: What was learned from, as `common_kind` says.
         regions: The others.
-        what: What the others are, in the singular, such as `"region to classify"`.
+        what: What the others are, such as `"regions to classify"`.
     """
     watch = KindWatch(learned, what)
-    watch.see(regions)
-    return watch.at_the_end()
+    return watch.see(regions) or watch.at_the_end()
 
 
 class KindWatch:
-    """Watches the kinds of regions as they come, and tells once where most are not of the kind that was learned from.
+    """Watches the kinds of regions as they come, and tells once where a fifth is not of the kind that was learned from.
 
     Args:
         learned: What was learned from, as `common_kind` says; nothing is told where that is unknown or mixed.
-        what: What is watched, in the singular.
+        what: What is watched.
     """
 
-    def __init__(self, learned: str, what: str = "region to classify") -> None:
+    def __init__(self, learned: str, what: str = "regions to classify") -> None:
         self._learned = learned
         self._what = what
         self._seen: Counter[str] = Counter()
@@ -63,15 +61,20 @@ class KindWatch:
         """Looks at regions; returns the warning as soon as there is enough to say it."""
         if not self._told:
             self._seen.update(region.kind for region in regions)
-        return self.at_the_end() if self._seen.total() >= _FEWEST else None
+        return self.at_the_end() if self._others >= _FEWEST else None
+
+    @property
+    def _others(self) -> int:
+        """Regions of another kind."""
+        return self._seen.total() - self._seen[self._learned]
 
     def at_the_end(self) -> str | None:
         """The warning, where it is not said yet and what was seen bears it out, however few regions it were."""
         total = self._seen.total()
-        if self._told or not total or self._seen[self._learned] > (1 - _MOST_SHARE) * total:
+        if self._told or not total or self._others < (1 - _ENOUGH) * total:
             return None
         self._told = True
-        kind, count = self._seen.most_common(1)[0]
+        kind, count = next(pair for pair in self._seen.most_common() if pair[0] != self._learned)
         fix = {
             "mask": "calibrate with --input box, or give outlines",
             "box": "give --input box, which takes the box around each outline",
@@ -80,6 +83,6 @@ class KindWatch:
         if kind == "full":
             fix = "calibrate with --input full, or give masks"
         return (
-            f"the support cache learned from {KIND_WORDS[self._learned]}, but {count} of {counted(total, self._what)} "
-            f"so far are {KIND_WORDS[kind]}, which look otherwise to the encoder ({fix})"
+            f"the support cache learned from {KIND_WORDS[self._learned]}, but the {self._what} are {KIND_WORDS[kind]} "
+            f"({count} of {total} so far), which look otherwise to the encoder ({fix})"
         )

@@ -13,7 +13,7 @@ from mvrec_edge.runtime.errors import InputError, InputWarning
 from mvrec_edge.runtime.images.image_files import is_folder, is_regular_file
 from mvrec_edge.runtime.regions.own_output import own_output
 
-__all__ = ["Look", "list_files", "looking"]
+__all__ = ["Look", "is_picture_name", "list_files", "looking"]
 
 _HIDDEN = "."
 
@@ -23,7 +23,7 @@ class Look:
     """What a look at the folders of one source is to leave out, and what it found besides files.
 
     Attributes:
-        leave_out: Files and folders that this run writes, resolved.
+        leave_out: Files that this run writes, and folders into which its pictures go, resolved.
         own: Files that were left out because we wrote them, and what each is.
         problems: What could not be looked at, by its path.
         warnings: Links that were not followed, by their path.
@@ -43,7 +43,7 @@ class Look:
             return False
         if self.leave_out:
             whole = path.resolve()
-            if whole in self.leave_out or not self.leave_out.isdisjoint(whole.parents):
+            if whole in self.leave_out or (whole.parent in self.leave_out and is_picture_name(path)):
                 self.own[path] = "written by this run"
                 return True
         kind = own_output(path)
@@ -64,7 +64,7 @@ def looking(leave_out: Iterable[Path] = ()) -> Iterator[Look]:
     """While this holds, `list_files` leaves files out and notes what is odd in the look that is given.
 
     Args:
-        leave_out: Files and folders that this run writes.
+        leave_out: Files that this run writes, and folders into which its pictures go.
     """
     look = Look(frozenset(path.resolve() for path in leave_out))
     token = _look.set(look)
@@ -72,6 +72,11 @@ def looking(leave_out: Iterable[Path] = ()) -> Iterator[Look]:
         yield look
     finally:
         _look.reset(token)
+
+
+def is_picture_name(path: Path) -> bool:
+    """Whether a picture of results may bear this name: they are named after their images, as JPEG files."""
+    return path.suffix == ".jpg"
 
 
 def list_files(folder: Path, suffixes: Sequence[str], *, recursive: bool = True) -> list[Path]:

@@ -19,17 +19,16 @@ from mvrec_edge.runtime.regions.formats.not_read import known_format
 from mvrec_edge.runtime.regions.formats.voc import open_voc
 from mvrec_edge.runtime.regions.formats.yolo import open_yolo
 from mvrec_edge.runtime.regions.joining import join_sources, refuse_copies
-from mvrec_edge.runtime.regions.listing import looking
+from mvrec_edge.runtime.regions.listing import is_picture_name, looking
 from mvrec_edge.runtime.regions.own_output import own_output
 from mvrec_edge.runtime.regions.recognition import Recognised, label_files_of, recognise
-from mvrec_edge.runtime.regions.source import RegionSource
+from mvrec_edge.runtime.regions.source import RegionSource, named
 
-__all__ = ["EMPTY", "SOURCE_FORMATS", "check_format", "open_source"]
+__all__ = ["EMPTY", "SOURCE_FORMATS", "check_format", "check_written", "open_source"]
 
 SOURCE_FORMATS = ("folders", "labelme", "coco", "voc", "yolo", "mvtec-fs", "boxes", "aitex")
 
 _ONE_LABEL_FILE = ("coco", "mvtec-fs", "boxes")
-_MOST_NAMES = 3
 #: What an image without a defect may be taken for.
 EMPTY = ("skip", "error")
 
@@ -56,7 +55,8 @@ def open_source(
         whole_images: For `"folders"`: where no image has a mask, each image is a cut-out defect, one region.
         empty: What an image without a defect is (an empty mask, no annotation): `"skip"`, a part without regions;
             `"error"`, a problem.
-        leave_out: Files and folders that are about to be written, and so are not read.
+        leave_out: Files that are about to be written, and folders into which pictures are: neither they nor JPEG files
+            in these folders are read, but where `path` is such a place itself.
 
     Returns:
         The source; what costs only one item is in its `problems`.
@@ -81,15 +81,17 @@ def open_source(
             where=place,
             fix="give the images with the masks or labels that were classified",
         )
-    with looking(leave_out) as look:
-        recognised = _recognise(place, format, mask_place)
-        if mask_place is not None and recognised.format != "folders":
-            raise UsageError(
-                f"masks do not go with the annotation format {recognised.format}", where=place, fix="leave them out"
-            )
-        if root is not None and recognised.format in ("folders", "aitex"):
-            raise UsageError("an image root does not go with folders of images", where=place, fix="leave it out")
-        source = _open(recognised, place, mask_place, root, whole_images=whole_images)
+    whole = place.resolve()
+    with looking(path for path in leave_out if path.resolve() not in (whole, whole.parent)) as look:
+        try:
+            recognised = _recognise(place, format, mask_place, whole_images=whole_images)
+            _check_options(recognised.format, place, mask_place, root)
+            source = _open(recognised, place, mask_place, root, whole_images=whole_images)
+        except InputError as error:
+            if not look.own:
+                raise
+            left_out = f"{error.what}; left out as output of mvrec-edge: {named(sorted(look.own))}"
+            raise type(error)(left_out, where=error.where, fix=error.fix) from error
     if len(recognised.label_files) > 1:
         refuse_copies(source)
     images = source.images
@@ -106,16 +108,42 @@ def open_source(
     )
 
 
+def _check_options(format: str, place: Path, masks: Path | None, root: Path | None) -> None:  # noqa: A002
+    if masks is not None and format != "folders":
+        raise UsageError(f"masks do not go with the annotation format {format}", where=place, fix="leave them out")
+    if root is not None and format in ("folders", "aitex"):
+        raise UsageError("an image root does not go with folders of images", where=place, fix="leave it out")
+
+
 def check_format(name: str) -> None:
     """Raises `UsageError` where there is no annotation format of this name."""
     if name != "auto" and name not in SOURCE_FORMATS:
         raise UsageError(f"there is no annotation format '{name}'", fix=f"use auto, {', '.join(SOURCE_FORMATS)}")
 
 
-def _recognise(place: Path, format: str, masks: Path | None) -> Recognised:  # noqa: A002
+def check_written(sources: Iterable[RegionSource], written: Iterable[Path]) -> None:
+    """Refuses to write over what is read.
+
+    Args:
+        sources: What is read.
+        written: Files that are about to be written, and folders into which pictures named after images go.
+
+    Raises:
+        UsageError: A file that is read would be replaced.
+    """
+    places = {path.resolve(): path for path in written}
+    for source in sources:
+        for file in (*source.label_files, *(image.path for image in source)):
+            whole = file.resolve()
+            place = places.get(whole) or (places.get(whole.parent) if is_picture_name(file) else None)
+            if place is not None:
+                raise UsageError(f"would be written over what is read, {file}", where=place, fix="choose another place")
+
+
+def _recognise(place: Path, format: str, masks: Path | None, *, whole_images: bool) -> Recognised:  # noqa: A002
     """What is to be opened: of the format that was named, or of the one that is found."""
     if format == "auto":
-        return recognise(place) if masks is None else Recognised("folders")
+        return recognise(place, whole_images=whole_images) if masks is None else Recognised("folders")
     if format in _ONE_LABEL_FILE:
         return label_files_of(place, format) if is_folder(place) else Recognised(format, (place,))
     return Recognised(format)
@@ -129,14 +157,9 @@ def _open(found: Recognised, place: Path, masks: Path | None, root: Path | None,
         except InputError as error:
             if not found.foreign:
                 raise
-            known = {file: known_format(file) for file in found.foreign[:_MOST_NAMES]}
-            names = ", ".join(
-                f"{file.relative_to(place)}" + (f" ({name})" if name else "") for file, name in known.items()
-            )
-            more = len(found.foreign) - _MOST_NAMES
-            what = f"{error.what}; of no annotation format that is read: {names}" + (
-                f" and {more} more" if more > 0 else ""
-            )
+            known = (f"{file.name} is {kind}" for file in found.foreign if (kind := known_format(file)) is not None)
+            unread = next(known, f"of no known annotation format: {named(found.foreign)}")
+            what = f"{error.what}; {unread}"
             raise InputError(what, where=error.where, fix=error.fix) from error
     if found.format == "labelme":
         return open_labelme(place, root)

@@ -17,7 +17,7 @@ from mvrec_edge.runtime.regions.formats.coco_layouts import without_captions
 from mvrec_edge.runtime.regions.formats.folders import has_masks
 from mvrec_edge.runtime.regions.formats.labelme import is_labelme
 from mvrec_edge.runtime.regions.formats.mvtec_fs import is_mvtec_fs
-from mvrec_edge.runtime.regions.formats.not_read import refusal
+from mvrec_edge.runtime.regions.formats.not_read import KNOWN_SUFFIXES, refusal
 from mvrec_edge.runtime.regions.formats.voc import is_voc
 from mvrec_edge.runtime.regions.formats.yolo import is_yolo
 from mvrec_edge.runtime.regions.label_files import load_json, read_text
@@ -29,7 +29,7 @@ __all__ = ["Recognised", "label_files_of", "recognise"]
 
 #: Formats of which one file holds the labels of many images.
 _TABLES = (".csv", *JSON_LINES_SUFFIXES)
-_MAY_HOLD_LABELS = (*_TABLES, ".json", ".xml", ".txt", ".yaml", ".yml", ".xls", ".xlsx", ".npy", ".mat")
+_MAY_HOLD_LABELS = (*_TABLES, ".json", ".xml", ".txt", ".yaml", ".yml", *KNOWN_SUFFIXES)
 _LONGEST_SHOWN = 200
 _MOST_SHOWN = 3
 _LOOKED_FOR = (
@@ -62,18 +62,22 @@ class Recognised:
     foreign: tuple[Path, ...] = ()
 
 
-def recognise(path: Path) -> Recognised:
+def recognise(path: Path, *, whole_images: bool = False) -> Recognised:
     """Recognises a file or folder by what is in it.
 
     A folder is, in this order: the two folders of AITEX; labelme or Pascal VOC files at any depth; COCO files at any
     depth; tables in the folder itself; YOLO files; images with masks; tables at any depth. So a label file comes before
     masks.
 
+    Args:
+        path: The file or folder.
+        whole_images: Whether images alone will do, so that labels which cannot be read are only warned of.
+
     Raises:
         InputError: It is of no format that is read; label files that cannot be read are named.
     """
     if is_folder(path):
-        return _Folder(path).recognise()
+        return _Folder(path).recognise(whole_images=whole_images)
     found, payload = _of_file(path)
     if found is not None:
         return Recognised(found, *(((path,), (payload,)) if found in ("coco", "mvtec-fs", "boxes") else ()))
@@ -110,7 +114,8 @@ class _Folder:
         self._unread: dict[Path, InputError] = {}
         self._coco: list[tuple[Path, Any]] | None = None
 
-    def recognise(self) -> Recognised:
+    def recognise(self, *, whole_images: bool) -> Recognised:
+        """What the folder is; see the function of this name."""
         if is_aitex(self.folder):
             return Recognised("aitex")
         found = self._files_of_images() or self.coco() or self.tables(None, recursive=False)
@@ -124,6 +129,8 @@ class _Folder:
         found = self.tables(None)
         if found is not None:
             return self.finished(found)
+        if whole_images and list_files(self.folder, IMAGE_SUFFIXES):
+            return self.finished(Recognised("folders"))
         if (error := self.nothing_readable()) is not None:
             raise error
         if list_files(self.folder, IMAGE_SUFFIXES):
@@ -138,6 +145,7 @@ class _Folder:
             if found in ("labelme", "voc"):
                 # The reader says what is wrong with the other files.
                 self._broken.clear()
+                self._unread.clear()
                 return Recognised(str(found))
             if found == "coco":
                 self._coco.append((file, payload))

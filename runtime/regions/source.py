@@ -13,7 +13,7 @@ from mvrec_edge.runtime.regions.region import Region
 from mvrec_edge.runtime.regions.shapes import WholeImageShape
 from mvrec_edge.runtime.wording import counted
 
-__all__ = ["RegionReading", "RegionSource", "SourceBuilder", "SourceImage"]
+__all__ = ["RegionReading", "RegionSource", "SourceBuilder", "SourceImage", "named"]
 
 #: The formats as a person calls them.
 _TITLES = {
@@ -147,7 +147,7 @@ class RegionSource:
         if self.images and self.whole_images == len(self.images):
             title = "cut-out defects, each image one region"
         elif self.label_files:
-            title += f" ({_named(self.label_files)})"
+            title += f" ({named(self.label_files)})"
         parts = [counted(len(self.images), "image")]
         # Of a mask, nobody knows yet into how many regions it falls.
         if not any(isinstance(annotation.shape, MaskFileShape) for annotation in annotations):
@@ -157,7 +157,7 @@ class RegionSource:
         if good := sum(not image.annotations for image in self.images):
             line += f"; {counted(good, 'image')} without a defect"
         if self.left_out:
-            line += f"; left out as output of mvrec-edge: {_named(self.left_out)}"
+            line += f"; left out as output of mvrec-edge: {named(self.left_out)}"
         if self.masks_unread:
             line += "; masks are there too and not read, since label files come first (--format folders reads masks)"
         return line
@@ -226,7 +226,7 @@ def _is_whole(image: SourceImage) -> bool:
     return any(isinstance(annotation.shape, WholeImageShape) for annotation in image.annotations)
 
 
-def _named(files: Sequence[Path]) -> str:
+def named(files: Sequence[Path]) -> str:
     """A few files by their names, of many only the number besides."""
     names = ", ".join(file.name for file in files[:_MOST_NAMES])
     return names if len(files) <= _MOST_NAMES else f"{names} and {len(files) - _MOST_NAMES} more"

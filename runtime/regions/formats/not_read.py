@@ -14,7 +14,7 @@ from mvrec_edge.runtime.regions.label_files import load_json, read_text
 from mvrec_edge.runtime.regions.table_files import read_table
 from mvrec_edge.runtime.regions.xml_files import load_xml
 
-__all__ = ["known_format", "refusal"]
+__all__ = ["KNOWN_SUFFIXES", "known_format", "refusal"]
 
 _REMEDY = "export it as COCO, labelme, Pascal VOC or YOLO"
 _SPREADSHEETS = (".xlsx", ".xls", ".ods")
@@ -30,6 +30,8 @@ _BY_SUFFIX = {
     ".manifest": "a SageMaker manifest",
     ".parquet": "a Parquet table",
 }
+#: Endings of files that tell their format by themselves.
+KNOWN_SUFFIXES = (*_BY_SUFFIX, ".geojson")
 _REMEDIES = {
     **dict.fromkeys(_SPREADSHEETS, "save it as CSV"),
     **dict.fromkeys(_ARCHIVES, "unpack it"),

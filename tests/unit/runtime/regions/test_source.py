@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from mvrec_edge.runtime.regions.annotation import Annotation
+from mvrec_edge.runtime.errors import AnnotationError
+from mvrec_edge.runtime.regions.annotation import Annotation, UnusableShape
 from mvrec_edge.runtime.regions.shapes import BoxShape
-from mvrec_edge.runtime.regions.source import SourceBuilder
+from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder, SourceImage
 
 
 def test_an_image_without_annotations_is_a_part_without_regions(tmp_path):
@@ -19,3 +20,28 @@ def test_an_image_without_annotations_is_a_part_without_regions(tmp_path):
     assert [(image.id, len(image.annotations)) for image in source] == [("good.png", 0), ("bad.png", 1)]
     reading = source.images[0].regions((10, 10))
     assert (reading.regions, reading.problems) == ([], ())
+
+
+def test_a_source_says_what_it_was_recognised_as(tmp_path):
+    source = RegionSource(
+        tmp_path,
+        "boxes",
+        tuple(
+            SourceImage(
+                f"{name}.png",
+                tmp_path / f"{name}.png",
+                tuple(Annotation(shape, label, f"b.csv#{name}", 0) for label in labels),
+            )
+            for name, shape, labels in (
+                ("a", BoxShape((1, 1, 4, 4)), ("dent", None)),
+                ("b", UnusableShape(AnnotationError("is bad")), ("pit",)),
+                ("c", BoxShape((1, 1, 4, 4)), ()),
+            )
+        ),
+        (),
+        label_files=tuple(tmp_path / f"{name}.csv" for name in "abcde"),
+    )
+
+    assert source.describe() == (
+        "read as boxes (a.csv, b.csv, c.csv and 2 more): 3 images, 2 regions, 2 labels; 1 image without a defect"
+    )

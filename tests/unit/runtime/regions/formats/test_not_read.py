@@ -73,9 +73,9 @@ def test_anything_else_is_not(tmp_path, name, content):
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("labels.txt", DOTA, r"labels\.txt \(a DOTA file\)"),
+        ("labels.txt", DOTA, r"labels\.txt is a DOTA file"),
         ("all.json", '{"_via_img_metadata": {}}', r"all\.json: is a VIA file"),
-        ("all.xlsx", "PK", r"all\.xlsx \(a spreadsheet\)"),
+        ("all.xlsx", "PK", r"all\.xlsx is a spreadsheet"),
     ],
 )
 def test_a_folder_with_such_labels_says_so(tmp_path, save_image, name, text, said):

@@ -132,12 +132,16 @@ def test_aitex(tmp_path: Path) -> None:
     write_image(tmp_path / "Mask_images" / "0001_002_00_mask.png", (5, 5, 15, 15))
     write_image(tmp_path / "Mask_images" / "0002_016_01_mask1.png", (5, 5, 15, 15))
     write_image(tmp_path / "Mask_images" / "0002_016_01_mask2.png", (30, 20, 40, 30))
+    write_image(tmp_path / "Defect_images" / "0004_099_00.png")
+    write_image(tmp_path / "Mask_images" / "0004_099_00_mask.png", (5, 5, 15, 15))
+    write_image(tmp_path / "Defect_images" / "0005_000_00.png")
     write_image(tmp_path / "NODefect_images" / "2306881-210020u" / "0100_000_00.png")
     write_image(tmp_path / "Defect_images" / "odd name.png")
     assert regions(tmp_path) == [
-        ("002", (5, 5, 14, 14)),
-        ("016", (5, 5, 14, 14)),
-        ("016", (30, 20, 39, 29)),
+        ("Broken end", (5, 5, 14, 14)),
+        ("Weft curling", (5, 5, 14, 14)),
+        ("Weft curling", (30, 20, 39, 29)),
+        ("099", (5, 5, 14, 14)),
     ]
     source = open_source(tmp_path)
     assert source.format == "aitex"
