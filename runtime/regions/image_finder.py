@@ -63,11 +63,8 @@ class FolderNames:
 
     def _only(self, folder: Path, wanted: str, names: list[str], part: Callable[[str], str]) -> Path | None:
         """The only one of `names`, or the only one that is nearest to what is wanted."""
-        for same in (lambda name: part(name) == wanted, lambda name: nfc(part(name)) == nfc(wanted)):
-            nearest = [name for name in names if same(name)]
-            if nearest:
-                names = nearest
-                break
+        exact = [name for name in names if part(name) == wanted]
+        names = exact or [name for name in names if nfc(part(name)) == nfc(wanted)] or names
         if len(names) > 1:
             shown = ", ".join(sorted(names)[:_NAMES_SHOWN])
             raise AnnotationError(

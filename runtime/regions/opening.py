@@ -15,6 +15,7 @@ from mvrec_edge.runtime.regions.formats.coco import open_coco
 from mvrec_edge.runtime.regions.formats.folders import open_folders
 from mvrec_edge.runtime.regions.formats.labelme import open_labelme
 from mvrec_edge.runtime.regions.formats.mvtec_fs import open_mvtec_fs
+from mvrec_edge.runtime.regions.formats.not_read import known_format
 from mvrec_edge.runtime.regions.formats.voc import open_voc
 from mvrec_edge.runtime.regions.formats.yolo import open_yolo
 from mvrec_edge.runtime.regions.joining import join_sources, refuse_copies
@@ -156,7 +157,9 @@ def _open(found: Recognised, place: Path, masks: Path | None, root: Path | None,
         except InputError as error:
             if not found.foreign:
                 raise
-            what = f"{error.what}; of no known annotation format: {named(found.foreign)}"
+            known = (f"{file.name} is {kind}" for file in found.foreign if (kind := known_format(file)) is not None)
+            unread = next(known, f"of no known annotation format: {named(found.foreign)}")
+            what = f"{error.what}; {unread}"
             raise InputError(what, where=error.where, fix=error.fix) from error
     if found.format == "labelme":
         return open_labelme(place, root)

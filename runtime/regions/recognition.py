@@ -32,8 +32,6 @@ _TABLES = (".csv", *JSON_LINES_SUFFIXES)
 _MAY_HOLD_LABELS = (*_TABLES, ".json", ".xml", ".txt", ".yaml", ".yml", *KNOWN_SUFFIXES)
 _LONGEST_SHOWN = 200
 _MOST_SHOWN = 3
-# Files of which none is of a format that is read are alike: the first of them say which it is.
-_LOOKED_AT = 20
 _LOOKED_FOR = (
     "looked for images with masks beside them, labelme JSON files, a COCO JSON file, Pascal VOC XML files, YOLO text "
     "files, an MVTec-FS table (CSV with part, img_rel_path, points), boxes (CSV with image, x1, y1, x2, y2, or JSON "
@@ -135,13 +133,8 @@ class _Folder:
             return self.finished(Recognised("folders"))
         if (error := self.nothing_readable()) is not None:
             raise error
-        foreign = list_files(self.folder, _MAY_HOLD_LABELS)
-        known = {file: error for file in foreign[:_LOOKED_AT] if (error := refusal(file)) is not None}
-        if known:
-            self._unread.update(known)
-            raise self.nothing_readable() or next(iter(known.values()))
         if list_files(self.folder, IMAGE_SUFFIXES):
-            return Recognised("folders", foreign=tuple(foreign))
+            return Recognised("folders", foreign=tuple(list_files(self.folder, _MAY_HOLD_LABELS)))
         raise InputError("the folder holds no labelled images", where=self.folder, fix=_LOOKED_FOR)
 
     def _files_of_images(self) -> Recognised | None:

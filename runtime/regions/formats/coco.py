@@ -102,6 +102,7 @@ class _Reader:
             except AnnotationError as error:
                 self.builder.problem(error)
                 continue
+            key = image_entry["id"]
             annotated.add(key)
             image = self.finder.find_once(
                 key, image_entry.get("file_name"), f"{self.name}: images", self.builder.problem

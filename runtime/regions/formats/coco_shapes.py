@@ -89,7 +89,7 @@ def _rotation(entry: dict[str, Any]) -> float:
     """The angle by which CVAT turns a box, in degrees, clockwise."""
     attributes = entry.get("attributes")
     angle = attributes.get("rotation") if isinstance(attributes, dict) else None
-    return float(angle) % _FULL_TURN if _is_number(angle) else 0.0
+    return angle % _FULL_TURN if isinstance(angle, int | float) and _is_number(angle) else 0.0
 
 
 def _is_number(value: Any) -> bool:
@@ -105,7 +105,7 @@ def _lie_apart(polygons: list[Any], box: Any) -> bool:
     x, y, width, height = box
     if width <= 0 or height <= 0:
         return False
-    return max(columns) < x or x + width < min(columns) or max(rows) < y or y + height < min(rows)
+    return bool(max(columns) < x or x + width < min(columns) or max(rows) < y or y + height < min(rows))
 
 
 def _polygon(flat: Any, source: str) -> list[list[Any]]:

@@ -47,9 +47,10 @@ class ImagesOfLabelFiles:
         try:
             image = finder.find(name, file)
         except AnnotationError:
-            image = self._of_same_name(finder.roots, file)
-            if image is None:
+            stand_in = self._of_same_name(finder.roots, file)
+            if stand_in is None:
                 raise
+            image = stand_in
             self._warn_of_lost_name(file, name, image)
         else:
             self._warn_of_other_name(file, image)

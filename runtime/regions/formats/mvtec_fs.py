@@ -66,6 +66,9 @@ def open_mvtec_fs(path: Path, image_root: Path | None = None, files: Sequence[Pa
     for file in (path,) if files is None else files:
         table = read_table(file)
         rows = _rows(table, file.name if files is None else file.relative_to(path).as_posix(), first, builder)
+        first += len(table.rows)
+        if not rows:
+            continue
         images = dict.fromkeys(row.image for row in rows)
         finder = ImageFinder(image_root or _find_root(file, list(images), names), names=names)
         for row in rows:
@@ -76,7 +79,6 @@ def open_mvtec_fs(path: Path, image_root: Path | None = None, files: Sequence[Pa
                 if said in seen:
                     tally.add("the instance is there twice, and counts twice", row.source, "delete one of the rows")
                 seen.add(said)
-        first += len(table.rows)
     builder.warnings.extend(tally.warnings())
     return builder.build(
         "no row of the table is usable", "check the table, and give the folder of the images with --image-root"

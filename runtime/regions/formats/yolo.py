@@ -70,7 +70,8 @@ def open_yolo(path: Path, image_root: Path | None = None) -> RegionSource:
     alone = not whole and path.suffix.lower() in _LABELS
     files = [path] if alone else _label_files(folder)
     builder = SourceBuilder(path, _FORMAT)
-    reader = _Reader(builder, folder, image_root, find_names(folder, dict.fromkeys(file.parent for file in files)))
+    classes = find_names(folder, dict.fromkeys(file.parent for file in files))
+    reader = _Reader(builder, folder, image_root, classes)
     for file in files:
         try:
             reader.read(file)
@@ -78,6 +79,12 @@ def open_yolo(path: Path, image_root: Path | None = None) -> RegionSource:
             builder.problem(error)
     if not alone:
         reader.add_images_without_labels()
+    if classes.path is None:
+        reader.tally.add(
+            "the classes have no names and are called by their numbers",
+            folder,
+            "put data.yaml or classes.txt into the folder",
+        )
     builder.warnings.extend(reader.tally.warnings())
     return builder.build("no YOLO label file has an image", "give the folder above 'images' and 'labels'")
 
@@ -166,11 +173,6 @@ class _Reader:
 
     def _label(self, number: int, source: str) -> str:
         if self.classes.path is None:
-            self.tally.add(
-                "the classes have no names and are called by their numbers",
-                self.folder,
-                "put data.yaml or classes.txt into the folder",
-            )
             return str(number)
         if number not in self.classes.names:
             raise AnnotationError(
