@@ -103,7 +103,6 @@ def open_source(
         images=images,
         problems=(*source.problems, *recognised.problems, *look.problems.values()),
         warnings=(*source.warnings, *recognised.warnings, *look.warnings.values()),
-        label_files=recognised.label_files,
         left_out=tuple(sorted(look.own)),
         masks_unread=recognised.masks_unread,
     )
@@ -186,7 +185,8 @@ def _open_label_files(found: Recognised, place: Path, root: Path | None) -> Regi
     if not opened:
         raise problems[0]
     source = opened[0] if len(found.label_files) == 1 else join_sources(place, opened)
-    return dataclasses.replace(source, problems=(*source.problems, *problems))
+    files = tuple(each.path for each in opened)
+    return dataclasses.replace(source, problems=(*source.problems, *problems), label_files=files)
 
 
 def _open_label_file(format: str, file: Path, root: Path | None, payload: Any) -> RegionSource:  # noqa: A002
