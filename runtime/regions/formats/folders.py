@@ -65,7 +65,7 @@ def _add_folder(builder: SourceBuilder, root: Path, masks: Path | None, whole_im
         pairs = _pairs(root, files, builder)
     else:
         tree = MaskTree(root, masks)
-        pairs = [(image, mask) for image in files if not tree.holds(image) and (mask := _found(tree, image, builder))]
+        pairs = _in_tree(tree, [image for image in files if not tree.holds(image)], builder)
     if whole_images and not pairs:
         builder.problems.clear()
         for index, image in enumerate(files):
@@ -83,13 +83,20 @@ def _pairs(root: Path, files: list[Path], builder: SourceBuilder) -> list[tuple[
     """Images and their masks where no folder of masks was named; what is wrong goes into the builder."""
     pairs: list[tuple[Path, Path]] = []
     trees = find_mask_trees(root, files)
+    of_place = {place: tree for tree in trees for place in (tree.images, tree.masks)}
     rest: list[Path] = []
+    images: dict[Path, list[Path]] = {tree.images: [] for tree in trees}
     for file in files:
-        tree = next((tree for tree in trees if tree.about(file)), None)
+        tree = next((of_place[place] for place in file.parents if place in of_place), None)
         if tree is None:
             rest.append(file)
-        elif not tree.holds(file) and (mask := _found(tree, file, builder)):
-            pairs.append((file, mask))
+        elif not tree.holds(file):
+            images[tree.images].append(file)
+    for tree in trees:
+        pairs += _in_tree(tree, images[tree.images], builder)
+        for mask in tree.without_image(images[tree.images]):
+            what = f"the mask has no image in {tree.images}"
+            builder.problem(AnnotationError(what, where=mask, fix="put the image there, under the mask's own path"))
     # Sorted by path, a folder's own files may stand on both sides of those of a folder within it.
     for _, together in groupby(sorted(rest, key=lambda file: file.parent), key=lambda file: file.parent):
         pairing = pair_masks(together)
@@ -98,12 +105,26 @@ def _pairs(root: Path, files: list[Path], builder: SourceBuilder) -> list[tuple[
     return pairs
 
 
-def _found(tree: MaskTree, image: Path, builder: SourceBuilder) -> Path | None:
-    try:
-        return tree.mask_of(image)
-    except AnnotationError as error:
-        builder.problem(error)
-        return None
+def _in_tree(tree: MaskTree, images: list[Path], builder: SourceBuilder) -> list[tuple[Path, Path]]:
+    """Images and their masks in a folder of masks."""
+    found: dict[Path, list[Path]] = {}
+    for image in images:
+        try:
+            found.setdefault(tree.mask_of(image), []).append(image)
+        except AnnotationError as error:
+            builder.problem(error)
+    pairs: list[tuple[Path, Path]] = []
+    for mask, owners in found.items():
+        # Names that differ in case alone may lead to one mask; it belongs to the one that is spelled as it is.
+        same = [image for image in owners if mask.stem.startswith(image.stem)]
+        owner = owners[0] if len(owners) == 1 else same[0] if len(same) == 1 else None
+        if owner is not None:
+            pairs.append((owner, mask))
+        for image in owners:
+            if image is not owner:
+                what = f"the mask {mask.name} is that of several images: {', '.join(each.name for each in owners[:5])}"
+                builder.problem(AnnotationError(what, where=image, fix="give each image a mask of its own"))
+    return pairs
 
 
 def _label(image: Path, root: Path) -> str | None:

@@ -41,10 +41,6 @@ class MaskTree:
         beside = [place for place in images.parent.iterdir() if place.name.lower() in _MASKS and place.is_dir()]
         return cls(images, beside[0]) if len(beside) == 1 else None
 
-    def about(self, file: Path) -> bool:
-        """Whether a file is one of the images or masks."""
-        return file.is_relative_to(self.images) or file.is_relative_to(self.masks)
-
     def holds(self, file: Path) -> bool:
         """Whether a file lies among the masks, and is not one of the images at once."""
         return not self._same and file.resolve().is_relative_to(self._within)
@@ -59,7 +55,7 @@ class MaskTree:
         found: list[Path] = []
         for spelled in (nfc, folded):
             names = {tuple(map(spelled, (*inside.parts[:-1], inside.name + end))) for end in ("", *MASK_ENDINGS)}
-            candidates = [mask for name in names for mask in self._named(tuple(map(folded, name)))]
+            candidates = [mask for name in names for mask in self._masks().get(tuple(map(folded, name)), ())]
             found = sorted(
                 mask for mask in candidates if mask != image and tuple(map(spelled, self._parts(mask))) in names
             )
@@ -80,16 +76,24 @@ class MaskTree:
             )
         return found[0]
 
+    def without_image(self, images: Iterable[Path]) -> list[Path]:
+        """The masks that are named after none of the images."""
+        names = set()
+        for image in images:
+            inside = image.relative_to(self.images).with_suffix("")
+            names |= {tuple(map(folded, (*inside.parts[:-1], inside.name + end))) for end in ("", *MASK_ENDINGS)}
+        return [mask for name, masks in self._masks().items() if name not in names for mask in masks]
+
     def _parts(self, mask: Path) -> tuple[str, ...]:
         return mask.relative_to(self.masks).with_suffix("").parts
 
-    def _named(self, name: tuple[str, ...]) -> list[Path]:
-        """The masks of a name, compared whatever its case; all of them are listed once."""
+    def _masks(self) -> dict[tuple[str, ...], list[Path]]:
+        """The masks by their names, whatever the case of these; all are listed once."""
         if self._by_name is None:
             self._by_name = {}
             for mask in list_files(self.masks, IMAGE_SUFFIXES):
                 self._by_name.setdefault(tuple(map(folded, self._parts(mask))), []).append(mask)
-        return self._by_name.get(name, [])
+        return self._by_name
 
 
 def find_mask_trees(root: Path, files: Iterable[Path]) -> list[MaskTree]:

@@ -73,6 +73,21 @@ def test_an_image_without_a_mask_among_others_is_a_problem_there_too(tmp_path, s
     assert ["several masks" in problem.what for problem in source.problems] == [True]
 
 
+def test_a_mask_without_an_image_and_one_of_two_images_are_problems(tmp_path, save_image, save_mask):
+    for name in ("a.jpg", "b.jpg", "b.png", "c.jpg", "C.jpg"):
+        save_image(tmp_path / "images" / name)
+    for name in ("a.png", "b.png", "c_mask.png", "lost.png"):
+        save_mask(tmp_path / "masks" / name, BOX)
+
+    source = open_source(tmp_path)
+
+    assert [item.id for item in source] == ["images/a.jpg", "images/c.jpg"]
+    said = {str(problem.where).rsplit("/", 1)[1]: problem.what for problem in source.problems}
+    assert set(said) == {"b.jpg", "b.png", "C.jpg", "lost.png"}
+    assert said["b.jpg"] == "the mask b.png is that of several images: b.jpg, b.png"
+    assert "no image" in said["lost.png"]
+
+
 def test_a_folder_called_images_is_a_class_where_no_masks_lie_beside_it(tmp_path, save_image, save_mask):
     save_image(tmp_path / "images" / "a.jpg")
     save_mask(tmp_path / "images" / "a.png", BOX)
