@@ -138,7 +138,7 @@ CASES: dict[str, tuple[dict[str, str | bytes], int, str]] = {
     "an angle that is not read": (
         {"a.xml": voc(more="<angle>0.3</angle>")},
         3,
-        "skipped: a.xml#0: 'angle' turns the box, by an angle that is not read here",
+        "skipped: a.xml#0: 'angle' turns the region, by an angle that is not read here",
     ),
     "a box that CVAT turned": ({"a.json": coco(attributes={"rotation": 30})}, 0, DENT),
     "YOLO": ({"a.txt": "0 .2 .2 .2 .2\n1 .6 .6 .2 .2 .7 .8", "data.yaml": "names: [dent, pit]\nnc: 2"}, 0, DENT),

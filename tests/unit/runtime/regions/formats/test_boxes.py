@@ -193,7 +193,7 @@ def test_a_turned_box_is_a_problem(folder, name):
     reading, _ = read(folder, f"image,x1,y1,x2,y2,{name}\na.png,1,2,9,9,30\na.png,1,2,9,9,0.0\na.png,2,2,9,9,\n")
 
     assert [index for index, _ in reading.indexed] == [1, 2]
-    assert f"'{name}' turns the box" in reading.problems[0].what
+    assert f"'{name}' turns the region" in reading.problems[0].what
 
 
 def test_an_outline_that_is_not_read_is_warned_of(folder):
@@ -239,7 +239,7 @@ def test_lines_with_what_is_not_read(folder):
     source = open_source(folder / "boxes.jsonl")
     reading = source.images[0].regions(SIZE)
 
-    assert ["'angle' turns the box" in problem.what for problem in reading.problems] == [True]
+    assert ["'angle' turns the region" in problem.what for problem in reading.problems] == [True]
     assert ["'polygon' is not read" in source.warnings[0].what, "6 x 4" in reading.warnings[0].what] == [True, True]
 
 
