@@ -292,6 +292,7 @@ def _encoded(
     from mvrec_edge.cli.report import encoder_section
     from mvrec_edge.runtime import Bundle
     from mvrec_edge.runtime.errors import UsageError
+    from mvrec_edge.runtime.regions.kinds import describe_mixing
 
     if of.features is not None:
         of.check_features_alone()
@@ -308,6 +309,10 @@ def _encoded(
         reading.read(path, f"reading {path.name}", region_input=settings.region_input, images=images) for path in paths
     ]
     query = None if of.query is None else sets[1]
+    if query is not None and settings.region_input == "mask":
+        regions = (instance.region for instance in query.instances)
+        if (mixing := describe_mixing(sets[0].region_input, regions, "queries", "the support has")) is not None:
+            say(f"warning: {mixing}")
     # Before an engine is opened, which may take minutes.
     check_sets(sets[0], query, settings)
     store = open_store()

@@ -16,6 +16,7 @@ KIND_WORDS = {"mask": "outlines", "box": "boxes", "full": "whole images", MIXED:
 # A few that are otherwise change nothing: a rectangle among polygons, a box that somebody corrected by hand.
 _ENOUGH = 0.8
 _FEWEST = 5
+_CACHE = "the support cache learned from"
 
 
 class KindWarning(UserWarning):
@@ -31,15 +32,16 @@ def common_kind(regions: Iterable[Region]) -> str:
     return kind if count >= _ENOUGH * kinds.total() else MIXED
 
 
-def describe_mixing(learned: str, regions: Iterable[Region], what: str) -> str | None:
+def describe_mixing(learned: str, regions: Iterable[Region], what: str, whose: str = _CACHE) -> str | None:
     """A warning where regions are of another kind than those that were learned from; None where they are not.
 
     Args:
         learned: What was learned from, as `common_kind` says.
         regions: The others.
         what: What the others are, such as `"regions to classify"`.
+        whose: How the warning begins, before what was learned from.
     """
-    watch = KindWatch(learned, what)
+    watch = KindWatch(learned, what, whose)
     return watch.see(regions) or watch.at_the_end()
 
 
@@ -49,11 +51,13 @@ class KindWatch:
     Args:
         learned: What was learned from, as `common_kind` says; nothing is told where that is unknown or mixed.
         what: What is watched.
+        whose: How the warning begins, before what was learned from.
     """
 
-    def __init__(self, learned: str, what: str = "regions to classify") -> None:
+    def __init__(self, learned: str, what: str = "regions to classify", whose: str = _CACHE) -> None:
         self._learned = learned
         self._what = what
+        self._whose = whose
         self._seen: Counter[str] = Counter()
         self._told = learned not in REGION_INPUTS
 
@@ -83,6 +87,6 @@ class KindWatch:
         if kind == "full":
             fix = "calibrate with --input full, or give masks"
         return (
-            f"the support cache learned from {KIND_WORDS[self._learned]}, but the {self._what} are {KIND_WORDS[kind]} "
+            f"{self._whose} {KIND_WORDS[self._learned]}, but the {self._what} are {KIND_WORDS[kind]} "
             f"({count} of {total} so far), which look otherwise to the encoder ({fix})"
         )

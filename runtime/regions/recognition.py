@@ -195,8 +195,8 @@ class _Folder:
         except InputError as error:
             self._broken[file] = error
             return None, None
-        if found is None and (refused := refusal(file)) is not None:
-            self._unread[file] = refused
+        if found is None and (unread := refusal(file)) is not None:
+            self._unread[file] = unread
         return found, payload
 
     def finished(self, found: Recognised, *, masks: bool = False) -> Recognised:

@@ -169,3 +169,12 @@ def test_a_mask_with_four_defects_is_four_regions_from_python_as_well(tmp_path: 
     assert read_image(tmp_path / "parts" / "dent" / "a.jpg").shape == (60, 80, 3)
     assert [record["box"] for record in records] == [list(region.box) for region in regions]
     assert len(regions) == 4
+
+
+def test_queries_of_another_kind_than_the_support_are_warned_of(parts: Path, tmp_path: Path, command: Command) -> None:
+    rows = "".join(f"parts/{name},10,10,30,30,{name[:3]}\n" for name in ("dent/a.jpg", "pit/c.jpg"))
+    (tmp_path / "query.csv").write_text("image,x1,y1,x2,y2,label\n" + rows.replace(",den\n", ",dent\n"))
+    line = "evaluate encoder.bundle parts --query query.csv --views ms --shots 1 --draws 1 --heads zip --no-keep"
+    said = "warning: the support has outlines, but the queries are boxes (2 of 2 so far)"
+    for options, warned in (("", True), (" --input box", False)):
+        assert any(printed.startswith(said) for printed in command(line + options)) == warned

@@ -13,6 +13,7 @@ from mvrec_edge.runtime.regions.formats.box_columns import OUTLINES, BoxColumns,
 from mvrec_edge.runtime.regions.formats.turning import TURNS, refuse_turned
 from mvrec_edge.runtime.regions.image_finder import FolderNames, ImageFinder, name_of_image
 from mvrec_edge.runtime.regions.label_files import clean_label, parse_json, read_text
+from mvrec_edge.runtime.regions.own_output import is_record
 from mvrec_edge.runtime.regions.shapes import BoxShape
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
 from mvrec_edge.runtime.regions.table_files import Table, parse_number, read_table
@@ -174,6 +175,9 @@ def _lines(path: Path, name: str, first: int, builder: SourceBuilder, tally: War
             entry = parse_json(line, source)
             if not isinstance(entry, dict):
                 raise AnnotationError("the line is not a JSON object", where=source, fix="correct the line")
+            if is_record(entry):
+                what = "the line is a record of 'mvrec-edge classify', whose label is a prediction"
+                raise AnnotationError(what, where=source, fix="delete the line")
         except AnnotationError as error:
             builder.problem(error)
             continue

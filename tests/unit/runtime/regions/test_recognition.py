@@ -198,6 +198,17 @@ def test_our_results_are_never_labels(tmp_path, save_image, save_mask, name):
             open_source(tmp_path / name, **options)
 
 
+def test_a_record_among_labels_is_no_label(tmp_path, save_image):
+    save_image(tmp_path / "a.jpg")
+    label = {"image": "a.jpg", "box": [1, 2, 20, 20], "label": "x"}
+    write(tmp_path / "boxes.jsonl", f"{json.dumps(label)}\n{json.dumps(RECORD)}\n")
+
+    source = open_source(tmp_path)
+
+    assert [annotation.source for item in source for annotation in item.annotations] == ["boxes.jsonl#0"]
+    assert ["whose label is a prediction" in problem.what for problem in source.problems] == [True]
+
+
 def test_our_results_do_not_hide_that_there_is_nothing_else(tmp_path, save_image):
     save_image(tmp_path / "a.jpg")
     write(tmp_path / "results.jsonl", json.dumps(RECORD) + "\n")
