@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -115,7 +116,8 @@ def parse_number(text: str, what: str, source: str, *, decimal_comma: bool = Fal
     number = text.strip()
     if decimal_comma and "." not in number:
         number = number.replace(",", ".", 1)
-    if len(number) > _LONGEST_NUMBER or _NUMBER.fullmatch(number) is None:
+    # A large exponent makes it infinite.
+    if len(number) > _LONGEST_NUMBER or _NUMBER.fullmatch(number) is None or math.isinf(float(number)):
         raise AnnotationError(f"{what} is not a number: '{text[:_SHOWN]}'", where=source, fix="correct the cell")
     return float(number)
 

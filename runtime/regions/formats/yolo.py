@@ -111,7 +111,7 @@ class _Reader:
         text = read_text(file) if file.stat().st_size else ""
         if image is None:
             # A text of another kind that lies among the images is no label file.
-            if looks_like_yolo(text) or _in_a_tree(file):
+            if looks_like_yolo(text) or self._is_in_a_tree(file):
                 raise AnnotationError(
                     f"there is no image {file.stem} in {' or '.join(map(str, places))}",
                     where=file,
@@ -152,6 +152,14 @@ class _Reader:
             return [file.parent, *_counterparts(file.parent, _LABEL_TREES, _IMAGE_TREES)]
         inside = file.parent.relative_to(self.folder) if file.is_relative_to(self.folder) else Path()
         return [place for place in (self.image_root / inside, self.image_root) if is_folder(place)]
+
+    def _is_in_a_tree(self, file: Path) -> bool:
+        """Whether a file lies in a tree of label files, going by the folders that were opened, not those above."""
+        return (
+            self.folder.name in _LABEL_TREES
+            or not file.is_relative_to(self.folder)
+            or _in_a_tree(file.relative_to(self.folder))
+        )
 
     def _image(self, place: Path, file: Path) -> Path | None:
         try:

@@ -88,7 +88,9 @@ def test_numbers(text, value):
     assert parse_number(text, "x1", "t#0", decimal_comma=True) == value
 
 
-@pytest.mark.parametrize("text", ["", "x", "nan", "inf", "1_0", "\u0661", "1.234,5", "1,2,3", "0x10", "1 0", "9" * 100])
+@pytest.mark.parametrize(
+    "text", ["", "x", "nan", "inf", "1_0", "\u0661", "1.234,5", "1,2,3", "0x10", "1 0", "9" * 100, "1e999"]
+)
 def test_what_is_no_number_is_refused(text):
     with pytest.raises(AnnotationError, match="x1 is not a number"):
         parse_number(text, "x1", "t#0", decimal_comma=True)

@@ -233,6 +233,8 @@ def test_lines_with_what_is_not_read(folder):
         {"image": "a.png", "box": [1, 2, 10, 20], "angle": 30},
         {"image": "a.png", "box": [1, 2, 10, 20], "angle": 0, "polygon": [[1, 2], [3, 4], [5, 6]]},
         {"image": "a.png", "box": [1, 2, 10, 20], "image_width": 6, "image_height": 4},
+        {"image": "a.png", "box": [1, 2, 10, 20], "width": 10, "height": 19},
+        {"image": "a.png", "box": [1, 2, 10, 20], "width": 7, "height": 5},
     ]
     (folder / "boxes.jsonl").write_text("\n".join(map(json.dumps, lines)))
 
@@ -241,6 +243,7 @@ def test_lines_with_what_is_not_read(folder):
 
     assert ["'angle' turns the region" in problem.what for problem in reading.problems] == [True]
     assert ["'polygon' is not read" in source.warnings[0].what, "6 x 4" in reading.warnings[0].what] == [True, True]
+    assert ["7 x 5" in warning.what for warning in reading.warnings] == [False, True]
 
 
 def test_several_tables_keep_images_of_one_name_apart(tmp_path, save_image):
