@@ -28,6 +28,7 @@ class RecordSink:
     Attributes:
         regions: Regions written so far.
         images: Images written so far.
+        without_defect: How many of them show no defect, and so gave no record.
         failures: Items that failed so far.
     """
 
@@ -47,6 +48,7 @@ class RecordSink:
         self._milliseconds = {"crop": 0.0, "encode": 0.0, "classify": 0.0}
         self.regions = 0
         self.images = 0
+        self.without_defect = 0
         self.failures = 0
 
     def is_done(self, path: Path) -> bool:
@@ -58,6 +60,7 @@ class RecordSink:
         self.images += 1
         self.regions += len(result.predictions)
         self.failures += len(result.problems)
+        self.without_defect += not result.predictions and not result.problems
         image = str(result.path)
         records = [{"image": image, **prediction.to_record()} for prediction in result.predictions]
         records += [_failure(problem, image) for problem in result.problems]
@@ -103,6 +106,8 @@ class RecordSink:
     def summary(self) -> str:
         """One line about the whole run."""
         text = f"{counted(self.regions, 'region')} on {counted(self.images, 'image')}"
+        if self.without_defect:
+            text += f", {counted(self.without_defect, 'image')} without a defect"
         if self.failures:
             text += f", {counted(self.failures, 'item')} failed"
         total = sum(self._milliseconds.values())

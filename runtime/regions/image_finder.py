@@ -13,7 +13,7 @@ from mvrec_edge.runtime.images import IMAGE_SUFFIXES
 from mvrec_edge.runtime.images.image_files import is_folder, is_regular_file
 from mvrec_edge.runtime.regions.label_files import nfc
 
-__all__ = ["AmbiguousNameError", "FolderNames", "ImageFinder", "name_of_image"]
+__all__ = ["AmbiguousNameError", "FolderNames", "ImageFinder"]
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SHOWN = 300
@@ -215,20 +215,6 @@ class ImageFinder:
                 fix = "name the file as it is, or put the image there that was labelled"
                 return AnnotationError(f"{what}; there is {there}", where=where, fix=fix)
         return AnnotationError(what, where=where, fix="give the folder of the images with --image-root")
-
-
-def name_of_image(image: Path, name: str, folder: Path | None) -> str:
-    """What an image is called within its source.
-
-    Args:
-        image: Its file.
-        name: What its label file calls it, which is its name where there is one label file.
-        folder: The folder that was opened, where there are several, as these may mean two images by one name: then
-            its path from there.
-    """
-    if folder is None or not image.is_relative_to(folder):
-        return name.replace("\\", "/")
-    return image.relative_to(folder).as_posix()
 
 
 def _folded(name: str) -> str:

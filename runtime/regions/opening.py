@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from mvrec_edge.runtime.errors import InputError, UsageError
 from mvrec_edge.runtime.images.image_files import is_folder, is_regular_file
@@ -102,7 +103,6 @@ def open_source(
         images=images,
         problems=(*source.problems, *recognised.problems, *look.problems.values()),
         warnings=(*source.warnings, *recognised.warnings, *look.warnings.values()),
-        label_files=recognised.label_files,
         left_out=tuple(sorted(look.own)),
         masks_unread=recognised.masks_unread,
     )
@@ -172,25 +172,27 @@ def _open(found: Recognised, place: Path, masks: Path | None, root: Path | None,
         return open_voc(place, root)
     if found.format == "yolo":
         return open_yolo(place, root)
-    if found.format == "coco":
-        return _open_coco(found, place, root)
-    reader = open_mvtec_fs if found.format == "mvtec-fs" else open_boxes
-    if len(found.label_files) == 1:
-        return reader(found.label_files[0], root)
-    return reader(place, root, found.label_files)
+    return _open_label_files(found, place, root)
 
 
-def _open_coco(found: Recognised, place: Path, root: Path | None) -> RegionSource:
-    """Opens one COCO file, or all of a folder; a file of several that cannot be used costs only itself."""
+def _open_label_files(found: Recognised, place: Path, root: Path | None) -> RegionSource:
+    """Opens one label file, or all of a folder; a file of several that cannot be used costs only itself."""
     opened: list[RegionSource] = []
     problems: list[InputError] = []
     payloads = found.payloads or (None,) * len(found.label_files)
     for file, payload in zip(found.label_files, payloads, strict=True):
         try:
-            opened.append(open_coco(file, root, payload))
+            opened.append(_open_label_file(found.format, file, root, payload))
         except InputError as error:
             problems.append(error)
     if not opened:
         raise problems[0]
     source = opened[0] if len(found.label_files) == 1 else join_sources(place, opened)
-    return dataclasses.replace(source, problems=(*source.problems, *problems))
+    files = tuple(each.path for each in opened)
+    return dataclasses.replace(source, problems=(*source.problems, *problems), label_files=files)
+
+
+def _open_label_file(format: str, file: Path, root: Path | None, payload: Any) -> RegionSource:  # noqa: A002
+    if format == "coco":
+        return open_coco(file, root, payload)
+    return (open_mvtec_fs if format == "mvtec-fs" else open_boxes)(file, root)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape, declared_size
 from mvrec_edge.runtime.regions.formats.box_columns import OUTLINES, BoxColumns, find_box_columns, is_boxes_table
 from mvrec_edge.runtime.regions.formats.turning import TURNS, refuse_turned
-from mvrec_edge.runtime.regions.image_finder import FolderNames, ImageFinder, name_of_image
+from mvrec_edge.runtime.regions.image_finder import ImageFinder
 from mvrec_edge.runtime.regions.label_files import clean_label, parse_json, read_text
 from mvrec_edge.runtime.regions.own_output import is_record
 from mvrec_edge.runtime.regions.shapes import BoxShape
@@ -49,19 +49,17 @@ class _Row:
     image_size: tuple[int, int] | None = None
 
 
-def open_boxes(path: Path, image_root: Path | None = None, files: Sequence[Path] | None = None) -> RegionSource:
+def open_boxes(path: Path, image_root: Path | None = None) -> RegionSource:
     """Opens boxes.
 
     Args:
         path: A CSV file with columns for the image, the corners and perhaps the class, in any order and by any of the
             names in `box_columns`; or, where the name ends in `.jsonl` or `.ndjson`, JSON Lines of
             `{"image": ..., "box": [x1, y1, x2, y2], "label": ...}`. `x2` and `y2` are the last column and row covered.
-        image_root: Where the images are looked for; by default each file's folder, and `images/` in it.
-        files: Several such files, where `path` is the folder that holds them; by default `path` alone.
+        image_root: Where the images are looked for; by default the file's folder, and `images/` in it.
 
     Returns:
-        The source, its images in the order of their first row; the `index` of an annotation is its row, from 0, counted
-        through all files.
+        The source, its images in the order of their first row; the `index` of an annotation is its row, from 0.
 
     Raises:
         InputError: A header lacks a column or has two of one meaning, a table is in shares of the image and not in
@@ -69,35 +67,27 @@ def open_boxes(path: Path, image_root: Path | None = None, files: Sequence[Path]
     """
     builder = SourceBuilder(path, _FORMAT)
     tally = WarningTally()
-    names = FolderNames()
-    first = 0
-    for file in (path,) if files is None else files:
-        name = file.name if files is None else file.relative_to(path).as_posix()
-        finder = ImageFinder(image_root, file.parent, file.parent / "images", names=names)
-        reader = _lines if file.suffix.lower() in JSON_LINES_SUFFIXES else _rows
-        rows = list(reader(file, name, first, builder, tally))
-        _refuse_shares(rows, file)
-        _add_rows(builder, rows, finder, tally, None if files is None else path)
-        first = max((row.number + 1 for row in rows), default=first)
+    finder = ImageFinder(image_root, path.parent, path.parent / "images")
+    reader = _lines if path.suffix.lower() in JSON_LINES_SUFFIXES else _rows
+    rows = list(reader(path, builder, tally))
+    _refuse_shares(rows, path)
+    _add_rows(builder, rows, finder, tally)
     builder.warnings.extend(tally.warnings())
     return builder.build("no box is usable", "check the file, and give the folder of the images with --image-root")
 
 
-def _add_rows(
-    builder: SourceBuilder, rows: list[_Row], finder: ImageFinder, tally: WarningTally, folder: Path | None
-) -> None:
+def _add_rows(builder: SourceBuilder, rows: list[_Row], finder: ImageFinder, tally: WarningTally) -> None:
     seen: dict[tuple[Path, _Box], set[str | None]] = {}
     for row in rows:
         key = str(row.image).replace("\\", "/")
         image = finder.find_once(key, row.image, row.source, builder.problem)
         if image is None:
             continue
-        image_id = name_of_image(image, key, folder)
         if row.box is None:
-            builder.add_image(image_id, image)
+            builder.add_image(key, image)
             continue
         annotation = _annotation(row)
-        builder.add(image_id, image, annotation)
+        builder.add(key, image, annotation)
         if not isinstance(row.box, AnnotationError):
             _warn_of_repeats(seen.setdefault((image, row.box), set()), annotation, tally)
 
@@ -122,11 +112,11 @@ def _refuse_shares(rows: list[_Row], path: Path) -> None:
         )
 
 
-def _rows(path: Path, name: str, first: int, builder: SourceBuilder, tally: WarningTally) -> Iterator[_Row]:
+def _rows(path: Path, builder: SourceBuilder, tally: WarningTally) -> Iterator[_Row]:
     table = read_table(path)
     columns = find_box_columns(table.header, path)
     needed = max(columns.places[meaning] for meaning in ("image", *columns.box)) + 1
-    for number, source, cells in table.numbered(name, first):
+    for number, source, cells in table.numbered():
         try:
             table.check_width(cells, needed, source)
         except AnnotationError as error:
@@ -170,10 +160,10 @@ def _size_of_image(said: Mapping[str, Any], box: _Box) -> tuple[int, int] | None
     return None if size in spans else size
 
 
-def _lines(path: Path, name: str, first: int, builder: SourceBuilder, tally: WarningTally) -> Iterator[_Row]:
+def _lines(path: Path, builder: SourceBuilder, tally: WarningTally) -> Iterator[_Row]:
     lines = (line for line in read_text(path).split("\n") if line.strip())
     for number, line in enumerate(lines):
-        source = f"{name}#{number}"
+        source = f"{path.name}#{number}"
         try:
             entry = parse_json(line, source)
             if not isinstance(entry, dict):
@@ -194,7 +184,7 @@ def _lines(path: Path, name: str, first: int, builder: SourceBuilder, tally: War
             size = _size_of_image({f"image_{side}": _side(entry, side) for side in ("height", "width")}, box)
         except AnnotationError as error:
             box, size = error, None
-        yield _Row(first + number, source, entry.get("image"), entry.get("label"), box, size)
+        yield _Row(number, source, entry.get("image"), entry.get("label"), box, size)
 
 
 def _side(entry: dict[str, Any], side: str) -> Any:

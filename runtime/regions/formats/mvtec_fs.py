@@ -1,4 +1,4 @@
-"""MVTec-FS: CSV tables with one row for each instance."""
+"""MVTec-FS: a CSV table with one row for each instance."""
 
 from __future__ import annotations
 
@@ -47,50 +47,43 @@ def is_mvtec_fs(header: Sequence[str]) -> bool:
     return set(_COLUMNS) <= set(header)
 
 
-def open_mvtec_fs(path: Path, image_root: Path | None = None, files: Sequence[Path] | None = None) -> RegionSource:
-    """Opens MVTec-FS tables.
+def open_mvtec_fs(path: Path, image_root: Path | None = None) -> RegionSource:
+    """Opens an MVTec-FS table.
 
     Args:
         path: The CSV file.
-        image_root: The folder in which the images are `<part>/<img_rel_path>`; by default the first folder from each
+        image_root: The folder in which the images are `<part>/<img_rel_path>`; by default the first folder from the
             table's own upwards that holds one of its images, itself or in its folder `image`.
-        files: Several tables, where `path` is the folder that holds them; by default `path` alone.
 
     Returns:
         The source. Its images stand in the order of their first row; the `index` of an annotation is its row, from
-        0, counted through all tables, and its `box` is the table's.
+        0, and its `box` is the table's.
 
     Raises:
-        InputError: A header lacks a column, no image was found, or no row is usable.
+        InputError: The header lacks a column, no image was found, or no row is usable.
     """
     builder = SourceBuilder(path, _FORMAT)
     tally = WarningTally()
     names = FolderNames()
     seen: set[tuple[str, ...]] = set()
-    first = 0
-    for file in (path,) if files is None else files:
-        table = read_table(file)
-        rows = _rows(table, file.name if files is None else file.relative_to(path).as_posix(), first, builder)
-        first += len(table.rows)
-        if not rows:
-            continue
-        images = dict.fromkeys(row.image for row in rows)
-        finder = ImageFinder(image_root or _find_root(file, list(images), names), names=names)
-        for row in rows:
-            image = finder.find_once(row.image, row.image, file, builder.problem)
-            if image is not None:
-                builder.add(row.image, image, _annotation(row))
-                said = (str(image), *(row.cells[column] for column in _COLUMNS[2:]))
-                if said in seen:
-                    tally.add("the instance is there twice, and counts twice", row.source, "delete one of the rows")
-                seen.add(said)
+    rows = _rows(read_table(path), builder)
+    images = list(dict.fromkeys(row.image for row in rows))
+    finder = ImageFinder(image_root or (_find_root(path, images, names) if images else path.parent), names=names)
+    for row in rows:
+        image = finder.find_once(row.image, row.image, path, builder.problem)
+        if image is not None:
+            builder.add(row.image, image, _annotation(row))
+            said = (str(image), *(row.cells[column] for column in _COLUMNS[2:]))
+            if said in seen:
+                tally.add("the instance is there twice, and counts twice", row.source, "delete one of the rows")
+            seen.add(said)
     builder.warnings.extend(tally.warnings())
     return builder.build(
         "no row of the table is usable", "check the table, and give the folder of the images with --image-root"
     )
 
 
-def _rows(table: Table, name: str, first: int, builder: SourceBuilder) -> list[_Row]:
+def _rows(table: Table, builder: SourceBuilder) -> list[_Row]:
     header = table.header
     if not is_mvtec_fs(header):
         missing = ", ".join(column for column in _COLUMNS if column not in header)
@@ -100,7 +93,7 @@ def _rows(table: Table, name: str, first: int, builder: SourceBuilder) -> list[_
         raise InputError(f"the table has the column {twice[0]} twice", where=table.path, fix="delete one of them")
     places = {column: header.index(column) for column in (*_COLUMNS, *_SIZE) if column in header}
     rows = []
-    for number, source, cells in table.numbered(name, first):
+    for number, source, cells in table.numbered():
         try:
             table.check_width(cells, len(header), source)
         except AnnotationError as error:

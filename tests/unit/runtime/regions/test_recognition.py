@@ -93,6 +93,18 @@ def test_a_subset_that_cannot_be_read_costs_only_itself(tmp_path, save_image):
     assert sorted(str(problem.where).rsplit("/", 2)[-2] for problem in source.problems) == ["test", "valid"]
 
 
+def test_a_table_that_cannot_be_used_costs_only_itself(tmp_path, save_image):
+    header = "part,img_rel_path,x1,x2,y1,y2,label,points\n"
+    save_image(tmp_path / "nut" / "a.png")
+    write(tmp_path / "train.csv", f"{header}nut,a.png,1,20,1,20,dent,[]\n")
+    write(tmp_path / "valid.csv", f"{header}nut,gone.png,1,20,1,20,dent,[]\n")
+
+    source = open_source(tmp_path)
+
+    assert source.describe() == "read as MVTec-FS (train.csv): 1 image, 1 region, 1 label"
+    assert [problem.where for problem in source.problems] == [str(tmp_path / "valid.csv")]
+
+
 def test_captions_of_ms_coco_are_not_read_beside_outlines(tmp_path, save_image):
     save_image(tmp_path / "val2017" / "a.png")
     write(tmp_path / "annotations" / "instances_val2017.json", coco("a.png"))

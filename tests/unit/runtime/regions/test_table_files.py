@@ -46,7 +46,7 @@ def test_blank_rows_and_cells_without_a_name_are_passed_over(tmp_path):
     table = read_table(write(tmp_path, " a , b ,,\n1,2,,\n,,,\n\n3,4,,\n"))
 
     assert table.header == ("a", "b")
-    assert [(number, source) for number, source, _ in table.numbered("t.csv", 5)] == [(5, "t.csv#0"), (6, "t.csv#1")]
+    assert [(number, source) for number, source, _ in table.numbered()] == [(0, "table.csv#0"), (1, "table.csv#1")]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
