@@ -13,12 +13,16 @@ from mvrec_edge.runtime.images import IMAGE_SUFFIXES
 from mvrec_edge.runtime.images.image_files import is_folder, is_regular_file
 from mvrec_edge.runtime.regions.label_files import nfc
 
-__all__ = ["FolderNames", "ImageFinder", "name_of_image"]
+__all__ = ["AmbiguousNameError", "FolderNames", "ImageFinder"]
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SHOWN = 300
 _NAMES_SHOWN = 5
 _LONGEST_NAME = 4096
+
+
+class AmbiguousNameError(AnnotationError):
+    """A name of an image that several files could be meant by."""
 
 
 class FolderNames:
@@ -37,7 +41,7 @@ class FolderNames:
             kind: What it has to be, such as `is_regular_file`.
 
         Raises:
-            AnnotationError: Several names differ from it in case alone.
+            AmbiguousNameError: Several names differ from it in case alone.
         """
         if kind(folder / name):
             return folder / name
@@ -56,7 +60,7 @@ class FolderNames:
         """The only image in a folder with this stem; None where there is none.
 
         Raises:
-            AnnotationError: There are several, and none of them alone has this very stem.
+            AmbiguousNameError: There are several, and none of them alone has this very stem.
         """
         names = [path.name for path in self.images_of_stem(folder, stem)]
         return self._only(folder, stem, names, lambda name: Path(name).stem)
@@ -67,7 +71,7 @@ class FolderNames:
         names = exact or [name for name in names if nfc(part(name)) == nfc(wanted)] or names
         if len(names) > 1:
             shown = ", ".join(sorted(names)[:_NAMES_SHOWN])
-            raise AnnotationError(
+            raise AmbiguousNameError(
                 f"it is not clear which image '{wanted[:_SHOWN]}' is: {shown}",
                 where=folder,
                 fix="name the image in the label file as its file is named",
@@ -122,8 +126,9 @@ class ImageFinder:
             where: Where it says so, for messages.
 
         Raises:
-            AnnotationError: The name is no text, there is no such regular file, several could be meant, or two
-                absolute names lead to one file, because only their last parts are looked for.
+            AnnotationError: The name is no text, there is no such regular file, several could be meant
+                (`AmbiguousNameError`), or two absolute names lead to one file, because only their last parts are looked
+                for.
         """
         if not isinstance(name, str) or not name.strip() or "\0" in name:
             raise AnnotationError("no image is named", where=where, fix="name the image's file")
@@ -135,8 +140,8 @@ class ImageFinder:
         for root, inside, shortened in candidates:
             try:
                 found = self._like(root, inside)
-            except AnnotationError as error:
-                raise AnnotationError(error.what, where=where, fix=error.fix) from error
+            except AmbiguousNameError as error:
+                raise AmbiguousNameError(error.what, where=where, fix=error.fix) from error
             if found is not None:
                 return self._claimed(found, tidy, where) if shortened else found
         raise self._missing(name, candidates, where)
@@ -210,20 +215,6 @@ class ImageFinder:
                 fix = "name the file as it is, or put the image there that was labelled"
                 return AnnotationError(f"{what}; there is {there}", where=where, fix=fix)
         return AnnotationError(what, where=where, fix="give the folder of the images with --image-root")
-
-
-def name_of_image(image: Path, name: str, folder: Path | None) -> str:
-    """What an image is called within its source.
-
-    Args:
-        image: Its file.
-        name: What its label file calls it, which is its name where there is one label file.
-        folder: The folder that was opened, where there are several, as these may mean two images by one name: then
-            its path from there.
-    """
-    if folder is None or not image.is_relative_to(folder):
-        return name.replace("\\", "/")
-    return image.relative_to(folder).as_posix()
 
 
 def _folded(name: str) -> str:

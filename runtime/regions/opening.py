@@ -16,7 +16,7 @@ from mvrec_edge.runtime.regions.formats.coco import open_coco
 from mvrec_edge.runtime.regions.formats.folders import open_folders
 from mvrec_edge.runtime.regions.formats.labelme import open_labelme
 from mvrec_edge.runtime.regions.formats.mvtec_fs import open_mvtec_fs
-from mvrec_edge.runtime.regions.formats.not_read import known_format
+from mvrec_edge.runtime.regions.formats.not_read import AS_ONE_MASK_EACH, known_format, known_layout
 from mvrec_edge.runtime.regions.formats.voc import open_voc
 from mvrec_edge.runtime.regions.formats.yolo import open_yolo
 from mvrec_edge.runtime.regions.joining import join_sources, refuse_copies
@@ -155,6 +155,9 @@ def _open(found: Recognised, place: Path, masks: Path | None, root: Path | None,
         try:
             return open_folders(place, masks, whole_images=whole_images)
         except InputError as error:
+            layout = known_layout(place)
+            if layout is not None:
+                raise InputError(f"holds {layout}, which are not read", where=place, fix=AS_ONE_MASK_EACH) from error
             if not found.foreign:
                 raise
             known = (f"{file.name} is {kind}" for file in found.foreign if (kind := known_format(file)) is not None)

@@ -152,6 +152,12 @@ class EncodedMaskShape:
                 where=source,
                 fix="draw it again",
             )
+        if width > image_size[1] or height > image_size[0]:
+            raise AnnotationError(
+                f"the mask has {width} x {height} pixels, the image {image_size[1]} x {image_size[0]}",
+                where=source,
+                fix="check that the annotation belongs to this image",
+            )
         try:
             mask = read_mask_bytes(data, source)
         except ImageError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -46,18 +47,10 @@ class Table:
         """Whether a comma in a cell may be a decimal comma: it is not what separates the cells."""
         return self.delimiter != ","
 
-    def numbered(self, name: str, first: int = 0) -> Iterator[tuple[int, str, Sequence[str]]]:
-        """The rows with their numbers and what to call them in messages.
-
-        Args:
-            name: What the table is called in messages.
-            first: The number of the first row among those of all tables that are read together.
-
-        Yields:
-            Number, `"<name>#<row>"` and cells of each row; the row is counted from 0 in its own table.
-        """
+    def numbered(self) -> Iterator[tuple[int, str, Sequence[str]]]:
+        """Number, from 0, `"<file>#<number>"` for messages, and cells of each row."""
         for number, cells in enumerate(self.rows):
-            yield first + number, f"{name}#{number}", cells
+            yield number, f"{self.path.name}#{number}", cells
 
     def check_width(self, cells: Sequence[str], needed: int, source: str) -> None:
         """Raises `AnnotationError` where a row has fewer cells than `needed`, or more than the header has names.
@@ -115,7 +108,8 @@ def parse_number(text: str, what: str, source: str, *, decimal_comma: bool = Fal
     number = text.strip()
     if decimal_comma and "." not in number:
         number = number.replace(",", ".", 1)
-    if len(number) > _LONGEST_NUMBER or _NUMBER.fullmatch(number) is None:
+    # A large exponent makes it infinite.
+    if len(number) > _LONGEST_NUMBER or _NUMBER.fullmatch(number) is None or math.isinf(float(number)):
         raise AnnotationError(f"{what} is not a number: '{text[:_SHOWN]}'", where=source, fix="correct the cell")
     return float(number)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,7 @@ def _rows(path: Path, builder: SourceBuilder, tally: WarningTally) -> Iterator[_
     table = read_table(path)
     columns = find_box_columns(table.header, path)
     needed = max(columns.places[meaning] for meaning in ("image", *columns.box)) + 1
-    for number, source, cells in table.numbered(path.name):
+    for number, source, cells in table.numbered():
         try:
             table.check_width(cells, needed, source)
         except AnnotationError as error:
@@ -133,7 +134,7 @@ def _rows(path: Path, builder: SourceBuilder, tally: WarningTally) -> Iterator[_
                     {table.header[place]: cells[place] for place in columns.turns if place < len(cells)}, source
                 )
                 box = _box_of_cells(said, columns, table, source)
-                size = _size_of_cells(said, box)
+                size = _size_of_image(said, box)
             except AnnotationError as error:
                 box = error
         yield _Row(number, source, said["image"], said.get("label"), box, size)
@@ -150,8 +151,10 @@ def _box_of_cells(said: dict[str, str], columns: BoxColumns, table: Table, sourc
     return x, y, x + width - 1, y + height - 1
 
 
-def _size_of_cells(said: dict[str, str], box: _Box) -> tuple[int, int] | None:
-    """The image's size; columns that repeat the size of the box say nothing about the image."""
+def _size_of_image(said: Mapping[str, Any], box: _Box) -> tuple[int, int] | None:
+    """The image's size; what repeats the size of the box says nothing about the image."""
+    if not all(map(math.isfinite, box)):
+        return None
     size = declared_size(said.get("image_height"), said.get("image_width"))
     spans = {(int(box[3] - box[1]) + more, int(box[2] - box[0]) + more) for more in (0, 1)}
     return None if size in spans else size
@@ -178,10 +181,14 @@ def _lines(path: Path, builder: SourceBuilder, tally: WarningTally) -> Iterator[
         try:
             refuse_turned({key: entry[key] for key in TURNS if key in entry}, source)
             box = _box_of_list(entry.get("box"), source)
+            size = _size_of_image({f"image_{side}": _side(entry, side) for side in ("height", "width")}, box)
         except AnnotationError as error:
-            box = error
-        size = declared_size(entry.get("image_height"), entry.get("image_width"))
+            box, size = error, None
         yield _Row(number, source, entry.get("image"), entry.get("label"), box, size)
+
+
+def _side(entry: dict[str, Any], side: str) -> Any:
+    return entry.get(f"image_{side}", entry.get(side))
 
 
 def _box_of_list(box: Any, source: str) -> _Box:

@@ -10,6 +10,7 @@ from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape, declared_size
 from mvrec_edge.runtime.regions.formats.coco_layouts import image_folders
 from mvrec_edge.runtime.regions.formats.coco_shapes import coco_shape, warn_of_shape
+from mvrec_edge.runtime.regions.formats.turning import TURNS, refuse_turned
 from mvrec_edge.runtime.regions.image_finder import ImageFinder
 from mvrec_edge.runtime.regions.label_files import clean_label, load_json, nfc
 from mvrec_edge.runtime.regions.listing import list_files
@@ -109,8 +110,7 @@ class _Reader:
             )
             if image is None:
                 continue
-            size = declared_size(image_entry.get("height"), image_entry.get("width"))
-            annotation = self._annotation(entry, categories, source, number, size)
+            annotation = self._annotation(entry, image_entry, categories, source, number)
             self.builder.add(str(image_entry["file_name"]), image, annotation)
             if _is_id(entry.get("id")) and seen.setdefault(entry["id"], entry) is not entry:
                 self._warn_of_repeat(seen[entry["id"]], entry, source)
@@ -125,7 +125,7 @@ class _Reader:
             self.builder.add_image(str(name), image)
 
     def _annotation(
-        self, entry: dict[str, Any], categories: _Entries, source: str, number: int, size: tuple[int, int] | None
+        self, entry: dict[str, Any], image: dict[str, Any], categories: _Entries, source: str, number: int
     ) -> Annotation:
         label = None
         shape: Shape
@@ -134,10 +134,12 @@ class _Reader:
             if key is not None:
                 category = categories.get(key, source, f"the category {str(key)[:_SHOWN]!r} is not defined")
                 label = clean_label(category.get("name"), source)
+            refuse_turned({name: image[name] for name in TURNS if name in image}, source)
             shape = coco_shape(entry, source)
             warn_of_shape(entry, source, self.tally)
         except AnnotationError as error:
             shape = UnusableShape(error)
+        size = declared_size(image.get("height"), image.get("width"))
         return Annotation(shape, label, source, number, image_size=size)
 
     def _warn_of_repeat(self, before: dict[str, Any], entry: dict[str, Any], source: str) -> None:

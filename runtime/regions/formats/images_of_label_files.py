@@ -8,7 +8,7 @@ from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError
 from mvrec_edge.runtime.images import IMAGE_SUFFIXES
-from mvrec_edge.runtime.regions.image_finder import FolderNames, ImageFinder
+from mvrec_edge.runtime.regions.image_finder import AmbiguousNameError, FolderNames, ImageFinder
 from mvrec_edge.runtime.regions.label_files import nfc
 from mvrec_edge.runtime.regions.tally import WarningTally
 
@@ -46,6 +46,8 @@ class ImagesOfLabelFiles:
         finder = ImageFinder(self._image_root, *places, names=self._names)
         try:
             image = finder.find(name, file)
+        except AmbiguousNameError:
+            raise
         except AnnotationError:
             stand_in = self._of_same_name(finder.roots, file)
             if stand_in is None:

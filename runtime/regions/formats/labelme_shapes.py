@@ -36,15 +36,15 @@ def labelme_shape(shape: dict[str, Any], source: str) -> DrawnShape:
         raise AnnotationError(
             f"the shape has a mask, but its type is '{str(kind)[:_SHOWN]}'", where=source, fix="draw it again"
         )
+    if kind in _FOUR_CORNERS:
+        return PolygonShape((_pairs(points, source, (4,), "four corners"),))
+    refuse_turned({name: shape[name] for name in ("direction", *TURNS) if name in shape}, source)
     if kind == "polygon":
         return PolygonShape((points,))
     if kind == "rectangle":
-        refuse_turned({name: shape[name] for name in ("direction", *TURNS) if name in shape}, source)
         return _rectangle(_pairs(points, source, (2, 4), "two corners"))
     if kind == "circle":
         return PolygonShape((_circle(_pairs(points, source, (2,), "a centre and a point on the edge")),))
-    if kind in _FOUR_CORNERS:
-        return PolygonShape((_pairs(points, source, (4,), "four corners"),))
     raise AnnotationError(
         f"the shape type '{str(kind)[:_SHOWN]}' has no area that could be read",
         where=source,

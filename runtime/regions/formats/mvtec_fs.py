@@ -9,6 +9,7 @@ from pathlib import Path
 from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.images.image_files import is_regular_file
 from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape, declared_size
+from mvrec_edge.runtime.regions.formats.turning import TURNS, refuse_turned
 from mvrec_edge.runtime.regions.image_finder import FolderNames, ImageFinder
 from mvrec_edge.runtime.regions.label_files import clean_label, parse_json
 from mvrec_edge.runtime.regions.shapes import BoxShape, PolygonShape
@@ -28,12 +29,16 @@ _TRIED = 50
 
 @dataclass(frozen=True)
 class _Row:
-    """One row: its place among all rows, where it stands, its image's name, and its cells by column."""
+    """One row: its place among all rows, where it stands, its image's name, and its cells by column.
+
+    `turns` are the cells of columns that would turn the region.
+    """
 
     number: int
     source: str
     image: str
     cells: dict[str, str]
+    turns: dict[str, str]
     decimal_comma: bool
 
 
@@ -88,14 +93,15 @@ def _rows(table: Table, builder: SourceBuilder) -> list[_Row]:
         raise InputError(f"the table has the column {twice[0]} twice", where=table.path, fix="delete one of them")
     places = {column: header.index(column) for column in (*_COLUMNS, *_SIZE) if column in header}
     rows = []
-    for number, source, cells in table.numbered(table.path.name):
+    for number, source, cells in table.numbered():
         try:
             table.check_width(cells, len(header), source)
         except AnnotationError as error:
             builder.problem(error)
             continue
         said = {column: cells[place].strip() for column, place in places.items()}
-        rows.append(_Row(number, source, f"{said['part']}/{said['img_rel_path']}", said, table.decimal_comma))
+        turns = {name: cell for name, cell in zip(header, cells, strict=False) if name.lower() in TURNS}
+        rows.append(_Row(number, source, f"{said['part']}/{said['img_rel_path']}", said, turns, table.decimal_comma))
     return rows
 
 
@@ -132,6 +138,7 @@ def _annotation(row: _Row) -> Annotation:
     box = None
     try:
         label = clean_label(row.cells["label"], row.source)
+        refuse_turned(row.turns, row.source)
         # As numbers only: a cell may hold any text.
         box = tuple(
             parse_number(row.cells[column], column, row.source, decimal_comma=row.decimal_comma)

@@ -9,13 +9,16 @@ from typing import Any
 from xml.etree import ElementTree
 
 from mvrec_edge.runtime.errors import InputError
+from mvrec_edge.runtime.images.image_files import is_folder
 from mvrec_edge.runtime.regions.formats.coco import is_coco_results
 from mvrec_edge.runtime.regions.label_files import load_json, read_text
 from mvrec_edge.runtime.regions.table_files import read_table
 from mvrec_edge.runtime.regions.xml_files import load_xml
 
-__all__ = ["KNOWN_SUFFIXES", "known_format", "refusal"]
+__all__ = ["AS_ONE_MASK_EACH", "KNOWN_SUFFIXES", "known_format", "known_layout", "refusal"]
 
+#: What to do with masks whose values are classes.
+AS_ONE_MASK_EACH = "save a mask for each image and class, white on black, in a folder for each class"
 _REMEDY = "export it as COCO, labelme, Pascal VOC or YOLO"
 _SPREADSHEETS = (".xlsx", ".xls", ".ods")
 _ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar")
@@ -44,6 +47,7 @@ _DOTA = re.compile(rf"({_NUMBER}\s+){{8}}\S*[A-Za-z]\S*(\s+\d)?\s*")
 # The class, truncation, occlusion, angle, box, size, place and rotation.
 _KITTI = re.compile(rf"[A-Za-z]\S*(\s+{_NUMBER}){{14,15}}\s*")
 _LINES_LOOKED_AT = 5
+_CLASS_MASKS = ("SegmentationClass", "SegmentationObject")
 
 
 def refusal(path: Path) -> InputError | None:
@@ -80,6 +84,14 @@ def known_format(path: Path) -> str | None:
             return _of_lines([line for line in read_text(path).splitlines() if line.strip()])
     except InputError:
         return None
+    return None
+
+
+def known_layout(folder: Path) -> str | None:
+    """What a folder holds, going by the folders in it, as `"Pascal VOC segmentation masks in ..."`; None for others."""
+    for name in _CLASS_MASKS:
+        if is_folder(folder / name):
+            return f"Pascal VOC segmentation masks in {name}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Fields of label files that turn a box, by the names that programs give them."""
+"""Fields of label files that turn a region, by the names that programs give them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TURNS = ("angle", "rotation", "rotation_angle", "theta", "rot", "box_angle", "bb
 
 
 def refuse_turned(fields: Mapping[str, Any], source: str) -> None:
-    """Raises `AnnotationError` where one of the fields turns a box: is there, and neither blank nor zero.
+    """Raises `AnnotationError` where one of the fields turns a region: is there, and neither blank nor zero.
 
     Args:
         fields: What the fields hold, by their names in the file.
@@ -22,7 +22,7 @@ def refuse_turned(fields: Mapping[str, Any], source: str) -> None:
     for name, value in fields.items():
         if value is not None and str(value).strip(" +-0.,°"):
             raise AnnotationError(
-                f"'{name}' turns the box, by an angle that is not read here",
+                f"'{name}' turns the region, by an angle that is not read here",
                 where=source,
                 fix="give the outline instead, as labelme or COCO",
             )

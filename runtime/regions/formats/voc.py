@@ -9,6 +9,7 @@ from mvrec_edge.runtime.errors import AnnotationError
 from mvrec_edge.runtime.images.image_files import is_folder
 from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape, declared_size
 from mvrec_edge.runtime.regions.formats.images_of_label_files import ImagesOfLabelFiles
+from mvrec_edge.runtime.regions.formats.not_read import AS_ONE_MASK_EACH, known_layout
 from mvrec_edge.runtime.regions.formats.voc_shapes import voc_shape
 from mvrec_edge.runtime.regions.label_files import clean_label
 from mvrec_edge.runtime.regions.listing import list_files
@@ -61,6 +62,9 @@ def open_voc(path: Path, image_root: Path | None = None) -> RegionSource:
             count += len(objects)
         except AnnotationError as error:
             builder.problem(error)
+    layout = known_layout(folder) or known_layout(folder.parent)
+    if layout is not None:
+        tally.add(f"{layout} are not read: the boxes count", folder, AS_ONE_MASK_EACH)
     builder.warnings.extend(tally.warnings())
     return builder.build("no Pascal VOC file holds an object", "check the folder, or give --format")
 

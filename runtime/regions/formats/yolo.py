@@ -18,7 +18,7 @@ from mvrec_edge.runtime.regions.formats.yolo_names import (
     describes_yolo,
     find_names,
 )
-from mvrec_edge.runtime.regions.image_finder import FolderNames, name_of_image
+from mvrec_edge.runtime.regions.image_finder import FolderNames
 from mvrec_edge.runtime.regions.label_files import read_text
 from mvrec_edge.runtime.regions.listing import list_files, looking
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
@@ -111,7 +111,7 @@ class _Reader:
         text = read_text(file) if file.stat().st_size else ""
         if image is None:
             # A text of another kind that lies among the images is no label file.
-            if looks_like_yolo(text) or _in_a_tree(file):
+            if looks_like_yolo(text) or self._is_in_a_tree(file):
                 raise AnnotationError(
                     f"there is no image {file.stem} in {' or '.join(map(str, places))}",
                     where=file,
@@ -121,7 +121,7 @@ class _Reader:
         owner = self._owners.setdefault(image, file)
         if owner != file:
             raise AnnotationError(f"{owner} is about the same image", where=file, fix="delete one of the two")
-        image_id = name_of_image(image, image.name, self.folder)
+        image_id = self._id(image)
         self.builder.add_image(image_id, image)
         for number, line in enumerate(line for line in text.splitlines() if line.strip()):
             self.builder.add(image_id, image, self._annotation(line, f"{name}#{number}"))
@@ -130,7 +130,7 @@ class _Reader:
         """Adds the images that no label file is about: in this format they show nothing."""
         without = [image for image in self._images() if image not in self._owners]
         for image in without:
-            self.builder.add_image(name_of_image(image, image.name, self.folder), image)
+            self.builder.add_image(self._id(image), image)
         if without and self._owners:
             have = (
                 "has no label file and counts as a part"
@@ -152,6 +152,22 @@ class _Reader:
             return [file.parent, *_counterparts(file.parent, _LABEL_TREES, _IMAGE_TREES)]
         inside = file.parent.relative_to(self.folder) if file.is_relative_to(self.folder) else Path()
         return [place for place in (self.image_root / inside, self.image_root) if is_folder(place)]
+
+    def _id(self, image: Path) -> str:
+        """The image's path from the folder that was opened, or from where its images are."""
+        beside = _counterparts(self.folder, _LABEL_TREES, _IMAGE_TREES)
+        for place in (self.folder, *([self.image_root] if self.image_root else beside)):
+            if image.is_relative_to(place):
+                return image.relative_to(place).as_posix()
+        return str(image)
+
+    def _is_in_a_tree(self, file: Path) -> bool:
+        """Whether a file lies in a tree of label files, going by the folders that were opened, not those above."""
+        return (
+            self.folder.name in _LABEL_TREES
+            or not file.is_relative_to(self.folder)
+            or _in_a_tree(file.relative_to(self.folder))
+        )
 
     def _image(self, place: Path, file: Path) -> Path | None:
         try:

@@ -8,7 +8,7 @@ import pytest
 
 from mvrec_edge.runtime.errors import AnnotationError
 from mvrec_edge.runtime.regions import open_source
-from mvrec_edge.runtime.regions.image_finder import FolderNames, ImageFinder, name_of_image
+from mvrec_edge.runtime.regions.image_finder import FolderNames, ImageFinder
 
 COMPOSED, DECOMPOSED = "fl\u00e4che", "fla\u0308che"
 
@@ -104,12 +104,6 @@ def test_a_folder_is_listed_once(tmp_path, save_image, monkeypatch):
         ImageFinder(None, tmp_path, names=names).find("a.png", "labels")
 
     assert listed == [tmp_path]
-
-
-def test_images_are_called_by_their_path_where_there_are_several_label_files(tmp_path):
-    assert name_of_image(tmp_path / "x" / "a.png", "sub\\a.png", None) == "sub/a.png"
-    assert name_of_image(tmp_path / "x" / "a.png", "a.png", tmp_path) == "x/a.png"
-    assert name_of_image(tmp_path / "x" / "a.png", "a.png", tmp_path / "y") == "a.png"
 
 
 def test_every_format_finds_an_image_in_another_case(tmp_path, save_image):

@@ -46,7 +46,7 @@ def test_blank_rows_and_cells_without_a_name_are_passed_over(tmp_path):
     table = read_table(write(tmp_path, " a , b ,,\n1,2,,\n,,,\n\n3,4,,\n"))
 
     assert table.header == ("a", "b")
-    assert [(number, source) for number, source, _ in table.numbered("t.csv", 5)] == [(5, "t.csv#0"), (6, "t.csv#1")]
+    assert [(number, source) for number, source, _ in table.numbered()] == [(0, "table.csv#0"), (1, "table.csv#1")]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
@@ -88,7 +88,9 @@ def test_numbers(text, value):
     assert parse_number(text, "x1", "t#0", decimal_comma=True) == value
 
 
-@pytest.mark.parametrize("text", ["", "x", "nan", "inf", "1_0", "\u0661", "1.234,5", "1,2,3", "0x10", "1 0", "9" * 100])
+@pytest.mark.parametrize(
+    "text", ["", "x", "nan", "inf", "1_0", "\u0661", "1.234,5", "1,2,3", "0x10", "1 0", "9" * 100, "1e999"]
+)
 def test_what_is_no_number_is_refused(text):
     with pytest.raises(AnnotationError, match="x1 is not a number"):
         parse_number(text, "x1", "t#0", decimal_comma=True)

@@ -193,7 +193,7 @@ def test_a_turned_box_is_a_problem(folder, name):
     reading, _ = read(folder, f"image,x1,y1,x2,y2,{name}\na.png,1,2,9,9,30\na.png,1,2,9,9,0.0\na.png,2,2,9,9,\n")
 
     assert [index for index, _ in reading.indexed] == [1, 2]
-    assert f"'{name}' turns the box" in reading.problems[0].what
+    assert f"'{name}' turns the region" in reading.problems[0].what
 
 
 def test_an_outline_that_is_not_read_is_warned_of(folder):
@@ -233,14 +233,17 @@ def test_lines_with_what_is_not_read(folder):
         {"image": "a.png", "box": [1, 2, 10, 20], "angle": 30},
         {"image": "a.png", "box": [1, 2, 10, 20], "angle": 0, "polygon": [[1, 2], [3, 4], [5, 6]]},
         {"image": "a.png", "box": [1, 2, 10, 20], "image_width": 6, "image_height": 4},
+        {"image": "a.png", "box": [1, 2, 10, 20], "width": 10, "height": 19},
+        {"image": "a.png", "box": [1, 2, 10, 20], "width": 7, "height": 5},
     ]
     (folder / "boxes.jsonl").write_text("\n".join(map(json.dumps, lines)))
 
     source = open_source(folder / "boxes.jsonl")
     reading = source.images[0].regions(SIZE)
 
-    assert ["'angle' turns the box" in problem.what for problem in reading.problems] == [True]
+    assert ["'angle' turns the region" in problem.what for problem in reading.problems] == [True]
     assert ["'polygon' is not read" in source.warnings[0].what, "6 x 4" in reading.warnings[0].what] == [True, True]
+    assert ["7 x 5" in warning.what for warning in reading.warnings] == [False, True]
 
 
 def test_several_tables_keep_images_of_one_name_apart(tmp_path, save_image):

@@ -226,16 +226,18 @@ def test_a_box_that_cvat_turned_is_turned(folder):
     ("fields", "said"),
     [
         ({"bbox": [10, 10, 20, 5, 30]}, "five numbers"),
-        ({"bbox": [10, 10, 20, 5], "rotation": 30}, "'rotation' turns the box"),
+        ({"bbox": [10, 10, 20, 5], "rotation": 30}, "'rotation' turns the region"),
         ({"bbox": [10, 10, 20, 15], "bbox_mode": 0}, "bbox_mode"),
         ({"bbox": [10, 10, 20, 5], "segmentation": "part.png"}, "segmentation is neither"),
         ({"bbox": [0.1, 0.2, 0.3, 0.4]}, "shares of the image"),
         ({"segmentation": [[0.1, 0.2, 0.3, 0.4, 0.5, 0.1]]}, "shares of the image"),
+        ({"bbox": [10, 10, 20, 5], "image_id": "turned"}, "'rotation' turns the region"),
         ({"keypoints": [1, 2, 2]}, "neither a segmentation nor a bbox"),
     ],
 )
 def test_what_would_move_or_replace_the_region_is_never_passed_over(folder, fields, said):
-    reading = open_source(write(folder, [entry(**fields)])).images[0].regions(SIZE)
+    images = [*IMAGES, {"id": "turned", "file_name": "a.png", "rotation": 90}]
+    reading = open_source(write(folder, [{**entry(), **fields}], images=images)).images[0].regions(SIZE)
 
     assert reading.regions == []
     assert said in reading.problems[0].what

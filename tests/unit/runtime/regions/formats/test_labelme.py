@@ -181,6 +181,7 @@ def test_a_mask_lies_where_its_points_are(folder, corner):
         (png(), [[10, 5], [30, 15]], "the mask is empty"),
         (png((0, 0, 3, 3))[:60], [[10, 5], [30, 15]], "the mask cannot be used"),
         (png((0, 0, 3, 3)), [[10, 5]], "two corners"),
+        (png((0, 0, 3, 3), size=(41, 61)), [[0, 0], [60, 40]], "61 x 41 pixels, the image 60 x 40"),
         ("not base64!", [[10, 5], [30, 15]], "not a PNG in base64"),
         (base64.b64encode(b"GIF89a" + bytes(40)).decode(), [[10, 5], [30, 15]], "not a PNG in base64"),
         (5, [[10, 5], [30, 15]], "not a PNG in base64"),
@@ -227,9 +228,10 @@ def test_four_corners_that_lie_straight_are_a_box(folder):
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        (shape("rectangle", [[20, 5], [35, 25]], direction=0.5), "'direction' turns the box"),
+        (shape("rectangle", [[20, 5], [35, 25]], direction=0.5), "'direction' turns the region"),
         (shape("rotation", [[20, 5], [35, 25]], direction=0.5), "four corners"),
         (shape("polygon", mask=png((0, 0, 3, 3))), "has a mask, but its type is 'polygon'"),
+        (shape("polygon", angle=10), "'angle' turns the region"),
         (shape("linestrip"), "'linestrip' has no area"),
         (shape("points"), "'points' has no area"),
         (shape("polygon", [[0.1, 0.1], [0.5, 0.1], [0.5, 0.5]]), "shares of the image"),

@@ -144,6 +144,15 @@ def test_a_row_with_an_outline_without_quotes_is_a_problem(root):
         open_source(path)
 
 
+def test_a_column_that_turns_the_region_is_a_problem(root):
+    path = write(root / "train.csv", [[*row("a.png"), 30], [*row("a.png"), 0]], header=[*HEADER, "Angle"])
+
+    reading = open_source(path).images[0].regions(SIZE)
+
+    assert [index for index, _ in reading.indexed] == [1]
+    assert "'Angle' turns the region" in reading.problems[0].what
+
+
 def test_semicolons_and_decimal_commas(root):
     path = root / "train.csv"
     lines = [";".join(HEADER), f"a.png;40;60;0;nut;0;training/a.png;10,4;20,6;5;15,0;dent;{SQUARE}"]

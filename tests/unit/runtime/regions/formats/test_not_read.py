@@ -84,3 +84,21 @@ def test_a_folder_with_such_labels_says_so(tmp_path, save_image, name, text, sai
 
     with pytest.raises(InputError, match=said):
         open_source(tmp_path)
+
+
+def test_masks_whose_values_are_classes_are_named(tmp_path, save_image, save_mask):
+    save_image(tmp_path / "JPEGImages" / "a.jpg")
+    save_mask(tmp_path / "SegmentationClass" / "a.png", (1, 2, 20, 30))
+
+    with pytest.raises(
+        InputError, match="holds Pascal VOC segmentation masks in SegmentationClass, which are not read"
+    ):
+        open_source(tmp_path)
+    (tmp_path / "Annotations").mkdir()
+    (tmp_path / "Annotations" / "a.xml").write_text(
+        "<annotation><filename>a.jpg</filename><object><name>x</name><bndbox><xmin>1</xmin><ymin>2</ymin>"
+        "<xmax>9</xmax><ymax>9</ymax></bndbox></object></annotation>"
+    )
+    for place in (tmp_path, tmp_path / "Annotations"):
+        (warning,) = open_source(place).warnings
+        assert "are not read: the boxes count" in warning.what

@@ -131,8 +131,8 @@ def test_outlines_take_the_place_of_the_box(folder):
     ("content", "said"),
     [
         (BOX + BOX, "2 boxes"),
-        (BOX + "<angle>30</angle>", "'angle' turns the box"),
-        (BOX.replace("</ymax>", "</ymax><rotation>0.5</rotation>"), "'rotation' turns the box"),
+        (BOX + "<angle>30</angle>", "'angle' turns the region"),
+        (BOX.replace("</ymax>", "</ymax><rotation>0.5</rotation>"), "'rotation' turns the region"),
         (BOX + "<rotated>1</rotated>", "not how far"),
         (BOX + "<polygon><x1>1</x1><y1>2</y1></polygon>", "at least 3 points"),
         (BOX + "<polygon><x1>1</x1></polygon>", "no usable 'y1'"),

@@ -178,6 +178,15 @@ def test_subsets_keep_images_of_one_name_apart(tmp_path, save_image):
     assert source.images[1].annotations[0].source == "valid/labels/a.txt#0"
 
 
+def test_a_folder_of_label_files_keeps_images_of_one_name_apart(tmp_path, save_image):
+    for subset in ("train", "valid"):
+        save_image(tmp_path / "images" / subset / "a.png")
+        write(tmp_path / "labels" / subset / "a.txt", "0 0.5 0.5 0.5 0.5")
+
+    for options in ({}, {"image_root": tmp_path / "images"}):
+        assert list(labels(open_source(tmp_path / "labels", **options))) == ["train/a.png", "valid/a.png"]
+
+
 def test_names_in_another_case_or_unicode_form_are_found(tmp_path, save_image):
     image = save_image(tmp_path / "FLA\u0308CHE.PNG")
     write(tmp_path / "fl\u00e4che.txt", "0 0.5 0.5 0.5 0.5")
