@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 __all__ = ["image_folders", "without_captions"]
 
-_LABELS = ("annotations", "annotation")
+# Folders of label files, beside which those of the images lie.
+_LABELS = ("annotations", "annotation", "labels", "label", "json", "coco")
+_IMAGES = ("images", "data")
 _OUTLINES = "instances_"
 
 
 def image_folders(path: Path) -> list[Path]:
     """The folders in which the images of a COCO file are looked for, the likeliest first.
 
-    Next to the file, or next to the folder `annotations` that it lies in: `images/<subset>/`, `<subset>/`, `images/`
-    and the folder itself. The subset is in the file's name, as in `instances_<subset>.json`.
+    Next to the file, or next to the folder `annotations` that it lies in: `images/<subset>/`, `<subset>/`, the folder
+    itself, `images/` and `data/`. The subset is in the file's name, as in `instances_<subset>.json`, in whatever case.
 
     Args:
         path: The JSON file.
@@ -23,10 +26,22 @@ def image_folders(path: Path) -> list[Path]:
     bases = [path.parent]
     if path.parent.name.lower() in _LABELS:
         bases.append(path.parent.parent)
-    subsets = [base / between / name for name in _subsets(path.stem) for base in bases for between in ("images", "")]
+    within = [_folders(base / between) for base in bases for between in (*_IMAGES, "")]
+    subsets = [place for name in _subsets(path.stem) for folders in within for place in folders.get(name.lower(), ())]
+    # These two are named in messages, whether they are there or not.
     here = [path.parent, path.parent / "images"]
-    above = [place for base in bases[1:] for place in (base / "images", base)]
-    return [*(place for place in subsets if place.is_dir()), *here, *(place for place in above if place.is_dir())]
+    others = [base / name for base in bases for name in (*_IMAGES, "")]
+    return list(dict.fromkeys([*subsets, *here, *(place for place in others if place.is_dir())]))
+
+
+def _folders(folder: Path) -> dict[str, list[Path]]:
+    """The folders within a folder by their names in small letters."""
+    found: dict[str, list[Path]] = {}
+    if folder.is_dir():
+        with os.scandir(folder) as entries:
+            for name in sorted(entry.name for entry in entries if entry.is_dir()):
+                found.setdefault(name.lower(), []).append(folder / name)
+    return found
 
 
 def without_captions(files: Iterable[Path]) -> tuple[list[Path], list[Path]]:
