@@ -53,17 +53,18 @@ def demo(
     from mvrec_edge.export import drawn_weights, read_checkpoint
     from mvrec_edge.export.pocket import POCKET, POCKET_WEIGHTS
     from mvrec_edge.runtime import open_source
+    from mvrec_edge.runtime.wording import counted
     from mvrec_edge.testing import HELD_OUT_FAMILIES
     from mvrec_edge.testing.dataset import write_demo_line
 
     _make_folder(out, overwrite)
-    say(f"1/3 rendering {images} images of each of {', '.join(HELD_OUT_FAMILIES)} on castings")
+    say(f"1/3 rendering {counted(images, 'image')} of each of {', '.join(HELD_OUT_FAMILIES)} on castings")
     parts = out / "parts"
     write_demo_line(parts, per_class=images, seed=seed)
     labelled = read_labelled(open_source(parts))
     shots = labelled.draw(_SHOTS, seed).instances
     rest = labelled.with_instances(instance for instance in labelled.instances if instance not in shots)
-    say(f"2/3 the pocket encoder: export, {_SHOTS} shots of each class, {len(rest.instances)} other regions")
+    say(f"2/3 the pocket encoder: export, {_SHOTS} shots of each class, {counted(len(rest.instances), 'other region')}")
     cache, report = out / "line.safetensors", out / "report.html"
     trained = _try_out(
         read_checkpoint(POCKET_WEIGHTS), out / "pocket.bundle", cache, labelled, rest, seed, report=report
@@ -182,8 +183,8 @@ def _table(class_names: tuple[str, ...], trained: _Trial, drawn: _Trial) -> list
     lines = [f"{'class':<{wide}}{'pocket':>12}{'random weights':>18}{'chance':>10}"]
     chance = f"{100 / len(class_names):.0f}%"
     rows = [(name, (name,)) for name in class_names] + [("all", class_names)]
-    for name, counted in rows:
-        shares = f"{_share(trained, counted):>12}{_share(drawn, counted):>18}{chance:>10}"
+    for name, named in rows:
+        shares = f"{_share(trained, named):>12}{_share(drawn, named):>18}{chance:>10}"
         lines.append(f"{name:<{wide}}{shares}")
     return lines
 

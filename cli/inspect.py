@@ -68,14 +68,16 @@ def describe_cache(cache: SupportCache) -> dict[str, Any]:
     """A support cache in words."""
     from mvrec_edge.calib.evaluation.tables import shots_text
     from mvrec_edge.calib.fitting.novelty_fitting import describe_limits
+    from mvrec_edge.runtime.wording import counted
 
     count, views, channels = cache.embeddings.shape
     drawn = "all instances" if cache.shots is None else f"{shots_text(cache.shots)}, seed {cache.seed}"
+    size = " x ".join((counted(count, "instance"), counted(views, "view"), counted(channels, "channel")))
     return {
-        "support cache": f"{count} instances x {views} views x {channels} channels, float16",
+        "support cache": f"{size}, float16",
         "classes": [f"{name}: {total}" for name, total in cache.counts.items()],
         "drawn": drawn,
-        "pictures": f"of {sum(map(bool, cache.thumbnails))} instances, for reports",
+        "pictures": f"of {counted(sum(map(bool, cache.thumbnails)), 'instance')}, for reports",
         "head": f"{cache.head.name}, beta {cache.head.beta:g}, aggregate {cache.head.aggregate}, "
         f"temperature {cache.head.temperature:.3g}",
         "unknown defects": describe_limits(cache),

@@ -14,6 +14,7 @@ from mvrec_edge.cli.console import say_problems, say_warnings
 from mvrec_edge.runtime import ClassifiedImage, Prediction
 from mvrec_edge.runtime.errors import MvrecEdgeError, OutputError
 from mvrec_edge.runtime.files import writing
+from mvrec_edge.runtime.wording import counted
 
 if TYPE_CHECKING:
     from mvrec_edge.cli.pictures import PictureFolder
@@ -101,9 +102,9 @@ class RecordSink:
 
     def summary(self) -> str:
         """One line about the whole run."""
-        text = f"{self.regions} regions on {self.images} images"
+        text = f"{counted(self.regions, 'region')} on {counted(self.images, 'image')}"
         if self.failures:
-            text += f", {self.failures} items failed"
+            text += f", {counted(self.failures, 'item')} failed"
         total = sum(self._milliseconds.values())
         if self.regions and total:
             shares = ", ".join(f"{stage} {100 * part / total:.1f}%" for stage, part in self._milliseconds.items())

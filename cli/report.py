@@ -92,10 +92,11 @@ def open_report(
 def say_report(report: ReportWriter | None) -> None:
     """Says where the report is, how large it became, and what was left out of it."""
     from mvrec_edge.cli.console import say
+    from mvrec_edge.runtime.wording import counted
 
     if report is None or report.summary is None:
         return
     done = report.summary
-    say(f"report: {done.path}, {done.regions} regions, {done.size / 1e6:.1f} MB")
+    say(f"report: {done.path}, {counted(done.regions, 'region')}, {done.size / 1e6:.1f} MB")
     for sentence in done.left_out:
         say(f"report: {sentence}")

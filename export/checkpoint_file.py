@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from mvrec_edge.runtime.errors import CheckpointError
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["WHERE_TO_GET", "CheckpointFile", "open_checkpoint"]
 
@@ -100,7 +101,9 @@ def _peek(path: Path) -> tuple[int, bytes]:
     if status.st_size == 0:
         raise CheckpointError("is empty", where=path, fix="copy or download it again")
     if not _SMALLEST_FILE <= status.st_size <= _LARGEST_FILE:
-        raise CheckpointError(f"has {status.st_size} bytes, which no checkpoint has", where=path, fix=WHERE_TO_GET)
+        raise CheckpointError(
+            f"has {counted(status.st_size, 'byte')}, which no checkpoint has", where=path, fix=WHERE_TO_GET
+        )
     return status.st_size, head
 
 

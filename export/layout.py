@@ -11,6 +11,7 @@ import torch
 
 from mvrec_edge.runtime.bundle import EncoderArchitecture
 from mvrec_edge.runtime.errors import CheckpointError
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["check_family", "check_finite", "check_shapes", "expected_shapes", "find_architecture", "shown"]
 
@@ -173,5 +174,5 @@ def _unfit(what: str, where: Path) -> CheckpointError:
 def _listed(names: list[str]) -> str:
     text = ", ".join(map(shown, names[:_MOST_LISTED]))
     rest = len(names) - _MOST_LISTED
-    count = "1 tensor" if len(names) == 1 else f"{len(names)} tensors"
+    count = counted(len(names), "tensor")
     return f"{count}: {text}" + (f" and {rest} more" if rest > 0 else "")

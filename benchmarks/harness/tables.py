@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mvrec_edge.runtime.wording import counted
+
 __all__ = ["Table", "markdown", "tables"]
 
 _NONE = "-"
@@ -57,7 +59,8 @@ def markdown(record: Mapping[str, Any]) -> str:
         f"{machine['date']}; {_plain(versions)}.",
         f"- Threads: {settings['threads'] or 'as many as each library takes'}. "
         f"Load before: {_text(record['load_before'])}.",
-        f"- Order: {settings['order']}; {settings['rounds']} rounds, {settings['warm_up']} runs to warm up.",
+        f"- Order: {settings['order']}; {counted(settings['rounds'], 'round')}, "
+        f"{counted(settings['warm_up'], 'run')} to warm up.",
         f"- Workers: {settings['workers']}.",
     ]
     for table in tables(record):
@@ -132,9 +135,8 @@ def _stages(stages: Mapping[str, Any]) -> Table:
         for row in stages["rows"]
     ]
     header = ("candidate", "resampling", *(f"{name} ms" for name in names), "total ms", "not the encoder")
-    note = (
-        f"One defect: {stages['image']}, views '{stages['recipe']}', {stages['support_instances']} support instances."
-    )
+    instances = counted(stages["support_instances"], "support instance")
+    note = f"One defect: {stages['image']}, views '{stages['recipe']}', {instances}."
     return Table("Stages of one defect", header, tuple(rows), note, words=(0, 1))
 
 

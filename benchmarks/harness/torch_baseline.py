@@ -25,6 +25,7 @@ from mvrec_edge.export.views_encoder import normalise
 from mvrec_edge.runtime.bundle import Bundle
 from mvrec_edge.runtime.engines import Engine
 from mvrec_edge.runtime.errors import CheckpointError, EnvironmentUnfitError, IntegrityError, UsageError
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["WAYS", "ReleasedEncoder", "TorchBaseline", "torch_device", "weights_of"]
 
@@ -116,7 +117,7 @@ class TorchBaseline(Engine):
         if self._on == "cuda":
             self.device = f"gpu 0, {torch.cuda.get_device_name(0)}"
         else:
-            self.device = f"cpu, {torch.get_num_threads()} threads"
+            self.device = f"cpu, {counted(torch.get_num_threads(), 'thread')}"
         super().__init__(
             image_size=bundle.architecture.image_size,
             embedding_dim=bundle.architecture.embedding_dim,

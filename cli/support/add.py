@@ -101,13 +101,15 @@ def _new_ones(before: SupportCache, labelled: LabelledSet, *, again: bool) -> La
     from mvrec_edge.calib.changes import not_there_yet
     from mvrec_edge.cli.console import say
     from mvrec_edge.runtime.errors import SupportError
+    from mvrec_edge.runtime.wording import counted
 
     if not again:
         found = len(labelled.instances)
         labelled = not_there_yet(before, labelled)
         if known := found - len(labelled.instances):
             say(
-                f"left out {known} defects whose source and class are in the cache already (--again encodes these, too)"
+                f"left out {counted(known, 'defect')} whose source and class are in the cache already "
+                "(--again encodes these, too)"
             )
         if known and not labelled.instances:
             raise SupportError(

@@ -11,6 +11,7 @@ import typer
 
 from mvrec_edge.cli.console import count_bar, say
 from mvrec_edge.cli.support.shared_options import ChangeOptions
+from mvrec_edge.runtime.wording import counted
 
 if TYPE_CHECKING:
     from mvrec_edge.calib.changes import Changed, Comparison, Reading
@@ -67,12 +68,13 @@ def change_cache(path: Path, change: Callable[[SupportCache], Changed], options:
                 }
                 typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
     classes = ", ".join(f"{name} {count}" for name, count in proposal.cache.counts.items())
+    instances = counted(len(proposal.cache.labels), "instance")
     if options.dry_run:
-        say(f"nothing is written (--dry-run); the cache would have {len(proposal.cache.labels)} instances ({classes})")
+        say(f"nothing is written (--dry-run); the cache would have {instances} ({classes})")
     elif kept is None:
         say(f"{path}: nothing is written, because the cache would stay the same")
     else:
-        say(f"{path}: {len(proposal.cache.labels)} instances ({classes}); before: {path.name}.{kept}")
+        say(f"{path}: {instances} ({classes}); before: {path.name}.{kept}")
 
 
 def _compared(comparison: Comparison) -> list[str]:

@@ -74,6 +74,7 @@ def history(cache: CachePath, as_json: Json = False) -> None:
 def _described(version: Version) -> dict[str, Any]:
     from mvrec_edge.runtime import SupportCache
     from mvrec_edge.runtime.errors import MvrecEdgeError
+    from mvrec_edge.runtime.wording import counted
 
     try:
         loaded = SupportCache.load(version.path)
@@ -81,7 +82,7 @@ def _described(version: Version) -> dict[str, Any]:
         holds = f"not usable: {error.what}"
     else:
         classes = ", ".join(f"{name} {count}" for name, count in loaded.counts.items())
-        holds = f"{len(loaded.labels)} instances ({classes}), {loaded.head.name}"
+        holds = f"{counted(len(loaded.labels), 'instance')} ({classes}), {loaded.head.name}"
     written = datetime.datetime.fromtimestamp(version.path.stat().st_mtime).astimezone()
     return {
         "version": version.name,
@@ -112,6 +113,7 @@ def rollback(
     from mvrec_edge.runtime import SupportCache
     from mvrec_edge.runtime.errors import InputError
     from mvrec_edge.runtime.support.versions import SupportVersions
+    from mvrec_edge.runtime.wording import counted
 
     # The present one may be what is damaged: only its place has to be there.
     if not cache.is_file():
@@ -122,4 +124,4 @@ def rollback(
         loaded = SupportCache.load(cache)
     classes = ", ".join(f"{name} {count}" for name, count in loaded.counts.items())
     again = f"the version before is kept as {cache.name}.{kept}, and another rollback goes back to it"
-    say(f"{cache}: version {target} again: {len(loaded.labels)} instances ({classes}); {again}")
+    say(f"{cache}: version {target} again: {counted(len(loaded.labels), 'instance')} ({classes}); {again}")

@@ -26,6 +26,7 @@ from mvrec_edge.runtime.prediction import UNKNOWN, Prediction, StageTimes
 from mvrec_edge.runtime.regions import Region
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.views import ViewPlan
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["DefectClassifier", "ReloadWarning"]
 
@@ -246,7 +247,7 @@ class DefectClassifier:
                 self._say(f"warning: {message}")
         else:
             if self._say is not None:
-                self._say(f"the support cache was loaded again: {len(self.cache.labels)} instances")
+                self._say(f"the support cache was loaded again: {counted(len(self.cache.labels), 'instance')}")
 
     def _predict(
         self, encoded: EncodedImage[Key], support: SupportInUse, views: Sequence[int] | None = None

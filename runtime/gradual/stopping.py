@@ -13,6 +13,7 @@ from mvrec_edge.runtime.gradual.view_use import ViewUse
 from mvrec_edge.runtime.heads import Head
 from mvrec_edge.runtime.heads.evidence import UnseenViews, change_probability
 from mvrec_edge.runtime.views.schedule import ViewSchedule
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["StoppingRule"]
 
@@ -39,7 +40,7 @@ class StoppingRule:
         wanted, there = self.use.views, len(self.schedule.order)
         if not isinstance(wanted, str) and not 1 <= wanted <= there:
             raise UsageError(
-                f"the support cache has {there} views of each instance, so {wanted} cannot be used",
+                f"the support cache has {counted(there, 'view')} of each instance, so {wanted} cannot be used",
                 fix=f"give --views 1 to {there}, all or auto",
             )
 

@@ -18,6 +18,7 @@ from mvrec_edge.runtime.regions.formats.mvtec_fs import is_mvtec_fs, open_mvtec_
 from mvrec_edge.runtime.regions.formats.voc import is_voc, open_voc, parse_xml
 from mvrec_edge.runtime.regions.label_files import list_files, load_json, read_table, read_text
 from mvrec_edge.runtime.regions.source import RegionSource
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["SOURCE_FORMATS", "open_source"]
 
@@ -162,7 +163,7 @@ def _label_file(folder: Path, wanted: str) -> Path:
     files = list_files(folder, suffixes, recursive=False)
     if len(files) != 1:
         raise InputError(
-            f"the folder holds {len(files)} files that could be the {wanted} annotations",
+            f"the folder holds {counted(len(files), 'file')} that could be the {wanted} annotations",
             where=folder,
             fix="give the file itself",
         )

@@ -10,6 +10,7 @@ from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning
 from mvrec_edge.runtime.regions.annotation import Annotation
 from mvrec_edge.runtime.regions.components import MAX_INSTANCES
 from mvrec_edge.runtime.regions.region import Region
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["RegionReading", "RegionSource", "SourceBuilder", "SourceImage"]
 
@@ -145,6 +146,8 @@ class SourceBuilder:
         if not images:
             if self.problems:
                 first = self.problems[0]
-                nothing = f"{nothing}; the first of {len(self.problems)} problems: {first.where}: {first.what}"
+                nothing = (
+                    f"{nothing}; the first of {counted(len(self.problems), 'problem')}: {first.where}: {first.what}"
+                )
             raise InputError(nothing, where=self.path, fix=fix)
         return RegionSource(self.path, self.format, tuple(images), tuple(self.problems), tuple(self.warnings))

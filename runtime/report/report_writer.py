@@ -29,6 +29,7 @@ from mvrec_edge.runtime.report.record import (
 from mvrec_edge.runtime.report.support_list import SupportList
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.views.schedule import default_schedule
+from mvrec_edge.runtime.wording import counted
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -253,20 +254,20 @@ class ReportWriter:
         """What is not in the page, in sentences."""
         sentences = []
         if (missing := self._counts["regions"] - len(self._records)) > 0:
-            sentences.append(f"{missing} regions after the first {len(self._records)} are not listed.")
+            sentences.append(f"Not listed: {counted(missing, 'region')} after the first {len(self._records)}.")
         for store, what, limit in (
             (self._pictures, "picture", self._limits.pictures),
             (self._views, "pictures of their views", self._limits.views),
         ):
             if store.refused:
                 sentences.append(
-                    f"{store.refused} regions are listed without {what} ({limit >> 20} MiB are kept; regions that "
-                    "are wrong, unknown or in doubt have theirs)."
+                    f"Listed without {what}: {counted(store.refused, 'region')} ({limit >> 20} MiB are kept; regions "
+                    "that are wrong, unknown or in doubt have theirs)."
                 )
         if (missing := self._counts["problems"] - len(self._problems)) > 0:
-            sentences.append(f"{missing} failed items after the first {len(self._problems)} are not listed.")
+            sentences.append(f"Not listed: {counted(missing, 'failed item')} after the first {len(self._problems)}.")
         if (missing := self._support.left_out) > 0:
-            sentences.append(f"{missing} support instances are not on the map; those named as nearest are.")
+            sentences.append(f"Not on the map: {counted(missing, 'support instance')}; those named as nearest are.")
         if self._records and not self._cache.thumbnails:
             sentences.append(
                 "The support cache holds no pictures of its instances; calibrate again to have them beside each region."

@@ -22,6 +22,7 @@ from mvrec_edge.runtime.support.thumbnails import TENSORS as THUMBNAIL_TENSORS
 from mvrec_edge.runtime.support.thumbnails import check_thumbnails, pack, unpack
 from mvrec_edge.runtime.views.plan import ViewPlan
 from mvrec_edge.runtime.views.schedule import ViewSchedule
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["INSTANCE_FIELDS", "Adapter", "HeadSettings", "SupportCache", "float16_embeddings"]
 
@@ -168,14 +169,19 @@ class SupportCache:
         _check_adapter(adapter, len(values), values.shape[2])
         check_novelty(novelty, indices)
         if view_plan is not None and view_plan.count != values.shape[1]:
-            raise SupportError(f"the view plan has {view_plan.count} views, the embeddings have {values.shape[1]}")
+            raise SupportError(
+                f"the view plan has {counted(view_plan.count, 'view')}, the embeddings have {values.shape[1]}"
+            )
         if schedule is not None and len(schedule.order) != values.shape[1]:
             raise SupportError(
-                f"the view schedule is for {len(schedule.order)} views, the embeddings have {values.shape[1]}"
+                f"the view schedule is for {counted(len(schedule.order), 'view')}, "
+                f"the embeddings have {values.shape[1]}"
             )
         origin = tuple(sources) if sources is not None else tuple(str(index) for index in range(len(values)))
         if len(origin) != len(values):
-            raise SupportError(f"there are {len(values)} instances but {len(origin)} sources")
+            raise SupportError(
+                f"the support has {counted(len(values), 'instance')} but {counted(len(origin), 'source')}"
+            )
         return cls(
             embeddings=values,
             labels=np.ascontiguousarray(indices, np.int64),
@@ -381,7 +387,7 @@ def _check_classes(names: tuple[str, ...], labels: npt.NDArray[np.integer]) -> N
             fix="add labelled instances of another class",
         )
     if labels.min() < 0 or labels.max() >= len(names):
-        raise SupportError(f"a label is outside the {len(names)} classes")
+        raise SupportError(f"a label is outside the {counted(len(names), 'class')}")
     totals = np.bincount(labels, minlength=len(names))
     if missing := [name for name, total in zip(names, totals, strict=True) if not total]:
         raise SupportError(

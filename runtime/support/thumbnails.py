@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import ImageError, SupportError
 from mvrec_edge.runtime.images.jpeg import SIGNATURE, read_header
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["LARGEST_THUMBNAIL", "LARGEST_THUMBNAILS", "TENSORS", "check_thumbnails", "pack", "unpack", "within_room"]
 
@@ -38,7 +39,9 @@ def check_thumbnails(pictures: Sequence[bytes], instances: int) -> tuple[bytes, 
     if not any(pictures):
         return ()
     if len(pictures) != instances:
-        raise SupportError(f"there are {instances} instances but {len(pictures)} thumbnails")
+        raise SupportError(
+            f"the support has {counted(instances, 'instance')} but {counted(len(pictures), 'thumbnail')}"
+        )
     if sum(map(len, pictures)) > LARGEST_THUMBNAILS:
         raise SupportError(f"the thumbnails hold more than {LARGEST_THUMBNAILS >> 20} MiB")
     for picture in pictures:

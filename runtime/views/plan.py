@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.views.resample import Window
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["FLIPS", "RECIPES", "RESAMPLINGS", "View", "ViewPlan"]
 
@@ -219,7 +220,7 @@ class ViewPlan:
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{scale:g}" for scale in self.scales)
-        text = f"{self.name}: {self.count} views of {self.size} px, windows of {sizes} "
+        text = f"{self.name}: {counted(self.count, 'view')} of {self.size} px, windows of {sizes} "
         text += "times the box" if self.of_box else "px"
         if len(self.shifts) > 1:
             text += f", {len(self.shifts) ** 2} shifts"

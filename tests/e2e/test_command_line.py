@@ -262,7 +262,7 @@ def test_one_bad_image_among_many_costs_only_itself(line: Path, tiny_bundle_path
     whats = [record["error"]["what"] for record in lines if "error" in record]  # type: ignore[index]
     for what, word in zip(whats, ("truncated", "empty", "50", "JPEG"), strict=True):
         assert word in what
-    assert "1 regions on 5 images, 4 items failed" in result.stderr
+    assert "1 region on 5 images, 4 items failed" in result.stderr
 
 
 def test_a_cache_of_another_bundle_is_refused(line: Path, tmp_path: Path) -> None:

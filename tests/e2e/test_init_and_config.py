@@ -228,7 +228,7 @@ def test_given_arguments_come_before_those_of_the_file(line: Path) -> None:
     config = line / "mvrec-edge.toml"
     first = line / "incoming" / INCOMING[0]
     one = run("classify", "--config", config, first, "--out", line / "one.jsonl")
-    assert "1 regions on 1 images" in one.stderr
+    assert "1 region on 1 image" in one.stderr
     (line / "line.safetensors").rename(line / "moved.safetensors")
     run("classify", "--config", config, line / "moved.safetensors", first, "--out", line / "2.jsonl")
     everything = (line / "encoder.bundle", line / "moved.safetensors", line / "incoming")

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from mvrec_edge.runtime.engines.onnxruntime.onnxruntime_library import PROVIDERS, open_graph
 from mvrec_edge.runtime.engines.processor import Processor, read_processor
 from mvrec_edge.runtime.threads import usable_cpus
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["CpuSession"]
 
@@ -47,7 +48,7 @@ class CpuSession:
         threads = threads or usable_cpus()
         options = _options(library, precision, threads, processor or read_processor())
         self._session: Any = open_graph(library, graph, options, [PROVIDERS["cpu"]])
-        self.device = f"cpu, {threads} threads" + (f", {summary}" if summary else "")
+        self.device = f"cpu, {counted(threads, 'thread')}" + (f", {summary}" if summary else "")
 
     def run(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         """Computes uint8 `[n, S, S, 4]` to `[n, C]`."""

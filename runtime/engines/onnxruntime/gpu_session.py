@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mvrec_edge.runtime.engines.engine import first_line
 from mvrec_edge.runtime.engines.onnxruntime.onnxruntime_library import PROVIDERS, open_graph, why_not_loaded
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["FusedVariant", "GpuSession"]
 
@@ -125,7 +126,7 @@ class GpuSession:
             return np.array(bound.embeddings.numpy())
         except Exception as error:
             raise EnvironmentUnfitError(
-                f"ONNX Runtime failed on the GPU with {len(views)} views: {first_line(error)}",
+                f"ONNX Runtime failed on the GPU with {counted(len(views), 'view')}: {first_line(error)}",
                 fix="choose a smaller --batch, and see what else uses the GPU's memory",
             ) from error
 

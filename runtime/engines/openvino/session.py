@@ -14,6 +14,7 @@ from mvrec_edge.runtime.engines.openvino.mapped_pages import giving_back
 from mvrec_edge.runtime.engines.openvino.rewriting import rewrite
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
 from mvrec_edge.runtime.threads import usable_cpus
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["OpenVinoSession"]
 
@@ -64,7 +65,7 @@ class OpenVinoSession:
                 where=graph,
                 fix="pip install --upgrade openvino, or choose --engine onnxruntime",
             ) from error
-        self.device = f"cpu, {threads} threads, {hint} between the products"
+        self.device = f"cpu, {counted(threads, 'thread')}, {hint} between the products"
 
     def _compile(self, core: Any, model: Any, settings: dict[str, Any]) -> None:
         compiled = core.compile_model(model, _DEVICE, settings)

@@ -52,7 +52,7 @@ def test_every_cell_is_measured_in_every_round(tiny_bundle: Bundle, side_by_side
     assert children() == before
     samples = schedule.samples["a"]
     assert samples.error is None
-    assert samples.device == "cpu, 1 threads"
+    assert samples.device == "cpu, 1 thread"
     assert set(samples.times) == {("encode", 1), ("encode", 2)}
     for rounds in samples.times.values():
         assert set(rounds) == {0, 1}

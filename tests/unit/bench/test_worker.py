@@ -75,7 +75,7 @@ def test_every_kind_of_subject_opens(tiny_bundle: Bundle) -> None:
     marks: list[bool] = []
     request = {"kind": "engine", "bundle": str(tiny_bundle.path), "engine": "onnxruntime", "precision": "fp32"}
     engine = open_subject({**request, "batch": 2, "threads": 1}, lambda: marks.append(True))
-    assert engine.device == "cpu, 1 threads"
+    assert engine.device == "cpu, 1 thread"
     assert np.shape(engine.prepare("encode", 2)()) == (2, tiny_bundle.architecture.embedding_dim)
     engine.close()
     assert marks == [True]

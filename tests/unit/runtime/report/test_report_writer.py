@@ -138,8 +138,8 @@ def test_limits_are_kept_and_said(tmp_path: Path, cache: SupportCache, predictio
     assert data["counts"]["regions"] == 12
     assert 0 < len(blocks(out, "crop")) < 5
     text = " ".join(data["left_out"])
-    assert "7 regions after the first 5 are not listed" in text
-    assert f"{5 - len(blocks(out, 'crop'))} regions are listed without picture" in text
+    assert "Not listed: 7 regions after the first 5" in text
+    assert f"Listed without picture: {5 - len(blocks(out, 'crop'))} region" in text
     assert "3 failed items after the first 1" in text
 
 
@@ -162,7 +162,7 @@ def test_of_a_large_support_the_first_and_the_nearest_are_listed(
     assert [place for place, _ in data["regions"][0]["near"]] == [2, 1, 3]
     shown = {int(place): base64.b64decode(text) for place, text in blocks(tmp_path / "a.html", "support").items()}
     assert shown == {1: plain[1], 2: plain[5], 3: plain[4]}
-    assert "2 support instances are not on the map; those named as nearest are." in data["left_out"]
+    assert "Not on the map: 2 support instances; those named as nearest are." in data["left_out"]
 
 
 def test_nothing_is_written_after_an_error(tmp_path: Path, cache: SupportCache) -> None:

@@ -157,7 +157,7 @@ def test_counts_and_keys() -> None:
         ({"labels": [0] * 6}, "'Delle' has no instance"),
         ({"labels": [0] * 6, "class_names": ["crack"]}, "only one class"),
         ({"class_names": ["crack", "crack"]}, "twice"),
-        ({"sources": ["a"]}, "sources"),
+        ({"sources": ["a"]}, "but 1 source"),
         ({"view_plan": ViewPlan.by_name("ms", size=56)}, "the view plan has 3 views"),
     ],
 )

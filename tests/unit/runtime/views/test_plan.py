@@ -32,7 +32,7 @@ def test_counts_names_and_round_trip(name: str) -> None:
     plan = ViewPlan.by_name(name, size=112, resample="fast")
     assert plan.count == len(plan.views) == len(plan.windows((10, 20, 110, 80))) == COUNTS[name]
     assert ViewPlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
-    assert f"{name}: {plan.count} views of 112 px" in str(plan)
+    assert f"{name}: {plan.count} view{'' if plan.count == 1 else 's'} of 112 px" in str(plan)
 
 
 def test_the_default_is_exact_mso_at_224() -> None:

@@ -18,7 +18,7 @@ from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, Mis
 
 def test_encodes_and_describes_itself(tiny_bundle: Bundle) -> None:
     with open_engine("onnxruntime", tiny_bundle, batch=2, threads=1) as engine:
-        assert (engine.name, engine.device) == ("onnxruntime", "cpu, 1 threads")
+        assert (engine.name, engine.device) == ("onnxruntime", "cpu, 1 thread")
         assert engine.fingerprint == tiny_bundle.fingerprint()
         assert engine.random_weights
         size = tiny_bundle.architecture.image_size
@@ -56,9 +56,9 @@ def test_the_variant_of_the_bundle_is_run_where_it_fits(
     for is_x86, fused in ((True, ", 18 fused products"), (False, "")):
         monkeypatch.setattr(onnxruntime_engine, "read_processor", lambda found=is_x86: Processor(found, True))
         with open_engine("onnxruntime", precisions_bundle, precision="int8", threads=1) as engine:
-            assert engine.device == f"cpu, 1 threads{fused}"
+            assert engine.device == f"cpu, 1 thread{fused}"
         with open_engine("onnxruntime", precisions_bundle, precision="fp16", threads=1) as engine:
-            assert engine.device == "cpu, 1 threads"
+            assert engine.device == "cpu, 1 thread"
 
 
 @pytest.mark.parametrize("processor", [Processor(True, True), Processor(True, False), Processor(False, True)])

@@ -33,7 +33,7 @@ def test_every_precision(precisions_bundle: Bundle, precision: str, limit: float
         wanted = exact.encode(pixels)
     with open_engine("openvino", precisions_bundle, precision=precision, batch=2, threads=1) as engine:
         assert engine.name == "openvino"
-        assert engine.device.startswith("cpu, 1 threads, ")
+        assert engine.device.startswith("cpu, 1 thread, ")
         assert engine.fingerprint == precisions_bundle.fingerprint(precision)
         got = engine.encode(pixels)
         assert got.dtype == np.float32

@@ -130,5 +130,5 @@ def test_the_index_goes_on_over_files(tmp_path, save_image):
 def test_nothing_usable_names_the_first_problem(tmp_path):
     write(tmp_path / "a.json", [shape()], imagePath="a.png")
 
-    with pytest.raises(InputError, match=r"no labelme file holds a shape; the first of 1 problems.*a\.png"):
+    with pytest.raises(InputError, match=r"no labelme file holds a shape; the first of 1 problem.*a\.png"):
         open_source(tmp_path)
