@@ -30,7 +30,7 @@ def test_a_reader_that_has_gone_ends_a_command_quietly(words: list[str]) -> None
         (["no\x1b[31m"], "No such command 'no\\x1b[31m'."),
         (["init", "--no\u202e"], "No such option: --no\\u202e"),
         (["init", "a", "\x9bb"], "\\x9bb"),
-        (["init", "a\nb\udcff/c"], "error: a\\nb\\xff/c: "),
+        (["inspect", "a\x85b\udcff"], "error: a b\\xff: "),
     ],
 )
 def test_errors_of_usage_are_escaped(
