@@ -85,4 +85,5 @@ def describe_cache(cache: SupportCache) -> dict[str, Any]:
         "encoder": cache.encoder_name or "unknown",
         "made with": f"bundle fingerprint {cache.encoder or 'unknown'}",
         "fingerprint": cache.fingerprint,
+        "digest": cache.digest,
     }
