@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mvrec_edge.calib import LabelledSet
     from mvrec_edge.calib.instances.kept_images import KeptImages
     from mvrec_edge.runtime import Bundle, Engine
+    from mvrec_edge.runtime.errors import InputError
     from mvrec_edge.runtime.regions import RegionSource
 
 __all__ = [
@@ -214,14 +215,32 @@ class SourceOptions:
 
         return open_source(path, format=self.source_format.value, masks=self.masks, image_root=self.image_root)
 
-    def open_all(self, paths: Sequence[Path]) -> list[RegionSource]:
-        """Opens several places, and prints what is odd about each as a whole."""
-        from mvrec_edge.cli.console import say_warnings
+    def open_all(self, paths: Sequence[Path]) -> tuple[list[RegionSource], list[InputError]]:
+        """Opens several places, and prints what is odd about each as a whole; one that is bad costs only itself.
 
-        sources = [self.open(path) for path in paths]
-        for source in sources:
-            say_warnings(source.warnings)
-        return sources
+        Returns:
+            What could be opened, at least one, and what was wrong with the others.
+
+        Raises:
+            InputError: None could be opened.
+        """
+        from mvrec_edge.cli.console import say_problems, say_warnings
+        from mvrec_edge.runtime.errors import InputError
+
+        sources: list[RegionSource] = []
+        problems: list[InputError] = []
+        for path in paths:
+            try:
+                sources.append(self.open(path))
+            except InputError as error:
+                problems.append(error)
+            else:
+                say_warnings(sources[-1].warnings)
+        if not sources:
+            # The last one is said by whoever ends the command.
+            say_problems(problems[:-1])
+            raise problems[-1]
+        return sources, problems
 
 
 @dataclass(frozen=True)
