@@ -229,21 +229,16 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def _show(record: Mapping[str, Any]) -> None:
     """Prints the tables on stdout."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from mvrec_edge.bench.tables import tables
+    from mvrec_edge.cli.console import escaped, show_table
 
-    console = Console()
-    if not console.is_terminal:
-        # In a file nothing needs to fit a window.
-        console.width = 200
     for shown in tables(record):
         grid = Table(title=Text(shown.title), caption=Text(shown.note) if shown.note else None, title_justify="left")
         for place, name in enumerate(shown.header):
             grid.add_column(name, justify="left" if place in shown.words else "right", overflow="fold")
         for row in shown.rows:
-            # Text, since a reason may hold brackets that the console would take for markup.
-            grid.add_row(*(Text(cell) for cell in row))
-        console.print(grid)
+            grid.add_row(*(Text(escaped(cell)) for cell in row))
+        show_table(grid)

@@ -49,7 +49,7 @@ def demo(
     Example: mvrec-edge demo --out demo-output
     """
     from mvrec_edge.calib import read_labelled
-    from mvrec_edge.cli.console import say
+    from mvrec_edge.cli.console import say, show
     from mvrec_edge.export import drawn_weights, read_checkpoint
     from mvrec_edge.export.pocket import POCKET, POCKET_WEIGHTS
     from mvrec_edge.runtime import open_source
@@ -76,11 +76,11 @@ def demo(
         drawn_weights(POCKET, seed), out / "random.bundle", out / "random.safetensors", labelled, rest, seed
     )
     for line in _table(labelled.class_names, trained, drawn):
-        typer.echo(line)
-    typer.echo(f"report: {report}")
+        show(line)
+    show(f"report: {report}")
     # As this program was called, since `mvrec-edge` alone is found only where its environment is activated.
     words = (sys.argv[0], "classify", out / "pocket.bundle", cache, parts, "--table")
-    typer.echo(f"next: {shlex.join(map(str, words))}")
+    show(f"next: {shlex.join(map(str, words))}")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mvrec_edge.cli.console import escaped, say, show, show_json
 from mvrec_edge.cli.options import Json
 
 if TYPE_CHECKING:
@@ -47,14 +48,12 @@ def doctor(
         from mvrec_edge.doctor import examine_machine
     except ImportError as error:
         # Without numpy or OpenCV there is nothing to examine with, but still something to say.
-        typer.echo(f"error: a library that is always needed does not load: {error}", err=True)
-        typer.echo("       pip install --force-reinstall numpy opencv-python-headless safetensors", err=True)
+        say(f"error: a library that is always needed does not load: {error}")
+        say("       pip install --force-reinstall numpy opencv-python-headless safetensors")
         raise typer.Exit(_UNFIT) from error
     diagnosis = examine_machine(bundle=bundle)
     if as_json:
-        import json
-
-        typer.echo(json.dumps(diagnosis.to_dict(), indent=2, ensure_ascii=False))
+        show_json(diagnosis.to_dict())
     else:
         _show(diagnosis)
     if not diagnosis.usable:
@@ -67,10 +66,11 @@ def _show(diagnosis: Diagnosis) -> None:
     from mvrec_edge.cli.machine_text import machine_lines
 
     for key, value in machine_lines(diagnosis):
-        typer.echo(f"{key:<11}{value}")
-    typer.echo("")
+        show(f"{key:<11}{value}")
+    show()
     for finding in diagnosis.findings:
         word, colour = _MARKS[finding.level]
-        typer.echo(f"{typer.style(f'{word:<8}', fg=colour)} {finding.subject}: {finding.text}")
+        text = escaped(f"{finding.subject}: {finding.text}")
+        typer.echo(f"{typer.style(f'{word:<8}', fg=colour)} {text}")
         if finding.fix is not None:
-            typer.echo(f"{'':<9}fix: {finding.fix}")
+            show(f"{'':<9}fix: {finding.fix}")

@@ -244,15 +244,17 @@ def evaluate(
     from mvrec_edge.calib.evaluation.documents import write_evaluation
     from mvrec_edge.calib.evaluation.tables import evaluation_lines
     from mvrec_edge.calib.evaluation.unknown_tables import unknown_lines
-    from mvrec_edge.cli.console import ConsoleObserver, say
+    from mvrec_edge.cli.console import ConsoleObserver, say, show
 
     settings = asking.settings()
     results.check(of.features, overwrite=overwrite)
     encoded = _encoded(of, settings, results.embedding_store, reading, encoding, precision)
     evaluation = evaluate_embeddings(encoded.data, settings, observer=ConsoleObserver())
-    typer.echo("\n".join(evaluation_lines(evaluation.heads)))
+    for line in evaluation_lines(evaluation.heads):
+        show(line)
     if evaluation.unknown is not None:
-        typer.echo("\n".join(["", *unknown_lines(evaluation.unknown, settings.reject_rate)]))
+        for line in ["", *unknown_lines(evaluation.unknown, settings.reject_rate)]:
+            show(line)
     about = {"shots": list(settings.protocol.shots), "draws": settings.protocol.draws, **encoded.about}
     if results.out is not None:
         write_evaluation(results.out, evaluation, about, observer=ConsoleObserver())

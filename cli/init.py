@@ -44,7 +44,7 @@ def init(
     Example: mvrec-edge init try --examples
     """
     from mvrec_edge.cli.config.command import command_settings
-    from mvrec_edge.cli.console import say
+    from mvrec_edge.cli.console import say, show
     from mvrec_edge.cli.layout import CONFIG_NAME, STEPS, layout_files, write_layout
 
     if examples:
@@ -61,14 +61,14 @@ def init(
         _render(folder)
     elif not written:
         say(f"{folder}: every file is there already")
-    typer.echo("next:")
-    typer.echo(f"  cd {shlex.quote(str(folder))}")
+    show("next:")
+    show(f"  cd {shlex.quote(str(folder))}")
     if not examples:
-        typer.echo("  # put images and masks into labelled/<class>/ and incoming/ (README.md says how)")
+        show("  # put images and masks into labelled/<class>/ and incoming/ (README.md says how)")
     wide = max(len(command) for command, _ in STEPS) + 2
     for command, what in STEPS:
-        typer.echo(f"  {command:<{wide}}# {what}")
-    typer.echo(f"every setting, with its default: {folder / CONFIG_NAME}")
+        show(f"  {command:<{wide}}# {what}")
+    show(f"every setting, with its default: {folder / CONFIG_NAME}")
 
 
 def _refuse_used(folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mvrec_edge.cli.certificates import certificate_lines
+from mvrec_edge.cli.console import show, show_json
 from mvrec_edge.cli.options import Json
 
 if TYPE_CHECKING:
@@ -28,15 +29,13 @@ def inspect(
 
     description = describe_bundle(Bundle.load(path)) if path.is_dir() else describe_cache(SupportCache.load(path))
     if as_json:
-        import json
-
-        typer.echo(json.dumps(description, indent=2, ensure_ascii=False))
+        show_json(description)
         return
     width = max(len(key) for key in description)
     for key, value in description.items():
         lines = value if isinstance(value, list) else [value]
         for place, line in enumerate(lines):
-            typer.echo(f"{key if place == 0 else '':<{width}}  {line}")
+            show(f"{key if place == 0 else '':<{width}}  {line}")
 
 
 def describe_bundle(bundle: Bundle) -> dict[str, Any]:
@@ -88,4 +87,5 @@ def describe_cache(cache: SupportCache) -> dict[str, Any]:
         "encoder": cache.encoder_name or "unknown",
         "made with": f"bundle fingerprint {cache.encoder or 'unknown'}",
         "fingerprint": cache.fingerprint,
+        "digest": cache.digest,
     }

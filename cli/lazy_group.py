@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from typer.core import TyperGroup
 
-__all__ = ["lazy_group"]
+from mvrec_edge.cli.console import escaped
+
+__all__ = ["INTERRUPTED", "UNREAD", "lazy_group"]
+
+#: What a shell reports for a process ended by SIGINT, and by SIGPIPE.
+INTERRUPTED, UNREAD = 130, 141
 
 
 def lazy_group(loaders: Mapping[str, Callable[[], Any]]) -> type[TyperGroup]:
@@ -22,7 +28,36 @@ def lazy_group(loaders: Mapping[str, Callable[[], Any]]) -> type[TyperGroup]:
             super().__init__(**arguments)
             self.commands = _Commands(loaders)  # type: ignore[assignment]  # it is only read
 
+        def make_context(self, *arguments: Any, **options: Any) -> Any:
+            with _ending_well():
+                return super().make_context(*arguments, **options)
+
+        def invoke(self, ctx: Any) -> Any:
+            with _ending_well():
+                return super().invoke(ctx)
+
     return LazyGroup
+
+
+@contextlib.contextmanager
+def _ending_well() -> Iterator[None]:
+    """Ends a command before typer does, whose versions differ in how, and who prints errors of usage as they are."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise SystemExit(INTERRUPTED) from error
+    except BrokenPipeError as error:
+        raise SystemExit(UNREAD) from error
+    except SystemExit as error:
+        # What rich makes of it.
+        if isinstance(error.__context__, BrokenPipeError):
+            raise SystemExit(UNREAD) from error
+        raise
+    except Exception as error:
+        # An error of usage; where its class is, differs as well.
+        if hasattr(error, "format_message") and isinstance(text := getattr(error, "message", None), str):
+            error.message = escaped(text)  # type: ignore[attr-defined]
+        raise
 
 
 class _Commands(Mapping[str, Any]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import signal
 import sys
 import traceback
@@ -14,7 +15,8 @@ import typer
 import typer.main
 
 from mvrec_edge import __version__
-from mvrec_edge.cli.lazy_group import lazy_group
+from mvrec_edge.cli.console import say, spell_out_what_is_missing
+from mvrec_edge.cli.lazy_group import UNREAD, lazy_group
 
 __all__ = ["app", "main"]
 
@@ -26,7 +28,7 @@ _TERMINATED = 143
 #: The commands in the order of the help, each a function in the module of its name. To add one, add it here.
 _COMMANDS = (
     *("init", "export", "build", "calibrate", "classify", "evaluate", "inspect", "settings", "verify", "bench"),
-    *("demo", "doctor", "support"),
+    *("demo", "doctor", "report", "support"),
 )
 
 
@@ -86,8 +88,15 @@ def main() -> None:
     # Python does not unwind on its own when it is told to end, and an export would leave a gigabyte behind.
     signal.signal(signal.SIGTERM, _end)
     warnings.showwarning = _show_warning  # type: ignore[assignment]
+    spell_out_what_is_missing()
     try:
-        app()
+        try:
+            app()
+        finally:
+            # What is still in the buffer may find no reader, too, and Python would say so when it ends.
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _end_unread()
     except Exception as error:
         # PyTorch wraps whatever ends its tracing, the end of the process included.
         if _Settings.told_to_end:
@@ -115,8 +124,16 @@ def _explain(error: Exception) -> tuple[str, int]:
 def _fail(message: str, exit_code: int) -> None:
     if _Settings.debug:
         traceback.print_exc()
-    typer.echo("error: " + " ".join(message.split()), err=True)
+    say("error: " + " ".join(message.split()))
     sys.exit(exit_code)
+
+
+def _end_unread() -> None:
+    """Ends quietly where whoever read stdout has gone, as `head -1` does."""
+    # What is still in the buffer goes nowhere; Python would try once more when it ends.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    sys.exit(UNREAD)
 
 
 def _end(*_: object) -> None:
@@ -125,4 +142,4 @@ def _end(*_: object) -> None:
 
 
 def _show_warning(message: Warning | str, *_: object) -> None:
-    typer.echo(f"warning: {message}", err=True)
+    say(f"warning: {' '.join(str(message).split())}")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mvrec_edge.calib import LabelledSet
     from mvrec_edge.calib.instances.kept_images import KeptImages
     from mvrec_edge.runtime import Bundle, Engine
+    from mvrec_edge.runtime.errors import InputError
     from mvrec_edge.runtime.regions import RegionSource
 
 __all__ = [
@@ -277,20 +278,40 @@ class SourceOptions:
 
     def open_all(
         self, paths: Sequence[Path], *, region_input: str | None = None, written: Sequence[Path] = ()
-    ) -> list[RegionSource]:
-        """Opens several places, says what each was recognised as, and what is odd about each as a whole.
+    ) -> tuple[list[RegionSource], list[InputError]]:
+        """Opens several places, and says what each was recognised as and what is odd about it as a whole.
+
+        Args:
+            paths: The places; one that is bad costs only itself.
+            region_input: What the encoder is told about where defects are; with `"full"` masks are not needed.
+            written: Files and folders that this run writes.
+
+        Returns:
+            What could be opened, at least one, and what was wrong with the others.
 
         Raises:
+            InputError: None could be opened.
             UsageError: What would be written is one of the inputs.
         """
-        from mvrec_edge.cli.console import say_warnings
+        from mvrec_edge.cli.console import say_problems, say_warnings
+        from mvrec_edge.runtime.errors import InputError
         from mvrec_edge.runtime.regions.opening import check_written
 
-        sources = [self.open(path, region_input=region_input, written=written) for path in paths]
+        sources: list[RegionSource] = []
+        problems: list[InputError] = []
+        for path in paths:
+            try:
+                sources.append(self.open(path, region_input=region_input, written=written))
+            except InputError as error:
+                problems.append(error)
+            else:
+                say_warnings(sources[-1].warnings)
+        if not sources:
+            # The last one is said by whoever ends the command.
+            say_problems(problems[:-1])
+            raise problems[-1]
         check_written(sources, written)
-        for source in sources:
-            say_warnings(source.warnings)
-        return sources
+        return sources, problems
 
 
 @dataclass(frozen=True)

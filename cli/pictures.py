@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -27,14 +27,15 @@ class PictureFolder:
 
     Args:
         folder: The folder, made where it does not exist.
+        taken: Pictures that are in it already, with the images that they are of, as texts.
 
     Raises:
         OutputError: The folder cannot be made.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, taken: Mapping[str, str] | None = None) -> None:
         self.folder = folder
-        self._owner: dict[str, Path] = {}
+        self._owner = {Path(name).name: Path(image) for name, image in (taken or {}).items()}
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
 

@@ -44,7 +44,7 @@ def verify(
 
     Example: mvrec-edge verify encoder.bundle --engine openvino --engine onnxruntime
     """
-    from mvrec_edge.cli.console import count_bar, say
+    from mvrec_edge.cli.console import count_bar, say, show, show_json
     from mvrec_edge.runtime import Bundle
     from mvrec_edge.runtime.bundle import parse_precisions
     from mvrec_edge.runtime.engines.choice import installed_engines
@@ -62,13 +62,12 @@ def verify(
         verdicts = list(verify_bundle(opened, engines, wanted, threads=threads, say=say, progress=advance))
     if as_json:
         import dataclasses
-        import json
 
         rows = [dataclasses.asdict(verdict) | {"passed": verdict.passed} for verdict in verdicts]
-        typer.echo(json.dumps({"bundle": str(bundle), "verdicts": rows}, indent=2))
+        show_json({"bundle": str(bundle), "verdicts": rows})
     else:
         for verdict in verdicts:
-            typer.echo(_line(verdict))
+            show(_line(verdict))
     if all(verdict.passed is None for verdict in verdicts):
         raise EnvironmentUnfitError("no engine could run any graph of the bundle", fix="run 'mvrec-edge doctor'")
     if any(verdict.passed is False or (named and verdict.passed is None) for verdict in verdicts):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mvrec_edge.cli.config.setting import Kind, Setting
+from mvrec_edge.cli.console import escaped
 
 __all__ = ["Refusal", "checked", "nearest", "shown"]
 
@@ -41,7 +42,7 @@ class Refusal(Exception):  # noqa: N818 - becomes an error with the file's name 
 
 def shown(name: object) -> str:
     """A name out of a file, short enough for a message and without control characters."""
-    text = "".join(character if character.isprintable() else "?" for character in str(name))
+    text = escaped(str(name))
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from mvrec_edge.cli.config.checking import Refusal, checked, nearest, shown
 from mvrec_edge.cli.config.setting import COMMAND_LINE_ONLY, SHARED_TABLES, Setting
+from mvrec_edge.cli.console import escaped
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -98,8 +99,8 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def shown_reason(error: Exception) -> str:
-    """What the TOML library says, without what might harm a terminal."""
-    return "".join(character if character.isprintable() else " " for character in str(error))[:200]
+    """What the TOML library says, short enough for a message and without control characters."""
+    return escaped(" ".join(str(error).split()))[:200]
 
 
 def _check_table(path: Path, table: str, content: Any, tables: Mapping[str, Mapping[str, Setting]]) -> None:

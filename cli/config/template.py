@@ -25,6 +25,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "batch": 9,
     "beta": 8.0,
     "budget_ms": 400.0,
+    "csv": "results/results.csv",
     "features": "features.safetensors",
     "image_root": "images",
     "input": "box",

@@ -26,7 +26,9 @@ def add(
         list[Path],
         typer.Argument(
             metavar="SOURCE...",
-            help="Labelled defects to add: images with a mask beside them, or any labelled set that 'calibrate' takes.",
+            help="Labelled defects to add: images with a mask beside them, or any labelled set that 'calibrate' takes. "
+            "IMAGE#2 is region 2 of an image alone, LABELFILE#7 entry 7 of a label file, as the records of 'classify' "
+            "name them.",
         ),
     ],
     bundle: Annotated[Path, typer.Option("--bundle", "-b", help="Bundle that the support cache was made with.")],
@@ -49,6 +51,8 @@ def add(
 
     Example: mvrec-edge support add line.safetensors part7.jpg --bundle encoder.bundle --label dent
 
+    Example: mvrec-edge support add line.safetensors part7.jpg#2 --bundle encoder.bundle --label dent
+
     Example: mvrec-edge support add line.safetensors labelled/ --bundle encoder.bundle
     """
     from mvrec_edge.calib import LabelledSet
@@ -57,6 +61,7 @@ def add(
     from mvrec_edge.calib.instances.kept_images import KeptImages
     from mvrec_edge.cli.console import say, view_bar
     from mvrec_edge.cli.support.changing import change_cache
+    from mvrec_edge.cli.support.region_sources import read_source
     from mvrec_edge.runtime import Bundle
     from mvrec_edge.runtime.classifier import matching_precision
     from mvrec_edge.runtime.errors import InputError, UsageError
@@ -73,7 +78,7 @@ def add(
             raise UsageError("the support cache has no view plan, so no views can be cut for it", where=cache)
         images = KeptImages()
         told = before.region_input
-        sets = [reading.read(path, label=label, region_input=told, images=images) for path in sources]
+        sets = [read_source(reading, path, label=label, region_input=told, images=images) for path in sources]
         problems.extend(problem for each in sets for problem in each.problems)
         found = LabelledSet(tuple(instance for each in sets for instance in each.instances), images=images)
         labelled = _as_learned(before, _new_ones(before, found, again=again))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from mvrec_edge.cli.console import count_bar, say
+from mvrec_edge.cli.console import count_bar, say, show_json
 from mvrec_edge.cli.support.shared_options import ChangeOptions
 from mvrec_edge.runtime.wording import counted
 
@@ -66,7 +63,7 @@ def change_cache(path: Path, change: Callable[[SupportCache], Changed], options:
                     "written": kept is not None,
                     "kept_as": kept,
                 }
-                typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+                show_json(record)
     classes = ", ".join(f"{name} {count}" for name, count in proposal.cache.counts.items())
     instances = counted(len(proposal.cache.labels), "instance")
     if options.dry_run:

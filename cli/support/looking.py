@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mvrec_edge.cli.console import escaped, say, show, show_json
 from mvrec_edge.cli.options import CachePath, Json
 
 if TYPE_CHECKING:
@@ -40,22 +40,24 @@ def list_instances(
         for row, read_as in zip(rows, read_left_out(loaded), strict=True):
             row["read_as"] = read_as
     if as_json:
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        show_json(rows)
         return
-    width = max(len(name) for name in (*loaded.class_names, "class"))
-    longest = max(len(source) for source in (*loaded.sources, "source"))
+    for row in rows:
+        row.update({key: escaped(value) for key, value in row.items() if isinstance(value, str)})
+    width = max(len(row["class"]) for row in [*rows, {"class": "class"}])
+    longest = max(len(row["source"]) for row in [*rows, {"source": "source"}])
     header = f"{'':>5}  {'class':<{width}}  {'source':<{longest}}"
-    typer.echo((header + ("  read as" if check else "")).rstrip())
+    show((header + ("  read as" if check else "")).rstrip())
     for row in rows:
         line = f"{row['instance']:>5}  {row['class']:<{width}}  {row['source']:<{longest}}"
         if check:
             line += "  " + ("(the only one)" if row["read_as"] is None else row["read_as"])
             line += "  <- misread" if row["read_as"] not in (None, row["class"]) else ""
-        typer.echo(line.rstrip())
+        show(line.rstrip())
 
 
 def history(cache: CachePath, as_json: Json = False) -> None:
-    """List the versions of a support cache, with the date and the instances of each.
+    """List the versions of a support cache, with the date, the instances and the digest of each.
 
     Example: mvrec-edge support history line.safetensors
     """
@@ -65,10 +67,11 @@ def history(cache: CachePath, as_json: Json = False) -> None:
     SupportCache.load(cache)
     rows = [_described(version) for version in SupportVersions(cache).history()]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        show_json(rows)
         return
     for row in rows:
-        typer.echo(f"{row['version']:<10}  {row['written']}  {row['holds']}")
+        digest = "" if row["digest"] is None else f", digest {row['digest'][:16]}"
+        show(f"{row['version']:<10}  {row['written']}  {row['holds']}{digest}")
 
 
 def _described(version: Version) -> dict[str, Any]:
@@ -79,16 +82,18 @@ def _described(version: Version) -> dict[str, Any]:
     try:
         loaded = SupportCache.load(version.path)
     except MvrecEdgeError as error:
-        holds = f"not usable: {error.what}"
+        holds, digest = f"not usable: {error.what}", None
     else:
         classes = ", ".join(f"{name} {count}" for name, count in loaded.counts.items())
         holds = f"{counted(len(loaded.labels), 'instance')} ({classes}), {loaded.head.name}"
+        digest = loaded.digest
     written = datetime.datetime.fromtimestamp(version.path.stat().st_mtime).astimezone()
     return {
         "version": version.name,
         "file": str(version.path),
         "written": written.isoformat(sep=" ", timespec="seconds"),
         "holds": holds,
+        "digest": digest,
     }
 
 
@@ -109,7 +114,6 @@ def rollback(
 
     Example: mvrec-edge support rollback line.safetensors
     """
-    from mvrec_edge.cli.console import say
     from mvrec_edge.runtime import SupportCache
     from mvrec_edge.runtime.errors import InputError
     from mvrec_edge.runtime.support.versions import SupportVersions

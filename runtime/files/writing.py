@@ -47,9 +47,15 @@ def sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns the operating system's refusal to write `path` into an `OutputError`."""
+    """Turns the operating system's refusal to write `path` into an `OutputError`.
+
+    Raises:
+        BrokenPipeError: `path` is a pipe whose reader has gone, which is no refusal.
+    """
     try:
         yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not path.parent.exists():
             raise OutputError(

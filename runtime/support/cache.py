@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -247,6 +248,11 @@ class SupportCache:
         """What an embedding must have in common with the cache's: encoder, views and their resampling."""
         plan = None if self.view_plan is None else self.view_plan.to_dict()
         return sha256_bytes(canonical_json({"encoder": self.encoder, "view_plan": plan}))
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the cache as `save` writes it, in hexadecimal: what `sha256sum` prints for its file."""
+        return sha256_bytes(self.to_bytes())
 
     @property
     def counts(self) -> dict[str, int]:

@@ -4,11 +4,49 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from mvrec_edge.cli import main
+
+MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["settings"]])
+def test_a_reader_that_has_gone_ends_a_command_quietly(words: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run([MVREC_EDGE, *words], stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["no\x1b[31m"], "No such command 'no\\x1b[31m'."),
+        (["init", "--no\u202e"], "No such option: --no\\u202e"),
+        (["init", "a", "\x9bb"], "\\x9bb"),
+        (["inspect", "a\x85b\udcff"], "error: a b\\xff: "),
+    ],
+)
+def test_errors_of_usage_are_escaped(
+    words: list[str], shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(sys, "argv", ["mvrec-edge", *words])
+    monkeypatch.setattr(sys.modules["warnings"], "showwarning", None)
+    try:
+        with pytest.raises(SystemExit):
+            main.main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    said = capsys.readouterr().err
+    assert shown in said
+    assert "\x1b" not in said
 
 
 def test_a_library_that_wraps_the_end_of_the_process_does_not_hide_it(monkeypatch: pytest.MonkeyPatch) -> None:

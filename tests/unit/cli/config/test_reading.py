@@ -94,7 +94,7 @@ def test_an_empty_file_and_a_byte_order_mark_are_fine(read: Read) -> None:
         ("[input]\nformat = 'cocoo'", "'format' cannot be 'cocoo' (did you mean 'coco'? It is one of auto, folders"),
         # Tables of other commands are checked as well: a mistake shows before its command's turn.
         ("[evaluate]\ndraw = 3", "[evaluate] has no setting 'draw' (did you mean 'draws'?)"),
-        ('[classify]\n"\\u001b[2J" = 1', "[classify] has no setting '?[2J'"),
+        ('[classify]\n"\\u001b[2J" = 1', "[classify] has no setting '\\x1b[2J'"),
     ],
 )
 def test_what_does_not_fit_is_one_clear_line(read: Read, tmp_path: Path, text: str, message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import struct
 from pathlib import Path
@@ -277,3 +278,12 @@ def test_missing_and_unwritable_files(tmp_path: Path) -> None:
         SupportCache.load(tmp_path)
     with pytest.raises(OutputError):
         make().save(tmp_path / "none" / "a")
+
+
+def test_the_digest_is_that_of_the_file(tmp_path: Path) -> None:
+    made = make()
+    made.save(tmp_path / "a.safetensors")
+    digest = hashlib.sha256((tmp_path / "a.safetensors").read_bytes()).hexdigest()
+    assert made.digest == SupportCache.load(tmp_path / "a.safetensors").digest == digest
+    assert made.changed(seed=7).digest != digest
+    assert made.subset(range(len(made.labels))).digest == made.digest
