@@ -77,8 +77,7 @@ def add(
         if plan is None:
             raise UsageError("the support cache has no view plan, so no views can be cut for it", where=cache)
         images = KeptImages()
-        told = before.region_input
-        sets = [read_source(reading, path, label=label, region_input=told, images=images) for path in sources]
+        sets = [read_source(reading, path, before.region_input, label=label, images=images) for path in sources]
         problems.extend(problem for each in sets for problem in each.problems)
         found = LabelledSet(tuple(instance for each in sets for instance in each.instances), images=images)
         labelled = _as_learned(before, _new_ones(before, found, again=again))

@@ -19,15 +19,15 @@ __all__ = ["read_source"]
 
 
 def read_source(
-    reading: LabelledOptions, place: Path, *, label: str | None, region_input: str | None, images: KeptImages
+    reading: LabelledOptions, place: Path, region_input: str | None, *, label: str | None, images: KeptImages
 ) -> LabelledSet:
     """Reads labelled regions at a place, or the one region that it names.
 
     Args:
         reading: How.
         place: A labelled set, or the name of a region: `part.jpg#2`, `boxes.csv#7`.
-        label: The class of every region; by default what its annotation says.
         region_input: What the encoder is told about where defects are; with `"full"` masks are not needed.
+        label: The class of every region; by default what its annotation says.
         images: Where pixels are kept for encoding.
 
     Raises:
