@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "classify.json")
     parser.add_argument("--engine", action="append", help="ENGINE/PRECISION", required=True)
-    parser.add_argument("--views", default="mso", help="view recipe")
+    parser.add_argument("--view-recipe", default="mso", help="view recipe")
     arguments = parser.parse_args()
     bundle = Bundle.load(arguments.bundle)
     rows = []
@@ -48,9 +48,9 @@ def main() -> None:
         write_dataset(folder / "support", families=("scratch", "pit"), per_class=1, size=(480, 640), seed=0)
         write_dataset(folder / "parts", families=("scratch",), per_class=2, size=(480, 640), seed=9)
         for text in arguments.engine:
-            rows.append(_measure(bundle, text, folder, arguments.views))
+            rows.append(_measure(bundle, text, folder, arguments.view_recipe))
             print(rows[-1])
-    figures = {"architecture": bundle.architecture.name, "views": arguments.views, "rows": rows}
+    figures = {"architecture": bundle.architecture.name, "views": arguments.view_recipe, "rows": rows}
     write_result(arguments.out, "Memory, start and stages of mvrec-edge classify", figures)
 
 
@@ -59,7 +59,7 @@ def _measure(bundle: Bundle, text: str, folder: Path, views: str) -> dict[str, A
     cache = folder / f"{engine}.{precision}.safetensors"
     common = ["--engine", engine, "--precision", precision]
     run_command(
-        "calibrate", bundle.path, folder / "support", "--views", views, "--head", "zip", "--out", cache, *common
+        "calibrate", bundle.path, folder / "support", "--view-recipe", views, "--head", "zip", "--out", cache, *common
     )
     start = time.perf_counter()
     out, peak = run_command("classify", bundle.path, cache, folder / "parts", "--jsonl", *common)

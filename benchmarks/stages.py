@@ -18,15 +18,15 @@ from mvrec_edge.runtime import Bundle
 def main() -> None:
     """Measures, prints and writes the result."""
     parser = bench_options(__doc__, "stages.json", "each engine")
-    parser.add_argument("--views", type=int, default=Budget.views)
+    parser.add_argument("--views-per-defect", type=int, default=Budget.views)
     arguments = parser.parse_args()
     bundle = Bundle.load(arguments.bundle)
     record = measure_bundle(
         bundle,
         wanted_candidates(arguments.engine, bundle),
         Budget(
-            batches=(arguments.views,),
-            views=arguments.views,
+            batches=(arguments.views_per_defect,),
+            views=arguments.views_per_defect,
             rounds=arguments.rounds,
             seconds=arguments.seconds,
             threads=arguments.threads,
@@ -35,7 +35,9 @@ def main() -> None:
     )
     print(markdown(record))
     wanted = ("bundle", "settings", "load_before", "took_s", "stages", "unavailable")
-    question = f"Milliseconds of each stage for one defect of {arguments.views} views, {bundle.architecture.name}"
+    question = (
+        f"Milliseconds of each stage for one defect of {arguments.views_per_defect} views, {bundle.architecture.name}"
+    )
     write_result(arguments.out, question, {name: record[name] for name in wanted})
 
 

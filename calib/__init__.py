@@ -5,7 +5,8 @@ from __future__ import annotations
 from mvrec_edge.calib.calibration import CalibrateSettings, calibrate, fit_support, rebase
 from mvrec_edge.calib.evaluation.decisions import compare_decisions
 from mvrec_edge.calib.evaluation.features import read_features
-from mvrec_edge.calib.evaluation.protocol import EvaluationSet, HeadResult, Protocol, evaluate_heads
+from mvrec_edge.calib.evaluation.head_result import HeadResult
+from mvrec_edge.calib.evaluation.protocol import EvaluationSet, Protocol, evaluate_heads
 from mvrec_edge.calib.evaluation.set_evaluation import (
     EvaluateSettings,
     Evaluation,

@@ -134,7 +134,7 @@ def calibrate(
 
     Raises:
         SupportError: There are fewer than two classes, training diverged, or a reject rate is wanted and every class
-            has a single instance.
+            has a single instance, or all of them on one image.
         ImageError: An image cannot be read any more.
 
     Example:
@@ -186,7 +186,8 @@ def rebased_settings(settings: CalibrateSettings, cache: SupportCache) -> Calibr
     chosen = (settings.shots, settings.views, settings.head, settings.region_input)
     if chosen != (None, "mso", "auto", "mask"):
         raise UsageError(
-            "--rebase keeps the cache's instances, views and head", fix="leave out --shots, --views, --head, --input"
+            "--rebase keeps the cache's instances, views and head",
+            fix="leave out --shots, --view-recipe, --head, --input",
         )
     rate = settings.reject_rate
     if rate is None and cache.novelty is not None:
@@ -238,7 +239,8 @@ def fit_support(
         observer: Watches.
 
     Raises:
-        SupportError: Training diverged, or a reject rate is wanted and every class has a single instance.
+        SupportError: Training diverged, or a reject rate is wanted and every class has a single instance, or all of
+            them on one image.
     """
     settings = settings or CalibrateSettings()
     cache = _fit_head(cache, settings, observer)

@@ -17,6 +17,7 @@ from mvrec_edge.calib.fitting.tuning import (
     describe_tuning,
     tune,
 )
+from mvrec_edge.calib.instances.image_digests import images_of_classes
 from mvrec_edge.calib.instances.labelled import LabelledSet
 from mvrec_edge.calib.observer import SILENT, Observer
 from mvrec_edge.runtime.bundle import Bundle
@@ -65,7 +66,7 @@ def calibrate_tuned(
 
     Raises:
         UsageError: The settings name a head, or a precision that is named is not known or cannot be run.
-        SupportError: There are fewer than two classes, or a class has a single instance.
+        SupportError: There are fewer than two classes, or the instances of a class lie on a single image.
         EnvironmentUnfitError: No engine runs what was named, or any of the precisions.
         IntegrityError: A graph was changed.
         ImageError: An image cannot be read any more.
@@ -74,7 +75,7 @@ def calibrate_tuned(
     if settings.head != "auto":
         raise UsageError("--tune chooses the head itself", fix="leave out --head and --rebase")
     chosen = settings.chosen(labelled, observer)
-    check_tunable(chosen.counts)
+    check_tunable(images_of_classes(chosen))
 
     def encode(precision: str) -> EncodedSupport:
         return _encoded(open_precision, precision, chosen, settings, observer)

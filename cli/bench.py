@@ -54,7 +54,10 @@ class _BudgetOptions:
     starts: Annotated[
         int, typer.Option("--starts", min=1, help="Number of processes that are started to measure the start-up time.")
     ] = 3
-    views: Annotated[int, typer.Option("--views", min=1, max=1024, help="Number of views of a defect.")] = 27
+    views_per_defect: Annotated[
+        int,
+        typer.Option("--views-per-defect", min=1, max=1024, help="Number of views that a defect has in the tables."),
+    ] = 27
 
     def budget(self, batch: str, threads: int | None) -> Budget:
         """What they mean; see `Budget` for what is raised."""
@@ -68,7 +71,7 @@ class _BudgetOptions:
             warm_up=self.warm_up,
             starts=self.starts,
             threads=threads,
-            views=self.views,
+            views=self.views_per_defect,
         )
 
 

@@ -52,7 +52,7 @@ class FitOptions:
             help="Number that fixes which instances --shots draws; the same number draws the same ones.",
         ),
     ] = 0
-    views: RecipeName = "mso"
+    view_recipe: RecipeName = "mso"
     resample: Resampling = "exact"
     region_input: RegionInput = "mask"
     head: Annotated[
@@ -102,7 +102,7 @@ class FitOptions:
         return CalibrateSettings(
             shots=self.shots,
             seed=self.seed,
-            views=self.views,
+            views=self.view_recipe,
             resample=self.resample,
             region_input=self.region_input,
             head=self.head,
@@ -280,6 +280,7 @@ def _write(cache: SupportCache, out: Path) -> None:
     """Writes the cache, keeps the one that it replaces, and says so."""
     from mvrec_edge.cli.console import say
     from mvrec_edge.runtime.support.versions import SupportVersions
+    from mvrec_edge.runtime.wording import counted
 
     versions = SupportVersions(out)
     with versions.change(lambda: say("another change of this cache is under way: waiting for it")):
@@ -287,4 +288,4 @@ def _write(cache: SupportCache, out: Path) -> None:
     instances, views, _ = cache.embeddings.shape
     classes = ", ".join(f"{name} {count}" for name, count in cache.counts.items())
     replaced = "" if kept is None else f"; before: {out.name}.{kept}"
-    say(f"{out}: {instances} instances x {views} views ({classes}){replaced}")
+    say(f"{out}: {counted(instances, 'instance')} x {counted(views, 'view')} ({classes}){replaced}")

@@ -50,6 +50,14 @@ class ProtocolOptions:
         str,
         typer.Option("--heads", "--head", help="Heads to compare, such as auto,zip-f: any of auto, zip, zip-c, zip-f."),
     ] = "auto,zip,zip-c,zip-f"
+    split: Annotated[
+        str,
+        typer.Option(
+            "--split",
+            help="What is drawn: 'region' draws single defects, as the paper does; 'image' draws whole images, so that "
+            "the defects of one image are all learned from or all classified.",
+        ),
+    ] = "region"
     unknown: Annotated[
         bool,
         typer.Option(
@@ -68,7 +76,7 @@ class ProtocolOptions:
     ] = "5%"
     steps: Steps = 500
     triplet: Triplet = 0.0
-    views: RecipeName = "mso"
+    view_recipe: RecipeName = "mso"
     resample: Resampling = "exact"
     region_input: RegionInput = "mask"
 
@@ -80,8 +88,8 @@ class ProtocolOptions:
         heads = tuple(name.strip() for name in self.heads.split(",") if name.strip())
         tuning = FineTuning(steps=self.steps, triplet=self.triplet)
         return EvaluateSettings(
-            Protocol(_numbers(self.shots), self.draws, heads, tuning),
-            views=self.views,
+            Protocol(_numbers(self.shots), self.draws, heads, tuning, split=self.split),
+            views=self.view_recipe,
             resample=self.resample,
             region_input=self.region_input,
             unknown=self.unknown,
@@ -242,7 +250,7 @@ def evaluate(
     """
     from mvrec_edge.calib import evaluate_embeddings
     from mvrec_edge.calib.evaluation.documents import write_evaluation
-    from mvrec_edge.calib.evaluation.tables import evaluation_lines
+    from mvrec_edge.calib.evaluation.tables import class_lines, evaluation_lines
     from mvrec_edge.calib.evaluation.unknown_tables import unknown_lines
     from mvrec_edge.cli.console import ConsoleObserver, say, show
 
@@ -250,12 +258,15 @@ def evaluate(
     results.check(of.features, overwrite=overwrite)
     encoded = _encoded(of, settings, results.embedding_store, reading, encoding, precision)
     evaluation = evaluate_embeddings(encoded.data, settings, observer=ConsoleObserver())
-    for line in evaluation_lines(evaluation.heads):
-        show(line)
+    # The classes of the head that is named first, as in a report: all heads fill a window, and have the same queries.
+    shown = next(each for each in evaluation.heads if each.shots == max(settings.protocol.shots))
+    lines = [*evaluation_lines(evaluation.heads), "", *class_lines(shown, evaluation.class_names)]
     if evaluation.unknown is not None:
-        for line in ["", *unknown_lines(evaluation.unknown, settings.reject_rate)]:
-            show(line)
-    about = {"shots": list(settings.protocol.shots), "draws": settings.protocol.draws, **encoded.about}
+        lines += ["", *unknown_lines(evaluation.unknown, settings.reject_rate)]
+    for line in lines:
+        show(line)
+    protocol = settings.protocol
+    about = {"shots": list(protocol.shots), "draws": protocol.draws, "split": protocol.split, **encoded.about}
     if results.out is not None:
         write_evaluation(results.out, evaluation, about, observer=ConsoleObserver())
         say(f"written: {results.out}")
@@ -267,7 +278,7 @@ def evaluate(
             results.report,
             encoded.data,
             encoded.sets,
-            settings.protocol,
+            protocol,
             encoded.plan,
             title=f"Evaluation of {about['query'] or about['support']}",
             details=(encoded.encoder, Section.of("Evaluation", about)),

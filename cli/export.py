@@ -49,10 +49,10 @@ class _CalibrationOptions:
             "--calibration-shots", min=2, help="Number of instances of each class to take from --calibration."
         ),
     ] = 5
-    calibration_views: Annotated[
+    calibration_view_recipe: Annotated[
         str,
         typer.Option(
-            "--calibration-views",
+            "--calibration-view-recipe",
             help="View recipe for the defects of --calibration: ms gives 3 views of a defect, mso 27.",
         ),
     ] = "ms"
@@ -65,7 +65,9 @@ class _CalibrationOptions:
 
         path = self.calibration
         labelled = LabelledOptions(reading.source_format, reading.masks, reading.image_root, reading.empty).read(path)
-        return cut_calibration(labelled, path, size=size, views=self.calibration_views, shots=self.calibration_shots)
+        return cut_calibration(
+            labelled, path, size=size, views=self.calibration_view_recipe, shots=self.calibration_shots
+        )
 
 
 @flattened

@@ -65,13 +65,12 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
 
 def describe_cache(cache: SupportCache) -> dict[str, Any]:
     """A support cache in words."""
-    from mvrec_edge.calib.evaluation.tables import shots_text
     from mvrec_edge.calib.fitting.novelty_fitting import describe_limits
     from mvrec_edge.runtime.regions.kinds import KIND_WORDS
     from mvrec_edge.runtime.wording import counted
 
     count, views, channels = cache.embeddings.shape
-    drawn = "all instances" if cache.shots is None else f"{shots_text(cache.shots)}, seed {cache.seed}"
+    drawn = "all instances" if cache.shots is None else f"{counted(cache.shots, 'shot')}, seed {cache.seed}"
     size = " x ".join((counted(count, "instance"), counted(views, "view"), counted(channels, "channel")))
     return {
         "support cache": f"{size}, float16",

@@ -216,7 +216,7 @@ ReportPath = Annotated[
 RecipeName = Annotated[
     str,
     typer.Option(
-        "--views",
+        "--view-recipe",
         help="View recipe, which windows are cut around a defect: mso (27 views: 3 sizes, each at 9 shifts), ms (the 3 "
         "sizes), none (a single one), mo, mr, mf, msr, msf, mor, or mso_bbox, whose views grow with the defect "
         "(docs/calibrate.md).",

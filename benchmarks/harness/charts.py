@@ -1,53 +1,92 @@
-"""Latency and throughput over batch size, as one HTML file that needs nothing else."""
+"""The time of a defect and the defects per second, as one HTML file that needs nothing else.
+
+Over batch size as lines; where only one batch size was measured, as bars with their figures.
+"""
 
 from __future__ import annotations
 
 import html
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mvrec_edge.bench.chart_axis import LogAxis
 from mvrec_edge.runtime.files import atomic_write
+from mvrec_edge.runtime.wording import counted
 
-__all__ = ["COLOURS", "Curve", "curves", "write_html"]
+__all__ = ["COLOURS", "Chart", "Curve", "charts", "figure_text", "write_html"]
 
 #: Distinct for most eyes (Okabe and Ito); dashes tell apart what shares a colour.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 
 _WIDTH, _HEIGHT = 520, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 15, 30, 45
+_BAR, _GAP, _LETTER = 18, 8, 7.0
 _STYLE = "body{font:14px sans-serif;margin:2em;color:#222;background:#fff}svg{margin-right:1em}"
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One candidate over batch size.
+    """One candidate in one chart.
 
     Attributes:
         name: The candidate.
-        batches: Views in a batch.
-        latency: Median milliseconds of a batch.
-        throughput: Views per second.
+        batches: Views in a batch, ascending.
+        values: A value for each of them, > 0.
     """
 
     name: str
     batches: tuple[int, ...]
-    latency: tuple[float, ...]
-    throughput: tuple[float, ...]
+    values: tuple[float, ...]
 
 
-def curves(record: Mapping[str, Any]) -> list[Curve]:
-    """What a plot shows of a record."""
-    found = []
+@dataclass(frozen=True)
+class Chart:
+    """What is drawn into one pair of axes.
+
+    Attributes:
+        title: What the values are, with their unit.
+        curves: The candidates that were measured.
+        batches: All batch sizes, ascending.
+    """
+
+    title: str
+    curves: tuple[Curve, ...]
+    batches: tuple[int, ...]
+
+    @property
+    def single(self) -> int | None:
+        """The only batch size; None where there are several, or none."""
+        return self.batches[0] if len(self.batches) == 1 else None
+
+
+def charts(record: Mapping[str, Any]) -> tuple[Chart, Chart]:
+    """What a plot shows of a record: milliseconds of a defect, and defects per second.
+
+    A defect is as many views as the record says; what a batch takes is shared out among its views.
+    """
+    views = int(record["settings"]["views_per_defect"])
+    times, rates = [], []
     for row in record["candidates"]:
-        cells = sorted(row["cells"], key=lambda cell: int(cell["batch"]))
-        if cells:
-            batches = tuple(int(cell["batch"]) for cell in cells)
-            latency = tuple(float(cell["p50_ms"]) for cell in cells)
-            found.append(Curve(row["candidate"], batches, latency, tuple(float(cell["views_per_s"]) for cell in cells)))
-    return found
+        cells = sorted((cell for cell in row["cells"] if cell["p50_ms"] > 0), key=lambda cell: int(cell["batch"]))
+        if not cells:
+            continue
+        batches = tuple(int(cell["batch"]) for cell in cells)
+        of_defect = tuple(float(cell["p50_ms"]) / int(cell["batch"]) * views for cell in cells)
+        times.append(Curve(row["candidate"], batches, of_defect))
+        rates.append(Curve(row["candidate"], batches, tuple(1e3 / value for value in of_defect)))
+    every = tuple(sorted({batch for curve in times for batch in curve.batches}))
+    unit = f"a defect of {counted(views, 'view')}"
+    return (
+        Chart(f"time for {unit}, median, ms", tuple(times), every),
+        Chart(f"defects/s, each {unit.removeprefix('a defect of ')}", tuple(rates), every),
+    )
+
+
+def figure_text(value: float) -> str:
+    """A value with three digits, which is all that a noisy machine can say."""
+    return f"{value:.0f}" if value >= 100 else f"{value:#.3g}".rstrip(".")
 
 
 def write_html(record: Mapping[str, Any], path: Path) -> None:
@@ -56,16 +95,15 @@ def write_html(record: Mapping[str, Any], path: Path) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
-    drawn = curves(record)
+    drawn = charts(record)
     title = f"{record['bundle']['name']}: {record['bundle']['architecture']} on {record['machine']['cpu']}"
     body = [f"<h1>{html.escape(title)}</h1>", f"<p>{html.escape(record['question'])}</p>"]
-    body.append(_chart("latency of a batch, median, ms", drawn, [curve.latency for curve in drawn]))
-    body.append(_chart("throughput, views/s", drawn, [curve.throughput for curve in drawn]))
-    items = "".join(
-        f'<li><svg width="44" height="10"><path d="M0 5H40" {_stroke(number)}/></svg>{html.escape(curve.name)}</li>'
-        for number, curve in enumerate(drawn)
-    )
-    body.append(f'<ul style="list-style:none;padding:0">{items}</ul>')
+    if (batch := drawn[0].single) is not None:
+        body.append(f"<p>Measured in batches of {counted(batch, 'view')}.</p>")
+        body += [_bars(chart) for chart in drawn]
+    else:
+        body += [_lines(chart) for chart in drawn]
+        body.append(_legend(drawn[0]))
     page = (
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f"<style>{_STYLE}</style>\n<body>\n" + "\n".join(body) + "\n</body></html>\n"
@@ -74,14 +112,36 @@ def write_html(record: Mapping[str, Any], path: Path) -> None:
         stream.write(page.encode())
 
 
-def _chart(title: str, drawn: Sequence[Curve], values: Sequence[Sequence[float]]) -> str:
-    """One chart with logarithmic axes, as SVG."""
-    xs = sorted({batch for curve in drawn for batch in curve.batches}) or [1]
-    ys = [value for row in values for value in row if value > 0] or [1.0]
-    across = _Axis(min(xs) / 1.1, max(xs) * 1.1, _LEFT, _WIDTH - _RIGHT)
-    up = _Axis(min(ys) / 1.2, max(ys) * 1.2, _HEIGHT - _BOTTOM, _TOP)
-    parts = [f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="{html.escape(title)}" font-size="12">']
-    parts.append(f'<text x="{_LEFT}" y="18" font-weight="bold">{html.escape(title)}</text>')
+def _svg(chart: Chart, width: float, height: float, parts: Sequence[str]) -> str:
+    title = html.escape(chart.title)
+    head = f'<svg width="{width:.0f}" height="{height:.0f}" role="img" aria-label="{title}" font-size="12">'
+    return "".join([head, f'<text x="{_GAP}" y="18" font-weight="bold">{title}</text>', *parts, "</svg>"])
+
+
+def _bars(chart: Chart) -> str:
+    """One bar for each candidate, from zero, with its figure at its end."""
+    names = max((len(curve.name) for curve in chart.curves), default=0) * _LETTER + 2 * _GAP
+    longest = max((curve.values[0] for curve in chart.curves), default=1.0)
+    parts = []
+    for number, curve in enumerate(chart.curves):
+        top = _TOP + number * (_BAR + _GAP)
+        long = curve.values[0] / longest * (_WIDTH - _LEFT)
+        middle = top + _BAR / 2 + 4
+        parts += [
+            f'<text x="{names - _GAP:.1f}" y="{middle:.1f}" text-anchor="end">{html.escape(curve.name)}</text>',
+            f'<rect x="{names:.1f}" y="{top}" width="{long:.1f}" height="{_BAR}" fill="{_colour(number)}"/>',
+            f'<text x="{names + long + 4:.1f}" y="{middle:.1f}">{figure_text(curve.values[0])}</text>',
+        ]
+    return _svg(chart, names + _WIDTH, _TOP + len(chart.curves) * (_BAR + _GAP) + _GAP, parts)
+
+
+def _lines(chart: Chart) -> str:
+    """Lines over batch size, with logarithmic axes."""
+    xs = chart.batches or (1,)
+    ys = [value for curve in chart.curves for value in curve.values] or [1.0]
+    across = LogAxis(min(xs) / 1.1, max(xs) * 1.1, _LEFT, _WIDTH - _RIGHT)
+    up = LogAxis(min(ys) / 1.2, max(ys) * 1.2, _HEIGHT - _BOTTOM, _TOP)
+    parts = []
     for batch in xs:
         x = across.place(batch)
         parts.append(f'<path d="M{x:.1f} {_TOP}V{_HEIGHT - _BOTTOM}" stroke="#eee"/>')
@@ -93,40 +153,31 @@ def _chart(title: str, drawn: Sequence[Curve], values: Sequence[Sequence[float]]
     parts.append(
         f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 6}" text-anchor="middle">views in a batch</text>'
     )
-    for number, (curve, row) in enumerate(zip(drawn, values, strict=True)):
-        points = [(across.place(x), up.place(y), x, y) for x, y in zip(curve.batches, row, strict=True) if y > 0]
+    for number, curve in enumerate(chart.curves):
+        points = [(across.place(x), up.place(y), x, y) for x, y in zip(curve.batches, curve.values, strict=True)]
         line = " ".join(f"{'L' if at else 'M'}{x:.1f} {y:.1f}" for at, (x, y, _, _) in enumerate(points))
         parts.append(f'<path d="{line}" fill="none" {_stroke(number)}/>')
         parts += [
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{COLOURS[number % len(COLOURS)]}">'
-            f"<title>{html.escape(curve.name)}, batch {batch}: {value:g}</title></circle>"
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{_colour(number)}">'
+            f"<title>{html.escape(curve.name)}, batch {batch}: {figure_text(value)}</title></circle>"
             for x, y, batch, value in points
         ]
-    return "".join([*parts, "</svg>"])
+    return _svg(chart, _WIDTH, _HEIGHT, parts)
+
+
+def _legend(chart: Chart) -> str:
+    items = "".join(
+        f'<li><svg width="44" height="10"><path d="M0 5H40" {_stroke(number)}/></svg>{html.escape(curve.name)}</li>'
+        for number, curve in enumerate(chart.curves)
+    )
+    return f'<ul style="list-style:none;padding:0">{items}</ul>'
+
+
+def _colour(number: int) -> str:
+    return COLOURS[number % len(COLOURS)]
 
 
 def _stroke(number: int) -> str:
     lap = number // len(COLOURS)
     dashes = f' stroke-dasharray="{6 - min(lap, 4)} {2 + lap}"' if lap else ""
-    return f'stroke="{COLOURS[number % len(COLOURS)]}" stroke-width="2"{dashes}'
-
-
-@dataclass(frozen=True)
-class _Axis:
-    low: float
-    high: float
-    first: float
-    last: float
-
-    def place(self, value: float) -> float:
-        share = math.log(value / self.low) / math.log(self.high / self.low)
-        return self.first + share * (self.last - self.first)
-
-    def ticks(self) -> list[float]:
-        """1, 2 and 5 times powers of ten; powers alone where those are many."""
-        powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-        fine = [step * 10.0**power for power in powers for step in (1, 2, 5)]
-        inside = [tick for tick in fine if self.low <= tick <= self.high]
-        return (
-            inside if len(inside) <= 12 else [10.0**power for power in powers if self.low <= 10.0**power <= self.high]
-        )
+    return f'stroke="{_colour(number)}" stroke-width="2"{dashes}'

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.engines import Engine
 from mvrec_edge.runtime.errors import UsageError
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["EngineWorkload", "NumpyProduct", "Workload", "noise_views"]
 
@@ -62,7 +63,9 @@ class EngineWorkload:
         """`"encode"`: a batch of `amount` views; the call returns float32 `[amount, C]`."""
         _check_part(part, "encode")
         if amount > self._engine.batch:
-            raise UsageError(f"the engine was opened for batches of {self._engine.batch} views, not {amount}")
+            raise UsageError(
+                f"the engine was opened for batches of {counted(self._engine.batch, 'view')}, not {amount}"
+            )
         if amount > len(self._views):
             self._views = noise_views(amount, self._engine.image_size)
         views = self._views[:amount]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mvrec_edge.calib.changes.changed import UNFITTED, Changed
+from mvrec_edge.calib.changes.close_labels import close_label
 from mvrec_edge.runtime.errors import SupportError
 from mvrec_edge.runtime.support.cache import SupportCache
 
@@ -60,7 +61,9 @@ def merge_classes(cache: SupportCache, classes: Sequence[str], into: str) -> Cha
 def _check_present(cache: SupportCache, classes: Sequence[str]) -> None:
     for name in classes:
         if name not in cache.class_names:
-            raise SupportError(f"there is no class '{name}'", fix="it has " + ", ".join(cache.class_names))
+            close = close_label(name, cache.class_names)
+            guess = "" if close is None else f"did you mean '{close}'? "
+            raise SupportError(f"there is no class '{name}'", fix=f"{guess}it has {', '.join(cache.class_names)}")
 
 
 def _everyone(cache: SupportCache) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

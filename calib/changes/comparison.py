@@ -41,7 +41,7 @@ class Reading:
 class Comparison:
     """How the support reads itself before and after a change, each instance left out in turn.
 
-    An instance whose class has no other cannot be left out, and counts nowhere.
+    An instance whose class has none on another image cannot be left out, and counts nowhere.
 
     Attributes:
         newly_misread: Read rightly before, and wrongly now.
@@ -110,7 +110,10 @@ def compare(before: SupportCache, changed: Changed, progress: Callable[[int], No
 
 
 def read_left_out(cache: SupportCache) -> list[str | None]:
-    """The class that all others give each instance with the cache's own head; None for the only one of a class."""
+    """The class that all others give each instance with the cache's own head; None for the only one of a class.
+
+    Instances of one image are left out together, so the class is None as well where all of a class lie on one.
+    """
     return [None if label == _UNTRIED else cache.class_names[label] for label in _read(cache, lambda _: None)]
 
 

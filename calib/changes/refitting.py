@@ -10,6 +10,7 @@ import numpy as np
 
 from mvrec_edge.calib.fitting.around_head import fit_around_head
 from mvrec_edge.calib.fitting.head_fitting import fit_head
+from mvrec_edge.calib.fitting.leave_one_out import nothing_to_leave_out
 from mvrec_edge.calib.fitting.selection import fit_head_temperature
 from mvrec_edge.runtime.heads import head_class
 from mvrec_edge.runtime.support.cache import SupportCache
@@ -53,10 +54,10 @@ def refit(
         return Refitted(cache)
     cache, notes = _refit_head(cache, before, anew)
     rate = None if before.novelty is None else before.novelty.reject_rate
-    if rate is not None and max(cache.counts.values()) == 1:
+    if rate is not None and not cache.can_be_left_out.any():
         # A support is not kept from shrinking by what it can no longer promise.
         rate = None
-        notes.append("nothing can be called unknown any more: every class has a single instance")
+        notes.append(f"nothing can be called unknown any more: {nothing_to_leave_out(cache)}")
     cache = fit_around_head(
         cache,
         rate,

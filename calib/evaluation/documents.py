@@ -35,8 +35,8 @@ def write_evaluation(
         found, rate = evaluation.unknown, evaluation.settings.reject_rate
         documents["unknown.json"] = canonical_json(unknown_json(found, names, rate, known))
         documents["unknown.md"] = unknown_markdown(found, names, rate, "Unknown defects").encode()
-    documents["evaluation.json"] = canonical_json(evaluation_json(heads, names, known))
-    documents["evaluation.md"] = evaluation_markdown(heads, names, "Evaluation").encode()
+    documents["evaluation.json"] = canonical_json(evaluation_json(heads, names, known, evaluation.cautions))
+    documents["evaluation.md"] = evaluation_markdown(heads, names, "Evaluation", evaluation.cautions).encode()
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for name, data in documents.items():

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mvrec_edge.calib.evaluation.protocol import EvaluationSet
 from mvrec_edge.runtime.errors import InputError
@@ -20,7 +23,8 @@ def read_features(path: str | Path) -> EvaluationSet:
     """Reads cached features.
 
     The file holds `support_embeddings` float `[S, V, C]` and `support_labels` int `[S]`, optionally `query_embeddings`
-    and `query_labels`, and in its metadata `class_names`, a JSON list.
+    and `query_labels`, and in its metadata `class_names`, a JSON list. `support_images` int `[S]` and `query_images`
+    may say which image each instance came from, by any number.
 
     Args:
         path: The file.
@@ -53,4 +57,17 @@ def read_features(path: str | Path) -> EvaluationSet:
     if "query" in parts and parts["query"][0].shape[2] != parts["support"][0].shape[2]:
         raise InputError("support and query embeddings have different channels", where=path)
     query, query_labels = parts.get("query", (None, None))
-    return EvaluationSet(tuple(names), *parts["support"], query, query_labels)
+    images = {part: _images(path, tensors, part, len(labels)) for part, (_, labels) in parts.items()}
+    if len({of is None for of in images.values()}) > 1:
+        raise InputError("lacks 'support_images' or 'query_images'", where=path, fix="write both, or none")
+    return EvaluationSet(tuple(names), *parts["support"], query, query_labels, images["support"], images.get("query"))
+
+
+def _images(path: Path, tensors: Mapping[str, npt.NDArray[Any]], part: str, count: int) -> npt.NDArray[np.int64] | None:
+    """Which image each instance came from; None where the file does not say."""
+    images = tensors.get(f"{part}_images")
+    if images is None:
+        return None
+    if images.shape != (count,) or not np.issubdtype(images.dtype, np.integer):
+        raise InputError(f"'{part}_images' must be {count} whole numbers", where=path)
+    return images.astype(np.int64)

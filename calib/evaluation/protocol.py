@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mvrec_edge.calib.evaluation.head_result import HeadResult
+from mvrec_edge.calib.evaluation.splitting import KnownPlaces, check_queries, check_split, split_places
 from mvrec_edge.calib.fine_tuning.training import FineTuning
 from mvrec_edge.calib.fitting.head_fitting import check_head, fit_head
-from mvrec_edge.calib.instances.sampling import sample_shots
 from mvrec_edge.calib.setting_checks import check_integer
 from mvrec_edge.runtime.errors import InputError, SupportError, UsageError
 from mvrec_edge.runtime.heads import open_head
 from mvrec_edge.runtime.support.cache import SupportCache
+from mvrec_edge.runtime.wording import counted
 
-__all__ = ["Draw", "EvaluationSet", "HeadResult", "Protocol", "check_counts", "check_set", "draw", "evaluate_heads"]
+__all__ = ["Draw", "EvaluationSet", "Protocol", "check_counts", "check_set", "draw", "evaluate_heads"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class EvaluationSet:
         support_labels: int64 `[S]`.
         query: float `[Q, V, C]`, what is classified; None to classify all support instances that were not drawn.
         query_labels: int64 `[Q]`, or None.
+        support_images: int64 `[S]`, equal for instances of one image; None where images are not known.
+        query_images: int64 `[Q]`, numbered as those of the support; None where there is no query or images are not
+            known.
     """
 
     class_names: tuple[str, ...]
@@ -37,6 +41,13 @@ class EvaluationSet:
     support_labels: npt.NDArray[np.int64]
     query: npt.NDArray[np.floating] | None = None
     query_labels: npt.NDArray[np.int64] | None = None
+    support_images: npt.NDArray[np.int64] | None = None
+    query_images: npt.NDArray[np.int64] | None = None
+
+    @property
+    def places(self) -> KnownPlaces:
+        """Labels and images alone."""
+        return KnownPlaces(self.support_labels, self.query_labels, self.support_images, self.query_images)
 
 
 @dataclass(frozen=True)
@@ -49,9 +60,11 @@ class Protocol:
         heads: Names of heads, as `fit_head` takes them.
         tuning: How `zip-f` is trained.
         aggregate: How the views become one decision, for heads that are named; by default each head's own.
+        split: `"region"` draws single instances, as the paper does; `"image"` keeps the instances of one image on one
+            side.
 
     Raises:
-        UsageError: The protocol is empty, asks for an unknown head, or names an aggregation for `auto`.
+        UsageError: The protocol is empty, asks for an unknown head or split, or names an aggregation for `auto`.
     """
 
     shots: tuple[int, ...] = (1, 3, 5)
@@ -59,8 +72,10 @@ class Protocol:
     heads: tuple[str, ...] = ("auto", "zip", "zip-c", "zip-f")
     tuning: FineTuning = field(default_factory=FineTuning)
     aggregate: str | None = None
+    split: str = "region"
 
     def __post_init__(self) -> None:
+        check_split(self.split)
         for what, whole in (
             *(("a number of shots", shots) for shots in self.shots),
             ("the number of draws", self.draws),
@@ -74,63 +89,12 @@ class Protocol:
             check_head(name, aggregate=self.aggregate)
 
 
-@dataclass(frozen=True)
-class HeadResult:
-    """One head at one number of shots.
-
-    Attributes:
-        head: Its name.
-        shots: Instances for each class.
-        accuracies: Share of the queries classified rightly in each draw, 0 to 1.
-        confusion: int64 `[N, N]`, summed over draws: rows are the true classes, columns the predicted.
-        chosen: The parameters of each draw, in words.
-    """
-
-    head: str
-    shots: int
-    accuracies: tuple[float, ...]
-    confusion: npt.NDArray[np.int64]
-    chosen: tuple[str, ...]
-
-    @property
-    def mean(self) -> float:
-        """Mean accuracy over the draws."""
-        return float(np.mean(self.accuracies))
-
-    @property
-    def spread(self) -> float:
-        """Standard deviation of the accuracy over the draws."""
-        return float(np.std(self.accuracies))
-
-    @property
-    def per_class(self) -> npt.NDArray[np.float64]:
-        """Share of each class's queries classified rightly, float64 `[N]`; NaN for a class without queries."""
-        totals = self.confusion.sum(axis=1)
-        shares = np.full(len(totals), np.nan)
-        np.divide(np.diag(self.confusion), totals, out=shares, where=totals > 0)
-        return shares
-
-    def to_dict(self, class_names: Sequence[str]) -> dict[str, Any]:
-        """The result in plain JSON types."""
-        shares = (None if np.isnan(share) else round(float(share), 6) for share in self.per_class)
-        return {
-            "head": self.head,
-            "shots": self.shots,
-            "accuracy": round(self.mean, 6),
-            "spread": round(self.spread, 6),
-            "draws": [round(value, 6) for value in self.accuracies],
-            "per_class": dict(zip(class_names, shares, strict=True)),
-            "confusion": self.confusion.tolist(),
-            "chosen": list(self.chosen),
-        }
-
-
 def evaluate_heads(
     data: EvaluationSet, protocol: Protocol, progress: Callable[[int], None] = lambda _: None
 ) -> list[HeadResult]:
     """Evaluates heads by the paper's protocol.
 
-    For each number of shots and each seed, instances are drawn by the released protocol (`sample_shots`), each head is
+    For each number of shots and each seed, instances are drawn (`split_places`), each head is
     fitted on them alone, and every query is classified.
 
     Args:
@@ -147,8 +111,10 @@ def evaluate_heads(
     """
     check_set(data, protocol)
     results = []
+    labelled = np.bincount(data.support_labels, minlength=len(data.class_names))
     for shots in protocol.shots:
-        draws = [draw(data, shots, seed) for seed in range(protocol.draws)]
+        draws = [draw(data, shots, seed, protocol.split) for seed in range(protocol.draws)]
+        queries = _distinct_queries(draws, len(data.class_names))
         for head in protocol.heads:
             accuracies, chosen = [], []
             confusion = np.zeros((len(data.class_names),) * 2, np.int64)
@@ -160,8 +126,14 @@ def evaluate_heads(
                 settings = fit.cache.head
                 chosen.append(f"{settings.name}, beta {settings.beta:g}, {settings.aggregate}")
                 progress(1)
-            results.append(HeadResult(head, shots, tuple(accuracies), confusion, tuple(chosen)))
+            results.append(HeadResult(head, shots, tuple(accuracies), confusion, queries, labelled, tuple(chosen)))
     return results
+
+
+def _distinct_queries(draws: Sequence[Draw], classes: int) -> npt.NDArray[np.int64]:
+    """Queries of each class, int64 `[N]`; one that several draws classify counts once."""
+    pairs = np.concatenate([np.stack([each.labels, each.places], axis=1) for each in draws])
+    return np.bincount(np.unique(pairs, axis=0)[:, 0], minlength=classes).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -183,22 +155,32 @@ class Draw:
     labels: npt.NDArray[np.int64]
 
 
-def draw(data: EvaluationSet, shots: int, seed: int) -> Draw:
-    """Draws shots by the released protocol; what is left, or the query set, is to be classified.
+def draw(data: EvaluationSet, shots: int, seed: int, split: str = "region") -> Draw:
+    """Draws shots; what is left, or the query set, is to be classified.
 
     Args:
         data: Labelled embeddings.
         shots: Instances of each class.
         seed: Seed of the draw.
+        split: How they are drawn; see `split_places`.
+
+    Raises:
+        UsageError: See `split_places`.
     """
-    drawn = np.asarray(sample_shots(data.support_labels.tolist(), shots, seed), np.int64)
+    places = split_places(data.places, shots, seed, split)
+    images = () if data.support_images is None else [str(image) for image in data.support_images[places.drawn]]
     cache = SupportCache.from_embeddings(
-        data.support[drawn], data.support_labels[drawn], data.class_names, shots=shots, seed=seed
+        data.support[places.drawn],
+        data.support_labels[places.drawn],
+        data.class_names,
+        images=images,
+        shots=shots,
+        seed=seed,
     )
-    if data.query is not None and data.query_labels is not None:
-        return Draw(cache, drawn, np.arange(len(data.query)), data.query, data.query_labels)
-    rest = np.setdiff1d(np.arange(len(data.support_labels)), drawn)
-    return Draw(cache, drawn, rest, data.support[rest], data.support_labels[rest])
+    queries = data.support if data.query is None else data.query
+    # All queries of a set of their own are not copied for each draw.
+    chosen = queries if len(places.queries) == len(queries) else queries[places.queries]
+    return Draw(cache, places.drawn, places.queries, chosen, places.labels)
 
 
 def check_counts(counts: Mapping[str, int], shots: int) -> None:
@@ -218,7 +200,7 @@ def check_counts(counts: Mapping[str, int], shots: int) -> None:
     for name, count in counts.items():
         if count < shots:
             raise SupportError(
-                f"the class '{name}' has {count} instances, fewer than {shots} shots",
+                f"the class '{name}' has {counted(count, 'instance')}, fewer than {counted(shots, 'shot')}",
                 fix="ask for fewer shots, or leave the class out",
             )
 
@@ -229,6 +211,7 @@ def check_set(data: EvaluationSet, protocol: Protocol) -> None:
     Raises:
         SupportError: A class has fewer instances than shots, or there are fewer than two classes.
         InputError: There is no query, or an embedding is not finite.
+        UsageError: Images are to be drawn, and are not known.
     """
     counts = np.bincount(data.support_labels, minlength=len(data.class_names))
     most = max(protocol.shots)
@@ -237,6 +220,7 @@ def check_set(data: EvaluationSet, protocol: Protocol) -> None:
         raise InputError("every instance would be drawn, so none is left to classify", fix="give queries of their own")
     if data.query is not None and not len(data.query):
         raise InputError("there is no query to classify", fix="check the query source")
+    check_queries(data.places, protocol.shots, protocol.draws, protocol.split, ())
     for values in (data.support, data.query):
         if values is not None and not np.isfinite(values).all():
             raise InputError("an embedding holds a value that is not finite", fix="check the features file")

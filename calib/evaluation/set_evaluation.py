@@ -7,17 +7,20 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from mvrec_edge.calib.evaluation.cautions import cautions
+from mvrec_edge.calib.evaluation.head_result import HeadResult
 from mvrec_edge.calib.evaluation.protocol import (
     EvaluationSet,
-    HeadResult,
     Protocol,
     check_counts,
     check_set,
     evaluate_heads,
 )
+from mvrec_edge.calib.evaluation.splitting import KnownPlaces, check_queries
 from mvrec_edge.calib.evaluation.unknown import UnknownResult, check_unknown, check_unknown_set, evaluate_unknown
 from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
 from mvrec_edge.calib.instances.encoding import encode_instances
+from mvrec_edge.calib.instances.image_digests import image_digests
 from mvrec_edge.calib.instances.labelled import LabelledSet
 from mvrec_edge.calib.observer import SILENT, Observer
 from mvrec_edge.runtime.engines import Engine
@@ -25,6 +28,7 @@ from mvrec_edge.runtime.errors import InputError
 from mvrec_edge.runtime.regions.region import check_region_input
 from mvrec_edge.runtime.support.reject_rate import check_rate
 from mvrec_edge.runtime.views import ViewPlan
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["EvaluateSettings", "Evaluation", "check_sets", "encode_sets", "evaluate_embeddings", "evaluate_sets"]
 
@@ -71,12 +75,14 @@ class Evaluation:
         class_names: The classes.
         heads: One result for each number of shots and head, in that order.
         unknown: How well unknown defects are told by each score; None where that was not asked for.
+        cautions: What keeps the figures from meaning what they seem to, a line each: few queries, images on both sides.
     """
 
     settings: EvaluateSettings
     class_names: tuple[str, ...]
     heads: tuple[HeadResult, ...]
     unknown: tuple[UnknownResult, ...] | None = None
+    cautions: tuple[str, ...] = ()
 
 
 def evaluate_sets(
@@ -119,8 +125,9 @@ def check_sets(support: LabelledSet, query: LabelledSet | None, settings: Evalua
 
     Raises:
         SupportError: A class has fewer instances than shots, or there are too few classes.
-        InputError: A query has a class that no shot is drawn of; or a class that is left out as unknown, or all others,
-            have no query.
+        InputError: A query has a class that no shot is drawn of; a class that is left out as unknown, or all others,
+            have no query; or images are drawn, and all of them in one draw.
+        ImageError: Images are drawn, and one cannot be read any more.
     """
     protocol = settings.protocol
     check_counts(support.counts, max(protocol.shots))
@@ -133,6 +140,27 @@ def check_sets(support: LabelledSet, query: LabelledSet | None, settings: Evalua
             )
     if settings.unknown:
         check_unknown(support.counts, None if query is None else query.counts, protocol.shots)
+    if protocol.split == "image":
+        needed = support.class_names if settings.unknown else ()
+        check_queries(known_places(support, query), protocol.shots, protocol.draws, protocol.split, needed)
+
+
+def known_places(support: LabelledSet, query: LabelledSet | None) -> KnownPlaces:
+    """Labels, as indices into the support's classes, and images of labelled sets; see `image_digests`.
+
+    Raises:
+        ImageError: An image cannot be read any more.
+    """
+    numbers = {name: number for number, name in enumerate(support.class_names)}
+    labels, images = [], []
+    digits: dict[str, int] = {}
+    for labelled in (support,) if query is None else (support, query):
+        labels.append(np.array([numbers[instance.label] for instance in labelled.instances], np.int64))
+        digests = image_digests(labelled)
+        images.append(np.array([digits.setdefault(digest, len(digits)) for digest in digests], np.int64))
+    if query is None:
+        return KnownPlaces(labels[0], support_images=images[0])
+    return KnownPlaces(labels[0], labels[1], images[0], images[1])
 
 
 def encode_sets(
@@ -161,7 +189,7 @@ def encode_sets(
     """
     check_sets(support, query, settings)
     plan = settings.plan(engine.image_size)
-    names = support.class_names
+    known = known_places(support, query)
     parts: list[npt.NDArray[np.float32]] = []
     for labelled in (support,) if query is None else (support, query):
         count = len(labelled.instances)
@@ -170,18 +198,16 @@ def encode_sets(
             seen = labelled.with_region_input(settings.region_input)
             parts.append(encode_instances(engine, seen, plan, store=store, progress=advance))
         found = 0 if store is None else store.found - before
-        observer.remark(f"{count} regions: {count - found} encoded, {found} kept from an earlier run")
+        observer.remark(f"{counted(count, 'region')}: {count - found} encoded, {found} kept from an earlier run")
     return EvaluationSet(
-        names,
+        support.class_names,
         parts[0],
-        _indices(support, names),
+        known.support_labels,
         None if query is None else parts[1],
-        None if query is None else _indices(query, names),
+        known.query_labels,
+        known.support_images,
+        known.query_images,
     )
-
-
-def _indices(labelled: LabelledSet, names: tuple[str, ...]) -> npt.NDArray[np.int64]:
-    return np.array([names.index(instance.label) for instance in labelled.instances], np.int64)
 
 
 def evaluate_embeddings(
@@ -211,4 +237,7 @@ def evaluate_embeddings(
     if settings.unknown:
         with observer.phase("leaving classes out", trials * classes, "trials") as advance:
             unknown = tuple(evaluate_unknown(data, protocol, settings.reject_rate, advance))
-    return Evaluation(settings, data.class_names, tuple(heads), unknown)
+    found = cautions(data, protocol, heads)
+    for line in found:
+        observer.remark(f"warning: {line}")
+    return Evaluation(settings, data.class_names, tuple(heads), unknown, found)

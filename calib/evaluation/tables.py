@@ -8,64 +8,144 @@ from typing import Any
 
 import numpy as np
 
-from mvrec_edge.calib.evaluation.protocol import HeadResult
+from mvrec_edge.calib.evaluation.head_result import ClassResult, HeadResult
 from mvrec_edge.calib.plotting import new_figure, save_figure
 from mvrec_edge.runtime.files import writing
+from mvrec_edge.runtime.wording import counted
 
-__all__ = ["evaluation_json", "evaluation_lines", "evaluation_markdown", "plain_name", "plot_evaluation", "table_row"]
+__all__ = [
+    "class_lines",
+    "evaluation_json",
+    "evaluation_lines",
+    "evaluation_markdown",
+    "plain_name",
+    "plot_evaluation",
+    "table_row",
+]
+
+_COLUMNS = ("support", "queries", "right", "accuracy, %", "95% interval, %")
+_WIDTHS = (14, 9, 9, 13, 17)
+_COUNTS = (
+    "A query that several draws classify counts once; right is the mean over the draws. The interval is that of "
+    "Wilson's score for so many queries."
+)
 
 
-def evaluation_json(results: Sequence[HeadResult], class_names: Sequence[str], about: dict[str, Any]) -> dict[str, Any]:
+def evaluation_json(
+    results: Sequence[HeadResult], class_names: Sequence[str], about: dict[str, Any], cautions: Sequence[str] = ()
+) -> dict[str, Any]:
     """The evaluation in plain JSON types.
 
     Args:
         results: What `evaluate_heads` returned.
         class_names: The classes.
         about: What was evaluated, for the record.
+        cautions: What keeps the figures from meaning what they seem to, a line each.
     """
     return {
         **about,
         "class_names": list(class_names),
+        "cautions": list(cautions),
         "results": [result.to_dict(class_names) for result in results],
     }
 
 
 def evaluation_lines(results: Sequence[HeadResult]) -> list[str]:
-    """The evaluation as a table for a terminal: heads over shots."""
+    """The evaluation as a table for a terminal: heads over shots, and the queries behind each column."""
     shots = sorted({result.shots for result in results})
-    lines = [f"{'accuracy, %':<14}" + "".join(f"{shots_text(count):>18}" for count in shots)]
+    lines = [f"{'accuracy, %':<14}" + "".join(f"{counted(count, 'shot'):>18}" for count in shots)]
     for head in dict.fromkeys(result.head for result in results):
         cells = (f"{100 * cell.mean:.2f} ± {100 * cell.spread:.2f}" for cell in results if cell.head == head)
         lines.append(f"{head:<14}" + "".join(f"{cell:>18}" for cell in cells))
-    return lines
+    queries = {result.shots: result.overall.queries for result in results}
+    return [*lines, f"{'queries':<14}" + "".join(f"{queries[count]:>18}" for count in shots)]
 
 
-def evaluation_markdown(results: Sequence[HeadResult], class_names: Sequence[str], title: str) -> str:
-    """The evaluation as Markdown: heads over shots, classes, and the confusion of each head at the most shots."""
+def class_lines(result: HeadResult, class_names: Sequence[str]) -> list[str]:
+    """What stands behind the figure of one head at one number of shots, class by class, for a terminal."""
+    lines = [f"each class, {counted(result.shots, 'shot')}, head {result.head}:"]
+    width = max(14, *(len(name) + 2 for name in class_names))
+    lines.append(
+        f"{'class':<{width}}" + "".join(f"{name:>{wide}}" for name, wide in zip(_COLUMNS, _WIDTHS, strict=True))
+    )
+    for name, row in _class_rows(result, class_names):
+        lines.append(f"{name:<{width}}" + "".join(f"{cell:>{wide}}" for cell, wide in zip(row, _WIDTHS, strict=True)))
+    return [*lines, *confusion_lines(result, class_names)]
+
+
+def confusion_lines(result: HeadResult, class_names: Sequence[str]) -> list[str]:
+    """Which classes are most often taken for which, in a line; none where every answer is right."""
+    worst = [
+        f"{class_names[each.label]} for {class_names[each.taken_for]} ({_number(each.queries)} of "
+        f"{int(result.queries[each.label])})"
+        for each in result.most_confused()
+    ]
+    return [f"most often taken: {', '.join(worst)}"] if worst else []
+
+
+def _class_rows(result: HeadResult, class_names: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """The name and the cells of each class, and of all together where there are several."""
+    rows = [(name, _cells(each, result.shots)) for name, each in zip(class_names, result.classes, strict=True)]
+    return [*rows, ("all", _cells(result.overall, result.shots * len(class_names)))]
+
+
+def _cells(of: ClassResult, support: int) -> tuple[str, ...]:
+    drawn = f"{support} of {of.labelled}"
+    if not of.queries:
+        return drawn, "0", "-", "-", "-"
+    low, high = of.interval
+    return (
+        drawn,
+        str(of.queries),
+        _number(of.right),
+        f"{100 * of.accuracy:.1f}",
+        f"{100 * low:.0f} to {100 * high:.0f}",
+    )
+
+
+def _number(value: float) -> str:
+    """A mean number of queries: whole where it is, else with one digit."""
+    return f"{value:.0f}" if abs(value - round(value)) < 0.05 else f"{value:.1f}"
+
+
+def evaluation_markdown(
+    results: Sequence[HeadResult], class_names: Sequence[str], title: str, cautions: Sequence[str] = ()
+) -> str:
+    """The evaluation as Markdown: heads over shots, and of each head at the most shots the classes and the confusion.
+
+    Args:
+        results: What `evaluate_heads` returned.
+        class_names: The classes.
+        title: The page's title.
+        cautions: What keeps the figures from meaning what they seem to, a line each.
+    """
     shots = sorted({result.shots for result in results})
     heads = list(dict.fromkeys(result.head for result in results))
     by_place = {(result.head, result.shots): result for result in results}
     lines = [f"# {title}", "", "Accuracy in %, mean and standard deviation over the draws.", ""]
-    lines += table_row(["head", *(shots_text(count) for count in shots)], header=True)
+    lines += table_row(["head", *(counted(count, "shot") for count in shots)], header=True)
     for head in heads:
         cells = (by_place[head, count] for count in shots)
         lines += table_row([head, *(f"{100 * cell.mean:.2f} ± {100 * cell.spread:.2f}" for cell in cells)])
+    lines += table_row(["queries", *(str(by_place[heads[0], count].overall.queries) for count in shots)])
+    for caution in cautions:
+        lines += ["", f"**Caution**: {plain_name(caution)}."]
     most = shots[-1]
-    lines += ["", f"## Each class, {shots_text(most)}", ""]
-    lines += table_row(["head", *(plain_name(name) for name in class_names)], header=True)
     for head in heads:
-        shares = by_place[head, most].per_class
-        lines += table_row([head, *("-" if np.isnan(share) else f"{100 * share:.1f}" for share in shares)])
-    for head in heads:
+        result = by_place[head, most]
+        lines += ["", f"## Each class, {head}, {counted(most, 'shot')}", "", _COUNTS, ""]
+        lines += table_row(["class", *_COLUMNS], header=True)
+        for name, row in _class_rows(result, class_names):
+            lines += table_row([plain_name(name), *row])
         lines += [
             "",
-            f"## Confusion of {head}, {shots_text(most)}",
+            f"## Confusion of {head}, {counted(most, 'shot')}",
             "",
             "Rows are the true classes; summed over the draws.",
             "",
         ]
         lines += table_row(["", *(plain_name(name) for name in class_names)], header=True)
-        for name, row in zip(class_names, by_place[head, most].confusion, strict=True):
+        for name, row in zip(class_names, result.confusion, strict=True):
             lines += table_row([plain_name(name), *(str(int(count)) for count in row)])
     return "\n".join(lines) + "\n"
 
@@ -104,14 +184,9 @@ def plot_evaluation(results: Sequence[HeadResult], class_names: Sequence[str], p
         places = range(len(class_names))
         axes.set_xticks(places, class_names, rotation=45, ha="right")
         axes.set_yticks(places, class_names)
-        axes.set(title=f"{head}, {shots_text(shots[-1])}", xlabel="predicted", ylabel="true")
+        axes.set(title=f"{head}, {counted(shots[-1], 'shot')}", xlabel="predicted", ylabel="true")
     with writing(path):
         save_figure(figure, path)
-
-
-def shots_text(count: int) -> str:
-    """A number of shots in words: `"1 shot"`, `"5 shots"`."""
-    return f"{count} shot{'' if count == 1 else 's'}"
 
 
 def table_row(cells: Sequence[str], *, header: bool = False) -> list[str]:

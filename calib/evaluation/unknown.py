@@ -10,13 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.calib.evaluation.protocol import Draw, EvaluationSet, Protocol, check_set, draw
+from mvrec_edge.calib.evaluation.splitting import check_queries
 from mvrec_edge.calib.fitting.head_fitting import fit_head
 from mvrec_edge.calib.fitting.novelty_fitting import fit_novelty
 from mvrec_edge.runtime.errors import InputError, SupportError
 from mvrec_edge.runtime.heads import CentredZipAdapter, ZipAdapter, open_head
 from mvrec_edge.runtime.novelty import NoveltyScorer
 from mvrec_edge.runtime.support.cache import SupportCache
+from mvrec_edge.runtime.support.instance_rows import take_rows
 from mvrec_edge.runtime.support.reject_rate import check_rate
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["NOVELTY", "UnknownResult", "auroc", "check_unknown", "check_unknown_set", "evaluate_unknown", "fpr_at_95"]
 
@@ -107,7 +110,7 @@ def evaluate_unknown(
     for shots in protocol.shots:
         found: dict[str, dict[str, _Scores]] = {}
         for seed in range(protocol.draws):
-            drawn = draw(data, shots, seed)
+            drawn = draw(data, shots, seed, protocol.split)
             for left_out in range(classes):
                 unknown = drawn.labels == left_out
                 cache = _without(drawn, left_out)
@@ -143,7 +146,8 @@ def check_unknown(support: Mapping[str, int], query: Mapping[str, int] | None, s
         for name, own in queries.items():
             if own < 1 or own == sum(queries.values()):
                 raise InputError(
-                    f"with {count} shots, the class '{name}' or all others have no query", fix="ask for fewer shots"
+                    f"with {counted(count, 'shot')}, the class '{name}' or all others have no query",
+                    fix="ask for fewer shots",
                 )
 
 
@@ -151,6 +155,7 @@ def check_unknown_set(data: EvaluationSet, protocol: Protocol) -> None:
     """Refuses embeddings with which no class can be left out; see `check_unknown`."""
     query = None if data.query_labels is None else _counts(data.query_labels, data.class_names)
     check_unknown(_counts(data.support_labels, data.class_names), query, protocol.shots)
+    check_queries(data.places, protocol.shots, protocol.draws, protocol.split, data.class_names)
 
 
 def auroc(known: npt.NDArray[np.floating], unknown: npt.NDArray[np.floating]) -> float:
@@ -188,14 +193,15 @@ def _without(drawn: Draw, left_out: int) -> SupportCache:
     kept = whole.labels != left_out
     names = [name for place, name in enumerate(whole.class_names) if place != left_out]
     labels = whole.labels[kept]
-    return SupportCache.from_embeddings(whole.embeddings[kept], labels - (labels > left_out), names)
+    images = take_rows(whole.images, np.flatnonzero(kept))
+    return SupportCache.from_embeddings(whole.embeddings[kept], labels - (labels > left_out), names, images=images)
 
 
 def _scores(
     cache: SupportCache, queries: npt.NDArray[np.floating], protocol: Protocol, reject_rate: float
 ) -> Mapping[str, tuple[_Scores, npt.NDArray[np.bool_] | None]]:
     """Every score of every query, and what the calibrated limit calls unknown, where there is one."""
-    single = cache.counts[max(cache.counts, key=cache.counts.__getitem__)] == 1
+    single = not cache.can_be_left_out.any()
     novelties = NoveltyScorer(fit_novelty(cache, None if single else reject_rate)).score(queries)
     flags = None if single else np.array([bool(novelty.unknown) for novelty in novelties])
     found: dict[str, tuple[_Scores, npt.NDArray[np.bool_] | None]] = {

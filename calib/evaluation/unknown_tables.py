@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mvrec_edge.calib.evaluation.tables import plain_name, shots_text, table_row
+from mvrec_edge.calib.evaluation.tables import plain_name, table_row
 from mvrec_edge.calib.evaluation.unknown import NOVELTY, UnknownResult
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["unknown_json", "unknown_lines", "unknown_markdown"]
 
@@ -37,7 +38,7 @@ def unknown_json(
 def unknown_lines(results: Sequence[UnknownResult], reject_rate: float) -> list[str]:
     """The evaluation as a table for a terminal: AUROC and FPR at 95% TPR, and what the limit did."""
     shots = sorted({result.shots for result in results})
-    lines = [f"{'AUROC / FPR95':<28}" + "".join(f"{shots_text(count):>18}" for count in shots)]
+    lines = [f"{'AUROC / FPR95':<28}" + "".join(f"{counted(count, 'shot'):>18}" for count in shots)]
     for name in dict.fromkeys(result.score for result in results):
         cells = [result for result in results if result.score == name]
         texts = (f"{cell.auroc.mean():.3f} / {cell.fpr95.mean():.3f}" for cell in cells)
@@ -56,7 +57,7 @@ def unknown_markdown(
     shots = sorted({result.shots for result in results})
     by_place = {(result.score, result.shots): result for result in results}
     names = list(dict.fromkeys(result.score for result in results))
-    heading = [shots_text(count) for count in shots]
+    heading = [counted(count, "shot") for count in shots]
     lines = [
         f"# {title}",
         "",
@@ -73,7 +74,7 @@ def unknown_markdown(
     for field, label in _FLAGGED.items():
         lines += table_row([label, *(_share(getattr(by_place[NOVELTY, count], field)) for count in shots)])
     for count in shots:
-        lines += ["", f"## Each class left out, {shots_text(count)}", ""]
+        lines += ["", f"## Each class left out, {counted(count, 'shot')}", ""]
         lines += table_row(["score", *(plain_name(name) for name in class_names)], header=True)
         for name in names:
             result = by_place[name, count]

@@ -109,7 +109,7 @@ def evaluate_views(
         for name in protocol.heads:
             draws = []
             for seed in range(protocol.draws):
-                drawn = draw(data, shots, seed)
+                drawn = draw(data, shots, seed, protocol.split)
                 cache = dataclasses.replace(drawn.cache, view_plan=plan)
                 cache = fit_head(cache, name, aggregate=protocol.aggregate, tuning=protocol.tuning).cache
                 draws.append(_replay_draw(cache, drawn, use))

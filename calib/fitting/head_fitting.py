@@ -7,7 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mvrec_edge.calib.fine_tuning.training import FineTuning, fine_tune
-from mvrec_edge.calib.fitting.selection import HeadCandidate, Selection, fit_head_temperature, select_head
+from mvrec_edge.calib.fitting.selection import (
+    HeadCandidate,
+    Selection,
+    describe_accuracies,
+    fit_head_temperature,
+    select_head,
+)
 from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.heads import head_class, head_names
 from mvrec_edge.runtime.heads.aggregation import AGGREGATIONS
@@ -111,6 +117,7 @@ def describe_fit(fit: HeadFit) -> list[str]:
     if fit.selection is not None:
         candidates = fit.selection.candidates
         if candidates:
+            lines.append(describe_accuracies(fit.selection.instances, len(candidates)))
             lines.append(f"{'head':<8}{'beta':>6}  {'aggregate':<13}{'accuracy':>9}{'log-loss':>10}")
         for candidate in candidates[:_MOST_CANDIDATES]:
             tried, accuracy = candidate.head, f"{100 * candidate.accuracy:.1f}%"

@@ -1,9 +1,9 @@
 """What some views of a support instance say of all its views, each instance left out in turn, all at once.
 
-The definition is `UnseenViews` with a head on a cache that lacks the instance. A training-free head only shifts keys
-and queries, and without an instance it shifts them otherwise by a vector. So the products of the moves (a view of a
-support instance less the mean of that instance's views seen) with all keys are computed once for all instances left
-out, and what depends on the one left out comes as small terms beside them.
+The definition is `UnseenViews` with a head on a cache that lacks the instance and the others of its image. A
+training-free head only shifts keys and queries, and without some instances it shifts them otherwise by a vector. So the
+products of the moves (a view of a support instance less the mean of that instance's views seen) with all keys are
+computed once for all instances left out, and what depends on the one left out comes as small terms beside them.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def left_out_views(
     Args:
         cache: The support cache with a head that does not train.
         groups: Indices of the views; together each view once.
-        instances: int `[H]`, places in the support; of each one's class another has to be there.
+        instances: int `[H]`, places in the support that `SupportCache.can_be_left_out` names.
 
     Yields:
         One for each instance, in order.
@@ -73,7 +73,8 @@ class _Shared:
     Attributes:
         head: The head on all instances.
         keys: float32 `[NK, C]`, sorted by class.
-        columns: int `[NK]`, where each instance is among the keys.
+        groups: int `[NK]`, the image of each instance.
+        key_groups: int `[NK]`, the same in the order of the keys.
         starts: int `[N]`, where each class begins among the keys.
         shifts: float32 `[H, C]`, what keys and queries shift by without each instance.
         views: float32 `[H, V, C]`, of the instances left out.
@@ -85,7 +86,8 @@ class _Shared:
         self.head: Head = head_class(cache.head.name)(cache)
         self.instances = instances
         order = np.argsort(cache.labels, kind="stable")
-        self.columns = np.argsort(order)
+        self.groups = cache.image_groups
+        self.key_groups = self.groups[order]
         self.starts = np.searchsorted(cache.labels[order], np.arange(len(cache.class_names)))
         origins = self.head.origins_left_out(instances)
         self.origin = origins.mean(axis=0)
@@ -93,7 +95,7 @@ class _Shared:
         self.keys = cache.keys[order] - self.origin
         self.views = cache.embeddings[instances].astype(np.float32) - self.origin
         _, views, channels = cache.embeddings.shape
-        others = [np.delete(np.arange(len(cache.labels)), instance) for instance in instances]
+        others = [np.flatnonzero(self.groups != self.groups[instance]) for instance in instances]
         carried = [rest[evenly(cache.labels[rest], views, channels, self.head.aggregate == "mean")] for rest in others]
         self.moving = np.unique(np.concatenate(carried))
         self.moves = [np.searchsorted(self.moving, chosen) for chosen in carried]
@@ -101,11 +103,11 @@ class _Shared:
 
 
 class _Without:
-    """The head without one instance, and that instance's own views."""
+    """The head without one instance and the others of its image, and that instance's own views."""
 
     def __init__(self, shared: _Shared, place: int) -> None:
         self.shared, self.place = shared, place
-        self.column = int(shared.columns[shared.instances[place]])
+        self.columns = np.flatnonzero(shared.key_groups == shared.groups[shared.instances[place]])
         self.shift = shared.shifts[place]
         # The views as the head without the instance sees them.
         self.views = shared.views[place] + self.shift
@@ -127,8 +129,8 @@ class _Without:
         """Class sums of rows, `[R, N]`, from their products with the keys `[R, NK]`, which are used up, and lengths."""
         products *= self.scales
         products *= (1 / np.maximum(lengths, np.finfo(np.float32).tiny))[:, None]
-        # The exponential of its own column is 0 exactly.
-        products[:, self.column] = -np.inf
+        # The exponential of a column that is left out is 0 exactly.
+        products[:, self.columns] = -np.inf
         return class_sums(products, self.shared.starts, self.shared.head.beta, in_place=True)
 
     def label(self, seen: npt.NDArray[np.intp]) -> int:

@@ -6,17 +6,19 @@ import dataclasses
 
 import numpy as np
 
+from mvrec_edge.calib.fitting.leave_one_out import nothing_to_leave_out
 from mvrec_edge.runtime.errors import SupportError
 from mvrec_edge.runtime.novelty import KnownDistances, NoveltyLimits, left_out_distances
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.support.novelty_calibration import NoveltyCalibration
 from mvrec_edge.runtime.support.reject_rate import check_rate
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["describe_limits", "fit_novelty"]
 
 
 def fit_novelty(cache: SupportCache, reject_rate: float | None = None) -> SupportCache:
-    """Leaves each support instance out and measures how far it lies from the rest of its class.
+    """Leaves each support instance out with its image and measures how far it lies from the rest of its class.
 
     Args:
         cache: The support cache.
@@ -27,15 +29,15 @@ def fit_novelty(cache: SupportCache, reject_rate: float | None = None) -> Suppor
 
     Raises:
         UsageError: The rate is outside 0.001% to 50%.
-        SupportError: A rate is given, and every class has a single instance.
+        SupportError: A rate is given, and every class has a single instance, or all of them on one image.
     """
     if reject_rate is not None:
         check_rate(reject_rate)
-    left_out = left_out_distances(cache.embeddings, cache.labels)
+    left_out = left_out_distances(cache.embeddings, cache.labels, groups=cache.image_groups)
     if reject_rate is not None and not np.isfinite(left_out).any():
         raise SupportError(
-            "every class has a single instance, so the distances between known defects cannot be measured",
-            fix="add a second labelled instance to a class, or calibrate without --reject-rate",
+            f"{nothing_to_leave_out(cache)}, so the distances between known defects cannot be measured",
+            fix="add a labelled instance on another image to a class, or calibrate without --reject-rate",
         )
     return dataclasses.replace(cache, novelty=NoveltyCalibration(left_out, reject_rate))
 
@@ -46,7 +48,7 @@ def describe_limits(cache: SupportCache) -> list[str]:
         return ["not measured: calibrate again to be able to say 'unknown'"]
     known = KnownDistances.of(cache.novelty.left_out, cache.labels, len(cache.class_names))
     if not known.measured:
-        return ["nothing can be called unknown: every class has a single instance"]
+        return [f"nothing can be called unknown: {nothing_to_leave_out(cache)}"]
     rate = cache.novelty.reject_rate
     if rate is None:
         return ["measured; nothing is called unknown unless classify is given --reject-rate"]
@@ -59,5 +61,7 @@ def describe_limits(cache: SupportCache) -> list[str]:
             pooled = limit.limit
     if len(lines) - 1 < len(cache.class_names):
         which = "the other classes" if len(lines) > 1 else "all classes"
-        lines.append(f"{which}: {pooled:.3f}, from the {len(known.residuals)} instances of all classes together")
+        lines.append(
+            f"{which}: {pooled:.3f}, from the {counted(len(known.residuals), 'instance')} of all classes together"
+        )
     return lines

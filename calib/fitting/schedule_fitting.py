@@ -144,16 +144,15 @@ def left_out_trials(
 
 
 def left_out(cache: SupportCache) -> npt.NDArray[np.intp]:
-    """The instances that are left out in turn: those whose class keeps another, of many evenly some.
+    """The instances that are left out in turn: those whose class keeps one of another image, of many evenly some.
 
     Returns:
         int `[H]`, places in the support; none for a head that was trained on all of them.
     """
     if head_class(cache.head.name).trains:
         return np.empty(0, np.intp)
-    totals = np.bincount(cache.labels, minlength=len(cache.class_names))
     most = max(_MOST_LEFT_OUT * _LARGE // max(len(cache.labels), _LARGE), _FEWEST_OF_LARGE)
-    return _evenly(cache.labels, np.flatnonzero(totals[cache.labels] > 1), most)
+    return _evenly(cache.labels, np.flatnonzero(cache.can_be_left_out), most)
 
 
 def _evenly(labels: npt.NDArray[np.integer], places: npt.NDArray[np.intp], most: int) -> npt.NDArray[np.intp]:

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from mvrec_edge.calib.fitting.schedule_fitting import RECORD_RISK, fit_rule, left_out_trials, unfitted_schedule
-from mvrec_edge.calib.fitting.selection import select_head
+from mvrec_edge.calib.fitting.selection import describe_accuracies, select_head
 from mvrec_edge.calib.plotting import new_figure, save_figure
 from mvrec_edge.runtime.errors import SupportError
 from mvrec_edge.runtime.files import writing
 from mvrec_edge.runtime.support.cache import HeadSettings, SupportCache
+from mvrec_edge.runtime.support.image_groups import images_of_classes
 from mvrec_edge.runtime.views.schedule import ViewSchedule
 
 __all__ = [
@@ -85,24 +86,25 @@ class TuningPoint:
         }
 
 
-def check_tunable(counts: Mapping[str, int]) -> None:
+def check_tunable(images: Mapping[str, int]) -> None:
     """Finds out whether there is something to tune on; takes no embeddings, so it can be asked before encoding.
 
     Args:
-        counts: Support instances of each class.
+        images: How many images the support instances of each class lie on.
 
     Raises:
-        SupportError: A class has a single instance, so that nothing can be left out.
+        SupportError: The instances of a class lie on a single image, so that none can be left out.
     """
-    if single := [name for name, count in counts.items() if count < 2]:
+    if single := [name for name, count in images.items() if count < 2]:
         raise SupportError(
-            f"--tune leaves each instance out in turn, and the class '{single[0]}' has a single instance",
-            fix="label another instance of that class, or leave out --tune",
+            "--tune leaves each instance out in turn, with the others of its image, and the class "
+            f"'{single[0]}' lies on a single image",
+            fix="label another image with that class, or leave out --tune",
         )
 
 
 def tune(supports: Sequence[EncodedSupport], progress: Callable[[int], None] = lambda _: None) -> list[TuningPoint]:
-    """Leaves each support instance out in each precision and under each training-free head, with few and many views.
+    """Leaves each support instance out with its image, for each precision, training-free head and number of views.
 
     In each precision both sides of a comparison come from the same graph. Each head takes the parameters that do best
     with all views (`select_head`). For each, every number of views at which its schedule pauses is a point, and so is
@@ -117,10 +119,12 @@ def tune(supports: Sequence[EncodedSupport], progress: Callable[[int], None] = l
         All points, the cheapest first, of equally cheap ones the most accurate first.
 
     Raises:
-        SupportError: A class has a single instance, so that nothing can be left out.
+        SupportError: The instances of a class lie on a single image, so that none can be left out.
     """
     for encoded in supports:
-        check_tunable(encoded.cache.counts)
+        cache = encoded.cache
+        images = images_of_classes(cache.image_groups, cache.labels, len(cache.class_names))
+        check_tunable(dict(zip(cache.class_names, images.tolist(), strict=True)))
     points = [point for encoded in supports for point in _points_of(encoded, progress)]
     return sorted(points, key=lambda point: (point.milliseconds, -point.accuracy))
 
@@ -190,6 +194,7 @@ def describe_tuning(supports: Sequence[EncodedSupport], points: Sequence[TuningP
     """What each precision costs, all points with the kept one marked, and what the other precisions would give."""
     best, leading = best_point(points), front(points)
     lines = [f"{encoded.precision}: {encoded.view_ms:.3g} ms a view, {encoded.device}" for encoded in supports]
+    lines.append(describe_accuracies(best.left_out, len(points)))
     lines.append(
         f"{'precision':<11}{'head':<8}{'beta':>6}  {'aggregate':<13}{'views':>6}{'used':>7}"
         f"{'accuracy':>10}{'ms a defect':>13}"
@@ -203,8 +208,7 @@ def describe_tuning(supports: Sequence[EncodedSupport], points: Sequence[TuningP
         )
     lines.append(
         f"kept: {best.precision}, {best.head.name}, beta {best.head.beta:g}, {best.head.aggregate}, views "
-        f"{best.use}: the cheapest of the most accurate. Each of {best.left_out} instances was left out "
-        f"in turn, so one instance is {100 / best.left_out:.1f} percentage points"
+        f"{best.use}: the cheapest of the most accurate. One instance is {100 / best.left_out:.1f} percentage points"
     )
     others = [point for point in best_by_precision(points) if point.precision != best.precision]
     if others:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
+from mvrec_edge.calib.instances.image_digests import image_digests
 from mvrec_edge.calib.instances.labelled import LabelledSet
 from mvrec_edge.calib.instances.thumbnails import Thumbnails
 from mvrec_edge.runtime.classifier import check_view_size, warn_if_random
@@ -31,12 +32,14 @@ class EncodedInstances:
         labels: Their classes.
         sources: Where each was read from.
         thumbnails: A small JPEG file of each, empty where it has none; `()` where none has.
+        images: What tells the image of each from others, empty where it is not known; `()` where none is.
     """
 
     embeddings: npt.NDArray[np.float16]
     labels: tuple[str, ...]
     sources: tuple[str, ...]
     thumbnails: tuple[bytes, ...] = ()
+    images: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, cache: SupportCache) -> EncodedInstances:
@@ -151,6 +154,7 @@ def encode_for_cache(
         labels=tuple(instance.label for instance in labelled.instances),
         sources=tuple(instance.source for instance in labelled.instances),
         thumbnails=tuple(thumbnails.pictures),
+        images=image_digests(labelled),
     )
 
 

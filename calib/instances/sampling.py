@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from mvrec_edge.runtime.errors import UsageError
 
-__all__ = ["sample_shots"]
+__all__ = ["sample_by_image", "sample_shots"]
 
 Label = TypeVar("Label", bound=Hashable)
 
@@ -40,4 +40,43 @@ def sample_shots(labels: Sequence[Label], shots: int, seed: int) -> list[int]:
     for indices in by_class.values():
         random.Random(seed).shuffle(indices)  # noqa: S311 (a draw that can be repeated, not a secret)
         drawn.extend(indices[:shots])
+    return drawn
+
+
+def sample_by_image(labels: Sequence[Label], images: Sequence[Hashable], shots: int, seed: int) -> list[int]:
+    """Draws images until each class has its shots.
+
+    The images of each class are shuffled as `sample_shots` shuffles its instances, and taken whole, one after the
+    other; of the last one only as many instances as are missing. An image that another class has drawn comes first, so
+    that few images are drawn. Where each image has one instance, this is `sample_shots`.
+
+    Args:
+        labels: The label of every instance, in the order of the table.
+        images: What tells the image of each instance from others.
+        shots: Instances for each class, at least 1.
+        seed: As for `sample_shots`.
+
+    Returns:
+        Indices into `labels`, class after class.
+
+    Raises:
+        UsageError: `shots` is below 1.
+    """
+    if shots < 1:
+        raise UsageError(f"at least 1 shot is needed, not {shots}")
+    by_class: dict[Label, dict[Hashable, list[int]]] = {}
+    for index, (label, image) in enumerate(zip(labels, images, strict=True)):
+        by_class.setdefault(label, {}).setdefault(image, []).append(index)
+    drawn: list[int] = []
+    taken: set[Hashable] = set()
+    for of_image in by_class.values():
+        order = list(of_image)
+        random.Random(seed).shuffle(order)  # noqa: S311 (a draw that can be repeated, not a secret)
+        own: list[int] = []
+        for image in sorted(order, key=lambda image: image not in taken):
+            if len(own) >= shots:
+                break
+            own += of_image[image]
+            taken.add(image)
+        drawn += own[:shots]
     return drawn

@@ -10,6 +10,7 @@ from typing import Any
 
 from mvrec_edge.cli.config.setting import Kind, Setting
 from mvrec_edge.cli.console import escaped
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["Refusal", "checked", "nearest", "shown"]
 
@@ -74,7 +75,7 @@ def checked(setting: Setting, value: Any, folder: Path) -> Any:
             f"is {_called(value)}, and a list is wanted", f"write it in brackets: {setting.key} = [{_example(setting)}]"
         )
     if not 0 < len(value) <= _MOST_ITEMS:
-        raise Refusal(f"has {len(value)} items", f"give 1 to {_MOST_ITEMS}")
+        raise Refusal(f"has {counted(len(value), 'item')}", f"give 1 to {_MOST_ITEMS}")
     return [_single(setting, item, folder) for item in value]
 
 
@@ -91,7 +92,7 @@ def _single(setting: Setting, value: Any, folder: Path) -> Any:
             like = nearest(value, setting.choices)
             guess = f"did you mean '{like}'? It is " if like else ""
             raise Refusal(f"cannot be '{shown(value)}'", f"{guess}one of {', '.join(setting.choices)}")
-        return str(folder / value) if setting.kind == "path" else value
+        return str(folder / value) if setting.kind == "path" and value not in setting.words else value
     too_small = setting.low is not None and value < setting.low
     too_large = setting.high is not None and value > setting.high
     if too_small or too_large:

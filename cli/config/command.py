@@ -6,18 +6,34 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 from typer.core import TyperCommand
 
-from mvrec_edge.cli.config.setting import Setting, settings_of
+from mvrec_edge.cli.config.renamed import check_names
+from mvrec_edge.cli.config.setting import Setting, arguments_of, settings_of
 
 __all__ = ["CONFIGURED", "ConfiguredCommand", "add_configured", "command_settings", "place_arguments"]
 
-#: The commands that take `--config`, each a function in the module of its name. To add one, add it here.
-CONFIGURED = ("calibrate", "classify", "evaluate")
+# Where a command's function is, and its name, by the name of the command's table. To add one, add it here.
+_FUNCTIONS: Mapping[str, tuple[str, str]] = {
+    **{name: (name, name) for name in ("calibrate", "classify", "evaluate", "export", "build", "verify", "bench")},
+    **{name: (name, name) for name in ("inspect", "doctor", "demo", "report")},
+    "support.add": ("support.add", "add"),
+    "support.remove": ("support.others", "remove"),
+    "support.list": ("support.looking", "list_instances"),
+    "support.rename": ("support.others", "rename"),
+    "support.merge": ("support.others", "merge"),
+    "support.history": ("support.looking", "history"),
+    "support.rollback": ("support.looking", "rollback"),
+}
+
+#: The commands that take `--config`, by the name of their table: all that read or write files but `init`, which writes
+#: such a file.
+CONFIGURED = tuple(_FUNCTIONS)
 
 _Config = Annotated[
     Path | None,
@@ -34,17 +50,23 @@ _Config = Annotated[
 
 def command_settings() -> dict[str, dict[str, Setting]]:
     """What may stand in a config file, by command and key, as the commands' signatures say."""
-    return {name: settings_of(_function(name)) for name in CONFIGURED}
+    return {name: settings_of(_function(name), name) for name in CONFIGURED}
 
 
 def _function(name: str) -> Callable[..., Any]:
     # Looked up by its name: a command that is not asked for is not loaded.
-    function: Callable[..., Any] = getattr(importlib.import_module(f"mvrec_edge.cli.{name}"), name)
+    module, called = _FUNCTIONS[name]
+    function: Callable[..., Any] = getattr(importlib.import_module(f"mvrec_edge.cli.{module}"), called)
     return function
 
 
 def add_configured(app: typer.Typer, name: str) -> None:
-    """Adds a command of `CONFIGURED` to the app, with an option `--config` besides its own."""
+    """Adds a command of `CONFIGURED` to the app, with an option `--config` besides its own.
+
+    Args:
+        app: The app, or the group that the command is in.
+        name: The name of its table; what stands after a dot is the command's own.
+    """
     function = _function(name)
 
     @functools.wraps(function)
@@ -59,14 +81,24 @@ def add_configured(app: typer.Typer, name: str) -> None:
     parameters = [*signature.parameters.values(), config]
     with_config.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     with_config.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    app.command(name, cls=ConfiguredCommand)(with_config)
+    app.command(name.rpartition(".")[2], cls=_command_class(name))(with_config)
+
+
+def _command_class(name: str) -> type[ConfiguredCommand]:
+    """The class of one command, which knows its table."""
+    return type("ConfiguredCommand", (ConfiguredCommand,), {"table": name})
 
 
 class ConfiguredCommand(TyperCommand):
     """A command that looks into the file given with `--config` for what the command line leaves out.
 
     The values become the defaults of this one call, so the command's own checks hold for them too.
+
+    Attributes:
+        table: The table of its settings.
     """
+
+    table: ClassVar[str] = ""
 
     def make_parser(self, ctx: Any) -> Any:
         """The parser, which reads the config file right after the command line and before any default."""
@@ -74,6 +106,7 @@ class ConfiguredCommand(TyperCommand):
         parse = parser.parse_args
 
         def parse_args(args: list[str]) -> tuple[dict[str, Any], list[str], list[Any]]:
+            check_names(self.table, args)
             given, rest, order = parse(args)
             # Not while a shell completes a line, and not before the help, which is for those who look for help.
             if given.get("config") and not given.get("help") and not ctx.resilient_parsing:
@@ -86,24 +119,32 @@ class ConfiguredCommand(TyperCommand):
     def _configure(self, ctx: Any, given: dict[str, Any]) -> None:
         from mvrec_edge.cli.config.reading import read_config
 
-        assert self.name is not None  # noqa: S101 - commands of a group have one
         settings = command_settings()
-        values = read_config(Path(given["config"]), settings, self.name)
-        positional = {item.parameter: item.many for item in settings[self.name].values() if item.positional}
-        from_file = place_arguments(positional, given, values)
-        ctx.default_map = {name: value for name, value in values.items() if name in from_file or name not in positional}
+        values = read_config(Path(given["config"]), settings, self.table)
+        arguments = arguments_of(_function(self.table))
+        own = {name for name in arguments if name not in {each.parameter for each in settings[self.table].values()}}
+        from_file = place_arguments(arguments, given, values, own)
+        ctx.default_map = {name: value for name, value in values.items() if name in from_file or name not in arguments}
 
 
-def place_arguments(positional: Mapping[str, bool], given: dict[str, Any], values: Mapping[str, Any]) -> set[str]:
+def place_arguments(
+    positional: Mapping[str, bool],
+    given: dict[str, Any],
+    values: Mapping[str, Any],
+    own: AbstractSet[str] = frozenset(),
+) -> set[str]:
     """Decides which positional arguments the file stands in for, where the command line has too few.
 
     As many as are missing, from the first on, of those the file has: with `bundle` and `cache` in the file,
-    `classify --config FILE parts/` means its input.
+    `classify --config FILE parts/` means its input. Where the argument that takes all that are left never comes from a
+    file, all words are meant for it that the file does not leave open: with `cache` in the file, `support remove
+    --config FILE 3 17` means two instances.
 
     Args:
         positional: The arguments in their order, and of each whether it takes all that are left.
         given: What the command line gave, by name; the arguments are placed anew in it.
         values: What the file has, by name.
+        own: The arguments that never come from a file.
 
     Returns:
         The arguments that the file gives.
@@ -116,7 +157,10 @@ def place_arguments(positional: Mapping[str, bool], given: dict[str, Any], value
         parts = [value] if isinstance(value, str) else list(value) if isinstance(value, list | tuple) else []
         present += bool(parts)
         texts += parts
-    from_file = set([name for name in positional if name in values][: len(positional) - present])
+    missing = len(positional) - present
+    if texts and any(takes_all and name in own for name, takes_all in positional.items()):
+        missing = len(positional)
+    from_file = set([name for name in positional if name in values][:missing])
     for name, takes_all in positional.items():
         if name in from_file or not texts:
             continue

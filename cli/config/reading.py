@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from mvrec_edge.cli.config.checking import Refusal, checked, nearest, shown
-from mvrec_edge.cli.config.setting import COMMAND_LINE_ONLY, SHARED_TABLES, Setting
+from mvrec_edge.cli.config.renamed import new_key
+from mvrec_edge.cli.config.setting import COMMAND_LINE_ONLY, SHARED_TABLES, Setting, command_line_only, shared_table
 from mvrec_edge.cli.console import escaped
 
 if sys.version_info >= (3, 11):
@@ -16,7 +17,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["MAX_BYTES", "read_config", "tables_of"]
+__all__ = ["MAX_BYTES", "one_level", "read_config", "tables_of"]
 
 #: A config file may be this long; the one that `init` writes has some 10 KB.
 MAX_BYTES = 1 << 18
@@ -33,11 +34,16 @@ def tables_of(commands: Commands) -> dict[str, dict[str, Setting]]:
     Returns:
         First the shared tables, then one table for each command, with all settings that it has.
     """
-    everything = {key: setting for settings in commands.values() for key, setting in settings.items()}
-    shared = {
-        table: {key: everything[key] for key in keys if key in everything} for table, keys in SHARED_TABLES.items()
+    shared: dict[str, dict[str, Setting]] = {table: {} for table in SHARED_TABLES}
+    for name, settings in commands.items():
+        for key, setting in settings.items():
+            if (table := shared_table(name, key)) is not None:
+                shared[table].setdefault(key, setting)
+    in_order = {
+        table: {key: shared[table][key] for key in keys if key in shared[table]}
+        for table, keys in SHARED_TABLES.items()
     }
-    return {**shared, **{name: dict(settings) for name, settings in commands.items()}}
+    return {**in_order, **{name: dict(settings) for name, settings in commands.items()}}
 
 
 def read_config(path: Path, commands: Commands, command: str) -> dict[str, Any]:
@@ -57,7 +63,7 @@ def read_config(path: Path, commands: Commands, command: str) -> dict[str, Any]:
     """
     tables = tables_of(commands)
     values: dict[str, Any] = {}
-    document = _load(path)
+    document = one_level(_load(path), tables)
     for table in document:
         _check_table(path, table, document[table], tables)
     # The shared tables first, so that a command's own one has the last word.
@@ -69,9 +75,26 @@ def read_config(path: Path, commands: Commands, command: str) -> dict[str, Any]:
             except Refusal as refusal:
                 raise _usage(path, f"[{table}] '{key}' {refusal.what}", refusal.fix) from refusal
             own = commands[command].get(key)
-            if own is not None and (table == command or table in SHARED_TABLES):
+            if own is not None and table in (command, shared_table(command, key)):
                 values[own.parameter] = fitting
     return values
+
+
+def one_level(document: Mapping[str, Any], tables: Collection[str]) -> dict[str, Any]:
+    """A document whose tables within tables, `[support.add]`, stand beside the others, under their full names.
+
+    Args:
+        document: What TOML says.
+        tables: The names of all tables that there are.
+    """
+    groups = {name.rpartition(".")[0] for name in tables} - {""}
+    flat: dict[str, Any] = {}
+    for name, content in document.items():
+        if name in groups and isinstance(content, dict):
+            flat |= {f"{name}.{inner}": values for inner, values in content.items()}
+        else:
+            flat[name] = content
+    return flat
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -121,8 +144,12 @@ def _known(path: Path, table: str, key: str, tables: Mapping[str, Mapping[str, S
     if setting is not None:
         return setting
     what = f"[{table}] has no setting '{shown(key)}'"
+    if (new := new_key(table, key)) is not None:
+        raise _usage(path, f"{what} any more", f"it is named '{new}' now")
     if key in COMMAND_LINE_ONLY:
-        raise _usage(path, what, f"give --{key} on the command line, each time")
+        raise _usage(path, what, f"give --{key.replace('_', '-')} on the command line, each time")
+    if command_line_only(table, key):
+        raise _usage(path, what, "it says what one call does: give it on the command line, each time")
     like = nearest(key, tables[table])
     if homes := _homes(key, tables):
         fix = f"it belongs below {homes}"
@@ -138,8 +165,12 @@ def _known(path: Path, table: str, key: str, tables: Mapping[str, Mapping[str, S
 
 
 def _homes(key: str, tables: Mapping[str, Mapping[str, Setting]]) -> str:
-    """The tables a setting may stand in, for a message; empty where it is known nowhere."""
-    return " or ".join(f"[{table}]" for table, settings in tables.items() if key in settings)
+    """The tables a setting may stand in, for a message; a command's own only where it shares none. Empty for none."""
+    return " or ".join(
+        f"[{table}]"
+        for table, settings in tables.items()
+        if key in settings and shared_table(table, key) in (None, table)
+    )
 
 
 def _usage(path: Path, what: str, fix: str) -> Exception:

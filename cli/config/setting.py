@@ -11,10 +11,29 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from typer.models import ArgumentInfo, OptionInfo
 
-__all__ = ["COMMAND_LINE_ONLY", "SHARED_TABLES", "Kind", "Setting", "settings_of"]
+__all__ = [
+    "COMMAND_LINE_ONLY",
+    "SHARED_TABLES",
+    "Kind",
+    "Setting",
+    "arguments_of",
+    "command_line_only",
+    "settings_of",
+    "shared_table",
+]
 
-#: Never taken from a file: what replaces files is asked for each time.
-COMMAND_LINE_ONLY = ("overwrite", "config")
+#: Never taken from a file, of no command: what replaces files or overrules a check is asked for each time.
+COMMAND_LINE_ONLY = ("overwrite", "config", "force", "accept", "new_class")
+
+# Nor what one call of a command is about.
+_ONE_CALL: Mapping[str, tuple[str, ...]] = {
+    "report": ("results",),
+    "support.add": ("sources", "label", "again", "dry_run"),
+    "support.remove": ("instances", "dry_run"),
+    "support.rename": ("old", "new", "dry_run"),
+    "support.merge": ("others", "into", "dry_run"),
+    "support.rollback": ("to",),
+}
 
 #: Settings that several commands share, by the table that holds them; a table of a command may hold them too.
 SHARED_TABLES: Mapping[str, tuple[str, ...]] = {
@@ -22,6 +41,17 @@ SHARED_TABLES: Mapping[str, tuple[str, ...]] = {
     "engine": ("engine", "precision", "provider", "batch", "threads"),
     "input": ("format", "masks", "image_root", "empty", "min_area"),
 }
+
+# Options of these commands that bear the name of a shared setting and mean something else, such as several precisions.
+_OWN: Mapping[str, tuple[str, ...]] = {
+    "export": ("precision",),
+    "build": ("precision", "batch"),
+    "verify": ("engine", "precision"),
+    "bench": ("engine", "batch"),
+}
+
+# Values of a path that are words and no paths.
+_WORDS: Mapping[str, tuple[str, ...]] = {"checkpoint": ("pocket",), "out": ("-",)}
 
 Kind = Literal["path", "text", "integer", "number", "switch"]
 
@@ -50,6 +80,7 @@ class Setting:
         positional: It is an argument and not an option.
         spelled: How it is written on the command line: `--min-area`, `BUNDLE`.
         help: Its help text.
+        words: Values of a path that are words and no paths.
     """
 
     key: str
@@ -64,20 +95,43 @@ class Setting:
     positional: bool
     spelled: str
     help: str
+    words: tuple[str, ...] = ()
 
 
-def settings_of(command: Callable[..., Any]) -> dict[str, Setting]:
+def shared_table(command: str, key: str) -> str | None:
+    """The shared table that a command takes a setting from; None where it has none of that name or one of its own."""
+    if key in _OWN.get(command, ()):
+        return None
+    return next((table for table, keys in SHARED_TABLES.items() if key in keys), None)
+
+
+def command_line_only(command: str, key: str) -> bool:
+    """Whether a setting of a command is never taken from a file."""
+    return key in COMMAND_LINE_ONLY or key in _ONE_CALL.get(command, ())
+
+
+def settings_of(command: Callable[..., Any], name: str = "") -> dict[str, Setting]:
     """The settings of a command that may come from a file, by their key, in the order of its signature.
 
     Args:
         command: A function whose parameters are annotated as typer reads them.
+        name: The name of its table.
 
     Returns:
-        Positional arguments and options, without those of `COMMAND_LINE_ONLY` and without hidden ones.
+        Positional arguments and options, without those of the command line only and without hidden ones.
     """
+    return {each.key: each for each in _settings(command) if not command_line_only(name, each.key)}
+
+
+def arguments_of(command: Callable[..., Any]) -> dict[str, bool]:
+    """The positional arguments of a command by parameter, in order, and of each whether it takes all that are left."""
+    return {each.parameter: each.many for each in _settings(command) if each.positional}
+
+
+def _settings(command: Callable[..., Any]) -> list[Setting]:
     hints = get_type_hints(command, include_extras=True)
     found = [_setting(parameter, hints[name]) for name, parameter in inspect.signature(command).parameters.items()]
-    return {setting.key: setting for setting in found if setting is not None and setting.key not in COMMAND_LINE_ONLY}
+    return [setting for setting in found if setting is not None]
 
 
 def _setting(parameter: inspect.Parameter, hint: Any) -> Setting | None:
@@ -100,12 +154,20 @@ def _setting(parameter: inspect.Parameter, hint: Any) -> Setting | None:
         choices=choices,
         low=info.min,
         high=info.max,
-        default=default.value if isinstance(default, Enum) else default,
+        default=_plain(default),
         required=parameter.default is inspect.Parameter.empty,
         positional=positional,
         spelled=(info.metavar or parameter.name.upper()).strip("[].") if positional else option,
         help=info.help or "",
+        words=_WORDS.get(key, ()) if kind == "path" else (),
     )
+
+
+def _plain(default: Any) -> Any:
+    """A default as a file writes it."""
+    if isinstance(default, Enum):
+        return default.value
+    return str(default) if isinstance(default, Path) else default
 
 
 def _type_of(annotation: Any) -> tuple[Kind, bool, tuple[str, ...]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mvrec_edge.cli.config.reading import tables_of
-from mvrec_edge.cli.config.setting import SHARED_TABLES, Setting
+from mvrec_edge.cli.config.setting import SHARED_TABLES, Setting, shared_table
 
 __all__ = ["Row", "about_table", "settings_page", "settings_rows", "settings_text", "toml_value"]
 
@@ -24,13 +24,14 @@ _SHARED: Mapping[str, str] = {
 _PAGE_HEAD = """\
 # Settings from a file
 
-`calibrate`, `classify` and `evaluate` read their settings from a TOML file, so that all settings of a line are in one
-place:
+With `--config`, a command takes its settings from a TOML file, so that all settings of a line are in one place. Every
+command that reads or writes files has it, but `init`, which writes such a file: {commands}.
 
 ```
 mvrec-edge calibrate --config mvrec-edge.toml
 mvrec-edge classify --config mvrec-edge.toml
 mvrec-edge evaluate --config mvrec-edge.toml --shots 1,3
+mvrec-edge support add --config mvrec-edge.toml part7.jpg --label dent
 ```
 
 `mvrec-edge init line1` writes a file with every setting, its default and its meaning. `mvrec-edge settings` prints the
@@ -74,7 +75,11 @@ The value of a setting is taken from the first of these places that has it:
   `mvrec-edge classify --config mvrec-edge.toml elsewhere/` classifies the folder `elsewhere/`.
 - A relative path in the file begins at the folder of the file; one on the command line begins at the current folder.
 - A switch is `true` or `false`. On the command line, `--jsonl` overrides `table = true`.
-- `--overwrite` is never taken from a file: the command line must ask for the replacement of files each time.
+- `--overwrite` is never taken from a file: the command line must ask for the replacement of files each time. The same
+  holds for `--force`, `--accept` and `--new-class`, which overrule a check, and for what one call of `support` is
+  about, such as the defects to add and their `--label`.
+- The tables of the commands of `support` are `[support.add]`, `[support.remove]` and so on. With `cache` in the file,
+  all words behind `support add --config mvrec-edge.toml` are defects to add.
 - The default "none" means that the setting has no value; the last column says what the command does then.
 - The whole file is checked, the tables of other commands too. A misspelled name is an error that names the nearest
   right one.
@@ -116,13 +121,14 @@ def settings_rows(commands: Mapping[str, Mapping[str, Setting]]) -> dict[str, li
     Returns:
         The rows by the name of the table, in the order in which `init` writes them.
     """
-    shared = {key for keys in SHARED_TABLES.values() for key in keys}
     rows: dict[str, list[Row]] = {}
     for table, settings in tables_of(commands).items():
-        keys = [key for key in settings if table in SHARED_TABLES or key not in shared]
+        keys = [key for key in settings if table in SHARED_TABLES or shared_table(table, key) is None]
         rows[table] = []
         for key in keys:
-            users = tuple(name for name in commands if key in commands[name]) if table in SHARED_TABLES else (table,)
+            users: tuple[str, ...] = (table,)
+            if table in SHARED_TABLES:
+                users = tuple(name for name in commands if key in commands[name] and shared_table(name, key) == table)
             # As the first command has it, which may require what another can do without.
             rows[table].append(Row(commands[users[0]][key], users))
     return rows
@@ -130,7 +136,7 @@ def settings_rows(commands: Mapping[str, Mapping[str, Setting]]) -> dict[str, li
 
 def about_table(table: str) -> str:
     """One or two sentences on what a table is for."""
-    return _SHARED.get(table, f"Settings of 'mvrec-edge {table}' alone.")
+    return _SHARED.get(table, f"Settings of 'mvrec-edge {table.replace('.', ' ')}' alone.")
 
 
 def toml_value(value: Any) -> str:
@@ -144,7 +150,8 @@ def toml_value(value: Any) -> str:
 
 def settings_page(commands: Mapping[str, Mapping[str, Setting]]) -> str:
     """The page `docs/config.md`: how a config file is read, and a Markdown table for each of its tables."""
-    lines = [_PAGE_HEAD]
+    named = ", ".join(f"`{name.replace('.', ' ')}`" for name in commands)
+    lines = [_PAGE_HEAD.replace("{commands}", named)]
     for table, rows in settings_rows(commands).items():
         used_by = table in SHARED_TABLES
         head = ["setting", "command line", "default", *(["used by"] if used_by else []), "meaning"]
@@ -153,7 +160,7 @@ def settings_page(commands: Mapping[str, Mapping[str, Setting]]) -> str:
             default = row.default if row.setting.required or row.setting.default is None else f"`{row.default}`"
             cells = [f"`{row.setting.key}`", f"`{row.setting.spelled}`", default, row.meaning]
             if used_by:
-                cells.insert(3, ", ".join(row.commands))
+                cells.insert(3, ", ".join(command.replace(".", " ") for command in row.commands))
             lines.append(_line(cells))
         lines.append("")
     return "\n".join(lines)
@@ -184,7 +191,7 @@ def settings_text(commands: Mapping[str, Mapping[str, Setting]], width: int) -> 
         for row in rows:
             start = f"  {row.setting.key:<{key_width}}{row.default:<{default_width}}"
             # A narrow terminal wraps by itself, better than one word on each line.
-            wide = max(width, len(hang) + 30)
+            wide = max(width, len(hang) + 24)
             lines += textwrap.wrap(row.meaning, wide, initial_indent=start, subsequent_indent=hang)
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)

@@ -9,7 +9,7 @@ from typing import Any
 from mvrec_edge.cli.config.setting import Setting
 from mvrec_edge.cli.config.tables import about_table, settings_rows, toml_value
 
-__all__ = ["LAYOUT", "render_template"]
+__all__ = ["EXAMPLES", "LAYOUT", "render_template"]
 
 #: What is set, and not only shown, so that the commands need no more than the file: the folders of `init`.
 LAYOUT: Mapping[str, Mapping[str, Any]] = {
@@ -17,37 +17,53 @@ LAYOUT: Mapping[str, Mapping[str, Any]] = {
     "calibrate": {"support": "labelled", "out": "line.safetensors"},
     "classify": {"inputs": ["incoming"], "out": "results/results.jsonl"},
     "evaluate": {"support": "labelled", "out": "results/evaluation"},
+    "export": {"out": "encoder.bundle"},
 }
 
-#: What to show of a setting that has no default. One that is not here is shown with a value of its type.
-_EXAMPLES: Mapping[str, Any] = {
+#: What to show of a setting that has no default, by its key, or by its table and key where tables differ. Each is a
+#: value that the command takes; a number or a switch that is not here is shown with a value of its type.
+EXAMPLES: Mapping[str, Any] = {
     "aggregate": "mean",
     "batch": 9,
     "beta": 8.0,
+    "bench.checkpoint": "checkpoint.pth",
+    "bench.engine": "openvino",
     "budget_ms": 400.0,
+    "calibration": "labelled",
+    "checkpoint": "pocket",
     "csv": "results/results.csv",
     "features": "features.safetensors",
     "image_root": "images",
     "input": "box",
+    "json": "results/bench.json",
+    "markdown": "results/bench.md",
     "masks": "masks",
     "min_area": 16,
     "overlay": "results/pictures",
+    "path": "line.safetensors",
+    "plot": "results/bench.html",
     "precision": "fp32",
     "provider": "cpu",
     "query": "query",
+    "random_weights": "ViT-B/16",
     "rebase": "old.safetensors",
     "reject_rate": "5%",
     "report": "results/report.html",
+    "report.images": "incoming",
+    "report.out": "results/report.html",
     "shots": 5,
     "store": "embeddings",
     "table": True,
     "threads": 2,
+    "timing_cache": "timing.cache",
     "tune_plot": "results/tuning.png",
     "tune_precisions": "fp32,int8",
+    "verify.engine": "openvino",
+    "workspace_gb": 0.5,
 }
 
 _HEAD = """\
-Settings of mvrec-edge. The commands {commands} read this file with --config.
+Settings of mvrec-edge. Every command that reads or writes files, but 'init', reads this file with --config.
 A value on the command line overrides the value in this file; a value in this file overrides the default.
 Remove the # in front of a setting to set it. Relative paths begin at the folder of this file.
 The option --overwrite, which replaces files, is taken from the command line only.
@@ -67,9 +83,7 @@ def render_template(commands: Mapping[str, Mapping[str, Setting]]) -> str:
     Returns:
         TOML with Unix line ends; it is valid as it stands, and with every setting in force.
     """
-    names = list(commands)
-    listed = ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
-    lines = _comment(_HEAD.format(commands=listed))
+    lines = _comment(_HEAD)
     for table, rows in settings_rows(commands).items():
         lines += ["", f"[{table}]", *_comment(about_table(table))]
         for row in rows:
@@ -87,11 +101,11 @@ def _line(table: str, setting: Setting) -> str:
         return f"{setting.key} = {toml_value(layout[setting.key])}"
     if setting.default is not None:
         return f"#{setting.key} = {toml_value(setting.default)}  # the default"
-    return f"#{setting.key} = {toml_value(_example(setting))}  # an example; by default not set"
+    return f"#{setting.key} = {toml_value(_example(table, setting))}  # an example; by default not set"
 
 
-def _example(setting: Setting) -> Any:
-    value = _EXAMPLES.get(setting.key)
+def _example(table: str, setting: Setting) -> Any:
+    value = EXAMPLES.get(f"{table}.{setting.key}", EXAMPLES.get(setting.key))
     if value is None:
         number = setting.low if setting.low is not None else 1
         by_kind: dict[str, Any] = {
@@ -99,7 +113,7 @@ def _example(setting: Setting) -> Any:
             "number": float(number),
             "path": setting.key,
             "switch": True,
-            "text": setting.choices[0] if setting.choices else setting.key,
+            "text": setting.choices[0] if setting.choices else "...",
         }
         value = by_kind[setting.kind]
     return [value] if setting.many else value

@@ -9,7 +9,7 @@ import typer
 
 from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import CachePath, EngineOptions, LabelledOptions
-from mvrec_edge.cli.support.shared_options import ChangeOptions
+from mvrec_edge.cli.support.shared_options import ChangeOptions, NewClass, check_new_class
 
 if TYPE_CHECKING:
     from mvrec_edge.calib import LabelledSet
@@ -39,6 +39,7 @@ def add(
             "--label", "-l", help="Class of all defects that are added; by default the class in the annotation of each."
         ),
     ] = None,
+    new_class: NewClass = False,
     again: Annotated[
         bool,
         typer.Option("--again", help="Also encode defects whose source and class are in the support cache already."),
@@ -76,10 +77,14 @@ def add(
         plan = before.view_plan
         if plan is None:
             raise UsageError("the support cache has no view plan, so no views can be cut for it", where=cache)
+        if label is not None:
+            check_new_class(label, before.class_names, insist=new_class)
         images = KeptImages()
         sets = [read_source(reading, path, before.region_input, label=label, images=images) for path in sources]
         problems.extend(problem for each in sets for problem in each.problems)
         found = LabelledSet(tuple(instance for each in sets for instance in each.instances), images=images)
+        for name, source in {each.label: each.source for each in reversed(found.instances)}.items():
+            check_new_class(name, before.class_names, insist=new_class or name == label, where=source)
         labelled = _as_learned(before, _new_ones(before, found, again=again))
         with (
             encoding.open(opened, precision, say) as encoder,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mvrec_edge.cli.support.add import add
-from mvrec_edge.cli.support.looking import history, list_instances, rollback
-from mvrec_edge.cli.support.others import merge, remove, rename
+from mvrec_edge.cli.config.command import CONFIGURED, add_configured
 
 __all__ = ["support"]
 
@@ -15,10 +13,6 @@ support = typer.Typer(
     help="Change a support cache on the line: add, remove, rename or merge, and go back to an earlier version.",
     no_args_is_help=True,
 )
-support.command("add")(add)
-support.command("remove")(remove)
-support.command("list")(list_instances)
-support.command("rename")(rename)
-support.command("merge")(merge)
-support.command("history")(history)
-support.command("rollback")(rollback)
+for _name in CONFIGURED:
+    if _name.startswith("support."):
+        add_configured(support, _name)

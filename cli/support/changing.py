@@ -79,7 +79,7 @@ def _compared(comparison: Comparison) -> list[str]:
     right = [sum(count for count, _ in counts.values()) for counts in (comparison.before, comparison.after)]
     of = [sum(total for _, total in counts.values()) for counts in (comparison.before, comparison.after)]
     if not any(of):
-        return ["the change could not be checked: every class has a single instance, so none can be left out"]
+        return ["the change could not be checked: every class has a single instance or image, so none can be left out"]
     lines = [f"read rightly when left out: {right[0]} of {of[0]} before, {right[1]} of {of[1]} now"]
     for name, after in comparison.after.items():
         before = comparison.before.get(name, (0, 0))

@@ -20,7 +20,10 @@ def list_instances(
     cache: CachePath,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Leave each instance out in turn, and show the class that the others give it."),
+        typer.Option(
+            "--check",
+            help="Leave each instance out in turn, with its image, and show the class that the others give it.",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -51,7 +54,8 @@ def list_instances(
     for row in rows:
         line = f"{row['instance']:>5}  {row['class']:<{width}}  {row['source']:<{longest}}"
         if check:
-            line += "  " + ("(the only one)" if row["read_as"] is None else row["read_as"])
+            only = "(the only one)" if loaded.counts[row["class"]] == 1 else "(the only image)"
+            line += "  " + (only if row["read_as"] is None else row["read_as"])
             line += "  <- misread" if row["read_as"] not in (None, row["class"]) else ""
         show(line.rstrip())
 

@@ -8,7 +8,7 @@ import typer
 
 from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import CachePath, Json
-from mvrec_edge.cli.support.shared_options import ChangeOptions, DryRun, Keep
+from mvrec_edge.cli.support.shared_options import ChangeOptions, DryRun, Keep, NewClass, check_new_class
 
 __all__ = ["merge", "remove", "rename"]
 
@@ -43,6 +43,7 @@ def rename(
     cache: CachePath,
     old: Annotated[str, typer.Argument(metavar="OLD", help="Present name of the class.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="New name of the class.")],
+    new_class: NewClass = False,
     dry_run: DryRun = False,
     keep: Keep = 20,
     as_json: Json = False,
@@ -51,12 +52,20 @@ def rename(
 
     Example: mvrec-edge support rename line.safetensors stain oil
     """
-    from mvrec_edge.calib.changes import rename_class
+    from mvrec_edge.calib.changes import Changed, rename_class
     from mvrec_edge.cli.support.changing import change_cache
+    from mvrec_edge.runtime import SupportCache
+
+    def change(before: SupportCache) -> Changed:
+        changed = rename_class(before, old, new)
+        # Another spelling of the class itself is what renaming is for.
+        others = [name for name in before.class_names if name != old]
+        check_new_class(new, others, insist=new_class)
+        return changed
 
     change_cache(
         cache,
-        lambda before: rename_class(before, old, new),
+        change,
         ChangeOptions(dry_run=dry_run, keep=keep, as_json=as_json),
     )
 
@@ -82,6 +91,7 @@ def merge(
             show_default=False,
         ),
     ] = None,
+    new_class: NewClass = False,
     writing: ChangeOptions,
 ) -> None:
     """Add the instances of other support caches, or make several classes one.
@@ -96,7 +106,13 @@ def merge(
 
     def change(before: SupportCache) -> Changed:
         if into is not None:
-            return merge_classes(before, others, into)
-        return merge_caches(before, [SupportCache.load(other) for other in others])
+            changed = merge_classes(before, others, into)
+            check_new_class(into, [name for name in before.class_names if name not in others], insist=new_class)
+            return changed
+        loaded = [SupportCache.load(other) for other in others]
+        for path, other in zip(others, loaded, strict=True):
+            for name in other.class_names:
+                check_new_class(name, before.class_names, insist=new_class, where=path)
+        return merge_caches(before, loaded)
 
     change_cache(cache, change, writing)

@@ -31,11 +31,10 @@ class CentredZipAdapter(Head):
         instances: npt.NDArray[np.integer],
         rows: npt.NDArray[np.float32],
     ) -> npt.NDArray[np.float32]:
-        # Without instance i the centre moves by -d, d = (K_i - centre) / (NK - 1), so every key and query moves by d.
-        # The cosines follow from one product with the keys about the present centre, which is close enough to the new
-        # one that no digits are lost.
+        # Without some instances the centre moves by -d, and so every key and query by d. The cosines follow from one
+        # product with the keys about the present centre, which is close enough to the new one that no digits are lost.
         keys = rows - self._centre
-        moves = keys[instances] / np.float32(len(rows) - 1)
+        moves = self._moves_left_out(keys, instances)
         columns = keys[self._order].T
         moved = queries - self._centre + moves[:, None]
         count, each, channels = moved.shape
@@ -50,9 +49,22 @@ class CentredZipAdapter(Head):
         return cosines.reshape(count * each, -1)
 
     def origins_left_out(self, instances: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-        """The means of the others."""
-        moves = (self.cache.keys[instances] - self._centre) / np.float32(len(self.cache.labels) - 1)
-        return np.asarray(self._centre - moves, np.float32)
+        """The means of the instances of other images."""
+        return np.asarray(self._centre - self._moves_left_out(self.cache.keys - self._centre, instances), np.float32)
+
+    def _moves_left_out(
+        self, keys: npt.NDArray[np.float32], instances: npt.NDArray[np.integer]
+    ) -> npt.NDArray[np.float32]:
+        """What every key and query moves by without each of some instances and the others of its image, `[H, C]`.
+
+        Without the k instances of an image it is the sum of their keys about the centre, over NK - k.
+        """
+        groups = self.cache.image_groups
+        sums = np.zeros((int(groups.max()) + 1, keys.shape[1]), np.float32)
+        np.add.at(sums, groups, keys)
+        left = len(keys) - np.bincount(groups)
+        moves: npt.NDArray[np.float32] = sums[groups[instances]] / left[groups[instances], None].astype(np.float32)
+        return moves
 
     def _project(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return np.asarray(rows - self._centre, np.float32)

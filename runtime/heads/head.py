@@ -128,7 +128,7 @@ class Head(ABC):
         instances: npt.NDArray[np.integer],  # noqa: ARG002 (for heads that project by the support)
         rows: npt.NDArray[np.float32],  # noqa: ARG002
     ) -> npt.NDArray[np.float32]:
-        """Cosines between queries and keys, projected as without one instance.
+        """Cosines between queries and keys, projected as without one instance and the others of its image.
 
         A head whose projection is made of the support instances has to say how it changes.
 
@@ -138,17 +138,19 @@ class Head(ABC):
             rows: What `_key_rows` gives.
 
         Returns:
-            float32 `[M * Q, NK]`, keys in the order of the classes; the column of the instance itself is not used.
+            float32 `[M * Q, NK]`, keys in the order of the classes; the columns of what is left out are not used.
         """
         return self._cosines(queries.reshape(-1, queries.shape[-1]))
 
     def origins_left_out(self, instances: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-        """What is subtracted from keys and queries when each of some support instances is left out, float32 `[H, C]`.
+        """What is subtracted from keys and queries when each of some support instances is left out with its image.
+
+        It is float32 `[H, C]`.
 
         A head that does not train and whose projection is such a shift has to say so.
 
         Args:
-            instances: int `[H]`, places in the support cache of at least two instances.
+            instances: int `[H]`, places in the support cache, which has instances of other images.
         """
         raise NotImplementedError(f"the projection of {self.name} is no shift")
 
@@ -212,23 +214,25 @@ class Head(ABC):
         choices: Sequence[tuple[float, str]],
         progress: Callable[[int], None] = lambda _: None,
     ) -> list[npt.NDArray[np.float32]]:
-        """Computes the logits of support instances, each as if it were not in the support.
+        """Computes the logits of support instances, each as if its image were not in the support.
 
-        An instance leaves with all its views and with what the head takes from the support as a whole, but for what
-        was trained. The keys are computed once and one column of the similarities is left out, so an instance costs
-        little more than the classification of one region.
+        An instance leaves with all its views, with the other instances of its image, and with what the head takes from
+        the support as a whole, but for what was trained. The keys are computed once and the columns of the similarities
+        are left out, so an instance costs little more than the classification of one region.
 
         Args:
-            instances: int `[H]`, places in the support cache; of each one's class another has to be there.
+            instances: int `[H]`, places in the support cache that `SupportCache.can_be_left_out` names.
             choices: Pairs of beta and aggregation.
             progress: Called with the number of instances after each part of them.
 
         Returns:
-            For each choice float32 `[H, N]`, as `logits_for` gives with a cache that lacks the instance.
+            For each choice float32 `[H, N]`, as `logits_for` gives with a cache that lacks the instance's image; a
+            class that has no other image gets the least.
         """
         _, views, _ = self.cache.embeddings.shape
+        groups = self.cache.image_groups
         results = [np.empty((len(instances), len(self.cache.class_names)), np.float32) for _ in choices]
-        rows, columns = self._key_rows(), np.argsort(self._order)
+        rows = self._key_rows()
         step = max(1, _MOST_SIMILARITIES // (views * len(rows)))
         for start in range(0, len(instances), step):
             left_out = instances[start : start + step]
@@ -241,8 +245,9 @@ class Head(ABC):
             ) -> npt.NDArray[np.float32]:
                 each = queries.reshape(count, -1, queries.shape[1])
                 found = self._cosines_left_out(each, left_out, rows)
-                # The exponential of its own column is 0 exactly.
-                found.reshape(count, -1, len(rows))[np.arange(count), :, columns[left_out]] = -np.inf
+                # The exponential of a column that is left out is 0 exactly.
+                gone, columns = np.nonzero(groups[left_out][:, None] == groups[self._order])
+                found.reshape(count, -1, len(rows))[gone, :, columns] = -np.inf
                 return found
 
             part = self.cache.embeddings[left_out].astype(np.float32)

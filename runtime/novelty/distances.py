@@ -89,65 +89,117 @@ class ClassDistances:
 
 
 def left_out_distances(
-    embeddings: npt.NDArray[np.floating], labels: npt.NDArray[np.integer], views: Sequence[int] | None = None
+    embeddings: npt.NDArray[np.floating],
+    labels: npt.NDArray[np.integer],
+    views: Sequence[int] | None = None,
+    groups: npt.NDArray[np.integer] | None = None,
 ) -> npt.NDArray[np.float32]:
-    """The distance of each support instance to its own class without itself, the centre computed without it, too.
+    """The distance of each support instance to its own class without its image.
+
+    Without an image, all instances on it are gone, from the centre as well, which is the mean over the classes that
+    are left.
 
     Args:
         embeddings: float `[NK, V, C]`.
         labels: int `[NK]`.
         views: Which views; see `ClassDistances`.
+        groups: int `[NK]`, equal for instances of one image; by default each instance has an image of its own.
 
     Returns:
-        float32 `[NK]`, 0 to 2; NaN for an instance that is its class's only one.
+        float32 `[NK]`, 0 to 2; NaN for an instance whose class has none on another image.
 
     Raises:
         UsageError: The views are not different numbers from 0 to V - 1.
     """
     rows = chosen_views(embeddings, views)
+    images = np.arange(len(rows)) if groups is None else groups
     # Every class counts the same: were it every instance, leaving one out would move the centre away from its class
     # and bring the rest of it nearer than a query ever finds it.
     centre = _centre(rows, labels)
-    classes = len(np.unique(labels))
+    moves = _moves_left_out(rows, labels, images, centre)
     result = np.full(len(rows), np.nan, np.float32)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        if len(members) < 2:
-            continue
+        _, own, sizes = np.unique(images[members], return_inverse=True, return_counts=True)
+        others = len(members) - sizes[own]
+        usable = np.flatnonzero(others)
         step = max(1, _MOST_FLOATS // (len(members) * 4))
-        for start in range(0, len(members), step):
-            part = np.arange(start, min(start + step, len(members)))
-            cosines = _without_each(rows, members, part, centre, classes)
+        for start in range(0, len(usable), step):
+            part = usable[start : start + step]
+            cosines = _without_image(rows, members, members[part], moves[members[part]], centre)
             distances = np.float32(1) - cosines
-            distances[np.arange(len(part)), part] = np.inf
-            result[members[part]] = _nearest_mean(distances, len(members) - 1)
+            distances[own[part][:, None] == own] = np.inf
+            for count in np.unique(others[part]):
+                alike = others[part] == count
+                result[members[part[alike]]] = _nearest_mean(distances[alike], int(count))
     return result
 
 
-def _without_each(
+def _moves_left_out(
+    rows: npt.NDArray[np.floating],
+    labels: npt.NDArray[np.integer],
+    images: npt.NDArray[np.integer],
+    centre: npt.NDArray[np.float32],
+) -> npt.NDArray[np.float32]:
+    """What every view moves by, as seen from the centre, when an instance's image is left out, float32 `[NK, C]`.
+
+    Without `k` of the `n` instances of a class, whose mean views are `x` and whose class's is `m`, the class's mean
+    moves by minus the sum of `(x - m) / (n - k)`, and the centre of N classes by an N-th of that. A class that has no
+    other instance is gone from the centre, which then is that of fewer classes.
+    """
+    keys = np.empty((len(rows), rows.shape[2]), np.float32)
+    step = max(1, _MOST_FLOATS // (rows.shape[1] * rows.shape[2]))
+    for start in range(0, len(rows), step):
+        keys[start : start + step] = (rows[start : start + step].astype(np.float32) - centre).mean(axis=1)
+    names, classes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    means = np.stack([rows[labels == name].mean(axis=(0, 1), dtype=np.float32) - centre for name in names])
+    moves = np.zeros_like(keys)
+    order = np.argsort(images, kind="stable")
+    for together in np.split(order, np.flatnonzero(np.diff(images[order])) + 1):
+        gone = np.bincount(classes[together], minlength=len(names))
+        left = sizes - gone
+        emptied = gone * (left == 0) > 0
+        remaining = len(names) - int(emptied.sum())
+        if not remaining:
+            continue
+        move = means[emptied].sum(axis=0) / np.float32(remaining)
+        for place in together:
+            own = classes[place]
+            if left[own]:
+                move = move + (keys[place] - means[own]) / np.float32(left[own] * remaining)
+        moves[together] = move
+    return moves
+
+
+def _without_image(
     rows: npt.NDArray[np.floating],
     members: npt.NDArray[np.intp],
-    part: npt.NDArray[np.intp],
+    left_out: npt.NDArray[np.intp],
+    moves: npt.NDArray[np.float32],
     centre: npt.NDArray[np.float32],
-    classes: int,
 ) -> npt.NDArray[np.float32]:
-    """Mean cosines of some members of a class to all, each with the centre it leaves behind, float32 `[P, n]`.
+    """Mean cosines of some members of a class to all, each with the centre that its image leaves behind.
 
-    Without instance i of a class of n, whose mean view is `m_i` and whose class's is `m`, the centre of N classes moves
-    by `-b_i`, `b_i = (m_i - m) / (n - 1) / N`. Instead of centring all others anew for every i, the products are
-    expanded.
+    Instead of centring all others anew for every one that is left out, the products are expanded.
+
+    Args:
+        rows: float `[NK, V, C]`.
+        members: int `[n]`, places of the class's instances.
+        left_out: int `[P]`, places of those that are left out.
+        moves: float32 `[P, C]`, what every view moves by as seen from that centre.
+        centre: The centre of all.
+
+    Returns:
+        float32 `[P, n]`.
     """
     views = rows.shape[1]
-    left_out = rows[members[part]].astype(np.float32) - centre
-    own = rows[members].mean(axis=(0, 1), dtype=np.float32) - centre
-    moved = (left_out.mean(axis=1) - own) / np.float32((len(members) - 1) * classes)
-    total = np.zeros((len(part), len(members)), np.float32)
+    total = np.zeros((len(left_out), len(members)), np.float32)
     for view in range(views):
         others = rows[members, view].astype(np.float32) - centre
-        query = left_out[:, view] + moved
-        across = moved @ others.T
-        square = (others * others).sum(axis=1) + 2 * across + (moved * moved).sum(axis=1)[:, None]
-        product = query @ others.T + (query * moved).sum(axis=1)[:, None]
+        query = rows[left_out, view].astype(np.float32) - centre + moves
+        across = moves @ others.T
+        square = (others * others).sum(axis=1) + 2 * across + (moves * moves).sum(axis=1)[:, None]
+        product = query @ others.T + (query * moves).sum(axis=1)[:, None]
         total += product / (_lengths(np.maximum(square, 0)) * _lengths((query * query).sum(axis=1))[:, None])
     cosines: npt.NDArray[np.float32] = np.clip(total / np.float32(views), -1, 1)
     return cosines

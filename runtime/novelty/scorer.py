@@ -62,7 +62,7 @@ class NoveltyScorer:
 
     Raises:
         UsageError: The cache has no left-out distances; or a rate is given, and it is outside 0.001% to 50% or every
-            class has a single instance.
+            class has a single instance, or all of them on one image.
     """
 
     def __init__(self, cache: SupportCache, reject_rate: float | None = None) -> None:
@@ -76,9 +76,9 @@ class NoveltyScorer:
         self.known = KnownDistances.of(cache.novelty.left_out, cache.labels, len(cache.class_names))
         if reject_rate is not None and not self.known.measured:
             raise UsageError(
-                "every class of the support cache has a single instance, so the distances between known defects "
-                "were not measured",
-                fix="calibrate with at least two instances of a class, or leave out the reject rate",
+                "every class of the support cache has a single instance, or all of them on one image, so the distances "
+                "between known defects were not measured",
+                fix="calibrate with instances of a class on at least two images, or leave out the reject rate",
             )
         self.limits = self._limits(self.known)
         everything = ClassDistances(cache.embeddings, cache.labels, len(cache.class_names))
@@ -129,7 +129,8 @@ class NoveltyScorer:
         if views not in self._view_sets:
             cache, classes = self._cache, len(self._cache.class_names)
             distances = ClassDistances(cache.embeddings, cache.labels, classes, views)
-            known = KnownDistances.of(left_out_distances(cache.embeddings, cache.labels, views), cache.labels, classes)
+            left_out = left_out_distances(cache.embeddings, cache.labels, views, cache.image_groups)
+            known = KnownDistances.of(left_out, cache.labels, classes)
             self._view_sets[views] = (distances, known, self._limits(known))
             if len(self._view_sets) > _MOST_VIEW_SETS:
                 self._view_sets.popitem(last=False)

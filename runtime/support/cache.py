@@ -18,6 +18,7 @@ from mvrec_edge.runtime.files.json_documents import Fields, read_signed_json, si
 from mvrec_edge.runtime.files.tensor_file import read_tensors
 from mvrec_edge.runtime.regions.kinds import MIXED
 from mvrec_edge.runtime.regions.region import REGION_INPUTS
+from mvrec_edge.runtime.support.image_groups import can_be_left_out, image_groups
 from mvrec_edge.runtime.support.instance_rows import take_rows
 from mvrec_edge.runtime.support.novelty_calibration import NoveltyCalibration, check_novelty
 from mvrec_edge.runtime.support.reject_rate import HIGHEST_RATE, LOWEST_RATE
@@ -34,7 +35,13 @@ SCHEMA = "mvrec-edge/support-cache/1"
 #: The fields with one entry for each instance, an array or a tuple, and what an instance has there that has none; None
 #: where every instance has one. Whatever stands here goes along when instances are chosen, left out, or joined (see
 #: `instance_rows`).
-INSTANCE_FIELDS: dict[str, Any] = {"embeddings": None, "labels": None, "sources": None, "thumbnails": b""}
+INSTANCE_FIELDS: dict[str, Any] = {
+    "embeddings": None,
+    "labels": None,
+    "sources": None,
+    "images": "",
+    "thumbnails": b"",
+}
 
 _MOST_INSTANCES = 1 << 20
 _ADAPTER = ("weight", "bias", "keys")
@@ -85,6 +92,8 @@ class SupportCache:
         labels: int64 `[NK]`, indices into `class_names`.
         class_names: The N >= 2 classes, each with at least one instance.
         sources: Where each instance was read from, for records.
+        images: What tells the image of each instance from others, such as a digest of its file; empty where it is not
+            known, `()` where none is. Instances of one image are left out together.
         view_plan: The plan the views were cut with; None where the embeddings came from elsewhere.
         encoder: Fingerprint of the encoder that made the embeddings; empty where it is not known.
         encoder_name: The encoder in words.
@@ -104,6 +113,7 @@ class SupportCache:
     labels: npt.NDArray[np.int64]
     class_names: tuple[str, ...]
     sources: tuple[str, ...]
+    images: tuple[str, ...] = ()
     view_plan: ViewPlan | None = None
     encoder: str = ""
     encoder_name: str = ""
@@ -125,6 +135,7 @@ class SupportCache:
         class_names: Sequence[str],
         *,
         sources: Sequence[str] | None = None,
+        images: Sequence[str] = (),
         view_plan: ViewPlan | None = None,
         encoder: str = "",
         encoder_name: str = "",
@@ -145,6 +156,7 @@ class SupportCache:
             labels: `[NK]`, indices into `class_names`.
             class_names: The classes, at least two, without repetition.
             sources: Where each instance was read from; by default its number.
+            images: What tells the image of each instance from others, empty where it is not known; or nothing.
             view_plan: The plan the views were cut with.
             encoder: Fingerprint of the engine that made the embeddings.
             encoder_name: The encoder in words.
@@ -175,7 +187,12 @@ class SupportCache:
         names = tuple(class_names)
         _check_classes(names, indices)
         _check_adapter(adapter, len(values), values.shape[2])
-        check_novelty(novelty, indices)
+        of_images = tuple(images) if any(images) else ()
+        if of_images and len(of_images) != len(values):
+            raise SupportError(
+                f"the support has {counted(len(values), 'instance')} but {counted(len(of_images), 'image')}"
+            )
+        check_novelty(novelty, can_be_left_out(image_groups(of_images, len(values)), indices))
         if view_plan is not None and view_plan.count != values.shape[1]:
             raise SupportError(
                 f"the view plan has {counted(view_plan.count, 'view')}, the embeddings have {values.shape[1]}"
@@ -197,6 +214,7 @@ class SupportCache:
             labels=np.ascontiguousarray(indices, np.int64),
             class_names=names,
             sources=origin,
+            images=of_images,
             view_plan=view_plan,
             encoder=encoder,
             encoder_name=encoder_name,
@@ -255,6 +273,16 @@ class SupportCache:
         return sha256_bytes(self.to_bytes())
 
     @property
+    def image_groups(self) -> npt.NDArray[np.int64]:
+        """Which instances lie on one image, int64 `[NK]`; see `image_groups`."""
+        return image_groups(self.images, len(self.labels))
+
+    @property
+    def can_be_left_out(self) -> npt.NDArray[np.bool_]:
+        """Which instances can be left out with their image, bool `[NK]`: their class keeps one of another image."""
+        return can_be_left_out(self.image_groups, self.labels)
+
+    @property
     def counts(self) -> dict[str, int]:
         """Instances of every class."""
         totals = np.bincount(self.labels, minlength=len(self.class_names))
@@ -293,6 +321,8 @@ class SupportCache:
             "seed": self.seed,
         }
         # Left out where there is none, so that such a file is the same as one of an earlier version.
+        if self.images:
+            description["images"] = list(self.images)
         if self.schedule is not None:
             description["schedule"] = self.schedule.to_dict()
         if self.novelty is not None:
@@ -330,6 +360,7 @@ class SupportCache:
                 tensors["labels"],
                 fields.texts("class_names", most=_MOST_INSTANCES),
                 sources=fields.texts("sources", most=_MOST_INSTANCES),
+                images=fields.texts("images", most=_MOST_INSTANCES) if "images" in fields.payload else (),
                 view_plan=_view_plan(fields),
                 encoder=fields.text("encoder", longest=64),
                 encoder_name=fields.text("encoder_name"),

@@ -18,8 +18,8 @@ class NoveltyCalibration:
     """How far known defects lie from one another.
 
     Attributes:
-        left_out: float32 `[NK]`, as `left_out_distances` gives them for all views: 0 to 2, NaN for an instance that is
-            its class's only one.
+        left_out: float32 `[NK]`, as `left_out_distances` gives them for all views: 0 to 2, NaN for an instance
+            without which its class keeps none of another image.
         reject_rate: Wanted share of known defects that are called unknown; None to call nothing unknown.
     """
 
@@ -27,8 +27,12 @@ class NoveltyCalibration:
     reject_rate: float | None = None
 
 
-def check_novelty(novelty: NoveltyCalibration | None, labels: npt.NDArray[np.integer]) -> None:
-    """Refuses a calibration that does not belong to a support with these labels.
+def check_novelty(novelty: NoveltyCalibration | None, can_be_left_out: npt.NDArray[np.bool_]) -> None:
+    """Refuses a calibration that does not belong to a support.
+
+    Args:
+        novelty: The calibration.
+        can_be_left_out: bool `[NK]`, which of the support's instances can be left out.
 
     Raises:
         SupportError: A value has another type, shape or range.
@@ -36,11 +40,13 @@ def check_novelty(novelty: NoveltyCalibration | None, labels: npt.NDArray[np.int
     if novelty is None:
         return
     values = novelty.left_out
-    if values.dtype != np.float32 or values.shape != labels.shape:
-        raise SupportError(f"the left-out distances must be float32 [{len(labels)}]")
-    alone = np.bincount(labels)[labels] == 1
-    if not np.isnan(values[alone]).all() or not ((values[~alone] >= 0) & (values[~alone] <= 2)).all():
-        raise SupportError("the left-out distances must be from 0 to 2, and none for a class's only instance")
+    if values.dtype != np.float32 or values.shape != can_be_left_out.shape:
+        raise SupportError(f"the left-out distances must be float32 [{len(can_be_left_out)}]")
+    measured = values[can_be_left_out]
+    if not np.isnan(values[~can_be_left_out]).all() or not ((measured >= 0) & (measured <= 2)).all():
+        raise SupportError(
+            "the left-out distances must be from 0 to 2, and none for a class's only instance or only image"
+        )
     if novelty.reject_rate is not None:
         try:
             check_rate(novelty.reject_rate)

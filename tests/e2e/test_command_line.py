@@ -209,7 +209,7 @@ def test_evaluate_with_other_region_inputs_and_recipes(
 ) -> None:
     result = run(
         "evaluate", tiny_bundle_path, line / "parts", "--query", line / "parts", "--shots", 2, "--draws", 1, "--heads",
-        "zip", "--input", kind, "--views", "mso_bbox", "--resample", "fast", "--no-keep",
+        "zip", "--input", kind, "--view-recipe", "mso_bbox", "--resample", "fast", "--no-keep",
     )  # fmt: skip
     assert "zip" in result.stdout
 
@@ -304,7 +304,7 @@ def test_a_changed_bundle_is_refused(line: Path, tiny_bundle_path: Path, tmp_pat
         (("calibrate", "BUNDLE", "PARTS/pit", "--out", "c"), 3, "label"),
         (("calibrate", "BUNDLE", "PARTS", "--out", "text.txt"), 6, "exists already"),
         (("calibrate", "BUNDLE", "PARTS", "--out", "no/such/c"), 6, "no/such does not exist (make the folder first)"),
-        (("calibrate", "BUNDLE", "PARTS", "--views", "panorama", "--out", "c"), 2, "mso"),
+        (("calibrate", "BUNDLE", "PARTS", "--view-recipe", "panorama", "--out", "c"), 2, "mso"),
         (("calibrate", "BUNDLE", "PARTS", "--resample", "magic", "--out", "c"), 2, "exact"),
         (("calibrate", "BUNDLE", "PARTS", "--beta", "-1", "--out", "c"), 2, "beta"),
         (("calibrate", "BUNDLE", "PARTS", "--aggregate", "sum", "--out", "c"), 2, "uncertainty"),

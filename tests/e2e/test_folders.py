@@ -52,7 +52,7 @@ def parts(tmp_path: Path) -> Path:
     return tmp_path / "parts"
 
 
-CALIBRATE = "calibrate encoder.bundle parts --views ms --resample fast --head zip"
+CALIBRATE = "calibrate encoder.bundle parts --view-recipe ms --resample fast --head zip"
 
 
 def test_a_second_run_in_the_same_folder_reads_what_the_first_read(
@@ -116,7 +116,7 @@ def test_cut_out_defects_without_masks(tmp_path: Path, command: Command) -> None
 
     refused = command("calibrate encoder.bundle crops --out line.safetensors", code=3)
     assert "where each image is a cut-out defect, give --input full" in refused[-1]
-    printed = command("calibrate encoder.bundle crops --input full --views ms --head zip --out line.safetensors")
+    printed = command("calibrate encoder.bundle crops --input full --view-recipe ms --head zip --out line.safetensors")
     assert said in printed
     assert SupportCache.load(tmp_path / "line.safetensors").region_input == "full"
     # The cache knows, so that the option is not needed here.
@@ -125,7 +125,9 @@ def test_cut_out_defects_without_masks(tmp_path: Path, command: Command) -> None
     records = [json.loads(line) for line in printed if line.startswith("{")]
     assert [(record["source"], record["box"]) for record in records][:1] == [("dent/1.png#0", [0, 0, 49, 39])]
     assert not any(line.startswith("warning: the support cache") for line in printed)
-    printed = command("evaluate encoder.bundle crops --input full --views ms --shots 1 --draws 1 --heads zip --no-keep")
+    printed = command(
+        "evaluate encoder.bundle crops --input full --view-recipe ms --shots 1 --draws 1 --heads zip --no-keep"
+    )
     assert said in printed
     assert any(line.split() == ["learned", "from", "whole", "images"] for line in command("inspect line.safetensors"))
     command(
@@ -175,7 +177,7 @@ def test_a_mask_with_four_defects_is_four_regions_from_python_as_well(tmp_path: 
 def test_queries_of_another_kind_than_the_support_are_warned_of(parts: Path, tmp_path: Path, command: Command) -> None:
     rows = "".join(f"parts/{name},10,10,30,30,{name[:3]}\n" for name in ("dent/a.jpg", "pit/c.jpg"))
     (tmp_path / "query.csv").write_text("image,x1,y1,x2,y2,label\n" + rows.replace(",den\n", ",dent\n"))
-    line = "evaluate encoder.bundle parts --query query.csv --views ms --shots 1 --draws 1 --heads zip --no-keep"
+    line = "evaluate encoder.bundle parts --query query.csv --view-recipe ms --shots 1 --draws 1 --heads zip --no-keep"
     said = "warning: the support has outlines, but the queries are boxes (2 of 2 so far)"
     for options, warned in (("", True), (" --input box", False)):
         assert any(printed.startswith(said) for printed in command(line + options)) == warned

@@ -34,7 +34,9 @@ def made(tmp_path_factory: pytest.TempPathFactory, tiny_bundle_path: Path) -> Pa
     run("init", folder, "--examples")
     shutil.copytree(tiny_bundle_path, folder / "encoder.bundle")
     config = folder / "mvrec-edge.toml"
-    config.write_text(config.read_text().replace("[engine]\n", f"[engine]\n{QUICK}").replace("#views", "views"))
+    config.write_text(
+        config.read_text().replace("[engine]\n", f"[engine]\n{QUICK}").replace("#view_recipe", "view_recipe")
+    )
     run("calibrate", "--config", "mvrec-edge.toml", cwd=folder)
     return folder
 
@@ -215,11 +217,11 @@ def test_the_command_line_comes_first_then_the_file_then_the_default(line: Path)
     config = line / "mvrec-edge.toml"
     cache = SupportCache.load(line / "line.safetensors")
     assert (cache.view_plan.count, cache.shots) == (27, None)
-    config.write_text(config.read_text().replace('views = "mso"', 'views = "ms"\nshots = 2', 1))
+    config.write_text(config.read_text().replace('view_recipe = "mso"', 'view_recipe = "ms"\nshots = 2', 1))
     run("calibrate", "--config", config, "--overwrite")
     cache = SupportCache.load(line / "line.safetensors")
     assert (cache.view_plan.count, cache.shots, cache.seed) == (3, 2, 0)
-    run("calibrate", "--views", "mf", "--config", config, "--shots", 1, "--out", line / "own.safetensors")
+    run("calibrate", "--view-recipe", "mf", "--config", config, "--shots", 1, "--out", line / "own.safetensors")
     cache = SupportCache.load(line / "own.safetensors")
     assert (cache.view_plan.count, cache.shots) == (5, 1)
 
@@ -287,4 +289,4 @@ def test_the_help_is_shown_whatever_the_file(tmp_path: Path) -> None:
         shown = run(command, "--config", tmp_path / "none.toml", "--help").stdout
         assert "--config" in shown
         assert "Example: mvrec-edge" in shown
-    assert "--config" not in run("inspect", "--help").stdout
+    assert "--config" not in run("init", "--help").stdout

@@ -79,7 +79,7 @@ def test_verify(precisions_bundle_path: Path) -> None:
 
 def test_a_cache_belongs_to_its_precision(precisions_bundle_path: Path, parts: Path, tmp_path: Path) -> None:
     bundle, cache = precisions_bundle_path, tmp_path / "a.safetensors"
-    run("calibrate", bundle, parts, "--shots", 2, "--views", "ms", "--head", "zip-c", "--out", cache)
+    run("calibrate", bundle, parts, "--shots", 2, "--view-recipe", "ms", "--head", "zip-c", "--out", cache)
     # The cache decides which graph runs.
     assert run("classify", bundle, cache, parts, "--out", tmp_path / "a.jsonl").returncode == 0
     result = run("classify", bundle, cache, parts, "--precision", "int8", code=4)
@@ -102,7 +102,7 @@ def test_a_cache_of_the_schema_before_is_moved(precisions_bundle_path: Path, par
     from mvrec_edge.runtime import SupportCache
 
     bundle, old, new = precisions_bundle_path, tmp_path / "old.safetensors", tmp_path / "new.safetensors"
-    run("calibrate", bundle, parts, "--shots", 2, "--views", "ms", "--engine", "onnxruntime", "--out", old)
+    run("calibrate", bundle, parts, "--shots", 2, "--view-recipe", "ms", "--engine", "onnxruntime", "--out", old)
     present = SupportCache.load(old)
     dataclasses.replace(present, encoder="ab" * 32).save(old)
     shown = json.loads(run("inspect", old, "--json").stdout)
@@ -134,7 +134,7 @@ def test_tuning_looks_at_every_precision_that_runs_and_keeps_one(
     from mvrec_edge.runtime import Bundle, SupportCache
 
     bundle, cache = precisions_bundle_path, tmp_path / "a.safetensors"
-    tuning = ("calibrate", bundle, parts, "--shots", 2, "--views", "none", "--engine", "onnxruntime", "--tune")
+    tuning = ("calibrate", bundle, parts, "--shots", 2, "--view-recipe", "none", "--engine", "onnxruntime", "--tune")
     shown = run(*tuning, "--out", cache).stderr
     assert "bf16 is left out: " in shown
     rows = [line.split() for line in shown.splitlines() if line.split()[1:2] in (["zip"], ["zip-c"])]
@@ -179,7 +179,7 @@ def test_precisions_that_cannot_be_tuned_are_refused_in_one_line(
 def test_rebase_needs_the_same_images(precisions_bundle_path: Path, parts: Path, tmp_path: Path) -> None:
     from mvrec_edge.testing.dataset import write_dataset
 
-    run("calibrate", precisions_bundle_path, parts, "--views", "ms", "--out", tmp_path / "a.safetensors")
+    run("calibrate", precisions_bundle_path, parts, "--view-recipe", "ms", "--out", tmp_path / "a.safetensors")
     write_dataset(tmp_path / "other", families=("scratch", "pit"), per_class=2, size=(240, 320), seed=1)
     moving = ("calibrate", precisions_bundle_path, tmp_path / "other", "--rebase", tmp_path / "a.safetensors")
     result = run(*moving, "--precision", "fp16", "--out", tmp_path / "b.safetensors", code=3)

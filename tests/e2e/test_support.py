@@ -132,6 +132,7 @@ def test_a_regression_is_shown_and_refused_unless_forced(line: Path, tmp_path: P
         labels=np.repeat([1, 0], [12, 3]),
         class_names=[cache.class_names[2], cache.class_names[1]],
         sources=[f"wrong{n}" for n in range(15)],
+        images=(),
         thumbnails=(),
         novelty=None,
     ).save(other)

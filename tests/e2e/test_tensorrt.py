@@ -75,7 +75,7 @@ def test_verify(built: Path, tiny_bundle_path: Path) -> None:
 def test_calibrate_and_classify(built: Path, tiny_bundle_path: Path, parts: Path, tmp_path: Path) -> None:
     support = tmp_path / "line.safetensors"
     common = ("--engine", "tensorrt")
-    run("calibrate", tiny_bundle_path, parts, "--views", "ms", "--out", support, *common, cache=built)
+    run("calibrate", tiny_bundle_path, parts, "--view-recipe", "ms", "--out", support, *common, cache=built)
     records = {}
     for engine in ("tensorrt", "onnxruntime"):
         result = run("classify", tiny_bundle_path, support, parts, "--engine", engine, cache=built)

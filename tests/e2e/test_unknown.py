@@ -20,7 +20,7 @@ def line(tmp_path_factory: pytest.TempPathFactory, tiny_bundle_path: Path) -> Pa
 
     folder = tmp_path_factory.mktemp("unknown")
     write_dataset(folder / "parts", families=("scratch", "stain"), per_class=3, size=(240, 320), seed=0)
-    arguments = ("--views", "ms", "--reject-rate", "50%", "--out", folder / "line.safetensors")
+    arguments = ("--view-recipe", "ms", "--reject-rate", "50%", "--out", folder / "line.safetensors")
     result = run("calibrate", tiny_bundle_path, folder / "parts", *arguments)
     assert (
         "unknown defects: above the limit, which 50% of the known defects shall exceed; all classes: " in result.stderr
@@ -69,7 +69,7 @@ def test_rates_that_are_none(line: Path, tiny_bundle_path: Path, tmp_path: Path,
 def test_a_cache_that_cannot_serve_a_rate_says_so_before_anything_runs(
     line: Path, tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
-    alone = ("--shots", 1, "--views", "ms", "--out", tmp_path / "one")
+    alone = ("--shots", 1, "--view-recipe", "ms", "--out", tmp_path / "one")
     assert "nothing can be called unknown" in run("calibrate", tiny_bundle_path, line / "parts", *alone).stderr
     result = run("classify", tiny_bundle_path, tmp_path / "one", line / "parts", "--reject-rate", "5%", code=2)
     assert "single instance" in result.stderr

@@ -17,7 +17,9 @@ def line(tmp_path_factory: pytest.TempPathFactory, tiny_bundle_path: Path) -> Pa
 
     folder = tmp_path_factory.mktemp("views")
     write_dataset(folder / "parts", families=("scratch", "stain"), per_class=5, size=(240, 320), seed=0)
-    result = run("calibrate", tiny_bundle_path, folder / "parts", "--views", "mo", "--out", folder / "line.safetensors")
+    result = run(
+        "calibrate", tiny_bundle_path, folder / "parts", "--view-recipe", "mo", "--out", folder / "line.safetensors"
+    )
     assert "views 1 -> 4 -> 7 -> 9; stopping rule fitted on 10 left-out instances" in result.stderr
     return folder
 
@@ -75,7 +77,7 @@ def test_what_cannot_be_is_refused_in_one_line(
 def test_tuning_keeps_a_head_and_a_number_of_views(line: Path, tiny_bundle_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="draws the plot")
     out, plot = line / "tuned.safetensors", line / "front.png"
-    options = ("--views", "mo", "--tune", "--tune-plot", plot, "--out", out)
+    options = ("--view-recipe", "mo", "--tune", "--tune-plot", plot, "--out", out)
     result = run("calibrate", tiny_bundle_path, line / "parts", *options)
     assert plot.read_bytes().startswith(b"\x89PNG")
     assert "  kept" in result.stderr
@@ -94,5 +96,5 @@ def test_tuning_keeps_a_head_and_a_number_of_views(line: Path, tiny_bundle_path:
     for wrong in (("--tune", "--head", "zip"), ("--tune-plot", plot)):
         run("calibrate", tiny_bundle_path, line / "parts", *wrong, "--out", line / "none.safetensors", code=2)
     alone = run("calibrate", tiny_bundle_path, line / "parts", "--tune", "--shots", 1, "--out", line / "none", code=3)
-    assert "has a single instance" in alone.stderr
+    assert "lies on a single image" in alone.stderr
     assert "encoding" not in alone.stderr

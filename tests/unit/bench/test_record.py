@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ import pytest
 from mvrec_edge.bench.budget import BenchCase, Budget, Samples
 from mvrec_edge.bench.candidates import EngineCandidate
 from mvrec_edge.bench.cases import BASELINES, GPU_BASELINES
-from mvrec_edge.bench.charts import curves, write_html
-from mvrec_edge.bench.charts_png import write_png
+from mvrec_edge.bench.charts import charts, write_html
 from mvrec_edge.bench.record import make_record
 from mvrec_edge.bench.round_robin import RoundRobin
 from mvrec_edge.bench.speeds import speeds_of
@@ -162,30 +160,11 @@ def test_tables_are_whole_and_markdown_cannot_be_broken(record: dict[str, Any]) 
         pytest.fail("the row is missing")
 
 
-def test_the_page_is_well_formed_and_loads_nothing(record: dict[str, Any], tmp_path: Path) -> None:
-    record["bundle"]["name"] = "<script>&"
-    file = tmp_path / "bench.html"
-    write_html(record, file)
-    text = file.read_text()
-    assert "<script>" not in text
-    assert "http" not in text
-    pieces = ["<svg" + part.split("</svg>")[0] + "</svg>" for part in text.split("<svg")[1:]]
-    charts = [ElementTree.fromstring(piece) for piece in pieces]  # noqa: S314 (our own page)
-    assert sum(len(chart.findall(".//circle")) for chart in charts) == 2 * 2 * 2
-    assert [curve.batches for curve in curves(record)] == [(1, 27), (1, 27)]
-
-
-def test_the_picture_is_a_png(record: dict[str, Any], tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib draws it")
-    write_png(record, tmp_path / "bench.png")
-    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_a_record_without_cells_still_draws(record: dict[str, Any], tmp_path: Path) -> None:
-    for row in record["candidates"]:
-        row["cells"] = []
+def test_what_is_recorded_can_be_drawn(record: dict[str, Any], tmp_path: Path) -> None:
     write_html(record, tmp_path / "bench.html")
-    assert curves(record) == []
+    assert (tmp_path / "bench.html").read_text().count("<circle") == 2 * 2 * 2
+    time, _ = charts(record)
+    assert [curve.batches for curve in time.curves] == [(1, 27), (1, 27)]
 
 
 def test_speeds_leave_pytorch_out(record: dict[str, Any], tiny_bundle: Bundle) -> None:

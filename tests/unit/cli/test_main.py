@@ -15,7 +15,7 @@ from mvrec_edge.cli import main
 MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
 
 
-@pytest.mark.parametrize("words", [["--help"], ["settings"]])
+@pytest.mark.parametrize("words", [["--help"], ["init", "--help"], ["settings"], ["settings", "--markdown"]])
 def test_a_reader_that_has_gone_ends_a_command_quietly(words: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)

@@ -52,6 +52,17 @@ def new(labels: tuple[str, ...], seed: int = 9) -> EncodedInstances:
     return EncodedInstances(rows, labels, tuple(f"new{n}.jpg" for n in range(len(labels))))
 
 
+def test_a_refit_leaves_the_images_of_the_cache_out_together() -> None:
+    before = fit_head(support(images=[f"image {place // 2}" for place in range(9)]), "zip-c").cache
+    added = EncodedInstances(new(("c1",)).embeddings, ("c1",), ("x",), images=("image 1",))
+    changed = add_instances(before, added).cache
+    assert changed.images == (*before.images, "image 1")
+    assert changed.image_groups[9] == changed.image_groups[2]
+    refitted = refit(changed, before).cache
+    assert refitted.head.temperature == fit_head(changed, "zip-c").cache.head.temperature
+    assert refitted.head.temperature != fit_head(changed.changed(images=()), "zip-c").cache.head.temperature
+
+
 def test_added_instances_come_last_and_nothing_else_changes() -> None:
     before = support()
     changed = add_instances(before, new(("c1", "rust", "c1")))

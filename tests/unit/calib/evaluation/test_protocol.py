@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,24 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from mvrec_edge.calib import EvaluationSet, FineTuning, Protocol, evaluate_heads, read_features, sample_shots
-from mvrec_edge.calib.evaluation.tables import evaluation_json, evaluation_lines, evaluation_markdown, plot_evaluation
+from mvrec_edge.calib import (
+    EvaluationSet,
+    FineTuning,
+    HeadResult,
+    Protocol,
+    evaluate_heads,
+    read_features,
+    sample_shots,
+)
+from mvrec_edge.calib.evaluation.cautions import cautions
+from mvrec_edge.calib.evaluation.protocol import draw
+from mvrec_edge.calib.evaluation.tables import (
+    class_lines,
+    evaluation_json,
+    evaluation_lines,
+    evaluation_markdown,
+    plot_evaluation,
+)
 from mvrec_edge.runtime.errors import InputError, SupportError, UsageError
 
 NAMES = ("crack", "dent|x", "stain")
@@ -95,8 +112,6 @@ def test_without_queries_the_rest_is_classified_and_never_the_drawn() -> None:
 def test_bad_input_is_one_clear_error(
     changes: dict[str, object], protocol: Protocol, kind: type[Exception], message: str
 ) -> None:
-    import dataclasses
-
     with pytest.raises(kind, match=message):
         evaluate_heads(dataclasses.replace(data(), **changes), protocol)  # type: ignore[arg-type]
 
@@ -111,8 +126,13 @@ def test_report_in_every_form(tmp_path: Path) -> None:
     assert "| zip-f |" in text
     assert "dent\\|x" in text
     rows = [line for line in text.splitlines() if line.startswith("| crack |")]
-    assert len(rows) == 3
-    assert evaluation_lines(results)[0].split() == ["accuracy,", "%", "1", "shot", "3", "shots"]
+    # For each head its queries, and its row of the confusion.
+    assert len(rows) == 6
+    assert rows[0].startswith("| crack | 3 of 6 | 4 |")
+    assert "| queries | 12 | 12 |" in text
+    lines = evaluation_lines(results)
+    assert lines[0].split() == ["accuracy,", "%", "1", "shot", "3", "shots"]
+    assert lines[-1].split() == ["queries", "12", "12"]
     pytest.importorskip("matplotlib", reason="the plot needs matplotlib")
     plot_evaluation(results, NAMES, tmp_path / "a.png")
     import cv2
@@ -128,8 +148,116 @@ def test_a_class_without_queries_has_no_share() -> None:
         Protocol(shots=(1,), draws=1, heads=("zip",)),
     )
     assert np.isnan(result.per_class[2])
-    assert result.to_dict(NAMES)["per_class"]["stain"] is None
-    assert "| - |" in evaluation_markdown([result], NAMES, "x")
+    without = result.to_dict(NAMES)["per_class"]["stain"]
+    assert without == {"labelled": 6, "queries": 0, "right": 0.0, "accuracy": None, "interval_95": None}
+    assert "| stain | 1 of 6 | 0 | - | - | - |" in evaluation_markdown([result], NAMES, "x")
+    assert any(line.split() == ["stain", "1", "of", "6", "0", "-", "-", "-"] for line in class_lines(result, NAMES))
+
+
+def test_a_query_of_several_draws_counts_once() -> None:
+    given = data()
+    own = Protocol(shots=(2,), draws=3, heads=("zip",))
+    (result,) = evaluate_heads(given, own)
+    assert result.confusion.sum() == 3 * 12
+    assert result.queries.tolist() == [4, 4, 4]
+    # Of six instances two are drawn each time, so three draws classify all six, twice on average.
+    (rest,) = evaluate_heads(EvaluationSet(NAMES, given.support, given.support_labels), own)
+    assert rest.confusion.sum() == 3 * 12
+    drawn = [set(sample_shots(given.support_labels.tolist(), 2, seed)) for seed in range(3)]
+    classified = {place for place in range(18) if any(place not in each for each in drawn)}
+    assert rest.queries.sum() == len(classified)
+    assert rest.overall.right == pytest.approx(rest.mean * len(classified))
+    assert rest.labelled.tolist() == [6, 6, 6]
+
+
+def test_the_largest_confusions_are_named() -> None:
+    confusion = np.array([[6, 2, 0], [0, 8, 0], [1, 3, 4]])
+    result = HeadResult("zip", 2, (18 / 24,), confusion, np.array([4, 4, 4]), np.array([9, 9, 9]), ("zip",))
+    assert [(each.label, each.taken_for, each.queries) for each in result.most_confused()] == [
+        (2, 1, 1.5),
+        (0, 1, 1.0),
+        (2, 0, 0.5),
+    ]
+    lines = class_lines(result, ("a", "b", "c"))
+    assert lines[-1] == "most often taken: c for b (1.5 of 4), a for b (1 of 4), c for a (0.5 of 4)"
+    assert lines[2].split() == ["a", "2", "of", "9", "4", "3", "75.0", "30", "to", "95"]
+    assert lines[5].split()[:5] == ["all", "6", "of", "27", "12"]
+    right = HeadResult("zip", 2, (1.0,), np.diag([4, 4]), np.array([4, 4]), np.array([9, 9]), ("zip",))
+    assert not any("taken" in line for line in class_lines(right, ("a", "b")))
+
+
+def on_images(*, images: list[int], queries: bool = False) -> EvaluationSet:
+    """Three classes of six instances each, on images."""
+    given = data(per_class=6)
+    alone = EvaluationSet(NAMES, given.support, given.support_labels, support_images=np.array(images))
+    if not queries:
+        return alone
+    query_images = np.array([0, 0, 0, 50, 50, 50, 51, 52, 53, 54, 55, 56])
+    return dataclasses.replace(alone, query=given.query, query_labels=given.query_labels, query_images=query_images)
+
+
+# Two instances of a class on each image, and image 0 has one of each class.
+PAIRS = [0, 1, 1, 2, 2, 3, 0, 4, 4, 5, 5, 6, 0, 7, 7, 8, 8, 9]
+
+
+@pytest.mark.parametrize("shots", [1, 2, 3])
+def test_an_image_is_on_one_side_only(shots: int) -> None:
+    given = on_images(images=PAIRS)
+    images = np.array(PAIRS)
+    for seed in range(5):
+        each = draw(given, shots, seed, "image")
+        assert np.bincount(given.support_labels[each.drawn]).tolist() == [shots] * 3
+        assert not set(images[each.drawn]) & set(images[each.places])
+        # All that is on no image drawn is classified.
+        assert set(each.places) == set(np.flatnonzero(~np.isin(images, images[each.drawn])))
+        np.testing.assert_array_equal(each.queries, given.support[each.places])
+        np.testing.assert_array_equal(each.labels, given.support_labels[each.places])
+        assert each.cache.image_groups.max() + 1 == len(set(images[each.drawn]))
+
+
+def test_queries_on_an_image_that_was_drawn_are_left_out() -> None:
+    given = on_images(images=PAIRS, queries=True)
+    sizes = {len(draw(given, 2, seed, "image").places) for seed in range(8)}
+    assert sizes == {9, 12}
+    assert {len(draw(given, 2, seed).places) for seed in range(8)} == {12}
+
+
+def test_with_one_instance_an_image_both_splits_are_the_same() -> None:
+    given = on_images(images=list(range(100, 118)))
+    for seed in range(5):
+        by_region, by_image = (draw(given, 3, seed, split) for split in ("region", "image"))
+        np.testing.assert_array_equal(by_region.drawn, by_image.drawn)
+        np.testing.assert_array_equal(by_region.places, by_image.places)
+    plain = dataclasses.replace(given, support_images=None)
+    for name in ("region", "image"):
+        protocol = dataclasses.replace(QUICK, split=name)
+        found = [result.to_dict(NAMES) for result in evaluate_heads(given, protocol)]
+        assert found == [result.to_dict(NAMES) for result in evaluate_heads(plain, QUICK)]
+
+
+def test_a_split_that_cannot_be_made_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"no split 'folder'.*region, image"):
+        Protocol(split="folder")
+    by_image = Protocol(shots=(1,), heads=("zip",), split="image")
+    with pytest.raises(UsageError, match="these features do not say"):
+        evaluate_heads(data(), by_image)
+    with pytest.raises(UsageError, match="these features do not say"):
+        evaluate_heads(dataclasses.replace(on_images(images=PAIRS, queries=True), query_images=None), by_image)
+    with pytest.raises(InputError, match=r"with 1 shot drawn by image \(seed 0\) every image would be drawn"):
+        evaluate_heads(on_images(images=[0] * 18), by_image)
+
+
+def test_few_queries_and_images_on_both_sides_are_cautioned_of() -> None:
+    given = on_images(images=PAIRS)
+    protocol = Protocol(shots=(2,), draws=1, heads=("zip",))
+    few, shared = cautions(given, protocol, evaluate_heads(given, protocol))
+    assert few.startswith("fewer than 20 queries of crack (4), dent|x (4), stain (4)")
+    assert "images have regions both among the shots and among the queries" in shared
+    assert "--split image" in shared
+    by_image = dataclasses.replace(protocol, split="image")
+    assert len(cautions(given, by_image, evaluate_heads(given, by_image))) == 1
+    many = data(per_class=3, queries=20)
+    assert cautions(many, protocol, evaluate_heads(many, protocol)) == ()
 
 
 def save(path: Path, names: object = NAMES, **tensors: np.ndarray) -> Path:
@@ -151,6 +279,11 @@ def test_features_are_read(tmp_path: Path) -> None:
     assert features.support.shape == (4, 2, 8)
     alone = {name: value for name, value in FEATURES.items() if name.startswith("support")}
     assert read_features(save(tmp_path / "b", **alone)).query is None
+    images = {"support_images": np.array([7, 7, 8, 9]), "query_images": np.array([7, 10], np.int32)}
+    known = read_features(save(tmp_path / "c", **FEATURES, **images)).places
+    assert known.support_images is not None
+    assert known.query_images is not None
+    assert (known.support_images.tolist(), known.query_images.tolist()) == ([7, 7, 8, 9], [7, 10])
 
 
 @pytest.mark.parametrize(
@@ -164,6 +297,8 @@ def test_features_are_read(tmp_path: Path) -> None:
         ({"query_embeddings": np.ones((2, 2, 9), np.float16)}, "different channels"),
         ({"query_labels": None}, "lacks 'query_embeddings' or"),
         ({"support_embeddings": None}, "lacks 'support_embeddings' or"),
+        ({"support_images": np.array([0, 1])}, "'support_images' must be 4 whole numbers"),
+        ({"support_images": np.arange(4)}, "lacks 'support_images' or 'query_images'"),
         ({"names": "crack"}, "no list of class names"),
         ({"names": [1, 2]}, "no list of class names"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from mvrec_edge.calib import (
     read_labelled,
 )
 from mvrec_edge.calib.evaluation.documents import write_evaluation
-from mvrec_edge.calib.evaluation.set_evaluation import encode_sets
+from mvrec_edge.calib.evaluation.set_evaluation import encode_sets, known_places
 from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
 from mvrec_edge.runtime import open_source
 from mvrec_edge.runtime.errors import InputError, SupportError, UsageError
@@ -114,3 +115,35 @@ def test_the_files_hold_what_was_found(labelled: LabelledSet, engine: FakeEngine
     payload = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert payload["support"] == "parts"
     assert [row["accuracy"] for row in payload["results"]] == [round(each.mean, 6) for each in evaluation.heads]
+
+
+def test_images_of_sets_are_told_apart_by_their_content(labelled: LabelledSet, tmp_path: Path) -> None:
+    """A query set that holds an image of the support under another name shares that image."""
+    copied = tmp_path / "copied.jpg"
+    first = labelled.instances[0]
+    copied.write_bytes(first.image.read_bytes())
+    query = labelled.with_instances([dataclasses.replace(first, image=copied), *of_class(labelled, "stain").instances])
+    known = known_places(labelled, query)
+    assert known.support_images is not None
+    assert known.query_images is not None
+    assert known.query_images[0] == known.support_images[0]
+    assert known.query_images[1:].tolist() == known.support_images[-4:].tolist()
+    assert known.query_labels is not None
+    assert known.query_labels.tolist() == [0, 2, 2, 2, 2]
+
+
+def test_a_split_by_image_that_leaves_no_query_is_refused_before_anything_is_encoded(
+    labelled: LabelledSet, engine: FakeEngine, tmp_path: Path
+) -> None:
+    image = tmp_path / "one.jpg"
+    image.write_bytes(labelled.instances[0].image.read_bytes())
+    one = labelled.with_instances(dataclasses.replace(each, image=image) for each in labelled.instances)
+    settings = EvaluateSettings(dataclasses.replace(PROTOCOL, split="image"), views="ms", resample="fast")
+    with pytest.raises(InputError, match="every image would be drawn"):
+        evaluate_sets(engine, one, settings=settings)
+    unknown = dataclasses.replace(settings, unknown=True)
+    three = dataclasses.replace(unknown, protocol=dataclasses.replace(PROTOCOL, shots=(3,), split="image"))
+    shared = [dataclasses.replace(each, image=image) for each in labelled.instances[:4]]
+    with pytest.raises(InputError, match=r"drawn by image \(seed 0\) the class 'pit' or all others have no query"):
+        evaluate_sets(engine, labelled.with_instances([*shared, *labelled.instances[4:]]), settings=three)
+    assert engine.batches == []

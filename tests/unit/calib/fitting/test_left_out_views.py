@@ -32,7 +32,8 @@ def cache(head: HeadSettings, shots: list[int], *, views: int = 9, noise: float 
 
 def made_anew(support: SupportCache, groups: tuple[tuple[int, ...], ...], instance: int) -> LeftOutViews:
     """The definition."""
-    head = head_class(support.head.name)(support.subset(np.delete(np.arange(len(support.labels)), instance)))
+    groups_of = support.image_groups
+    head = head_class(support.head.name)(support.subset(np.flatnonzero(groups_of != groups_of[instance])))
     unseen = UnseenViews(head)
     views = support.embeddings[instance].astype(np.float32)
     seen = [np.sort(np.concatenate([np.array(group) for group in groups[:stop]])) for stop in range(1, len(groups))]
@@ -42,8 +43,7 @@ def made_anew(support: SupportCache, groups: tuple[tuple[int, ...], ...], instan
 
 def assert_as_made_anew(support: SupportCache) -> None:
     groups = fit_schedule(support).groups
-    totals = np.bincount(support.labels)
-    instances = np.flatnonzero(totals[support.labels] > 1)
+    instances = np.flatnonzero(support.can_be_left_out)
     at_once = list(left_out_views(support, groups, instances))
     assert len(at_once) == len(instances)
     for instance, found in zip(instances, at_once, strict=True):
@@ -70,6 +70,15 @@ def test_all_at_once_is_the_definition(
 ) -> None:
     head = HeadSettings(name, beta=beta, aggregate=aggregate)
     assert_as_made_anew(cache(head, shots, noise=noise, seed=seed))
+
+
+@pytest.mark.parametrize("aggregate", AGGREGATIONS)
+@pytest.mark.parametrize("name", UNTRAINED)
+def test_the_others_of_an_image_are_left_out_as_the_definition_does(name: str, aggregate: str) -> None:
+    support = cache(HeadSettings(name, beta=4.0, aggregate=aggregate), [5, 6, 7])
+    # Several of a class on one image, several classes on one, and images with one instance.
+    images = [f"image {place % 11}" for place in range(18)]
+    assert_as_made_anew(support.changed(images=images))
 
 
 @pytest.mark.parametrize("aggregate", AGGREGATIONS)

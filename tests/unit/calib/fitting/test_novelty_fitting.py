@@ -35,6 +35,15 @@ def test_a_rate_that_cannot_be_served_is_refused() -> None:
     assert fit_novelty(support(1, 1)).novelty is not None
 
 
+def test_an_image_is_left_out_as_a_whole() -> None:
+    cache = support(3, 3).changed(images=["a", "a", "b", "c", "c", "c"])
+    fitted = fit_novelty(cache, 0.05)
+    assert fitted.novelty is not None
+    assert np.isfinite(fitted.novelty.left_out).tolist() == [True] * 3 + [False] * 3
+    with pytest.raises(SupportError, match=r"on a single image.*on another image"):
+        fit_novelty(support(2, 2).changed(images=["a", "a", "b", "b"]), 0.05)
+
+
 def test_limits_in_words() -> None:
     assert describe_limits(support(2, 2)) == ["not measured: calibrate again to be able to say 'unknown'"]
     assert "every class has a single instance" in describe_limits(fit_novelty(support(1, 1)))[0]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvrec_edge.calib import HEAD_CHOICES, FineTuning, fit_head
+from mvrec_edge.calib.fitting.head_fitting import describe_fit
 from mvrec_edge.calib.fitting.leave_one_out import leave_one_out
 from mvrec_edge.calib.fitting.probabilities import calibration_error, fit_temperature, log_loss
 from mvrec_edge.calib.fitting.selection import DEFAULT_HEAD, select_head
@@ -40,6 +41,58 @@ def test_an_instance_is_left_out_with_all_its_views_and_influence(head: str) -> 
         for logits, (beta, aggregate) in zip(left_out.logits, choices, strict=True):
             want = kind(without, beta, aggregate).logits(support.embeddings[index : index + 1].astype(np.float32))
             np.testing.assert_allclose(logits[row], want[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", ["zip", "zip-c"])
+@pytest.mark.parametrize("images", ["aabbccddd", "abcabcdef", "abababcc-"])
+def test_the_other_instances_of_an_image_are_left_out_with_it(head: str, images: str) -> None:
+    support = cache((3, 3, 3), common=2.0).changed(images=[image.strip("-") for image in images])
+    choices = [(8.0, "mean"), (2.0, "uncertainty")]
+    left_out = leave_one_out(support, head, choices)
+    kind = {"zip": ZipAdapter, "zip-c": CentredZipAdapter}[head]
+    tried = 0
+    for row, index in enumerate(left_out.instances):
+        rest = [other for other in range(9) if images[other] != images[index] and other != index]
+        names = [support.class_names[label] for label in np.unique(support.labels[rest])]
+        places = [names.index(support.class_names[label]) for label in support.labels[rest]]
+        if len(names) < 2:
+            continue
+        tried += 1
+        without = SupportCache.from_embeddings(support.embeddings[rest], places, names)
+        columns = [support.class_names.index(name) for name in names]
+        for logits, (beta, _) in zip(left_out.logits[:1], choices[:1], strict=True):
+            want = kind(without, beta, "mean").logits(support.embeddings[index : index + 1].astype(np.float32))
+            np.testing.assert_allclose(logits[row, columns], want[0], rtol=1e-4, atol=1e-5)
+            # A class that lies on that image alone is no answer.
+            assert (np.delete(logits[row], columns) == 0).all()
+        if len(names) == 3:
+            want = kind(without, *choices[1]).logits(support.embeddings[index : index + 1].astype(np.float32))
+            np.testing.assert_allclose(left_out.logits[1][row], want[0], rtol=1e-4, atol=1e-5)
+    assert tried
+
+
+def test_a_class_on_a_single_image_cannot_be_left_out() -> None:
+    support = cache((3, 3)).changed(images=["a", "b", "c", "d", "d", "d"])
+    np.testing.assert_array_equal(leave_one_out(support, "zip", [(8.0, "mean")]).instances, [0, 1, 2])
+    selection = select_head(support)
+    assert selection.head == DEFAULT_HEAD
+    assert "the class 'c1' has all its instances on a single image" in selection.reason
+
+
+def test_accuracies_are_said_to_be_those_of_the_support_itself() -> None:
+    lines = describe_fit(fit_head(cache((4, 4, 4)), "auto"))
+    assert lines[0].startswith("accuracy on the support itself, with 12 instances left out in turn.")
+    assert "the best of 24 candidates, so it looks better than it will be on new defects" in lines[0]
+    assert lines[1].split() == ["head", "beta", "aggregate", "accuracy", "log-loss"]
+    # A named head is not the best of many.
+    assert not any("candidates" in line for line in describe_fit(fit_head(cache((4, 4, 4)), "zip")))
+
+
+def test_images_of_one_instance_each_change_nothing() -> None:
+    support = cache((4, 3, 5), common=1.0)
+    with_images = support.changed(images=[str(place) for place in range(12)])
+    for name in ("auto", "zip", "zip-c"):
+        assert fit_head(support, name).cache.head == fit_head(with_images, name).cache.head
 
 
 @settings(max_examples=30, deadline=None)

@@ -17,6 +17,7 @@ from mvrec_edge.calib.fitting.tuning import (
     best_by_precision,
     best_point,
     check_tunable,
+    describe_tuning,
     front,
     plot_tuning,
     tune,
@@ -53,6 +54,19 @@ def test_every_head_has_a_point_for_each_pause_and_auto() -> None:
         left_out = leave_one_out(support, name, [(whole.head.beta, whole.head.aggregate)])
         right = left_out.logits[0].argmax(axis=1) == left_out.labels
         assert whole.accuracy == pytest.approx(right.mean())
+
+
+def test_accuracies_are_said_to_be_those_of_the_support_itself() -> None:
+    supports = [EncodedSupport("fp32", cache(), 2.0)]
+    lines = describe_tuning(supports, tune(supports))
+    assert "with 12 instances left out in turn" in lines[1]
+    assert "the best of 20 candidates, so it looks better than it will be on new defects" in lines[1]
+
+
+def test_the_instances_of_an_image_are_left_out_together() -> None:
+    one_image = cache().changed(images=["a"] * 4 + [str(place) for place in range(8)])
+    with pytest.raises(SupportError, match="lies on a single image"):
+        tune([EncodedSupport("fp32", one_image, 1.0)])
 
 
 def test_a_class_of_one_leaves_nothing_to_tune_on() -> None:
@@ -115,7 +129,7 @@ def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_class_with_one_instance_is_named_before_anything_is_encoded() -> None:
+def test_a_class_on_one_image_is_named_before_anything_is_encoded() -> None:
     check_tunable({"dent": 2, "scratch": 2})
-    with pytest.raises(SupportError, match=r"the class 'scratch' has a single instance.*--tune"):
+    with pytest.raises(SupportError, match=r"the class 'scratch' lies on a single image.*--tune"):
         check_tunable({"dent": 2, "scratch": 1})

@@ -44,6 +44,37 @@ def test_what_is_missing_comes_from_the_file(
     assert {name: value for name, value in given_now.items() if value} == {**placed, "out": "o"}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "typed", "in_file", "from_file", "placed"),
+    [
+        # What takes all that are left and never comes from a file has all words that the file does not give.
+        ({"cache": False, "instances": True}, ("3",), "cache", "cache", {"instances": ("3",)}),
+        ({"cache": False, "instances": True}, ("3", "17"), "cache", "cache", {"instances": ("3", "17")}),
+        ({"cache": False, "instances": True}, ("c", "3"), "", "", {"cache": "c", "instances": ("3",)}),
+        ({"cache": False, "instances": True}, (), "cache", "cache", {}),
+        # Of a known number of words, what is missing comes from the file.
+        ({"cache": False, "old": False, "new": False}, ("a", "b"), "cache", "cache", {"old": "a", "new": "b"}),
+        (
+            {"cache": False, "old": False, "new": False},
+            ("c", "a", "b"),
+            "cache",
+            "",
+            {"cache": "c", "old": "a", "new": "b"},
+        ),
+    ],
+)
+def test_words_that_never_come_from_a_file(
+    arguments: dict[str, bool], typed: tuple[str, ...], in_file: str, from_file: str, placed: dict[str, Any]
+) -> None:
+    rest = list(typed)
+    given_now: dict[str, Any] = {
+        name: tuple(rest) if takes_all else rest.pop(0) if rest else None for name, takes_all in arguments.items()
+    }
+    own = set(arguments) - {"cache"}
+    assert place_arguments(arguments, given_now, dict.fromkeys(in_file.split(), "x"), own) == set(from_file.split())
+    assert {name: value for name, value in given_now.items() if value} == placed
+
+
 @given(st.lists(st.text(min_size=1), max_size=6), st.sets(st.sampled_from(list(CLASSIFY))))
 def test_no_word_of_the_command_line_is_lost_or_moved(typed: list[str], in_file: set[str]) -> None:
     given_now = parsed(*typed)

@@ -49,6 +49,30 @@ def test_values_go_to_the_parameters_of_the_command(read: Read, tmp_path: Path) 
     assert "cache" not in calibrate
 
 
+def test_a_shared_setting_does_not_reach_an_option_that_only_bears_its_name(read: Read) -> None:
+    text = "[engine]\nengine = 'openvino'\nbatch = 9\nthreads = 2\nprecision = 'int8'\n"
+    assert read(text, "bench") == {"threads": 2}
+    assert read(text, "verify") == {"threads": 2}
+    assert read(text, "build") == read(text, "export") == {}
+    own = text + "[bench]\nengine = ['onnxruntime:cpu']\nbatch = '1,9'\n"
+    assert read(own, "bench") == {"threads": 2, "engine": ["onnxruntime:cpu"], "batch": "1,9"}
+    assert read(own, "calibrate")["engine"] == "openvino"
+
+
+def test_a_word_in_the_place_of_a_path_stays_one(read: Read, tmp_path: Path) -> None:
+    assert read("[export]\ncheckpoint = 'pocket'", "export") == {"checkpoint": "pocket"}
+    assert read("[export]\ncheckpoint = './pocket'", "export") == {"checkpoint": str(tmp_path / "./pocket")}
+    assert read("[classify]\nout = '-'") == {"out": "-"}
+    assert read("[classify]\noverlay = '-'") == {"overlay": str(tmp_path / "-")}
+
+
+def test_tables_of_a_group_are_read(read: Read, tmp_path: Path) -> None:
+    text = "[paths]\ncache = 'c'\n[support.add]\nkeep = 3\n[support.remove]\nrefit = true\n"
+    assert read(text, "support.add") == {"cache": str(tmp_path / "c"), "keep": 3}
+    assert read(text, "support.remove") == {"cache": str(tmp_path / "c"), "refit": True}
+    assert read(text, "support.list") == {"cache": str(tmp_path / "c")}
+
+
 @pytest.mark.parametrize("order", [("engine", "classify"), ("classify", "engine")])
 def test_the_commands_own_table_comes_before_a_shared_one(read: Read, order: tuple[str, str]) -> None:
     text = "".join(f"[{table}]\nthreads = {3 if table == 'engine' else 5}\n" for table in order)
@@ -67,12 +91,21 @@ def test_an_empty_file_and_a_byte_order_mark_are_fine(read: Read) -> None:
         ("[classify]\ntreads = 2", "[classify] has no setting 'treads' (did you mean 'threads'?)"),
         ("[classify]\nmin-area = 2", "(did you mean 'min_area'?)"),
         ("[classify]\nshots = 2", "[classify] has no setting 'shots' (it belongs below [calibrate] or [evaluate])"),
-        ("[engine]\nbundl = 'b'", "did you mean 'bundle', below [paths] or [calibrate] or [classify] or [evaluate]?"),
+        ("[engine]\nbundl = 'b'", "did you mean 'bundle', below [paths]?"),
         ("[engine]\nzzz = 2", "(it has engine, precision, provider, batch, threads)"),
         ("[classify]\noverwrite = true", "give --overwrite on the command line, each time"),
+        ("[support.add]\nforce = true", "give --force on the command line, each time"),
+        ("[support.remove]\ninstances = ['3']", "it says what one call does: give it on the command line, each time"),
+        ("[support.ad]\nkeep = 3", "there is no table [support.ad] (did you mean [support.add]?)"),
+        ("[support]\nkeep = 3", "there is no table [support.keep]"),
+        ("[calibrate]\nviews = 'ms'", "[calibrate] has no setting 'views' any more (it is named 'view_recipe' now)"),
+        ("[evaluate]\nviews = 'ms'", "[evaluate] has no setting 'views' any more (it is named 'view_recipe' now)"),
+        ("[bench]\nviews = 9", "[bench] has no setting 'views' any more (it is named 'views_per_defect' now)"),
+        ("[export]\ncalibration_views = 'ms'", "(it is named 'calibration_view_recipe' now)"),
+        ("[bench]\nbatch = 9", "[bench] 'batch' is the number 9, and a text in quotes is wanted"),
         ("[clasify]\nout = 'a'", "there is no table [clasify] (did you mean [classify]?)"),
         ("[xyz]\nout = 'a'", "there are [paths], [engine], [input], [calibrate], [classify], [evaluate]"),
-        ("threads = 2", "'threads' stands outside of every table (put it below [engine] or [calibrate]"),
+        ("threads = 2", "'threads' stands outside of every table (put it below [engine])"),
         ("classify = 2", "'classify' is a table"),
         ("[[classify]]\nout = 'a'", "'classify' is a table"),
         ("[engine]\nthreads = '2'", "[engine] 'threads' is the text '2', and a whole number is wanted"),

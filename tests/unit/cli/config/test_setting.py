@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Literal, Optional
+from typing import Annotated, Any, Literal, Optional
 
 import pytest
 import typer
 from typer.main import get_command
 
 from mvrec_edge.cli.config.command import CONFIGURED, command_settings
-from mvrec_edge.cli.config.setting import COMMAND_LINE_ONLY, SHARED_TABLES, settings_of
+from mvrec_edge.cli.config.setting import SHARED_TABLES, command_line_only, settings_of, shared_table
 from mvrec_edge.cli.main import app
 
 
@@ -55,11 +55,15 @@ def test_a_signature_is_read() -> None:
 @pytest.mark.parametrize("name", list(CONFIGURED))
 def test_the_settings_are_the_options_that_the_command_line_has(name: str) -> None:
     """Against what typer makes of the same signature, so that neither reads it wrongly."""
-    built = get_command(app).commands[name]  # type: ignore[attr-defined]
+    built: Any = get_command(app)
+    for part in name.split("."):
+        built = built.commands[part]
     parameters = {parameter.name for parameter in built.params}
     settings = {setting.parameter for setting in command_settings()[name].values()}
-    assert parameters - settings == set(COMMAND_LINE_ONLY)
+    assert {"config"} <= parameters - settings
+    assert all(command_line_only(name, key) for key in parameters - settings)
     assert settings <= parameters
+    assert not {"overwrite", "force", "accept"} & settings
     for parameter in built.params:
         assert parameter.help, f"{name}: '{parameter.name}' has lost its help"
 
@@ -76,7 +80,22 @@ def test_a_shared_setting_means_the_same_everywhere() -> None:
     for key in (key for keys in SHARED_TABLES.values() for key in keys):
         shapes = {
             (found.kind, found.many, found.choices, found.low, found.high)
-            for settings in command_settings().values()
-            if (found := settings.get(key)) is not None
+            for name, settings in command_settings().items()
+            if (found := settings.get(key)) is not None and shared_table(name, key) is not None
         }
-        assert len(shapes) == 1, f"'{key}' differs among the commands, so it cannot stand in a shared table"
+        assert len(shapes) == 1, f"'{key}' differs among the commands: name it as the own one of a command"
+
+
+@pytest.mark.parametrize(
+    ("table", "key"), [("bench", "engine"), ("verify", "precision"), ("build", "batch"), ("export", "precision")]
+)
+def test_what_only_bears_the_name_of_a_shared_setting_is_not_shared(table: str, key: str) -> None:
+    assert shared_table(table, key) is None
+    assert shared_table("classify", key) == "engine"
+
+
+def test_all_commands_take_a_config_file_but_those_that_make_or_describe_one() -> None:
+    group: Any = get_command(app)
+    without = set(group.commands) - {name.partition(".")[0] for name in CONFIGURED}
+    assert without == {"init", "settings"}
+    assert {f"support.{name}" for name in group.commands["support"].commands} <= set(CONFIGURED)

@@ -21,7 +21,11 @@ def test_every_setting_of_every_command_has_one_row() -> None:
     assert list(rows) == list(tables_of(COMMANDS))
     for name, settings in COMMANDS.items():
         for key in settings:
-            homes = [table for table in (*SHARED_TABLES, name) if any(row.setting.key == key for row in rows[table])]
+            homes = [
+                table
+                for table in (*SHARED_TABLES, name)
+                if any(row.setting.key == key and name in row.commands for row in rows[table])
+            ]
             assert len(homes) == 1, f"'{key}' of {name} stands in {homes}"
             (row,) = (row for row in rows[homes[0]] if row.setting.key == key)
             assert name in row.commands

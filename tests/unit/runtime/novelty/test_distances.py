@@ -56,6 +56,28 @@ def test_left_out_distances_are_what_is_written() -> None:
         assert answers[index] == pytest.approx(wanted, abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    "groups",
+    [
+        [0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],  # several of a class on an image, and two classes
+        [0, 1, 2, 0, 1, 3, 4, 4, 4, 4, 4, 4, 5, 6],
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 11, 12],  # a class of one instance on an image of another class
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 0, 0],  # two classes on one image alone
+    ],
+)
+def test_distances_left_out_with_the_image_are_what_is_written(groups: list[int]) -> None:
+    rows, labels = support((3, 8, 1, 2))
+    images = np.array(groups)
+    answers = left_out_distances(rows, labels, groups=images)
+    for index, label in enumerate(labels):
+        others = images != images[index]
+        if label in labels[others]:
+            wanted = written_out(rows[index], rows[others], labels[others], label)
+            assert answers[index] == pytest.approx(wanted, abs=1e-5)
+        else:
+            assert np.isnan(answers[index])
+
+
 def test_a_large_support_is_done_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, labels = support((7, 9))
     queries, _ = support((5,), seed=1)

@@ -53,6 +53,26 @@ def test_round_trip(tmp_path: Path) -> None:
     assert same(SupportCache.load(tmp_path / "a.safetensors"), cache)
 
 
+def test_round_trip_of_the_images_of_the_instances(tmp_path: Path) -> None:
+    images = ("x", "x", "", "y", "y", "")
+    cache = make(images=images)
+    cache.save(tmp_path / "a.safetensors")
+    loaded = SupportCache.load(tmp_path / "a.safetensors")
+    assert loaded.images == images
+    np.testing.assert_array_equal(loaded.image_groups, [0, 0, 1, 2, 2, 3])
+    assert loaded.can_be_left_out.all()
+    assert loaded.subset([1, 2, 3]).images == ("x", "", "y")
+    # Two of one image, and no other of their class.
+    assert make(labels=[0, 0, 1, 1, 1, 1], images=images).can_be_left_out.tolist() == [False] * 2 + [True] * 4
+
+
+def test_a_cache_without_images_is_the_file_of_earlier_versions() -> None:
+    assert make(images=[""] * 6).to_bytes() == make().to_bytes()
+    assert b"images" not in make().to_bytes()
+    with pytest.raises(SupportError, match="6 instances but 5 images"):
+        make(images=["x"] * 5)
+
+
 LEFT_OUT = np.linspace(0, 2, 6, dtype=np.float32)
 
 

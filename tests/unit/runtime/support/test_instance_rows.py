@@ -30,7 +30,8 @@ def test_arrays_tuples_and_nothing() -> None:
 def test_every_field_of_a_cache_that_is_as_long_as_its_instances_is_listed() -> None:
     """A field that is forgotten would belong to other instances after a change."""
     embeddings = np.random.default_rng(0).standard_normal((7, 2, 3))
-    cache = SupportCache.from_embeddings(embeddings, [0, 1, 0, 1, 0, 1, 1], ["a", "b"], thumbnails=[JPEG] * 7)
+    labels, images = [0, 1, 0, 1, 0, 1, 1], ["i", "j", "i", "", "k", "l", "m"]
+    cache = SupportCache.from_embeddings(embeddings, labels, ["a", "b"], thumbnails=[JPEG] * 7, images=images)
     lengths = {
         each.name: len(getattr(cache, each.name))
         for each in dataclasses.fields(cache)

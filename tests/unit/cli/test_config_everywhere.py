@@ -1,0 +1,82 @@
+"""`--config` of commands that read a cache or a bundle, and options that have another name now."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mvrec_edge.runtime import SupportCache, ViewPlan
+from tests.unit.cli.in_process import call
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Path:
+    """A folder with a support cache of three classes and a config file that names it."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), 4)
+    embeddings = (4 * np.eye(8)[labels])[:, None] + 0.2 * rng.standard_normal((12, 3, 8))
+    cache = SupportCache.from_embeddings(
+        embeddings.astype(np.float32), labels, ["dent", "scratch", "stain"], view_plan=ViewPlan.by_name("ms")
+    )
+    cache.save(tmp_path / "line.safetensors")
+    (tmp_path / "c.toml").write_text(
+        "[paths]\nbundle = 'no.bundle'\ncache = 'line.safetensors'\n[support.list]\njson = true\n"
+    )
+    return tmp_path
+
+
+def test_a_cache_comes_from_the_file(line: Path) -> None:
+    config = ("--config", line / "c.toml")
+    listed = call("support", "list", *config)
+    assert (listed.code, len(json.loads(listed.out))) == (0, 12)
+    removed = call("support", "remove", *config, "0", "4")
+    assert removed.code == 0
+    assert "10 instances" in removed.err
+    renamed = call("support", "rename", *config, "stain", "oil")
+    assert renamed.code == 0
+    assert SupportCache.load(line / "line.safetensors").class_names == ("dent", "scratch", "oil")
+    assert call("support", "history", *config).out.count("\n") == 3
+    back = call("support", "rollback", *config, "--to", 1)
+    assert (back.code, len(SupportCache.load(line / "line.safetensors").labels)) == (0, 12)
+
+
+def test_a_bundle_comes_from_the_file(line: Path) -> None:
+    for words in (("verify",), ("bench",), ("build",), ("doctor",)):
+        ended = call(*words, "--config", line / "c.toml")
+        assert "no.bundle" in ended.err + ended.out, words
+        assert ended.code != 0
+
+
+def test_the_file_is_checked_by_every_command(line: Path) -> None:
+    (line / "c.toml").write_text("[support.add]\nlable = 'dent'\n")
+    for words in (("support", "list", line / "line.safetensors"), ("inspect", line / "line.safetensors"), ("doctor",)):
+        ended = call(*words, "--config", line / "c.toml")
+        assert ended.code == 2
+        assert "[support.add] has no setting 'lable'" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("calibrate", "b", "s", "--views", "ms", "-o", "c"), "'calibrate' has no option --views any more"),
+        (("calibrate", "b", "s", "--views=ms", "-o", "c"), "(it is named --view-recipe now)"),
+        (("evaluate", "--views", "ms"), "(it is named --view-recipe now)"),
+        (("bench", "b", "--views", "9"), "(it is named --views-per-defect now)"),
+        (("export", "x", "--calibration-views", "ms", "-o", "b"), "(it is named --calibration-view-recipe now)"),
+    ],
+)
+def test_an_old_name_is_refused_with_the_new_one(words: tuple[str, ...], message: str) -> None:
+    ended = call(*words)
+    assert ended.code == 2
+    assert message in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_the_number_of_views_of_classify_keeps_its_name() -> None:
+    shown = call("classify", "--views", "3", "--help")
+    assert shown.code == 0
+    assert "--views" in shown.out
+    assert "--view-recipe" not in shown.out

@@ -1,0 +1,89 @@
+"""`mvrec-edge evaluate --features`, and of labelled sets: the queries behind each number, and the two splits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from tests.unit.cli.in_process import call
+
+NAMES = ("crack", "dent", "stain")
+QUICK = ("--draws", 2, "--heads", "zip,zip-c")
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Path:
+    """Three classes of 30, 24 and 6 instances, two on each image."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), (30, 24, 6))
+    embeddings = rng.standard_normal((3, 1, 16))[labels] + 0.8 * rng.standard_normal((60, 3, 16))
+    tensors = {"support_embeddings": embeddings.astype(np.float32), "support_labels": labels}
+    safetensors.numpy.save_file(tensors, tmp_path / "bare", metadata={"class_names": json.dumps(NAMES)})
+    tensors["support_images"] = np.arange(60) // 2
+    safetensors.numpy.save_file(tensors, tmp_path / "imaged", metadata={"class_names": json.dumps(NAMES)})
+    return tmp_path
+
+
+def test_each_class_is_shown_with_its_queries(features: Path) -> None:
+    ended = call("evaluate", "--features", features / "bare", "--shots", "1,2", *QUICK, "--out", features / "out")
+    assert ended.code == 0
+    lines = [line.split() for line in ended.out.splitlines()]
+    assert lines[0] == ["accuracy,", "%", "1", "shot", "2", "shots"]
+    # Each draw leaves 57 and 54; an instance that both draws take is never a query.
+    assert lines[3] == ["queries", "60", "59"]
+    assert lines[5] == ["each", "class,", "2", "shots,", "head", "zip:"]
+    assert lines[7][:4] == ["crack", "2", "of", "30"]
+    assert lines[9][:5] == ["stain", "2", "of", "6", "5"]
+    assert lines[10][:5] == ["all", "6", "of", "60", "59"]
+    assert ended.err.count("warning: fewer than 20 queries of stain (5): ") == 1
+    assert "crack (" not in ended.err
+    assert "on one side" not in ended.err
+    written = json.loads((features / "out" / "evaluation.json").read_text())
+    assert written["split"] == "region"
+    assert len(written["cautions"]) == 1
+    stain = written["results"][-1]["per_class"]["stain"]
+    assert (stain["labelled"], stain["queries"]) == (6, 5)
+    low, high = stain["interval_95"]
+    assert 0 <= low < stain["accuracy"] <= high <= 1
+    assert stain["right"] == pytest.approx(5 * stain["accuracy"], abs=1e-3)
+    text = (features / "out" / "evaluation.md").read_text()
+    assert "| stain | 2 of 6 | 5 |" in text
+    assert "**Caution**: fewer than 20 queries of stain (5)" in text
+
+
+def test_images_on_both_sides_are_counted_and_kept_apart(features: Path) -> None:
+    whole = call("evaluate", "--features", features / "imaged", "--shots", 2, *QUICK)
+    assert whole.code == 0
+    assert "regions both among the shots and among the queries of a draw" in whole.err
+    assert "--split image keeps each image on one side" in whole.err
+    apart = call("evaluate", "--features", features / "imaged", "--shots", 2, *QUICK, "--split", "image")
+    assert apart.code == 0
+    assert "on one side" not in apart.err
+    # One image of each class is drawn, and not the same in both draws.
+    assert apart.out.splitlines()[2].startswith("zip-c")
+    assert apart.out.splitlines()[3].split() == ["queries", "60"]
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ("image", "which image each instance came from, and these features do not say"),
+        ("folder", "there is no split 'folder' (one of region, image)"),
+    ],
+)
+def test_a_split_that_cannot_be_made(features: Path, split: str, message: str) -> None:
+    ended = call("evaluate", "--features", features / "bare", *QUICK, "--split", split)
+    assert ended.code == 2
+    assert message in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_a_class_whose_images_are_all_drawn_is_named(features: Path) -> None:
+    ended = call("evaluate", "--features", features / "imaged", "--shots", 6, *QUICK, "--split", "image")
+    assert ended.code == 0
+    assert "queries of stain (0)" in ended.err
+    assert next(line for line in ended.out.splitlines() if line.startswith("stain")).split()[4:] == ["0", "-", "-", "-"]

@@ -1,0 +1,76 @@
+"""Several defects on one image, through the command line: they are left out, and split, together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mvrec_edge.runtime import SupportCache
+from tests.unit.cli.in_process import call
+
+QUICK = ("--view-recipe", "none", "--resample", "fast", "--engine", "onnxruntime", "--threads", 1)
+
+
+def write(folder: Path, name: str, *, seed: int, defects: int) -> None:
+    """An image of noise with some defects in a row, and its mask."""
+    folder.mkdir(parents=True, exist_ok=True)
+    image = np.random.default_rng(seed).integers(90, 120, (80, 40 * defects, 3), np.uint8)
+    mask = np.zeros(image.shape[:2], np.uint8)
+    for number in range(defects):
+        mask[25:55, 40 * number + 8 : 40 * number + 32] = 255
+    image[mask > 0] //= 1 + len(folder.name) % 3
+    cv2.imwrite(str(folder / f"{name}.bmp"), image)
+    cv2.imwrite(str(folder / f"{name}.png"), mask)
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    """Two classes, each on two images of three defects."""
+    for seed, name in enumerate(("dent/a", "dent/b", "scratch/c", "scratch/d")):
+        place = tmp_path / "labelled" / name
+        write(place.parent, place.name, seed=seed, defects=3)
+    return tmp_path / "labelled"
+
+
+def test_calibrate_leaves_an_image_out_as_a_whole(tiny_bundle_path: Path, labelled: Path, tmp_path: Path) -> None:
+    calibrate = ("calibrate", tiny_bundle_path, labelled, *QUICK)
+    ended = call(*calibrate, "--out", tmp_path / "line.safetensors", "--reject-rate", "5%")
+    assert ended.code == 0
+    assert "accuracy on the support itself, with 12 instances left out in turn" in ended.err
+    cache = SupportCache.load(tmp_path / "line.safetensors")
+    assert cache.image_groups.tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
+
+    (labelled / "dent" / "b.bmp").unlink()
+    (labelled / "dent" / "b.png").unlink()
+    ended = call(*calibrate, "--out", tmp_path / "one.safetensors")
+    assert ended.code == 0
+    assert "the class 'dent' has all its instances on a single image, so none can be left out" in ended.err
+    tuned = call(*calibrate, "--tune", "--out", tmp_path / "tuned.safetensors")
+    assert tuned.code == 3
+    assert "the class 'dent' lies on a single image" in tuned.err
+    (labelled / "scratch" / "d.bmp").unlink()
+    (labelled / "scratch" / "d.png").unlink()
+    limited = call(*calibrate, "--reject-rate", "5%", "--out", tmp_path / "limited.safetensors")
+    assert limited.code == 3
+    assert "every class has all its instances on a single image" in limited.err
+    listed = call("support", "list", tmp_path / "one.safetensors", "--check")
+    assert listed.out.count("(the only image)") == 3
+
+
+def test_evaluate_keeps_an_image_on_one_side(tiny_bundle_path: Path, labelled: Path, tmp_path: Path) -> None:
+    evaluate = ("evaluate", tiny_bundle_path, labelled, *QUICK, "--draws", 2, "--heads", "zip", "--shots", 2)
+    evaluate += ("--store", tmp_path / "store")
+    by_region = call(*evaluate)
+    assert by_region.code == 0
+    assert "4 images have regions both among the shots and among the queries of a draw" in by_region.err
+    by_image = call(*evaluate, "--split", "image")
+    assert by_image.code == 0
+    assert "both among the shots" not in by_image.err
+    # Of the three defects of an image two are drawn, and the third is no query either.
+    assert next(line for line in by_image.out.splitlines() if line.startswith("dent")).split()[4] in ("3", "6")
+    too_many = call(*evaluate, "--split", "image", "--shots", 4)
+    assert too_many.code == 3
+    assert "with 4 shots drawn by image (seed 0) every image would be drawn" in too_many.err
