@@ -14,7 +14,8 @@ from mvrec_edge.cli.support.shared_options import ChangeOptions, NewClass, check
 if TYPE_CHECKING:
     from mvrec_edge.calib import LabelledSet
     from mvrec_edge.calib.changes import Changed
-    from mvrec_edge.runtime import SupportCache
+    from mvrec_edge.calib.instances.encoding import EncodedInstances
+    from mvrec_edge.runtime import Engine, SupportCache, ViewPlan
 
 __all__ = ["add"]
 
@@ -58,9 +59,8 @@ def add(
     """
     from mvrec_edge.calib import LabelledSet
     from mvrec_edge.calib.changes import add_instances
-    from mvrec_edge.calib.instances.encoding import encode_for_cache
     from mvrec_edge.calib.instances.kept_images import KeptImages
-    from mvrec_edge.cli.console import say, view_bar
+    from mvrec_edge.cli.console import say
     from mvrec_edge.cli.support.changing import change_cache
     from mvrec_edge.cli.support.region_sources import read_source
     from mvrec_edge.runtime import Bundle
@@ -83,27 +83,38 @@ def add(
         sets = [read_source(reading, path, before.region_input, label=label, images=images) for path in sources]
         problems.extend(problem for each in sets for problem in each.problems)
         found = LabelledSet(tuple(instance for each in sets for instance in each.instances), images=images)
-        for name, source in {each.label: each.source for each in reversed(found.instances)}.items():
-            check_new_class(name, before.class_names, insist=new_class or name == label, where=source)
+        _check_classes(before, found, label, insist=new_class)
         labelled = _as_learned(before, _new_ones(before, found, again=again))
-        with (
-            encoding.open(opened, precision, say) as encoder,
-            view_bar("encoding", len(labelled.instances) * plan.count) as advance,
-        ):
-            encoded = encode_for_cache(
-                encoder,
-                labelled,
-                plan,
-                class_names=before.class_names,
-                # A cache that was made without pictures stays without them.
-                pictures=bool(before.thumbnails),
-                progress=advance,
-            )
+        with encoding.open(opened, precision, say) as encoder:
+            encoded = _encoded(encoder, labelled, plan, before)
         return add_instances(before, encoded)
 
     change_cache(cache, change, writing)
     if problems:
         raise typer.Exit(1)
+
+
+def _encoded(engine: Engine, labelled: LabelledSet, plan: ViewPlan, before: SupportCache) -> EncodedInstances:
+    """The instances as the cache keeps them, with a bar."""
+    from mvrec_edge.calib.instances.encoding import encode_for_cache
+    from mvrec_edge.cli.console import view_bar
+
+    with view_bar("encoding", len(labelled.instances) * plan.count) as advance:
+        return encode_for_cache(
+            engine,
+            labelled,
+            plan,
+            class_names=before.class_names,
+            # A cache that was made without pictures stays without them.
+            pictures=bool(before.thumbnails),
+            progress=advance,
+        )
+
+
+def _check_classes(before: SupportCache, found: LabelledSet, checked: str | None, *, insist: bool) -> None:
+    """Asks about each class of the labels that is new and close to a known one, but for one that was asked about."""
+    for name, source in {each.label: each.source for each in reversed(found.instances)}.items():
+        check_new_class(name, before.class_names, insist=insist or name == checked, where=source)
 
 
 def _new_ones(before: SupportCache, labelled: LabelledSet, *, again: bool) -> LabelledSet:
