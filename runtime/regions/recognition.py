@@ -28,7 +28,7 @@ from mvrec_edge.runtime.regions.xml_files import load_xml
 __all__ = ["Recognised", "label_files_of", "recognise"]
 
 #: Formats of which one file holds the labels of many images.
-_TABLES = (".csv", *JSON_LINES_SUFFIXES)
+_TABLES = (".csv", ".tsv", *JSON_LINES_SUFFIXES)
 _MAY_HOLD_LABELS = (*_TABLES, ".json", ".xml", ".txt", ".yaml", ".yml", *KNOWN_SUFFIXES)
 _LONGEST_SHOWN = 200
 _MOST_SHOWN = 3
@@ -85,7 +85,7 @@ def recognise(path: Path, *, whole_images: bool = False) -> Recognised:
         return Recognised("coco", (path,), (payload,))
     if (error := refusal(path)) is not None:
         raise error
-    if path.suffix.lower() == ".csv":
+    if path.suffix.lower() in (".csv", ".tsv"):
         raise _unknown_table(path)
     raise InputError("is of no known annotation format", where=path, fix=_LOOKED_FOR)
 

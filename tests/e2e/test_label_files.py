@@ -167,6 +167,22 @@ def test_calibrate_says_what_it_made_of_the_labels(
     assert said in calibrate(files, code)
 
 
+def test_classify_warns_once_for_each_image(
+    calibrate: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    calibrate({"a.json": labelme(dent(), dent(), imageWidth=40, imageHeight=30)}, 0)
+
+    line = "mvrec-edge classify encoder.bundle a.safetensors labels --out a.jsonl"
+    code, printed = run(line, tmp_path, monkeypatch, capfd)
+
+    assert code == 0
+    assert printed.count(WRONG_SIZE) == 1
+    assert len((tmp_path / "a.jsonl").read_text().splitlines()) >= 3
+
+
 @pytest.mark.parametrize("name", ["A.PNG", "sub/A.png"])
 def test_an_image_is_found_in_another_case(calibrate: Callable[..., str], name: str) -> None:
     lines = (

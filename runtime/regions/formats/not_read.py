@@ -78,7 +78,7 @@ def known_format(path: Path) -> str | None:
             return _of_json(load_json(path))
         if suffix == ".xml":
             return _of_xml(load_xml(path))
-        if suffix == ".csv":
+        if suffix in (".csv", ".tsv"):
             return _of_columns({name.lower() for name in read_table(path).header})
         if suffix == ".txt":
             return _of_lines([line for line in read_text(path).splitlines() if line.strip()])

@@ -15,8 +15,9 @@ from mvrec_edge.runtime.regions.listing import list_files
 
 __all__ = ["NAME_FILES", "YAML_SUFFIXES", "YoloNames", "describes_yolo", "find_names"]
 
-NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels")
+NAME_FILES = ("classes.txt", "_darknet.labels")
 YAML_SUFFIXES = (".yaml", ".yml")
+_NAMES_SUFFIX = ".names"
 
 # A set's YAML file says where its images are, or how many classes there are.
 _OF_A_SET = ("train", "val", "test", "path", "nc")
@@ -79,10 +80,10 @@ def _in_folder(folder: Path) -> list[YoloNames]:
         keys = _top_level(read_text(path))
         if "names" in keys:
             found.append(YoloNames(path, _of_yaml(keys, path)))
-    for name in NAME_FILES:
-        if is_regular_file(folder / name):
-            lines = read_text(folder / name).rstrip().splitlines()
-            found.append(YoloNames(folder / name, _cleaned(enumerate(lines), folder / name)))
+    lists = [folder / name for name in NAME_FILES if is_regular_file(folder / name)]
+    for path in (*lists, *list_files(folder, (_NAMES_SUFFIX,), recursive=False)):
+        lines = read_text(path).rstrip().splitlines()
+        found.append(YoloNames(path, _cleaned(enumerate(lines), path)))
     return found
 
 

@@ -246,6 +246,13 @@ def test_lines_with_what_is_not_read(folder):
     assert ["7 x 5" in warning.what for warning in reading.warnings] == [False, True]
 
 
+def test_a_table_by_another_ending(folder):
+    (folder / "boxes.tsv").write_text("image\tx1\ty1\tx2\ty2\na.png\t1,5\t2\t9\t9\n")
+
+    for place in (folder / "boxes.tsv", folder):
+        assert open_source(place).images[0].regions(SIZE).regions[0].box == (1, 2, 9, 9)
+
+
 def test_several_tables_keep_images_of_one_name_apart(tmp_path, save_image):
     for number, subset in enumerate(("train", "valid")):
         save_image(tmp_path / subset / "a.png")

@@ -269,6 +269,13 @@ def test_names_that_are_not_understood_are_refused(folder, text, said):
         open_source(folder, format="yolo")
 
 
+@pytest.mark.parametrize("name", ["obj.names", "_darknet.labels", "part.names"])
+def test_lists_of_names(folder, name):
+    (folder / "classes.txt").rename(folder / name)
+
+    assert labels(open_source(folder)) == {"a.png": ["dent"]}
+
+
 def test_files_that_disagree_on_the_names_are_refused(folder):
     write(folder / "data.yaml", "names: [dent, scratch]")
     assert labels(open_source(folder)) == {"a.png": ["dent"]}
