@@ -439,6 +439,7 @@ def test_a_console_that_is_not_utf8_ends_nothing(line: Path, encoding: str) -> N
         (("classify", "b.bundle", "line.safetensors", "in", "--resume"), 2, "name it with --out"),
         (("classify", "b.bundle", "line.safetensors", "in", "--out", "-", "--resume"), 2, "name it with --out"),
         (("classify", "b.bundle", "line.safetensors", "in", "--report", "text.txt/r.html"), 6, "its folder is a file"),
+        (("report", "text.txt", "--images", "none"), 3, "none: there is no such folder"),
         (("report", "none.jsonl"), 3, "none.jsonl: there is no such file"),
         (("report", "text.txt", "--cache", "line.safetensors"), 3, "text.txt, line 1: is no line of JSON"),
         (("report", "text.txt"), 2, "give it with --cache"),
