@@ -250,7 +250,7 @@ def classify(
     ):
         run = ClassifyRun(sources, problems, sink, page)
         run.describe(opened, cache, loaded, engine, deciding.in_report(settings.view_use(loaded).views))
-        sink.begin(facts.on(engine), run.name)
+        sink.begin(facts.on(engine), run.names)
         ended = run.classify(engine, loaded, settings, lambda reload: reload_signal.calls(lambda: reload(cache)))
     if isinstance(ended, BrokenPipeError):
         raise ended

@@ -10,7 +10,7 @@ from mvrec_edge.cli.console import image_bar, say
 from mvrec_edge.cli.recorded import add_recorded
 from mvrec_edge.cli.report import run_sections
 from mvrec_edge.runtime import classify_source
-from mvrec_edge.runtime.regions.region_names import RegionName, name_region
+from mvrec_edge.runtime.regions.region_names import RegionName, name_regions
 from mvrec_edge.runtime.wording import counted
 
 if TYPE_CHECKING:
@@ -54,12 +54,13 @@ class ClassifyRun:
         self._origins: dict[Path, list[tuple[RegionSource, SourceImage]]] = {}
         for source, item in everything:
             self._origins.setdefault(item.path, []).append((source, item))
-        self._images = [item for _, item in everything if not sink.is_done(item.path)]
+        self._images = [item for _, item in everything if not sink.is_done(item.path, self._problems)]
 
-    def name(self, path: Path, prediction: Prediction) -> RegionName | None:
-        """The name by which a region can be opened again."""
-        names = (name_region(source, item, prediction.region) for source, item in self._origins[path])
-        return next((name for name in names if name is not None), None)
+    def names(self, path: Path, predictions: Sequence[Prediction]) -> list[RegionName | None]:
+        """The names by which the regions of an image can be opened again."""
+        regions = [prediction.region for prediction in predictions]
+        by_origin = [name_regions(source, item, regions) for source, item in self._origins[path]]
+        return [next((name for name in names if name is not None), None) for names in zip(*by_origin, strict=True)]
 
     def describe(
         self, bundle: Bundle, cache_path: Path, cache: SupportCache, engine: Engine, options: Mapping[str, object]
@@ -105,7 +106,7 @@ class ClassifyRun:
                 ):
                     self._sink.write(image)
                     if self._page is not None:
-                        names = [self.name(image.path, prediction) for prediction in image.predictions]
+                        names = self.names(image.path, image.predictions)
                         self._page.add(image.path, image.image, image.predictions, image.problems, names)
                     done += 1
                     progress.image()

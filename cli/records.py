@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RecordSink", "ResultPlaces", "open_sink", "short_names"]
 
+#: Gives the names of the regions of an image, by its path and what was said of them.
+_Names = Callable[[Path, Sequence[Prediction]], "Sequence[RegionName | None]"]
+
 _STDOUT = Path("-")
 _MOST_CLASSES = 20
 
@@ -86,7 +89,7 @@ class RecordSink:
         self._run = run
         self._out = out
         self._kept = kept
-        self._name: Callable[[Path, Prediction], RegionName | None] = lambda _path, _prediction: None
+        self._names: _Names = lambda _path, predictions: [None] * len(predictions)
         # Of the cache in use; a region says which one it was compared with.
         self._digest = run.cache_digest
         self._milliseconds = {"crop": 0.0, "encode": 0.0, "classify": 0.0}
@@ -97,19 +100,27 @@ class RecordSink:
         self.without_defect = 0
         self.failures = 0
 
-    def begin(self, run: RunFacts, name: Callable[[Path, Prediction], RegionName | None]) -> None:
+    def begin(self, run: RunFacts, names: _Names) -> None:
         """Takes what is known when an engine is open and the images are found.
 
         Args:
             run: The facts of the run, with the engine.
-            name: Gives the name of a region of an image.
+            names: Gives the names of the regions of an image.
         """
         self._run = run
-        self._name = name
+        self._names = names
 
-    def is_done(self, path: Path) -> bool:
-        """Whether an earlier run has written this image already."""
-        return str(path) in self._kept.images
+    def is_done(self, path: Path, problems: Sequence[MvrecEdgeError] = ()) -> bool:
+        """Whether an earlier run has written this image already.
+
+        Args:
+            path: The image.
+            problems: What is wrong with the sources. An image of theirs that failed may be classified from another.
+        """
+        image = str(path)
+        if image in self._kept.classified:
+            return True
+        return image in self._kept.images and all(_image_of(problem) != image for problem in problems)
 
     def kept_lines(self) -> Iterable[tuple[str, Any]]:
         """What an earlier run has written already, as `read_results` gives it; to be read before anything is added."""
@@ -124,7 +135,11 @@ class RecordSink:
         picture = None
         if self._pictures is not None and result.image is not None and result.predictions:
             picture = str(self._pictures.save(result.path, result.image, result.predictions))
-        records = [self._record(result.path, prediction, picture) for prediction in result.predictions]
+        names = self._names(result.path, result.predictions)
+        records = [
+            self._record(result.path, prediction, name, picture)
+            for prediction, name in zip(result.predictions, names, strict=True)
+        ]
         records += [self._failure(problem, str(result.path)) for problem in result.problems]
         self._put(records)
         say_problems(result.problems)
@@ -205,9 +220,10 @@ class RecordSink:
         for stage in self._milliseconds:
             self._milliseconds[stage] += getattr(prediction.milliseconds, stage)
 
-    def _record(self, path: Path, prediction: Prediction, picture: str | None) -> dict[str, Any]:
+    def _record(
+        self, path: Path, prediction: Prediction, name: RegionName | None, picture: str | None
+    ) -> dict[str, Any]:
         self._digest = prediction.cache or self._digest
-        name = self._name(path, prediction)
         return {
             "image": str(path),
             **prediction.to_record(),

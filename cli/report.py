@@ -64,6 +64,8 @@ def report(
     from mvrec_edge.runtime.errors import InputError, UsageError
     from mvrec_edge.runtime.report import AddCommand
 
+    if images is not None and not images.is_dir():
+        raise InputError("there is no such folder", where=images, fix="check the path given with --images")
     run = last_run(results)
     named = run.get("cache")
     if cache is None and not isinstance(named, str):

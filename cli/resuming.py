@@ -21,11 +21,13 @@ class Kept:
 
     Attributes:
         images: The images that are finished, as the records name them.
+        classified: Those of them that have a record of a region.
         failures: What `failure_key` says of the failed items.
         pictures: The images of the overlay pictures, by the pictures' paths.
     """
 
     images: frozenset[str] = frozenset()
+    classified: frozenset[str] = frozenset()
     failures: frozenset[tuple[object, ...]] = frozenset()
     pictures: Mapping[str, str] = field(default_factory=dict)
 
@@ -70,6 +72,7 @@ def set_torn_end_aside(out: Path, run: RunFacts) -> Kept:
         stream.truncate(cut)
     return Kept(
         frozenset(line.image for line in whole if line.image is not None),
+        frozenset(line.image for line in whole if line.image is not None and line.failure is None),
         frozenset(line.failure for line in whole if line.failure is not None),
         {line.picture: line.image for line in whole if line.picture is not None and line.image is not None},
     )

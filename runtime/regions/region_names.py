@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from mvrec_edge.runtime.regions.annotation import MaskFileShape
 from mvrec_edge.runtime.regions.region import Region
 from mvrec_edge.runtime.regions.source import RegionSource, SourceImage
 
-__all__ = ["RegionName", "name_region", "parse_region_name"]
+__all__ = ["RegionName", "name_regions", "parse_region_name"]
 
 _NAME = re.compile(r"(.+)#(\d{1,9})", re.DOTALL)
 
@@ -53,27 +54,35 @@ def parse_region_name(path: Path) -> RegionName | None:
     return RegionName(place, int(found[2])) if is_regular_file(place) else None
 
 
-def name_region(source: RegionSource, image: SourceImage, region: Region) -> RegionName | None:
-    """The name by which a region can be opened again alone; None where it comes from elsewhere.
+def name_regions(source: RegionSource, image: SourceImage, regions: Iterable[Region]) -> list[RegionName | None]:
+    """The names by which regions can be opened again alone; None for one that comes from elsewhere.
 
     Args:
         source: What was opened.
         image: One of its images.
-        region: A region of this image.
+        regions: Regions of this image.
     """
-    file, _, number = (region.source or "").rpartition("#")
-    if not number.isdecimal():
-        return None
     by_source = {annotation.source: annotation for annotation in image.annotations}
-    # A mask's source is its file, that of another annotation is its own.
-    annotation = by_source.get(region.source or "", by_source.get(file))
-    if annotation is None:
-        return None
-    if isinstance(annotation.shape, MaskFileShape):
-        mask = annotation.shape.path
-        return RegionName(image.path, int(number), None if mask.parent == image.path.parent else mask)
+    label_files: dict[str, Path | None] = {}
+    names: list[RegionName | None] = []
+    for region in regions:
+        file, _, number = (region.source or "").rpartition("#")
+        # A mask's source is its file, that of another annotation is its own.
+        annotation = by_source.get(region.source or "", by_source.get(file))
+        if annotation is None or not number.isdecimal():
+            names.append(None)
+        elif isinstance(annotation.shape, MaskFileShape):
+            mask = annotation.shape.path
+            names.append(RegionName(image.path, int(number), None if mask.parent == image.path.parent else mask))
+        else:
+            if file not in label_files:
+                label_files[file] = _label_file(source, file)
+            names.append(RegionName(label_files[file] or image.path, int(number)))
+    return names
+
+
+def _label_file(source: RegionSource, name: str) -> Path | None:
+    """The label file that a region's source names, where it is one."""
     # A table names its entries by its own name; a folder of label files names them by each file's path within.
-    for place in (source.path, source.path / file):
-        if place.name == Path(file).name and is_regular_file(place):
-            return RegionName(place, int(number))
-    return RegionName(image.path, int(number))
+    places = (place for place in (source.path, source.path / name) if place.name == Path(name).name)
+    return next((place for place in places if is_regular_file(place)), None)

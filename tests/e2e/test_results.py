@@ -287,6 +287,20 @@ def test_a_failed_input_is_written_once_however_often_a_run_goes_on(line: Path) 
     assert len(records()) == 5
 
 
+def test_an_image_that_one_input_cannot_mark_is_done_from_another(line: Path) -> None:
+    """Also where the run was interrupted after the failure was written."""
+    alone = line / "in" / "a" / "0.jpg"
+    alone.write_bytes((line / "in" / "a" / "1.jpg").read_bytes())
+    Path("boxes.csv").write_text("image,x1,y1,x2,y2\nin/a/1.jpg,8,10,20,30\nin/a/0.jpg,8,10,20,30\n")
+    arguments = ("boxes.csv", "in", "--out", "r.jsonl")
+    classify(*arguments, code=1)
+    whole = Path("r.jsonl").read_text().splitlines(keepends=True)
+    assert [record["image"] for record in records()][:3] == ["in/a/0.jpg", "in/a/1.jpg", "in/a/0.jpg"]
+    Path("r.jsonl").write_text("".join(whole[:2]))
+    classify(*arguments, "--resume", code=1)
+    assert [record["image"] for record in records()] == [json.loads(text)["image"] for text in whole]
+
+
 def test_a_report_of_a_results_file(line: Path) -> None:
     classify("in", "--out", "out/r.jsonl", "--report", "run.html")
     ended = run_here("report", "out/r.jsonl")
@@ -425,6 +439,7 @@ def test_a_console_that_is_not_utf8_ends_nothing(line: Path, encoding: str) -> N
         (("classify", "b.bundle", "line.safetensors", "in", "--resume"), 2, "name it with --out"),
         (("classify", "b.bundle", "line.safetensors", "in", "--out", "-", "--resume"), 2, "name it with --out"),
         (("classify", "b.bundle", "line.safetensors", "in", "--report", "text.txt/r.html"), 6, "its folder is a file"),
+        (("report", "text.txt", "--images", "none"), 3, "none: there is no such folder"),
         (("report", "none.jsonl"), 3, "none.jsonl: there is no such file"),
         (("report", "text.txt", "--cache", "line.safetensors"), 3, "text.txt, line 1: is no line of JSON"),
         (("report", "text.txt"), 2, "give it with --cache"),

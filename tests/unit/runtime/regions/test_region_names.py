@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mvrec_edge.runtime import open_source, read_image
-from mvrec_edge.runtime.regions.region_names import RegionName, name_region, parse_region_name
+from mvrec_edge.runtime.regions.region_names import RegionName, name_regions, parse_region_name
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ def test_every_region_has_a_name_that_is_read_again(
     source = open_source(folder / place, masks=masks)
     names = []
     for image in source:
-        for region in image.regions(read_image(image.path).shape).regions:
-            name = name_region(source, image, region)
+        regions = image.regions(read_image(image.path).shape).regions
+        for region, name in zip(regions, name_regions(source, image, regions), strict=True):
             assert name is not None
             assert name.is_of(region)
             assert parse_region_name(Path(str(name))) == RegionName(name.place, name.number)
@@ -78,9 +78,8 @@ def test_every_region_has_a_name_that_is_read_again(
 def test_masks_of_another_folder_are_named_as_well(folder: Path) -> None:
     source = open_source(folder / "images", masks=folder / "masks")
     image = source.images[1]
-    region = image.regions(read_image(image.path).shape).regions[1]
-    name = name_region(source, image, region)
-    assert name == RegionName(folder / "images/b/part#2.jpg", 1, folder / "masks/b/part#2.png")
+    names = name_regions(source, image, image.regions(read_image(image.path).shape).regions)
+    assert names[1] == RegionName(folder / "images/b/part#2.jpg", 1, folder / "masks/b/part#2.png")
 
 
 def test_what_is_there_is_no_name(folder: Path) -> None:
@@ -97,4 +96,4 @@ def test_a_region_from_elsewhere_has_no_name(folder: Path) -> None:
     source = open_source(folder / "boxes.csv")
     other = open_source(folder / "images").images[0]
     region = other.regions((60, 80)).regions[0]
-    assert name_region(source, source.images[0], region) is None
+    assert name_regions(source, source.images[0], [region]) == [None]
