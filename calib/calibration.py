@@ -19,6 +19,8 @@ from mvrec_edge.calib.setting_checks import check_integer, check_number
 from mvrec_edge.runtime.engines import Engine
 from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.heads import head_class, head_names
+from mvrec_edge.runtime.regions.kinds import MIXED
+from mvrec_edge.runtime.regions.region import REGION_INPUTS, check_region_input
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.support.reject_rate import check_rate
 from mvrec_edge.runtime.views import ViewPlan
@@ -43,6 +45,8 @@ class CalibrateSettings:
         seed: Seed of the draw; the paper uses 0 to 4.
         views: View recipe, such as `"mso"`.
         resample: `"exact"` as in the released code, or `"fast"` for small boards.
+        region_input: What the encoder is told about where a defect is: its outline (`"mask"`), its box (`"box"`) or
+            nothing (`"full"`).
         head: `"auto"`, `"zip"`, `"zip-c"` or `"zip-f"`; see `fit_head`.
         beta: Sharpness of a named head, above 0; None for the published one.
         aggregate: `"uncertainty"` or `"mean"`, for a named head; None for the published one.
@@ -58,6 +62,7 @@ class CalibrateSettings:
     seed: int = 0
     views: str = "mso"
     resample: str = "exact"
+    region_input: str = "mask"
     head: str = "auto"
     beta: float | None = None
     aggregate: str | None = None
@@ -75,6 +80,7 @@ class CalibrateSettings:
         if not isinstance(self.tuning, FineTuning):
             raise UsageError(f"tuning must be a FineTuning, not {self.tuning!r}")
         check_head(self.head, self.beta, self.aggregate)
+        check_region_input(self.region_input)
         if self.shots is not None and self.shots < 1:
             raise UsageError(f"at least 1 shot is needed, not {self.shots}")
         if self.seed < 0:
@@ -88,7 +94,13 @@ class CalibrateSettings:
         return ViewPlan.by_name(self.views, size=size, resample=self.resample)
 
     def chosen(self, labelled: LabelledSet, observer: Observer = SILENT) -> LabelledSet:
-        """The instances of a labelled set that are encoded: those drawn, or all."""
+        """The instances of a labelled set that are encoded, those drawn or all, as the encoder is told of them."""
+        labelled = labelled.with_region_input(self.region_input)
+        if labelled.region_input == MIXED:
+            observer.remark(
+                "warning: some instances have outlines and others boxes, which look otherwise to the encoder "
+                "(--input box takes the box of each)"
+            )
         if self.shots is None:
             return labelled
         for name, count in labelled.counts.items():
@@ -161,7 +173,7 @@ def rebase(
         ImageError: An image cannot be read any more.
     """
     settings = rebased_settings(settings or CalibrateSettings(), cache)
-    found = find_instances(cache, labelled)
+    found = find_instances(cache, labelled).with_region_input(settings.region_input)
     return _encode_and_fit(engine, found, rebased_plan(cache, engine.image_size), settings, observer)
 
 
@@ -171,9 +183,11 @@ def rebased_settings(settings: CalibrateSettings, cache: SupportCache) -> Calibr
     Raises:
         UsageError: The settings choose instances, views or a head.
     """
-    if settings.shots is not None or settings.views != "mso" or settings.head != "auto":
+    chosen = (settings.shots, settings.views, settings.head, settings.region_input)
+    if chosen != (None, "mso", "auto", "mask"):
         raise UsageError(
-            "--rebase keeps the cache's instances, views and head", fix="leave out --shots, --view-recipe, --head"
+            "--rebase keeps the cache's instances, views and head",
+            fix="leave out --shots, --view-recipe, --head, --input",
         )
     rate = settings.reject_rate
     if rate is None and cache.novelty is not None:
@@ -186,6 +200,7 @@ def rebased_settings(settings: CalibrateSettings, cache: SupportCache) -> Calibr
         beta=cache.head.beta,
         aggregate=cache.head.aggregate,
         reject_rate=rate,
+        region_input=cache.region_input if cache.region_input in REGION_INPUTS else "mask",
     )
 
 

@@ -17,6 +17,7 @@ from mvrec_edge.cli.options import (
     Overwrite,
     PrecisionName,
     RecipeName,
+    RegionInput,
     RejectRate,
     Resampling,
     Steps,
@@ -53,6 +54,7 @@ class FitOptions:
     ] = 0
     view_recipe: RecipeName = "mso"
     resample: Resampling = "exact"
+    region_input: RegionInput = "mask"
     head: Annotated[
         str,
         typer.Option(
@@ -102,6 +104,7 @@ class FitOptions:
             seed=self.seed,
             views=self.view_recipe,
             resample=self.resample,
+            region_input=self.region_input,
             head=self.head,
             beta=self.beta,
             aggregate=self.aggregate,
@@ -209,10 +212,9 @@ def calibrate(
     settings = fitting.settings()
     tuning.check(settings, precision, rebase)
     before = None if rebase is None else SupportCache.load(rebase)
-    if before is not None:
-        rebased_settings(settings, before)
+    told = settings.region_input if before is None else rebased_settings(settings, before).region_input
     opened = Bundle.load(bundle, graphs=())
-    labelled = reading.read(support)
+    labelled = reading.read(support, region_input=told)
     if tuning.tune:
         cache = _tuned(opened, labelled, settings, tuning, encoding, precision)
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,8 +23,12 @@ from mvrec_edge.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from mvrec_edge.cli.records import RecordSink
-    from mvrec_edge.runtime import ClassifySettings
+    from contextlib import AbstractContextManager
+
+    from mvrec_edge.cli.records import ResultPlaces
+    from mvrec_edge.cli.run_facts import RunFacts
+    from mvrec_edge.runtime import ClassifySettings, SupportCache
+    from mvrec_edge.runtime.report import ReportWriter
 
 __all__ = ["classify"]
 
@@ -37,7 +40,21 @@ class _ResultOptions:
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", help="JSON Lines file to write; by default the records go to stdout.", show_default=False
+            "--out",
+            "-o",
+            help="JSON Lines file to write, or '-' for stdout; by default the records go to stdout, and a terminal "
+            "shows a table in their place. Folders that are missing are made.",
+            show_default=False,
+        ),
+    ] = None
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            "--csv",
+            metavar="FILE",
+            help="CSV file to write as well, with one row for each region and each item that failed. By default "
+            "none is written.",
+            show_default=False,
         ),
     ] = None
     overlay: Annotated[
@@ -59,19 +76,40 @@ class _ResultOptions:
         ),
     ] = None
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an --out file that an interrupted run left unfinished.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with an --out file that an interrupted run left unfinished, with the same support cache, views "
+            "and version of mvrec-edge.",
+        ),
     ] = False
 
-    def open(self, *, overwrite: bool) -> contextlib.AbstractContextManager[RecordSink]:
-        """Opens what they name; see `open_sink` for what is raised."""
-        from mvrec_edge.cli.records import open_sink
+    def places(self, *, overwrite: bool) -> ResultPlaces:
+        """Where they say that results go; see `ResultPlaces` for what is raised."""
+        from mvrec_edge.cli.records import ResultPlaces
 
-        return open_sink(self.out, overlay=self.overlay, table=self.table, resume=self.resume, overwrite=overwrite)
+        return ResultPlaces(self.out, self.csv, self.overlay, self.table, self.resume, overwrite)
 
-    def say_pictures(self) -> None:
-        """Says where the pictures are, if any were asked for."""
+    @property
+    def written(self) -> list[Path]:
+        """What the run writes, none of which is read."""
+        return [path for path in (self.out, self.csv, self.overlay, self.report) if path is not None]
+
+    def open_report(
+        self, cache: SupportCache, run: RunFacts, *, overwrite: bool
+    ) -> AbstractContextManager[ReportWriter | None]:
+        """The report that is asked for; see `cli.report.open_report` for what is raised."""
+        from mvrec_edge.cli.report import open_report
+
+        title = f"Classified with {Path(run.cache).name}"
+        return open_report(self.report, cache, title, overwrite=overwrite, resume=self.resume, command=run.add_command)
+
+    def say_places(self) -> None:
+        """Says where the table and the pictures are, if any were asked for."""
         from mvrec_edge.cli.console import say
 
+        if self.csv is not None:
+            say(f"table: {self.csv}")
         if self.overlay is not None:
             say(f"pictures: {self.overlay}")
 
@@ -111,6 +149,16 @@ class _DecisionOptions:
         ),
     ] = None
     reject_rate: RejectRate = None
+    region_input: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            help="What the encoder is told about where a defect is: its outline (mask), its box (box), or nothing "
+            "(full). With 'full', images without masks are cut-out defects, each one region. By default what the "
+            "annotations say; 'full' where CACHE learned from whole images and there are no masks.",
+            show_default=False,
+        ),
+    ] = None
     drift_window: Annotated[
         int,
         typer.Option(
@@ -135,6 +183,7 @@ class _DecisionOptions:
             drift_window=self.drift_window or None,
             neighbours=self.neighbours,
             min_area=min_area,
+            region_input=self.region_input,
         )
 
     def in_report(self, views: str | int) -> dict[str, object]:
@@ -178,52 +227,43 @@ def classify(
     # Before anything that takes time: a request that comes early must not end the process.
     reload_signal = ReloadSignal()
 
-    from mvrec_edge.cli.console import say, view_bar
-    from mvrec_edge.cli.report import open_report, run_sections, say_report
-    from mvrec_edge.runtime import Bundle, DefectClassifier, SupportCache, classify_source
+    from mvrec_edge.cli.classifying import ClassifyRun
+    from mvrec_edge.cli.console import say
+    from mvrec_edge.cli.records import open_sink
+    from mvrec_edge.cli.report import say_report
+    from mvrec_edge.cli.run_facts import RunFacts
+    from mvrec_edge.runtime import Bundle, SupportCache
     from mvrec_edge.runtime.classifier import matching_precision
 
-    settings = deciding.settings(min_area)
-    sources = reading.open_all(inputs)
+    settings, places = deciding.settings(min_area), results.places(overwrite=overwrite)
     opened, loaded = Bundle.load(bundle, graphs=()), SupportCache.load(cache)
+    told = settings.region_input or loaded.region_input
+    sources, problems = reading.open_all(inputs, region_input=told, written=results.written)
     # What does not go together is said before an engine is opened.
     precision = matching_precision(opened, loaded, precision)
     settings.check_cache(loaded)
+    facts = RunFacts.of(loaded, settings, cache_path=cache, bundle_path=bundle, precision=precision)
     with (
-        open_report(results.report, loaded, f"Classified with {cache.name}", overwrite=overwrite) as page,
-        results.open(overwrite=overwrite) as sink,
+        results.open_report(loaded, facts, overwrite=overwrite) as page,
+        open_sink(places, facts) as sink,
         encoding.open(opened, precision, say) as engine,
-        view_bar("classifying", None) as advance,
     ):
-
-        def on_open(classifier: DefectClassifier) -> None:
-            if page is None:
-                reload_signal.calls(lambda: classifier.request_reload(cache))
-
-        everything = [item for source in sources for item in source]
-        images = [item for item in everything if not sink.is_done(item.path)]
-        classified = classify_source(engine, loaded, images, settings, progress=advance, say=say, opened=on_open)
-        source_problems = [problem for source in sources for problem in source.problems]
-        sink.write_problems(source_problems)
-        if page is not None:
-            page.add_problems(source_problems)
-            options = deciding.in_report(settings.view_use(loaded).views)
-            page.add_details(
-                *run_sections("classify", loaded, cache.name, bundle=opened, engine=engine, options=options)
-            )
-            if done := len(everything) - len(images):
-                page.note(f"{done} images that an earlier run had finished are not in this report.")
-        for image in classified:
-            sink.write(image)
-            if page is not None:
-                page.add(image.path, image.image, image.predictions, image.problems)
+        run = ClassifyRun(sources, problems, sink, page)
+        run.describe(opened, cache, loaded, engine, deciding.in_report(settings.view_use(loaded).views))
+        sink.begin(facts.on(engine), run.names)
+        ended = run.classify(engine, loaded, settings, lambda reload: reload_signal.calls(lambda: reload(cache)))
+    if isinstance(ended, BrokenPipeError):
+        raise ended
     if page is not None and reload_signal.arrived:
         say(
             "warning: SIGHUP was ignored, because a --report shows one support cache: the cache stayed what "
             "it was at the start"
         )
     say(sink.summary())
-    results.say_pictures()
+    results.say_places()
     say_report(page)
+    if ended is not None:
+        say(sink.kept())
+        raise ended
     if sink.failures:
         raise typer.Exit(1)

@@ -61,7 +61,9 @@ def demo(
     say(f"1/3 rendering {counted(images, 'image')} of each of {', '.join(HELD_OUT_FAMILIES)} on castings")
     parts = out / "parts"
     write_demo_line(parts, per_class=images, seed=seed)
-    labelled = read_labelled(open_source(parts))
+    source = open_source(parts)
+    say(f"    {source.describe()}")
+    labelled = read_labelled(source)
     shots = labelled.draw(_SHOTS, seed).instances
     rest = labelled.with_instances(instance for instance in labelled.instances if instance not in shots)
     say(f"2/3 the pocket encoder: export, {_SHOTS} shots of each class, {counted(len(rest.instances), 'other region')}")

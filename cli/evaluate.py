@@ -17,6 +17,7 @@ from mvrec_edge.cli.options import (
     Overwrite,
     PrecisionName,
     RecipeName,
+    RegionInput,
     ReportPath,
     Resampling,
     Steps,
@@ -77,14 +78,7 @@ class ProtocolOptions:
     triplet: Triplet = 0.0
     view_recipe: RecipeName = "mso"
     resample: Resampling = "exact"
-    region_input: Annotated[
-        str,
-        typer.Option(
-            "--input",
-            help="What the encoder is told about where the defect is: its outline (mask), its box (box), or nothing "
-            "(full).",
-        ),
-    ] = "mask"
+    region_input: RegionInput = "mask"
 
     def settings(self) -> EvaluateSettings:
         """The settings of the stage, which refuses bad values."""
@@ -311,6 +305,7 @@ def _encoded(
     from mvrec_edge.cli.report import encoder_section
     from mvrec_edge.runtime import Bundle
     from mvrec_edge.runtime.errors import UsageError
+    from mvrec_edge.runtime.regions.kinds import describe_mixing
 
     if of.features is not None:
         of.check_features_alone()
@@ -323,8 +318,14 @@ def _encoded(
     opened = Bundle.load(of.bundle, graphs=())
     images = KeptImages()
     paths = (of.support,) if of.query is None else (of.support, of.query)
-    sets = [reading.read(path, f"reading {path.name}", images=images) for path in paths]
+    sets = [
+        reading.read(path, f"reading {path.name}", region_input=settings.region_input, images=images) for path in paths
+    ]
     query = None if of.query is None else sets[1]
+    if query is not None and settings.region_input == "mask":
+        regions = (instance.region for instance in query.instances)
+        if (mixing := describe_mixing(sets[0].region_input, regions, "queries", "the support has")) is not None:
+            say(f"warning: {mixing}")
     # Before an engine is opened, which may take minutes.
     check_sets(sets[0], query, settings)
     store = open_store()

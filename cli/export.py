@@ -64,7 +64,7 @@ class _CalibrationOptions:
         from mvrec_edge.cli.calibration import cut_calibration
 
         path = self.calibration
-        labelled = LabelledOptions(reading.source_format, reading.masks, reading.image_root).read(path)
+        labelled = LabelledOptions(reading.source_format, reading.masks, reading.image_root, reading.empty).read(path)
         return cut_calibration(
             labelled, path, size=size, views=self.calibration_view_recipe, shots=self.calibration_shots
         )

@@ -66,6 +66,7 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
 def describe_cache(cache: SupportCache) -> dict[str, Any]:
     """A support cache in words."""
     from mvrec_edge.calib.fitting.novelty_fitting import describe_limits
+    from mvrec_edge.runtime.regions.kinds import KIND_WORDS
     from mvrec_edge.runtime.wording import counted
 
     count, views, channels = cache.embeddings.shape
@@ -75,6 +76,7 @@ def describe_cache(cache: SupportCache) -> dict[str, Any]:
         "support cache": f"{size}, float16",
         "classes": [f"{name}: {total}" for name, total in cache.counts.items()],
         "drawn": drawn,
+        "learned from": KIND_WORDS.get(cache.region_input, "unknown: outlines, boxes or whole images"),
         "pictures": f"of {counted(sum(map(bool, cache.thumbnails)), 'instance')}, for reports",
         "head": f"{cache.head.name}, beta {cache.head.beta:g}, aggregate {cache.head.aggregate}, "
         f"temperature {cache.head.temperature:.3g}",
@@ -84,4 +86,5 @@ def describe_cache(cache: SupportCache) -> dict[str, Any]:
         "encoder": cache.encoder_name or "unknown",
         "made with": f"bundle fingerprint {cache.encoder or 'unknown'}",
         "fingerprint": cache.fingerprint,
+        "digest": cache.digest,
     }

@@ -28,7 +28,7 @@ _TERMINATED = 143
 #: The commands in the order of the help, each a function in the module of its name. To add one, add it here.
 _COMMANDS = (
     *("init", "export", "build", "calibrate", "classify", "evaluate", "inspect", "settings", "verify", "bench"),
-    *("demo", "doctor", "support"),
+    *("demo", "doctor", "report", "support"),
 )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mvrec_edge.calib import LabelledSet
     from mvrec_edge.calib.instances.kept_images import KeptImages
     from mvrec_edge.runtime import Bundle, Engine
+    from mvrec_edge.runtime.errors import InputError
     from mvrec_edge.runtime.regions import RegionSource
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "Batch",
     "BundlePath",
     "CachePath",
+    "Empty",
+    "EmptyImages",
     "EngineName",
     "EngineOptions",
     "Format",
@@ -33,6 +36,7 @@ __all__ = [
     "PrecisionName",
     "ProviderName",
     "RecipeName",
+    "RegionInput",
     "RejectRate",
     "ReportPath",
     "Resampling",
@@ -52,15 +56,32 @@ class SourceFormat(str, Enum):
     labelme = "labelme"
     coco = "coco"
     voc = "voc"
+    yolo = "yolo"
     mvtec_fs = "mvtec-fs"
     boxes = "boxes"
     aitex = "aitex"
 
 
+class EmptyImages(str, Enum):
+    """What an image without a defect is, as it is named on the command line."""
+
+    skip = "skip"
+    error = "error"
+
+
+def _format(name: str) -> SourceFormat:
+    """A format by its name; raises `UsageError` with all names where there is none, in our words and in one line."""
+    if name not in SourceFormat.__members__.values():
+        from mvrec_edge.runtime.regions.opening import check_format
+
+        check_format(name)
+    return SourceFormat(name)
+
+
 #: The formats in words, for the help of whatever takes labelled images, so that they are named alike everywhere.
 FORMATS = (
-    "class folders with masks, labelme, COCO, Pascal VOC, an MVTec-FS table, AITEX folders, or boxes in a CSV or JSON "
-    "Lines file"
+    "class folders with masks, labelme, COCO, Pascal VOC, YOLO, an MVTec-FS table, AITEX folders, or boxes in a CSV or "
+    "JSON Lines file"
 )
 
 BundlePath = Annotated[
@@ -70,7 +91,30 @@ CachePath = Annotated[
     Path, typer.Argument(metavar="CACHE", help="Support cache: the file that 'mvrec-edge calibrate' wrote.")
 ]
 Format = Annotated[
-    SourceFormat, typer.Option("--format", help="Annotation format; 'auto' finds it out from the files.")
+    SourceFormat,
+    typer.Option(
+        "--format",
+        parser=_format,
+        metavar="FORMAT",
+        help=f"Annotation format: {', '.join(member.value for member in SourceFormat)}. 'auto' finds it out from the "
+        "files.",
+    ),
+]
+Empty = Annotated[
+    EmptyImages,
+    typer.Option(
+        "--empty",
+        help="What an image without a defect is, by its empty mask or because nothing is drawn on it: 'skip' counts it "
+        "and goes on, 'error' reports it as an item that failed.",
+    ),
+]
+RegionInput = Annotated[
+    str,
+    typer.Option(
+        "--input",
+        help="What the encoder is told about where the defect is: its outline (mask), its box (box), or nothing "
+        "(full). With 'full', images without masks are cut-out defects, each one region.",
+    ),
 ]
 Masks = Annotated[
     Path | None,
@@ -207,21 +251,67 @@ class SourceOptions:
     source_format: Format = SourceFormat.auto
     masks: Masks = None
     image_root: ImageRoot = None
+    empty: Empty = EmptyImages.skip
 
-    def open(self, path: Path) -> RegionSource:
-        """Opens the images at a place; see `open_source` for what is raised."""
+    def open(self, path: Path, *, region_input: str | None = None, written: Sequence[Path] = ()) -> RegionSource:
+        """Opens the images at a place, and says what it was recognised as; see `open_source` for what is raised.
+
+        Args:
+            path: The place.
+            region_input: What the encoder is told about where defects are; with `"full"` masks are not needed.
+            written: Files and folders that this run writes.
+        """
+        from mvrec_edge.cli.console import say
         from mvrec_edge.runtime import open_source
 
-        return open_source(path, format=self.source_format.value, masks=self.masks, image_root=self.image_root)
+        source = open_source(
+            path,
+            format=self.source_format.value,
+            masks=self.masks,
+            image_root=self.image_root,
+            whole_images=region_input == "full",
+            empty=self.empty.value,
+            leave_out=written,
+        )
+        say(f"{path}: {source.describe()}")
+        return source
 
-    def open_all(self, paths: Sequence[Path]) -> list[RegionSource]:
-        """Opens several places, and prints what is odd about each as a whole."""
-        from mvrec_edge.cli.console import say_warnings
+    def open_all(
+        self, paths: Sequence[Path], *, region_input: str | None = None, written: Sequence[Path] = ()
+    ) -> tuple[list[RegionSource], list[InputError]]:
+        """Opens several places, and says what each was recognised as and what is odd about it as a whole.
 
-        sources = [self.open(path) for path in paths]
-        for source in sources:
-            say_warnings(source.warnings)
-        return sources
+        Args:
+            paths: The places; one that is bad costs only itself.
+            region_input: What the encoder is told about where defects are; with `"full"` masks are not needed.
+            written: Files and folders that this run writes.
+
+        Returns:
+            What could be opened, at least one, and what was wrong with the others.
+
+        Raises:
+            InputError: None could be opened.
+            UsageError: What would be written is one of the inputs.
+        """
+        from mvrec_edge.cli.console import say_problems, say_warnings
+        from mvrec_edge.runtime.errors import InputError
+        from mvrec_edge.runtime.regions.opening import check_written
+
+        sources: list[RegionSource] = []
+        problems: list[InputError] = []
+        for path in paths:
+            try:
+                sources.append(self.open(path, region_input=region_input, written=written))
+            except InputError as error:
+                problems.append(error)
+            else:
+                say_warnings(sources[-1].warnings)
+        if not sources:
+            # The last one is said by whoever ends the command.
+            say_problems(problems[:-1])
+            raise problems[-1]
+        check_written(sources, written)
+        return sources, problems
 
 
 @dataclass(frozen=True)
@@ -236,6 +326,7 @@ class LabelledOptions(SourceOptions):
         title: str = "reading labels",
         *,
         label: str | None = None,
+        region_input: str | None = None,
         images: KeptImages | None = None,
     ) -> LabelledSet:
         """Reads every labelled region at a place, with a bar, and prints what was skipped and what is odd.
@@ -244,16 +335,20 @@ class LabelledOptions(SourceOptions):
             path: The labelled set.
             title: What the bar says.
             label: The class of every region; by default what its annotation says.
+            region_input: What the encoder is told about where defects are; with `"full"` masks are not needed.
             images: Where pixels are kept for encoding, which several sets may share.
         """
         from mvrec_edge.calib import read_labelled
-        from mvrec_edge.cli.console import count_bar, say_problems, say_warnings
+        from mvrec_edge.cli.console import count_bar, say, say_problems, say_warnings
+        from mvrec_edge.runtime.wording import counted
 
-        source = self.open(path)
+        source = self.open(path, region_input=region_input)
         with count_bar(title, len(source), "images") as advance:
             labelled = read_labelled(source, min_area=self.min_area, label=label, images=images, progress=advance)
         say_problems(labelled.problems)
         say_warnings(labelled.warnings)
+        if labelled.without_defect:
+            say(f"{path}: {counted(labelled.without_defect, 'image')} without a defect")
         return labelled
 
 

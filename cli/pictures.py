@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -13,6 +13,7 @@ from mvrec_edge.runtime import Prediction
 from mvrec_edge.runtime.errors import OutputError
 from mvrec_edge.runtime.files import atomic_write, writing
 from mvrec_edge.runtime.pictures.overlay import OverlayItem, draw_predictions
+from mvrec_edge.runtime.regions.own_output import mark_jpeg
 
 __all__ = ["PictureFolder"]
 
@@ -26,14 +27,15 @@ class PictureFolder:
 
     Args:
         folder: The folder, made where it does not exist.
+        taken: Pictures that are in it already, with the images that they are of, as texts.
 
     Raises:
         OutputError: The folder cannot be made.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, taken: Mapping[str, str] | None = None) -> None:
         self.folder = folder
-        self._owner: dict[str, Path] = {}
+        self._owner = {Path(name).name: Path(image) for name, image in (taken or {}).items()}
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -59,7 +61,7 @@ class PictureFolder:
         if not made:
             raise OutputError("the picture cannot be encoded", where=target)
         with atomic_write(target) as stream:
-            stream.write(data.tobytes())
+            stream.write(mark_jpeg(data.tobytes()))
         return target
 
     def _name(self, path: Path) -> str:

@@ -1,123 +1,249 @@
-"""Where predictions go: a JSON Lines file or stdout, a table on a terminal, pictures in a folder."""
+"""Where predictions go: JSON Lines, a CSV table, a table on stdout, pictures in a folder; and the closing line."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from mvrec_edge.cli.console import say_problems, say_warnings
+from mvrec_edge.cli.console import escaped, json_text, say_problems, say_warnings, show_table, speaks_utf8
+from mvrec_edge.cli.results_file import read_results
+from mvrec_edge.cli.resuming import NOTHING_KEPT, Kept, failure_key, set_torn_end_aside
+from mvrec_edge.cli.run_facts import RunFacts
 from mvrec_edge.runtime import ClassifiedImage, Prediction
-from mvrec_edge.runtime.errors import MvrecEdgeError, OutputError
+from mvrec_edge.runtime.errors import MvrecEdgeError, OutputError, UsageError
 from mvrec_edge.runtime.files import writing
+from mvrec_edge.runtime.images import IMAGE_SUFFIXES
+from mvrec_edge.runtime.prediction import UNKNOWN
 from mvrec_edge.runtime.wording import counted
 
 if TYPE_CHECKING:
+    from mvrec_edge.cli.csv_file import CsvFile
     from mvrec_edge.cli.pictures import PictureFolder
+    from mvrec_edge.runtime.regions.region_names import RegionName
 
-__all__ = ["RecordSink", "open_sink", "short_names"]
+__all__ = ["RecordSink", "ResultPlaces", "open_sink", "short_names"]
+
+#: Gives the names of the regions of an image, by its path and what was said of them.
+_Names = Callable[[Path, Sequence[Prediction]], "Sequence[RegionName | None]"]
+
+_STDOUT = Path("-")
+_MOST_CLASSES = 20
+
+
+class _Lines:
+    """A stream of JSON Lines; all lines of an image go out in one call, so an interruption leaves whole images."""
+
+    def __init__(self, stream: BinaryIO, *, where: Path | None = None, narrow: bool = False) -> None:
+        self._stream = stream
+        self._where = where
+        self._narrow = narrow
+
+    def add(self, records: Sequence[Mapping[str, Any]]) -> None:
+        text = "".join(json_text(record, narrow=self._narrow) + "\n" for record in records)
+        with contextlib.nullcontext() if self._where is None else writing(self._where):
+            self._stream.write(text.encode())
+            self._stream.flush()
 
 
 class RecordSink:
     """Takes results image by image and writes them where they were asked for.
 
+    Args:
+        lines: Takes JSON Lines; None where none are written.
+        table: Takes the rows of a CSV table; None where none is written.
+        keep_rows: Whether `show_table` will be asked for the table on stdout.
+        pictures: The folder of overlay pictures; None where none are drawn.
+        run: The facts that each record names; `begin` completes them.
+        out: The file that the lines go to, for messages.
+        kept: What an earlier run has written already.
+
     Attributes:
         regions: Regions written so far.
         images: Images written so far.
+        without_defect: How many of them show no defect, and so gave no record.
         failures: Items that failed so far.
     """
 
     def __init__(
         self,
-        lines: BinaryIO | None,
+        lines: _Lines | None,
+        table: CsvFile | None = None,
         *,
         keep_rows: bool,
         pictures: PictureFolder | None,
-        done: frozenset[str] = frozenset(),
+        run: RunFacts,
+        out: Path | None = None,
+        kept: Kept = NOTHING_KEPT,
     ) -> None:
-        self._lines = lines
+        self._outputs = [each for each in (lines, table) if each is not None]
         self._keep_rows = keep_rows
         self._rows: list[tuple[Path, Prediction]] = []
         self._pictures = pictures
-        self._done = done
+        self._run = run
+        self._out = out
+        self._kept = kept
+        self._names: _Names = lambda _path, predictions: [None] * len(predictions)
+        # Of the cache in use; a region says which one it was compared with.
+        self._digest = run.cache_digest
         self._milliseconds = {"crop": 0.0, "encode": 0.0, "classify": 0.0}
+        self._classes: Counter[str] = Counter()
+        self._unknown = 0
         self.regions = 0
         self.images = 0
+        self.without_defect = 0
         self.failures = 0
 
-    def is_done(self, path: Path) -> bool:
-        """Whether an earlier run has written this image already."""
-        return str(path) in self._done
+    def begin(self, run: RunFacts, names: _Names) -> None:
+        """Takes what is known when an engine is open and the images are found.
+
+        Args:
+            run: The facts of the run, with the engine.
+            names: Gives the names of the regions of an image.
+        """
+        self._run = run
+        self._names = names
+
+    def is_done(self, path: Path, problems: Sequence[MvrecEdgeError] = ()) -> bool:
+        """Whether an earlier run has written this image already.
+
+        Args:
+            path: The image.
+            problems: What is wrong with the sources. An image of theirs that failed may be classified from another.
+        """
+        image = str(path)
+        if image in self._kept.classified:
+            return True
+        return image in self._kept.images and all(_image_of(problem) != image for problem in problems)
+
+    def kept_lines(self) -> Iterable[tuple[str, Any]]:
+        """What an earlier run has written already, as `read_results` gives it; to be read before anything is added."""
+        return () if self._out is None or self._kept is NOTHING_KEPT else read_results(self._out)
 
     def write(self, result: ClassifiedImage) -> None:
         """Writes all that came of one image."""
         self.images += 1
         self.regions += len(result.predictions)
         self.failures += len(result.problems)
-        image = str(result.path)
-        records = [{"image": image, **prediction.to_record()} for prediction in result.predictions]
-        records += [_failure(problem, image) for problem in result.problems]
+        self.without_defect += not result.predictions and not result.problems
+        picture = None
+        if self._pictures is not None and result.image is not None and result.predictions:
+            picture = str(self._pictures.save(result.path, result.image, result.predictions))
+        names = self._names(result.path, result.predictions)
+        records = [
+            self._record(result.path, prediction, name, picture)
+            for prediction, name in zip(result.predictions, names, strict=True)
+        ]
+        records += [self._failure(problem, str(result.path)) for problem in result.problems]
         self._put(records)
         say_problems(result.problems)
         say_warnings(result.warnings)
         for prediction in result.predictions:
-            for stage in self._milliseconds:
-                self._milliseconds[stage] += getattr(prediction.milliseconds, stage)
+            self._count(prediction)
             if self._keep_rows:
                 self._rows.append((result.path, prediction))
-        if self._pictures is not None and result.image is not None and result.predictions:
-            self._pictures.save(result.path, result.image, result.predictions)
 
     def write_problems(self, problems: Sequence[MvrecEdgeError]) -> None:
         """Writes what was wrong with a source beside its images, such as one unreadable label file."""
         self.failures += len(problems)
         say_problems(problems)
-        # An earlier run that got as far as an image has these in the file already.
-        if not self._done:
-            self._put([_failure(problem, None) for problem in problems])
+        records = [self._failure(problem, _image_of(problem)) for problem in problems]
+        self._put([record for record in records if failure_key(record) not in self._kept.failures])
 
     def show_table(self) -> None:
         """Prints the table on stdout, where one was asked for."""
         if not self._keep_rows or not self._rows:
             return
-        from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
         table = Table("image", "box", "class", "probability", "nearest support")
         names = short_names([path for path, _ in self._rows])
         for path, prediction in self._rows:
             nearest = prediction.nearest[0] if prediction.nearest else None
-            table.add_row(
+            cells = (
                 names[path],
                 " ".join(str(value) for value in prediction.region.box),
                 prediction.label,
                 f"{prediction.probability:.3f}" + (f" {prediction.nearest_class}" if prediction.unknown else ""),
                 "" if nearest is None else f"{nearest.source} ({nearest.similarity:.3f})",
             )
-        Console().print(table, markup=False)
+            table.add_row(*(Text(escaped(cell)) for cell in cells))
+        show_table(table)
 
     def summary(self) -> str:
-        """One line about the whole run."""
+        """One line about the whole run: regions, images, failures, classes, time."""
         text = f"{counted(self.regions, 'region')} on {counted(self.images, 'image')}"
+        if self._kept.images:
+            text += f" ({counted(len(self._kept.images), 'image')} of an earlier run kept)"
+        if self.without_defect:
+            text += f", {counted(self.without_defect, 'image')} without a defect"
         if self.failures:
             text += f", {counted(self.failures, 'item')} failed"
+        if self.regions:
+            text += f"; {self._class_counts()}"
         total = sum(self._milliseconds.values())
         if self.regions and total:
             shares = ", ".join(f"{stage} {100 * part / total:.1f}%" for stage, part in self._milliseconds.items())
             text += f"; {total / self.regions:.1f} ms a region ({shares})"
         return text
 
-    def _put(self, records: list[dict[str, Any]]) -> None:
-        if self._lines is None or not records:
-            return
-        # All lines of an image in one call, so that an interruption leaves whole images behind.
-        text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-        self._lines.write(text.encode(errors="surrogateescape"))
-        self._lines.flush()
+    def kept(self) -> str:
+        """One line about what an interrupted run leaves, and how to go on."""
+        images = counted(len(self._kept.images) + self.images, "image")
+        if self._out is None:
+            return f"interrupted after {images}; with --out FILE, a run can go on with --resume"
+        return f"interrupted: {images} kept in {self._out}; the same command with --resume goes on"
+
+    def _class_counts(self) -> str:
+        """Regions of each class, the most frequent first, and of none."""
+        ranked = self._classes.most_common()
+        parts = [f"{name} {count}" for name, count in ranked[:_MOST_CLASSES]]
+        if rest := ranked[_MOST_CLASSES:]:
+            parts.append(f"{counted(len(rest), 'other class')} {sum(count for _, count in rest)}")
+        if self._unknown:
+            parts.append(f"{UNKNOWN} {self._unknown}")
+        return ", ".join(parts)
+
+    def _count(self, prediction: Prediction) -> None:
+        if prediction.unknown:
+            self._unknown += 1
+        else:
+            # A class may bear that name as well.
+            self._classes["the class unknown" if prediction.label == UNKNOWN else prediction.label] += 1
+        for stage in self._milliseconds:
+            self._milliseconds[stage] += getattr(prediction.milliseconds, stage)
+
+    def _record(
+        self, path: Path, prediction: Prediction, name: RegionName | None, picture: str | None
+    ) -> dict[str, Any]:
+        self._digest = prediction.cache or self._digest
+        return {
+            "image": str(path),
+            **prediction.to_record(),
+            "region": None if name is None else str(name),
+            "mask": None if name is None or name.mask is None else str(name.mask),
+            "picture": picture,
+            **self._facts(),
+        }
+
+    def _failure(self, error: MvrecEdgeError, image: str | None) -> dict[str, Any]:
+        return {"image": image, "error": {"what": error.what, "where": error.where, "fix": error.fix}, **self._facts()}
+
+    def _facts(self) -> dict[str, Any]:
+        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        return {"time": now, "run": self._run.to_record(self._digest)}
+
+    def _put(self, records: Sequence[Mapping[str, Any]]) -> None:
+        if records:
+            for output in self._outputs:
+                output.add(records)
 
 
 def short_names(paths: Sequence[Path]) -> dict[Path, str]:
@@ -133,48 +259,105 @@ def short_names(paths: Sequence[Path]) -> dict[Path, str]:
     return {path: str(path) for path in different}
 
 
-def _failure(error: MvrecEdgeError, image: str | None) -> dict[str, Any]:
-    return {"image": image, "error": {"what": error.what, "where": error.where, "fix": error.fix}}
+def _image_of(problem: MvrecEdgeError) -> str | None:
+    """The image that a problem of a source is about, where it is about one and not about a label file."""
+    where = problem.where
+    return where if where is not None and Path(where).suffix.lower() in IMAGE_SUFFIXES else None
+
+
+@dataclass(frozen=True)
+class ResultPlaces:
+    """Where results go.
+
+    Attributes:
+        out: JSON Lines file, `-` for stdout; None for stdout, too, where no table is shown there.
+        csv: CSV file; None for none.
+        overlay: Folder for pictures; None for none.
+        table: Whether stdout shows a table; by default where it is a terminal and nothing else goes there.
+        resume: Whether to go on with an unfinished `out`.
+        overwrite: Whether to replace `out` and `csv`.
+
+    Raises:
+        UsageError: They contradict one another.
+    """
+
+    out: Path | None = None
+    csv: Path | None = None
+    overlay: Path | None = None
+    table: bool | None = None
+    resume: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.csv == _STDOUT:
+            raise UsageError("--csv - names no file", fix="name a file, such as --csv results.csv")
+        if self.out == _STDOUT and self.table:
+            raise UsageError("--out - and --table both want stdout", fix="leave one of them out, or name a file")
+        if self.resume and (self.out is None or self.out == _STDOUT):
+            raise UsageError("--resume needs the file of the run that it goes on with", fix="name it with --out")
+
+    @property
+    def file(self) -> Path | None:
+        """The JSON Lines file, or None where they go to stdout or nowhere."""
+        return None if self.out == _STDOUT else self.out
 
 
 @contextlib.contextmanager
-def open_sink(
-    out: Path | None, *, overlay: Path | None, table: bool | None, resume: bool, overwrite: bool
-) -> Iterator[RecordSink]:
-    """Opens what `classify` writes to; the table is printed when the block ends.
+def open_sink(places: ResultPlaces, run: RunFacts) -> Iterator[RecordSink]:
+    """Opens what `classify` writes to; the table on stdout is printed when the block ends.
 
     Args:
-        out: JSON Lines file, or None for stdout.
-        overlay: Folder for pictures, or None for none.
-        table: Whether stdout shows a table; by default where it is a terminal and nothing else goes there.
-        resume: Whether to go on with an unfinished `out`.
-        overwrite: Whether to replace `out`.
+        places: Where the results go; folders that are missing are made.
+        run: The facts that each record names, as far as they are known.
 
     Raises:
-        OutputError: Something exists already or cannot be written.
+        OutputError: Something exists already, or is of another run, or cannot be written.
     """
+    out = places.file
+    goes_on = places.resume and out is not None and out.exists()
+    kept = NOTHING_KEPT
+    if out is not None and goes_on:
+        kept = set_torn_end_aside(out, run)
+    elif out is not None and out.exists() and not places.overwrite:
+        raise OutputError("exists already", where=out, fix="give --resume to go on with it, or --overwrite")
     pictures = None
-    if overlay is not None:
+    if places.overlay is not None:
         from mvrec_edge.cli.pictures import PictureFolder
 
-        pictures = PictureFolder(overlay)
-    if out is None:
-        show = sys.stdout.isatty() if table is None else table
-        sink = RecordSink(None if show else sys.stdout.buffer, keep_rows=show, pictures=pictures)
-        yield sink
-        sink.show_table()
-        return
-    done: frozenset[str] = frozenset()
-    if out.exists() and resume:
-        from mvrec_edge.cli.resuming import set_torn_end_aside
+        pictures = PictureFolder(places.overlay, taken=kept.pictures)
+    with contextlib.ExitStack() as stack:
+        table = None
+        if places.csv is not None:
+            from mvrec_edge.cli.csv_file import CsvFile
 
-        done = set_torn_end_aside(out)
-    elif out.exists() and not overwrite:
-        raise OutputError("exists already", where=out, fix="give --resume to go on with it, or --overwrite")
-    with writing(out):
-        stream = out.open("ab" if resume else "wb")
-    with stream, writing(out):
-        sink = RecordSink(stream, keep_rows=bool(table), pictures=pictures, done=done)
+            records = (line for _, line in read_results(out)) if out is not None and goes_on else None
+            table = CsvFile(places.csv, kept=records, overwrite=places.overwrite)
+            stack.callback(table.close)
+        lines = _lines_on_stdout(places) if out is None else _lines_in_file(stack, out, goes_on=goes_on)
+        keep_rows = bool(places.table) if places.out is not None else lines is None
+        sink = RecordSink(lines, table, keep_rows=keep_rows, pictures=pictures, run=run, out=out, kept=kept)
         yield sink
-        os.fsync(stream.fileno())
     sink.show_table()
+
+
+def _lines_on_stdout(places: ResultPlaces) -> _Lines | None:
+    """JSON Lines on stdout, or None where a table is shown there."""
+    shown = sys.stdout.isatty() if places.table is None else places.table
+    if shown and places.out is None:
+        return None
+    return _Lines(sys.stdout.buffer, narrow=not speaks_utf8(sys.stdout))
+
+
+def _lines_in_file(stack: contextlib.ExitStack, out: Path, *, goes_on: bool) -> _Lines:
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        stream = out.open("ab" if goes_on else "wb")
+
+    def close() -> None:
+        with writing(out), stream:
+            # Not of a pipe, which keeps nothing.
+            if out.is_file():
+                os.fsync(stream.fileno())
+
+    stack.callback(close)
+    return _Lines(stream, where=out)

@@ -1,17 +1,102 @@
-"""`--report`: what the commands tell a report about their run."""
+"""`mvrec-edge report`, and what `--report` of other commands tells a report about their run."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mvrec_edge.cli.options import Overwrite
 
 if TYPE_CHECKING:
     from mvrec_edge.runtime import Bundle, Engine, SupportCache
-    from mvrec_edge.runtime.report import ReportWriter, Section
+    from mvrec_edge.runtime.report import AddCommand, ReportWriter, Section
 
-__all__ = ["encoder_section", "open_report", "run_section", "run_sections", "say_report", "support_section"]
+__all__ = ["encoder_section", "open_report", "report", "run_section", "run_sections", "say_report", "support_section"]
+
+
+def report(
+    results: Annotated[
+        Path, typer.Argument(metavar="RESULTS", help="JSON Lines file that 'mvrec-edge classify --out' wrote.")
+    ],
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--cache",
+            help="Support cache that the defects were compared with; by default the one that the records name.",
+            show_default=False,
+        ),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            "--images",
+            metavar="DIR",
+            help="Folder to look for the images in, if they were moved; by default they are where the records say.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="HTML report to write; by default it has the name of RESULTS with the ending .html.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write the report of a run that has ended, from its records and images, without an encoder.
+
+    The pictures show boxes, and the regions have no places on the map: records hold neither masks nor embeddings.
+
+    Example: mvrec-edge report results.jsonl --cache line.safetensors --images incoming/ --out report.html
+    """
+    from mvrec_edge.cli.console import say, say_problems
+    from mvrec_edge.cli.recorded import add_recorded
+    from mvrec_edge.cli.results_file import last_run, read_results
+    from mvrec_edge.runtime import SupportCache
+    from mvrec_edge.runtime.errors import InputError, UsageError
+    from mvrec_edge.runtime.report import AddCommand
+
+    if images is not None and not images.is_dir():
+        raise InputError("there is no such folder", where=images, fix="check the path given with --images")
+    run = last_run(results)
+    named = run.get("cache")
+    if cache is None and not isinstance(named, str):
+        raise UsageError("the records do not name their support cache", where=results, fix="give it with --cache")
+    place = cache or Path(str(named))
+    loaded = SupportCache.load(place)
+    command = AddCommand(str(place), str(run["bundle"]), run.get("min_area")) if "bundle" in run else None
+    target = out or results.with_suffix(".html")
+    with open_report(target, loaded, f"Classified with {place.name}", overwrite=overwrite, command=command) as page:
+        assert page is not None  # noqa: S101 - a path was given
+        page.add_details(_records_section(results, run), support_section(loaded, place.name))
+        if run.get("cache_digest", loaded.digest) != loaded.digest:
+            text = f"the records were made with another state of the support cache than {place} is in now"
+            say(f"warning: {text}")
+            page.note(f"{text[0].upper()}{text[1:]}.")
+        wrong = add_recorded(page, read_results(results), images)
+        if wrong and not page.regions:
+            raise InputError(wrong[0].what, where=wrong[0].where, fix=wrong[0].fix)
+    say_problems(wrong)
+    say_report(page)
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _records_section(results: Path, run: Mapping[str, Any]) -> Section:
+    """What the last record says of its run."""
+    from mvrec_edge.runtime.report import Section
+
+    names = ("version", "bundle", "precision", "engine", "device", "views", "risk", "reject_rate")
+    facts = {name.replace("_", " "): run.get(name) for name in names}
+    return Section.of("Run", {"command": "mvrec-edge classify", "records": results.name, **facts})
 
 
 def run_section(command: str, options: Mapping[str, object] | None = None) -> Section:
@@ -57,6 +142,7 @@ def support_section(cache: SupportCache, name: str) -> Section:
         "views": cache.view_plan,
         "head": f"{head.name}, beta {head.beta:g}, {head.aggregate}, temperature {head.temperature:.3g}",
         "fingerprint": cache.fingerprint[:16],
+        "digest": cache.digest,
     }
     return Section.of("Support", values)
 
@@ -75,18 +161,34 @@ def run_sections(
 
 
 def open_report(
-    path: Path | None, cache: SupportCache, title: str, *, overwrite: bool
+    path: Path | None,
+    cache: SupportCache,
+    title: str,
+    *,
+    overwrite: bool,
+    resume: bool = False,
+    command: AddCommand | None = None,
 ) -> contextlib.AbstractContextManager[ReportWriter | None]:
     """A report to be written when the block ends, or None where none was asked for.
 
+    Args:
+        path: The HTML file, or None.
+        cache: The support cache that is classified against.
+        title: The page's title.
+        overwrite: Whether to replace a file that is there.
+        resume: Whether to replace a report that is there, as the run goes on that wrote it when it was interrupted.
+        command: What the command that adds a region needs; by default the page offers none.
+
     Raises:
-        OutputError: The file exists already, or its folder does not.
+        OutputError: The file exists already, or its folder is a file.
     """
     if path is None:
         return contextlib.nullcontext()
     from mvrec_edge.runtime.report import ReportWriter
+    from mvrec_edge.runtime.report.report_writer import is_report
 
-    return ReportWriter(path, cache, title=title, overwrite=overwrite)
+    overwrite = overwrite or (resume and is_report(path))
+    return ReportWriter(path, cache, title=title, overwrite=overwrite, command=command)
 
 
 def say_report(report: ReportWriter | None) -> None:

@@ -34,7 +34,7 @@ from mvrec_edge.runtime.images import read_image, read_mask, to_rgb_uint8
 from mvrec_edge.runtime.novelty import Novelty, NoveltyScorer
 from mvrec_edge.runtime.novelty.drift import DriftWarning
 from mvrec_edge.runtime.prediction import Prediction, StageTimes
-from mvrec_edge.runtime.regions import Region, open_source
+from mvrec_edge.runtime.regions import Region, open_source, regions_of_mask
 from mvrec_edge.runtime.support.cache import Adapter, HeadSettings, SupportCache
 from mvrec_edge.runtime.views import ViewPlan, crop_views
 
@@ -73,5 +73,6 @@ __all__ = [
     "open_source",
     "read_image",
     "read_mask",
+    "regions_of_mask",
     "to_rgb_uint8",
 ]

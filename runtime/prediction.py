@@ -55,6 +55,8 @@ class Prediction:
         nearest_class: The most probable class, whether the region counts as unknown or not.
         novelty: How unlike all known classes the region is (`docs/unknown.md`); None where calibration did not say.
         unknown: Whether it counts as unknown; None where no false-reject rate was asked for.
+        cache: Digest of the support cache that it was compared with; not in the record of the prediction alone, as it
+            is the same for all until a cache is loaded again.
         embedding: float32 `[C]`, the mean over its views, for the map of a report; not in the record.
     """
 
@@ -70,6 +72,7 @@ class Prediction:
     nearest_class: str = ""
     novelty: float | None = None
     unknown: bool | None = None
+    cache: str = ""
     embedding: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:

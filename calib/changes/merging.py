@@ -9,6 +9,7 @@ from mvrec_edge.calib.changes.changed import Changed
 from mvrec_edge.calib.changes.membership import add_instances
 from mvrec_edge.calib.instances.encoding import EncodedInstances
 from mvrec_edge.runtime.errors import FingerprintMismatchError
+from mvrec_edge.runtime.regions.kinds import MIXED
 from mvrec_edge.runtime.support.cache import SupportCache
 
 __all__ = ["merge_caches"]
@@ -38,4 +39,7 @@ def merge_caches(cache: SupportCache, others: Sequence[SupportCache]) -> Changed
         new = new.join(EncodedInstances.of(other))
     changed = add_instances(cache, new)
     random = cache.random_weights or any(other.random_weights for other in others)
-    return dataclasses.replace(changed, cache=dataclasses.replace(changed.cache, random_weights=random))
+    kinds = {each.region_input for each in (cache, *others)}
+    kind = kinds.pop() if len(kinds) == 1 else "" if "" in kinds else MIXED
+    merged = dataclasses.replace(changed.cache, random_weights=random, region_input=kind)
+    return dataclasses.replace(changed, cache=merged)

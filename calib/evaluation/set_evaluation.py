@@ -21,10 +21,11 @@ from mvrec_edge.calib.evaluation.unknown import UnknownResult, check_unknown, ch
 from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
 from mvrec_edge.calib.instances.encoding import encode_instances
 from mvrec_edge.calib.instances.image_digests import image_digests
-from mvrec_edge.calib.instances.labelled import LabelledSet, check_region_input
+from mvrec_edge.calib.instances.labelled import LabelledSet
 from mvrec_edge.calib.observer import SILENT, Observer
 from mvrec_edge.runtime.engines import Engine
 from mvrec_edge.runtime.errors import InputError
+from mvrec_edge.runtime.regions.region import check_region_input
 from mvrec_edge.runtime.support.reject_rate import check_rate
 from mvrec_edge.runtime.views import ViewPlan
 from mvrec_edge.runtime.wording import counted

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mvrec_edge.calib.evaluation.head_result import ClassResult, HeadResult
-from mvrec_edge.calib.plotting import new_figure
+from mvrec_edge.calib.plotting import new_figure, save_figure
 from mvrec_edge.runtime.files import writing
 from mvrec_edge.runtime.wording import counted
 
@@ -186,7 +186,7 @@ def plot_evaluation(results: Sequence[HeadResult], class_names: Sequence[str], p
         axes.set_yticks(places, class_names)
         axes.set(title=f"{head}, {counted(shots[-1], 'shot')}", xlabel="predicted", ylabel="true")
     with writing(path):
-        figure.savefig(path, dpi=120)
+        save_figure(figure, path)
 
 
 def table_row(cells: Sequence[str], *, header: bool = False) -> list[str]:

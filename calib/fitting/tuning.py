@@ -12,7 +12,7 @@ import numpy as np
 
 from mvrec_edge.calib.fitting.schedule_fitting import RECORD_RISK, fit_rule, left_out_trials, unfitted_schedule
 from mvrec_edge.calib.fitting.selection import describe_accuracies, select_head
-from mvrec_edge.calib.plotting import new_figure
+from mvrec_edge.calib.plotting import new_figure, save_figure
 from mvrec_edge.runtime.errors import SupportError
 from mvrec_edge.runtime.files import writing
 from mvrec_edge.runtime.support.cache import HeadSettings, SupportCache
@@ -255,4 +255,4 @@ def plot_tuning(points: Sequence[TuningPoint], path: Path) -> None:
     axes.grid(alpha=0.3)
     axes.legend()
     with writing(path):
-        figure.savefig(path, dpi=120, format="png")
+        save_figure(figure, path)

@@ -198,4 +198,5 @@ def encode_support(
         random_weights=engine.random_weights,
         shots=shots,
         seed=seed,
+        region_input=labelled.region_input,
     )

@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from mvrec_edge.calib.instances.kept_images import KeptImages
 from mvrec_edge.calib.instances.sampling import sample_shots
-from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning, SupportError, UsageError
+from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning, SupportError
 from mvrec_edge.runtime.images import read_image
 from mvrec_edge.runtime.regions import Region, RegionSource
+from mvrec_edge.runtime.regions.kinds import common_kind
 
-__all__ = ["REGION_INPUTS", "LabelledRegion", "LabelledSet", "check_region_input", "read_labelled"]
+__all__ = ["LabelledRegion", "LabelledSet", "read_labelled"]
 
 
 #: What to do about a region without a label, by whether folders name the classes.
@@ -24,9 +23,6 @@ _HOW_TO_LABEL = {
     True: "folders name the classes: put it into a folder of its class, and give the folder above",
     False: "label it, or leave it out",
 }
-
-#: What the encoder may be told about a region.
-REGION_INPUTS = ("mask", "box", "full")
 
 
 @dataclass(frozen=True)
@@ -57,12 +53,14 @@ class LabelledSet:
         instances: The usable instances, in the order of the annotations.
         problems: What was not usable, one error each; the rest goes on without it.
         warnings: What is odd about annotations and images that were used.
+        without_defect: How many images show no defect; each was read, and gave neither an instance nor a problem.
         images: Where the pixels of the instances' images come from.
     """
 
     instances: tuple[LabelledRegion, ...]
     problems: tuple[InputError, ...] = ()
     warnings: tuple[InputWarning, ...] = ()
+    without_defect: int = 0
     images: KeptImages = field(default_factory=KeptImages, repr=False, compare=False)
 
     @property
@@ -74,6 +72,11 @@ class LabelledSet:
     def counts(self) -> dict[str, int]:
         """Instances of each class, in the order of the classes."""
         return dict(Counter(instance.label for instance in self.instances))
+
+    @property
+    def region_input(self) -> str:
+        """What the regions are: outlines (`"mask"`), boxes (`"box"`), whole images (`"full"`), or `"mixed"`."""
+        return common_kind(instance.region for instance in self.instances)
 
     @property
     def places_by_image(self) -> dict[Path, list[int]]:
@@ -107,18 +110,9 @@ class LabelledSet:
         Raises:
             UsageError: There is no such kind.
         """
-        check_region_input(kind)
-        if kind == "mask":
-            return self
-        changed = []
-        for instance in self.instances:
-            region = instance.region
-            if kind == "box":
-                plain = Region.from_box(region.box, region.image_size, region.label, region.source)
-            else:
-                plain = Region(np.ones(region.image_size, np.bool_), region.box, region.label, region.source)
-            changed.append(dataclasses.replace(instance, region=plain))
-        return self.with_instances(changed)
+        return self.with_instances(
+            dataclasses.replace(instance, region=instance.region.told_as(kind)) for instance in self.instances
+        )
 
     def check_classes(self) -> None:
         """Refuses a set that nothing can be told apart with; asked before the encoder runs, which may take minutes.
@@ -133,12 +127,6 @@ class LabelledSet:
                 "a classifier needs at least two classes",
                 fix="add labelled instances of another class",
             )
-
-
-def check_region_input(kind: str) -> None:
-    """Raises `UsageError` where the encoder cannot be told about regions in this way."""
-    if kind not in REGION_INPUTS:
-        raise UsageError(f"there is no region input '{kind}'", fix="one of " + ", ".join(REGION_INPUTS))
 
 
 def read_labelled(
@@ -165,6 +153,7 @@ def read_labelled(
     found: list[tuple[int, LabelledRegion]] = []
     problems: list[InputError] = list(source.problems)
     warnings: list[InputWarning] = list(source.warnings)
+    without_defect = 0
     images = KeptImages() if images is None else images
     for item in source:
         try:
@@ -175,6 +164,7 @@ def read_labelled(
         else:
             problems.extend(reading.problems)
             warnings.extend(reading.warnings)
+            without_defect += reading.shows_no_defect
             before = len(found)
             for order, region in reading.indexed:
                 named = label or region.label
@@ -187,4 +177,6 @@ def read_labelled(
         progress(1)
     # A table may list the instances of one image apart; its own order is the one that shots are drawn from.
     found.sort(key=lambda pair: pair[0])
-    return LabelledSet(tuple(instance for _, instance in found), tuple(problems), tuple(warnings), images)
+    return LabelledSet(
+        tuple(instance for _, instance in found), tuple(problems), tuple(warnings), without_defect, images
+    )

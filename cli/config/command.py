@@ -21,7 +21,7 @@ __all__ = ["CONFIGURED", "ConfiguredCommand", "add_configured", "command_setting
 # Where a command's function is, and its name, by the name of the command's table. To add one, add it here.
 _FUNCTIONS: Mapping[str, tuple[str, str]] = {
     **{name: (name, name) for name in ("calibrate", "classify", "evaluate", "export", "build", "verify", "bench")},
-    **{name: (name, name) for name in ("inspect", "doctor", "demo")},
+    **{name: (name, name) for name in ("inspect", "doctor", "demo", "report")},
     "support.add": ("support.add", "add"),
     "support.remove": ("support.others", "remove"),
     "support.list": ("support.looking", "list_instances"),

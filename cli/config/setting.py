@@ -27,6 +27,7 @@ COMMAND_LINE_ONLY = ("overwrite", "config", "force", "accept", "new_class")
 
 # Nor what one call of a command is about.
 _ONE_CALL: Mapping[str, tuple[str, ...]] = {
+    "report": ("results",),
     "support.add": ("sources", "label", "again", "dry_run"),
     "support.remove": ("instances", "dry_run"),
     "support.rename": ("old", "new", "dry_run"),
@@ -38,7 +39,7 @@ _ONE_CALL: Mapping[str, tuple[str, ...]] = {
 SHARED_TABLES: Mapping[str, tuple[str, ...]] = {
     "paths": ("bundle", "cache"),
     "engine": ("engine", "precision", "provider", "batch", "threads"),
-    "input": ("format", "masks", "image_root", "min_area"),
+    "input": ("format", "masks", "image_root", "empty", "min_area"),
 }
 
 # Options of these commands that bear the name of a shared setting and mean something else, such as several precisions.

@@ -14,7 +14,8 @@ from mvrec_edge.cli.support.shared_options import ChangeOptions, NewClass, check
 if TYPE_CHECKING:
     from mvrec_edge.calib import LabelledSet
     from mvrec_edge.calib.changes import Changed
-    from mvrec_edge.runtime import SupportCache
+    from mvrec_edge.calib.instances.encoding import EncodedInstances
+    from mvrec_edge.runtime import Engine, SupportCache, ViewPlan
 
 __all__ = ["add"]
 
@@ -26,7 +27,9 @@ def add(
         list[Path],
         typer.Argument(
             metavar="SOURCE...",
-            help="Labelled defects to add: images with a mask beside them, or any labelled set that 'calibrate' takes.",
+            help="Labelled defects to add: images with a mask beside them, or any labelled set that 'calibrate' takes. "
+            "IMAGE#2 is region 2 of an image alone, LABELFILE#7 entry 7 of a label file, as the records of 'classify' "
+            "name them.",
         ),
     ],
     bundle: Annotated[Path, typer.Option("--bundle", "-b", help="Bundle that the support cache was made with.")],
@@ -50,14 +53,16 @@ def add(
 
     Example: mvrec-edge support add line.safetensors part7.jpg --bundle encoder.bundle --label dent
 
+    Example: mvrec-edge support add line.safetensors part7.jpg#2 --bundle encoder.bundle --label dent
+
     Example: mvrec-edge support add line.safetensors labelled/ --bundle encoder.bundle
     """
     from mvrec_edge.calib import LabelledSet
     from mvrec_edge.calib.changes import add_instances
-    from mvrec_edge.calib.instances.encoding import encode_for_cache
     from mvrec_edge.calib.instances.kept_images import KeptImages
-    from mvrec_edge.cli.console import say, view_bar
+    from mvrec_edge.cli.console import say
     from mvrec_edge.cli.support.changing import change_cache
+    from mvrec_edge.cli.support.region_sources import read_source
     from mvrec_edge.runtime import Bundle
     from mvrec_edge.runtime.classifier import matching_precision
     from mvrec_edge.runtime.errors import InputError, UsageError
@@ -75,30 +80,41 @@ def add(
         if label is not None:
             check_new_class(label, before.class_names, insist=new_class)
         images = KeptImages()
-        sets = [reading.read(path, label=label, images=images) for path in sources]
+        sets = [read_source(reading, path, before.region_input, label=label, images=images) for path in sources]
         problems.extend(problem for each in sets for problem in each.problems)
         found = LabelledSet(tuple(instance for each in sets for instance in each.instances), images=images)
-        for name, source in {each.label: each.source for each in reversed(found.instances)}.items():
-            check_new_class(name, before.class_names, insist=new_class or name == label, where=source)
-        labelled = _new_ones(before, found, again=again)
-        with (
-            encoding.open(opened, precision, say) as encoder,
-            view_bar("encoding", len(labelled.instances) * plan.count) as advance,
-        ):
-            encoded = encode_for_cache(
-                encoder,
-                labelled,
-                plan,
-                class_names=before.class_names,
-                # A cache that was made without pictures stays without them.
-                pictures=bool(before.thumbnails),
-                progress=advance,
-            )
+        _check_classes(before, found, label, insist=new_class)
+        labelled = _as_learned(before, _new_ones(before, found, again=again))
+        with encoding.open(opened, precision, say) as encoder:
+            encoded = _encoded(encoder, labelled, plan, before)
         return add_instances(before, encoded)
 
     change_cache(cache, change, writing)
     if problems:
         raise typer.Exit(1)
+
+
+def _encoded(engine: Engine, labelled: LabelledSet, plan: ViewPlan, before: SupportCache) -> EncodedInstances:
+    """The instances as the cache keeps them, with a bar."""
+    from mvrec_edge.calib.instances.encoding import encode_for_cache
+    from mvrec_edge.cli.console import view_bar
+
+    with view_bar("encoding", len(labelled.instances) * plan.count) as advance:
+        return encode_for_cache(
+            engine,
+            labelled,
+            plan,
+            class_names=before.class_names,
+            # A cache that was made without pictures stays without them.
+            pictures=bool(before.thumbnails),
+            progress=advance,
+        )
+
+
+def _check_classes(before: SupportCache, found: LabelledSet, checked: str | None, *, insist: bool) -> None:
+    """Asks about each class of the labels that is new and close to a known one, but for one that was asked about."""
+    for name, source in {each.label: each.source for each in reversed(found.instances)}.items():
+        check_new_class(name, before.class_names, insist=insist or name == checked, where=source)
 
 
 def _new_ones(before: SupportCache, labelled: LabelledSet, *, again: bool) -> LabelledSet:
@@ -123,4 +139,19 @@ def _new_ones(before: SupportCache, labelled: LabelledSet, *, again: bool) -> La
             )
     if not labelled.instances:
         raise SupportError("there is no labelled defect to add", fix="give --label, or a source with labels")
+    return labelled
+
+
+def _as_learned(before: SupportCache, labelled: LabelledSet) -> LabelledSet:
+    """The instances as the encoder was told of those in the cache; a warning where they were marked otherwise."""
+    from mvrec_edge.cli.console import say
+    from mvrec_edge.runtime.regions.kinds import describe_mixing
+
+    if before.region_input == "full":
+        labelled = labelled.with_region_input("full")
+    mixing = describe_mixing(
+        before.region_input, (instance.region for instance in labelled.instances), "defects to add"
+    )
+    if mixing is not None:
+        say(f"warning: {mixing}")
     return labelled

@@ -61,7 +61,7 @@ def list_instances(
 
 
 def history(cache: CachePath, as_json: Json = False) -> None:
-    """List the versions of a support cache, with the date and the instances of each.
+    """List the versions of a support cache, with the date, the instances and the digest of each.
 
     Example: mvrec-edge support history line.safetensors
     """
@@ -74,7 +74,8 @@ def history(cache: CachePath, as_json: Json = False) -> None:
         show_json(rows)
         return
     for row in rows:
-        show(f"{row['version']:<10}  {row['written']}  {row['holds']}")
+        digest = "" if row["digest"] is None else f", digest {row['digest'][:16]}"
+        show(f"{row['version']:<10}  {row['written']}  {row['holds']}{digest}")
 
 
 def _described(version: Version) -> dict[str, Any]:
@@ -85,16 +86,18 @@ def _described(version: Version) -> dict[str, Any]:
     try:
         loaded = SupportCache.load(version.path)
     except MvrecEdgeError as error:
-        holds = f"not usable: {error.what}"
+        holds, digest = f"not usable: {error.what}", None
     else:
         classes = ", ".join(f"{name} {count}" for name, count in loaded.counts.items())
         holds = f"{counted(len(loaded.labels), 'instance')} ({classes}), {loaded.head.name}"
+        digest = loaded.digest
     written = datetime.datetime.fromtimestamp(version.path.stat().st_mtime).astimezone()
     return {
         "version": version.name,
         "file": str(version.path),
         "written": written.isoformat(sep=" ", timespec="seconds"),
         "holds": holds,
+        "digest": digest,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from mvrec_edge.runtime.novelty import NoveltyScorer
 from mvrec_edge.runtime.novelty.drift import check_window
 from mvrec_edge.runtime.prediction import Prediction
 from mvrec_edge.runtime.regions import SourceImage
+from mvrec_edge.runtime.regions.kinds import KindWarning, KindWatch
+from mvrec_edge.runtime.regions.region import check_region_input
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.support.reject_rate import check_rate
 
@@ -39,6 +42,8 @@ class ClassifySettings:
         drift_window: Regions in a window that is compared with calibration, 10 to 100,000; None for no comparison.
         neighbours: How many of the nearest support instances a prediction names, at least 0.
         min_area: Smallest connected component of a mask file, in pixels; by default `DEFAULT_MIN_AREA`.
+        region_input: What the encoder is told about where a defect is: its outline (`"mask"`), its box (`"box"`) or
+            nothing (`"full"`); None for what the annotation says.
 
     Raises:
         UsageError: A value is not usable.
@@ -51,6 +56,7 @@ class ClassifySettings:
     drift_window: int | None = 50
     neighbours: int = 3
     min_area: int | None = None
+    region_input: str | None = None
 
     def __post_init__(self) -> None:
         self._view_use("all" if self.views == "cache" else self.views)
@@ -62,6 +68,8 @@ class ClassifySettings:
             raise UsageError(f"the number of neighbours is at least 0, not {self.neighbours}")
         if self.min_area is not None and self.min_area < 1:
             raise UsageError(f"the smallest defect has at least 1 pixel, not {self.min_area}")
+        if self.region_input is not None:
+            check_region_input(self.region_input)
 
     def view_use(self, cache: SupportCache) -> ViewUse:
         """How many views are used with a support cache."""
@@ -126,7 +134,8 @@ def classify_source(
             caller's to look at.
         settings: How.
         progress: Called with the number of views after each batch.
-        say: Given one line about the order of views where `views` is `"auto"`, and those that `DefectClassifier` says.
+        say: Given one line about the order of views where `views` is `"auto"`, those that `DefectClassifier` says, and
+            one where regions were marked otherwise than those of the cache; by default that is a `KindWarning`.
         opened: Given the classifier before the first image is read, for whoever will have it reload the cache.
 
     Returns:
@@ -154,19 +163,32 @@ def classify_source(
     if opened is not None:
         opened(classifier)
     # Checked by now: an error comes from the call, and not from the first step of the loop over what it returns.
-    return _classified(classifier, images, settings.min_area, progress)
+    return _classified(classifier, images, settings, progress, say)
 
 
 def _classified(
     classifier: DefectClassifier,
     images: Iterable[SourceImage],
-    min_area: int | None,
+    settings: ClassifySettings,
     progress: Callable[[int], None] | None,
+    say: Callable[[str], None] | None,
 ) -> Iterator[ClassifiedImage]:
-    for item, predictions in classifier.classify_many(_read(images, min_area), progress):
+    watch = KindWatch(classifier.cache.region_input)
+    for item, predictions in classifier.classify_many(_read(images, settings), progress):
         key = item.key
         image = item.image if item.image.size else None
+        _warn_of_kind(watch.see(prediction.region for prediction in predictions), say)
         yield ClassifiedImage(key.path, image, predictions, key.problems, key.warnings)
+    _warn_of_kind(watch.at_the_end(), say)
+
+
+def _warn_of_kind(warning: str | None, say: Callable[[str], None] | None) -> None:
+    if warning is None:
+        return
+    if say is not None:
+        say(f"warning: {warning}")
+    else:
+        warnings.warn(warning, KindWarning, stacklevel=2)
 
 
 @dataclass(frozen=True)
@@ -178,16 +200,19 @@ class _Reading:
     warnings: Sequence[InputWarning]
 
 
-def _read(images: Iterable[SourceImage], min_area: int | None) -> Iterator[ImageRegions[_Reading]]:
+def _read(images: Iterable[SourceImage], settings: ClassifySettings) -> Iterator[ImageRegions[_Reading]]:
     """Reads images one by one; whatever is wrong with one goes along with it, and the rest goes on."""
     nothing = np.empty((0, 0, 3), np.uint8)
     for source_image in images:
-        warnings: list[InputWarning] = []
+        odd: list[InputWarning] = []
         try:
-            image = read_image(source_image.path, warn=warnings.append)
-            reading = source_image.regions(image.shape[:2], min_area)
+            image = read_image(source_image.path, warn=odd.append)
+            reading = source_image.regions(image.shape[:2], settings.min_area)
         except InputError as error:
-            yield ImageRegions(_Reading(source_image.path, (error,), warnings), nothing, [])
+            yield ImageRegions(_Reading(source_image.path, (error,), odd), nothing, [])
         else:
-            odd = (*warnings, *reading.warnings)
-            yield ImageRegions(_Reading(source_image.path, reading.problems, odd), image, reading.regions)
+            regions = reading.regions
+            if settings.region_input is not None:
+                regions = [region.told_as(settings.region_input) for region in regions]
+            key = _Reading(source_image.path, reading.problems, (*odd, *reading.warnings))
+            yield ImageRegions(key, image, regions)

@@ -284,6 +284,7 @@ class DefectClassifier:
                 nearest_class=answer.label,
                 novelty=None if novelty is None else novelty.score,
                 unknown=None if novelty is None else novelty.unknown,
+                cache=support.cache.digest,
                 embedding=embedding,
             )
             for region, answer, novelty, crop_ms, encode_ms, embedding in zip(

@@ -124,11 +124,14 @@ def canonical_json(payload: Any) -> bytes:
     Keys are sorted, so equal payloads give equal bytes; a reader can serialise what it read once more and
     notice any byte that was changed.
 
+    A byte of a file name that is no text stands in a text as half of a surrogate pair, which is written as an escape.
+
     Raises:
-        ValueError: A number is NaN or infinite, or a text holds half of a surrogate pair.
+        ValueError: A number is NaN or infinite.
     """
     text = json.dumps(payload, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return (text + "\n").encode()
+    # Python's escape for such a half is JSON's, too.
+    return (text + "\n").encode("utf-8", "backslashreplace")
 
 
 def signed_json(payload: Mapping[str, Any], covers: Iterable[bytes] = ()) -> bytes:
@@ -157,7 +160,7 @@ def read_signed_json(
         # All bytes are compared: a digest of what was parsed alone would not notice another blank.
         unchanged = signed_json(fields.payload, covers) == data
     except (ValueError, RecursionError):
-        # NaN, half of a surrogate pair, or nesting that the parser takes and the writer would not.
+        # NaN, or nesting that the parser takes and the writer would not.
         unchanged = False
     if not unchanged:
         raise IntegrityError("was changed after it was written", where=where, fix=again)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,68 +11,13 @@ from typing import Any
 from mvrec_edge.runtime.errors import AnnotationError, ImageError, InputWarning
 from mvrec_edge.runtime.images import read_mask
 from mvrec_edge.runtime.regions.components import regions_of_mask
-from mvrec_edge.runtime.regions.formats.rle import decode_rle
 from mvrec_edge.runtime.regions.region import Region
+from mvrec_edge.runtime.regions.shapes import DrawnShape, check_mask_size
 
-__all__ = ["Annotation", "BoxShape", "MaskFileShape", "PolygonShape", "RleShape", "Shape", "UnusableShape"]
+__all__ = ["Annotation", "MaskFileShape", "Shape", "UnusableShape", "declared_size", "size_warnings"]
 
-
-@dataclass(frozen=True)
-class PolygonShape:
-    """Closed polygons, filled together.
-
-    Attributes:
-        polygons: Each a list of [x, y] pairs in pixels; checked when it becomes a region.
-    """
-
-    polygons: tuple[Any, ...]
-
-    def regions(self, annotation: Annotation, image_size: tuple[int, int]) -> list[Region]:
-        """The region the polygons enclose; raises `AnnotationError` as `Region.from_polygon` does."""
-        parts: Any = self.polygons[0] if len(self.polygons) == 1 else list(self.polygons)
-        return [Region.from_polygon(parts, image_size, annotation.box, annotation.label, annotation.source)]
-
-
-@dataclass(frozen=True)
-class BoxShape:
-    """A box, whose inside is the mask.
-
-    Attributes:
-        box: `(x1, y1, x2, y2)` in pixels, `x2` and `y2` being the last column and row covered; checked when it
-            becomes a region.
-    """
-
-    box: tuple[Any, ...]
-
-    def regions(self, annotation: Annotation, image_size: tuple[int, int]) -> list[Region]:
-        """The filled box; raises `AnnotationError` as `Region.from_box` does."""
-        return [Region.from_box(self.box, image_size, annotation.label, annotation.source)]
-
-
-@dataclass(frozen=True)
-class RleShape:
-    """A run-length mask as COCO stores it.
-
-    Attributes:
-        counts: A list of runs, or the compressed text.
-        size: `[H, W]` as the label file says.
-    """
-
-    counts: Any
-    size: Any
-
-    def regions(self, annotation: Annotation, image_size: tuple[int, int]) -> list[Region]:
-        """The region the runs cover; raises `AnnotationError` where they are broken or of another size."""
-        size = self.size
-        if not isinstance(size, list) or len(size) != 2 or not all(type(side) is int for side in size):
-            raise AnnotationError(
-                "the run-length mask has no size [height, width]",
-                where=annotation.source,
-                fix="export it again",
-            )
-        check_mask_size((size[0], size[1]), image_size, annotation.source)
-        mask = decode_rle(self.counts, image_size, annotation.source)
-        return [Region(mask, annotation.box, annotation.label, annotation.source)]
+_WHOLE = re.compile(r"\d{1,9}(\.0*)?", re.ASCII)
+_LARGEST_SIDE = 10**9
 
 
 @dataclass(frozen=True)
@@ -111,7 +57,7 @@ class UnusableShape:
     error: AnnotationError
 
 
-Shape = PolygonShape | BoxShape | RleShape | MaskFileShape | UnusableShape
+Shape = DrawnShape | MaskFileShape | UnusableShape
 
 
 @dataclass(frozen=True)
@@ -124,6 +70,7 @@ class Annotation:
         source: Where it stands, as `"<file>#<index>"`; of a mask, its file alone, as its regions are numbered.
         index: Its place among all entries of the whole source, from 0: in a table the row, whatever the image.
         box: `(x1, y1, x2, y2)` where the file gives one besides the shape.
+        image_size: `(H, W)` of the image as the label file says, a side being 0 where it does not.
     """
 
     shape: Shape
@@ -131,6 +78,7 @@ class Annotation:
     source: str
     index: int
     box: tuple[Any, ...] | None = None
+    image_size: tuple[int, int] | None = None
 
     def regions(
         self,
@@ -147,7 +95,7 @@ class Annotation:
             warn: Given what is odd about the annotation, though it can be used.
 
         Returns:
-            One region, or the components of a mask file.
+            One region, or the components of a mask file, which are none where it is empty.
 
         Raises:
             AnnotationError: The annotation cannot be used on this image.
@@ -159,15 +107,52 @@ class Annotation:
         return self.shape.regions(self, image_size)
 
 
-def check_mask_size(mask_size: tuple[int, int], image_size: tuple[int, int], where: str) -> None:
-    """Refuses a mask that is not as large as its image."""
-    if mask_size == tuple(image_size):
-        return
-    fix = "make the mask from this very image"
-    if mask_size == (image_size[1], image_size[0]):
-        fix = "the sides are exchanged: one of the two is turned by its EXIF rotation, save both upright"
-    raise AnnotationError(
-        f"the mask has {mask_size[1]} x {mask_size[0]} pixels, the image {image_size[1]} x {image_size[0]}",
-        where=where,
-        fix=f"{fix}; EXIF rotation is applied to both" if "EXIF" not in fix else fix,
+def declared_size(height: Any, width: Any) -> tuple[int, int] | None:
+    """The size of an image as a label file gives it.
+
+    Args:
+        height: A number, or a text with one; what is missing, 0 or no number says nothing.
+        width: The same.
+
+    Returns:
+        `(H, W)`, a side being 0 where it is not known; None where neither is.
+    """
+    size = (_side(height), _side(width))
+    return None if size == (0, 0) else size
+
+
+def size_warnings(annotations: Iterable[Annotation], image_size: tuple[int, int], image: Path) -> list[InputWarning]:
+    """A warning for every size that annotations give and their image does not have.
+
+    Args:
+        annotations: Those of one image.
+        image_size: `(H, W)` of the image, after any EXIF rotation.
+        image: Its file.
+    """
+    said = dict.fromkeys(annotation.image_size for annotation in annotations if annotation.image_size is not None)
+    return [
+        _size_warning(size, image_size, image)
+        for size in said
+        if any(side not in (0, real) for side, real in zip(size, image_size, strict=True))
+    ]
+
+
+def _size_warning(said: tuple[int, int], size: tuple[int, int], image: Path) -> InputWarning:
+    height, width = (str(side or "?") for side in said)
+    fix = "label this very image, or correct the size in the label file"
+    if said == (size[1], size[0]):
+        fix = "the sides are exchanged: label the image as it is seen, its EXIF rotation is applied here"
+    return InputWarning(
+        f"the label file says that the image has {width} x {height} pixels, but it has {size[1]} x {size[0]}, so the "
+        "regions may lie at the wrong place",
+        str(image),
+        fix,
     )
+
+
+def _side(value: Any) -> int:
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    return int(value) if 0 < value < _LARGEST_SIDE and value == int(value) else 0

@@ -35,10 +35,11 @@ def regions_of_mask(
         min_area: Components of fewer pixels are ignored; by default `DEFAULT_MIN_AREA`.
 
     Returns:
-        At least one region, from top to bottom and then from left to right, by each component's first pixel.
+        One region for each, from top to bottom and then from left to right, by each component's first pixel;
+        none where the mask is empty, which is what a part without a defect looks like.
 
     Raises:
-        AnnotationError: The mask is empty, every component is smaller than `min_area`, there are more than
+        AnnotationError: Every component is smaller than `min_area`, there are more than
             `MAX_INSTANCES`, or the array is no mask.
     """
     least = DEFAULT_MIN_AREA if min_area is None else min_area
@@ -49,7 +50,7 @@ def regions_of_mask(
         )
     extent = extent_of(mask)
     if extent is None:
-        raise AnnotationError("the mask is empty", where=source, fix="paint the defect white, or leave the item out")
+        return []
     x, y, width, height = extent
     # Within the bounds of all components: one small defect on a large image stays cheap.
     inside = np.ascontiguousarray(mask[y : y + height, x : x + width]).view(np.uint8)

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mvrec_edge.runtime.errors import AnnotationError, InputError, UsageError
-from mvrec_edge.runtime.images import IMAGE_SUFFIXES
+from mvrec_edge.runtime.errors import InputError, UsageError
 from mvrec_edge.runtime.images.image_files import is_folder, is_regular_file
-from mvrec_edge.runtime.regions.formats.aitex import is_aitex, open_aitex
-from mvrec_edge.runtime.regions.formats.boxes import JSON_LINES_SUFFIXES, is_boxes_table, open_boxes
-from mvrec_edge.runtime.regions.formats.coco import is_coco, open_coco
+from mvrec_edge.runtime.regions.formats.aitex import open_aitex
+from mvrec_edge.runtime.regions.formats.boxes import open_boxes
+from mvrec_edge.runtime.regions.formats.coco import open_coco
 from mvrec_edge.runtime.regions.formats.folders import open_folders
-from mvrec_edge.runtime.regions.formats.labelme import is_labelme, open_labelme
-from mvrec_edge.runtime.regions.formats.mvtec_fs import is_mvtec_fs, open_mvtec_fs
-from mvrec_edge.runtime.regions.formats.voc import is_voc, open_voc, parse_xml
-from mvrec_edge.runtime.regions.label_files import list_files, load_json, read_table, read_text
-from mvrec_edge.runtime.regions.source import RegionSource
-from mvrec_edge.runtime.wording import counted
+from mvrec_edge.runtime.regions.formats.labelme import open_labelme
+from mvrec_edge.runtime.regions.formats.mvtec_fs import open_mvtec_fs
+from mvrec_edge.runtime.regions.formats.not_read import AS_ONE_MASK_EACH, known_format, known_layout
+from mvrec_edge.runtime.regions.formats.voc import open_voc
+from mvrec_edge.runtime.regions.formats.yolo import open_yolo
+from mvrec_edge.runtime.regions.joining import join_sources, refuse_copies
+from mvrec_edge.runtime.regions.listing import is_picture_name, looking
+from mvrec_edge.runtime.regions.own_output import own_output
+from mvrec_edge.runtime.regions.recognition import Recognised, label_files_of, recognise
+from mvrec_edge.runtime.regions.source import RegionSource, named
 
-__all__ = ["SOURCE_FORMATS", "open_source"]
+__all__ = ["EMPTY", "SOURCE_FORMATS", "check_format", "check_written", "open_source"]
 
-SOURCE_FORMATS = ("folders", "labelme", "coco", "voc", "mvtec-fs", "boxes", "aitex")
+SOURCE_FORMATS = ("folders", "labelme", "coco", "voc", "yolo", "mvtec-fs", "boxes", "aitex")
 
 _ONE_LABEL_FILE = ("coco", "mvtec-fs", "boxes")
-_TABLES = (".csv", *JSON_LINES_SUFFIXES)
-_LONGEST_SHOWN = 200
-_LOOKED_FOR = (
-    "looked for images with masks beside them, labelme JSON files, a COCO JSON file, Pascal VOC XML files, an MVTec-FS "
-    "table (CSV with part, img_rel_path, points), boxes (CSV with image, x1, y1, x2, y2, or JSON Lines) and the AITEX "
-    "folders"
-)
+#: What an image without a defect may be taken for.
+EMPTY = ("skip", "error")
 
 
 def open_source(
@@ -40,14 +40,24 @@ def open_source(
     format: str = "auto",  # noqa: A002
     masks: str | os.PathLike[str] | None = None,
     image_root: str | os.PathLike[str] | None = None,
+    whole_images: bool = False,
+    empty: str = "skip",
+    leave_out: Iterable[Path] = (),
 ) -> RegionSource:
     """Opens labelled images; label files are read and folders listed, but no pixel is decoded.
+
+    What mvrec-edge wrote itself, such as the results of `classify`, is never read: it holds predictions.
 
     Args:
         path: A folder, a label file or an image.
         format: One of `SOURCE_FORMATS`, or `"auto"` to look at what is there.
         masks: For `"folders"`: the folder of the masks, or the mask of one image.
         image_root: For the other formats: the folder of the images that the label file names.
+        whole_images: For `"folders"`: where no image has a mask, each image is a cut-out defect, one region.
+        empty: What an image without a defect is (an empty mask, no annotation): `"skip"`, a part without regions;
+            `"error"`, a problem.
+        leave_out: Files that are about to be written, and folders into which pictures are: neither they nor JPEG files
+            in these folders are read, but where `path` is such a place itself.
 
     Returns:
         The source; what costs only one item is in its `problems`.
@@ -59,112 +69,130 @@ def open_source(
     place = Path(path)
     mask_place = None if masks is None else Path(masks)
     root = None if image_root is None else Path(image_root)
-    if format != "auto" and format not in SOURCE_FORMATS:
-        raise UsageError(f"there is no annotation format '{format}'", fix=f"use auto, {', '.join(SOURCE_FORMATS)}")
+    check_format(format)
+    if empty not in EMPTY:
+        raise UsageError(f"an image without a defect cannot be taken for '{empty}'", fix="one of " + ", ".join(EMPTY))
     if mask_place is not None and root is not None:
         raise UsageError("masks go with images, an image root goes with label files", fix="give one of the two")
     if not is_folder(place) and not is_regular_file(place):
         raise InputError("there is no such file or folder", where=place, fix="check the path")
-    payload: Any = None
-    if format == "auto":
-        format, place, payload = ("folders", place, None) if mask_place else _detect(place)  # noqa: A001
-    elif format in _ONE_LABEL_FILE and is_folder(place):
-        place = _label_file(place, format)
-    if mask_place is not None and format != "folders":
+    if is_regular_file(place) and (kind := own_output(place)) is not None:
+        raise InputError(
+            f"is {kind}, written by mvrec-edge, and not read: what stands in it is no annotation",
+            where=place,
+            fix="give the images with the masks or labels that were classified",
+        )
+    whole = place.resolve()
+    with looking(path for path in leave_out if path.resolve() not in (whole, whole.parent)) as look:
+        try:
+            recognised = _recognise(place, format, mask_place, whole_images=whole_images)
+            _check_options(recognised.format, place, mask_place, root)
+            source = _open(recognised, place, mask_place, root, whole_images=whole_images)
+        except InputError as error:
+            if not look.own:
+                raise
+            left_out = f"{error.what}; left out as output of mvrec-edge: {named(sorted(look.own))}"
+            raise type(error)(left_out, where=error.where, fix=error.fix) from error
+    if len(recognised.label_files) > 1:
+        refuse_copies(source)
+    images = source.images
+    if empty == "error":
+        images = tuple(dataclasses.replace(image, needs_defect=True) for image in images)
+    return dataclasses.replace(
+        source,
+        images=images,
+        problems=(*source.problems, *recognised.problems, *look.problems.values()),
+        warnings=(*source.warnings, *recognised.warnings, *look.warnings.values()),
+        left_out=tuple(sorted(look.own)),
+        masks_unread=recognised.masks_unread,
+    )
+
+
+def _check_options(format: str, place: Path, masks: Path | None, root: Path | None) -> None:  # noqa: A002
+    if masks is not None and format != "folders":
         raise UsageError(f"masks do not go with the annotation format {format}", where=place, fix="leave them out")
     if root is not None and format in ("folders", "aitex"):
         raise UsageError("an image root does not go with folders of images", where=place, fix="leave it out")
-    return _open(format, place, mask_place, root, payload)
 
 
-def _open(format: str, place: Path, masks: Path | None, root: Path | None, payload: Any) -> RegionSource:  # noqa: A002
-    """Opens what is of a known format; `payload` is the parsed JSON, where that was read to tell the format."""
-    if format == "folders":
-        return open_folders(place, masks)
-    if format == "labelme":
-        return open_labelme(place, root, payload)
-    if format == "aitex":
-        return open_aitex(place)
-    if format == "voc":
-        return open_voc(place, root)
-    if format == "coco":
-        return open_coco(place, root, payload)
-    if format == "mvtec-fs":
-        return open_mvtec_fs(place, root)
-    return open_boxes(place, root)
+def check_format(name: str) -> None:
+    """Raises `UsageError` where there is no annotation format of this name."""
+    if name != "auto" and name not in SOURCE_FORMATS:
+        raise UsageError(f"there is no annotation format '{name}'", fix=f"use auto, {', '.join(SOURCE_FORMATS)}")
 
 
-def _detect(path: Path) -> tuple[str, Path, Any]:
-    """The format of what is at `path`, the file or folder to open for it, and its parsed JSON."""
-    if is_folder(path):
-        return _detect_folder(path)
-    found, payload = _detect_file(path)
-    if found is None and path.suffix.lower() == ".csv":
-        header, _ = read_table(path)
-        columns = ",".join(header)
-        raise InputError(
-            f"the table is of no known annotation format: its columns are {columns[:_LONGEST_SHOWN]}",
-            where=path,
-            fix="boxes begin with image,x1,y1,x2,y2,label, separated by commas; an MVTec-FS table has part, "
-            "img_rel_path, x1, x2, y1, y2, label, points",
-        )
-    if found is None:
-        raise InputError("is of no known annotation format", where=path, fix=_LOOKED_FOR)
-    return found, path, payload
+def check_written(sources: Iterable[RegionSource], written: Iterable[Path]) -> None:
+    """Refuses to write over what is read.
+
+    Args:
+        sources: What is read.
+        written: Files that are about to be written, and folders into which pictures named after images go.
+
+    Raises:
+        UsageError: A file that is read would be replaced.
+    """
+    places = {path.resolve(): path for path in written}
+    for source in sources:
+        for file in (*source.label_files, *(image.path for image in source)):
+            whole = file.resolve()
+            place = places.get(whole) or (places.get(whole.parent) if is_picture_name(file) else None)
+            if place is not None:
+                raise UsageError(f"would be written over what is read, {file}", where=place, fix="choose another place")
 
 
-def _detect_file(path: Path) -> tuple[str | None, Any]:
-    suffix = path.suffix.lower()
-    if suffix in IMAGE_SUFFIXES:
-        return "folders", None
-    if suffix in JSON_LINES_SUFFIXES:
-        return "boxes", None
-    if suffix == ".csv":
-        header, _ = read_table(path)
-        return "mvtec-fs" if is_mvtec_fs(header) else "boxes" if is_boxes_table(header) else None, None
-    if suffix == ".json":
-        payload = load_json(path)
-        return "labelme" if is_labelme(payload) else "coco" if is_coco(payload) else None, payload
-    if suffix == ".xml":
-        return "voc" if is_voc(parse_xml(read_text(path), path)) else None, None
-    return None, None
+def _recognise(place: Path, format: str, masks: Path | None, *, whole_images: bool) -> Recognised:  # noqa: A002
+    """What is to be opened: of the format that was named, or of the one that is found."""
+    if format == "auto":
+        return recognise(place, whole_images=whole_images) if masks is None else Recognised("folders")
+    if format in _ONE_LABEL_FILE:
+        return label_files_of(place, format) if is_folder(place) else Recognised(format, (place,))
+    return Recognised(format)
 
 
-def _detect_folder(folder: Path) -> tuple[str, Path, Any]:
-    if is_aitex(folder):
-        return "aitex", folder, None
-    # Label files come first: beside them, images without a mask are the rule.
-    for file in list_files(folder, (".json", ".xml")):
+def _open(found: Recognised, place: Path, masks: Path | None, root: Path | None, *, whole_images: bool) -> RegionSource:
+    """Opens what is of a known format."""
+    if found.format == "folders":
         try:
-            found, payload = _detect_file(file)
-        except AnnotationError:
-            # One broken file does not hide what the others are; the reader reports it.
-            continue
-        if found in ("labelme", "voc"):
-            return found, folder, None
-        if found == "coco" and file.parent == folder:
-            return found, _label_file(folder, found), payload
-    tables = list_files(folder, _TABLES, recursive=False)
-    if len(tables) == 1:
-        found, _ = _detect_file(tables[0])
-        if found is not None:
-            return found, tables[0], None
-    if list_files(folder, IMAGE_SUFFIXES):
-        return "folders", folder, None
-    if len(tables) > 1:
-        names = ", ".join(table.name for table in tables[:5])
-        raise InputError(f"the folder holds {len(tables)} tables: {names}", where=folder, fix="give one of them")
-    raise InputError("the folder holds no labelled images", where=folder, fix=_LOOKED_FOR)
+            return open_folders(place, masks, whole_images=whole_images)
+        except InputError as error:
+            layout = known_layout(place)
+            if layout is not None:
+                raise InputError(f"holds {layout}, which are not read", where=place, fix=AS_ONE_MASK_EACH) from error
+            if not found.foreign:
+                raise
+            known = (f"{file.name} is {kind}" for file in found.foreign if (kind := known_format(file)) is not None)
+            unread = next(known, f"of no known annotation format: {named(found.foreign)}")
+            what = f"{error.what}; {unread}"
+            raise InputError(what, where=error.where, fix=error.fix) from error
+    if found.format == "labelme":
+        return open_labelme(place, root)
+    if found.format == "aitex":
+        return open_aitex(place)
+    if found.format == "voc":
+        return open_voc(place, root)
+    if found.format == "yolo":
+        return open_yolo(place, root)
+    return _open_label_files(found, place, root)
 
 
-def _label_file(folder: Path, wanted: str) -> Path:
-    """The one label file of a folder."""
-    suffixes = (".json",) if wanted == "coco" else _TABLES
-    files = list_files(folder, suffixes, recursive=False)
-    if len(files) != 1:
-        raise InputError(
-            f"the folder holds {counted(len(files), 'file')} that could be the {wanted} annotations",
-            where=folder,
-            fix="give the file itself",
-        )
-    return files[0]
+def _open_label_files(found: Recognised, place: Path, root: Path | None) -> RegionSource:
+    """Opens one label file, or all of a folder; a file of several that cannot be used costs only itself."""
+    opened: list[RegionSource] = []
+    problems: list[InputError] = []
+    payloads = found.payloads or (None,) * len(found.label_files)
+    for file, payload in zip(found.label_files, payloads, strict=True):
+        try:
+            opened.append(_open_label_file(found.format, file, root, payload))
+        except InputError as error:
+            problems.append(error)
+    if not opened:
+        raise problems[0]
+    source = opened[0] if len(found.label_files) == 1 else join_sources(place, opened)
+    files = tuple(each.path for each in opened)
+    return dataclasses.replace(source, problems=(*source.problems, *problems), label_files=files)
+
+
+def _open_label_file(format: str, file: Path, root: Path | None, payload: Any) -> RegionSource:  # noqa: A002
+    if format == "coco":
+        return open_coco(file, root, payload)
+    return (open_mvtec_fs if format == "mvtec-fs" else open_boxes)(file, root)

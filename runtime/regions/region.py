@@ -9,9 +9,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.errors import AnnotationError
+from mvrec_edge.runtime.errors import AnnotationError, UsageError
 
-__all__ = ["MAX_POINTS", "Box", "MaskArray", "Region", "extent_of"]
+__all__ = ["MAX_POINTS", "REGION_INPUTS", "Box", "MaskArray", "Region", "check_region_input", "extent_of"]
+
+#: What the encoder may be told about where a defect is: its outline, its box, or nothing.
+REGION_INPUTS = ("mask", "box", "full")
 
 MAX_POINTS = 1_000_000
 # Far beyond any image, and far inside what OpenCV's 32-bit rasteriser can hold.
@@ -40,7 +43,7 @@ class Region:
             image.
     """
 
-    __slots__ = ("_box", "_image_size", "_label", "_origin", "_patch", "_source")
+    __slots__ = ("_box", "_image_size", "_kind", "_label", "_origin", "_patch", "_source")
 
     def __init__(
         self,
@@ -95,6 +98,7 @@ class Region:
         self._box: Box = (x1, y1, x2, y2)
         self._label = label
         self._source = source
+        self._kind = "mask"
 
     @classmethod
     def from_box(
@@ -121,6 +125,30 @@ class Region:
         shape = (max(min(y2, height - 1) - top + 1, 0), max(min(x2, width - 1) - left + 1, 0))
         region = cls.__new__(cls)
         region._set(np.full(shape, 255, np.uint8), (left, top), image_size, box, label, source)
+        region._kind = "box"
+        return region
+
+    @classmethod
+    def full(
+        cls,
+        image_size: tuple[int, int],
+        box: Sequence[int] | None = None,
+        label: str | None = None,
+        source: str | None = None,
+    ) -> Region:
+        """Makes a region whose mask is the whole image, so that it says nothing about where the defect is.
+
+        Args:
+            image_size: `(H, W)` of the image.
+            box: Where the views are cut, as for a region; by default the whole image.
+            label: The class name where it is known.
+            source: Where the region was read from.
+
+        Raises:
+            AnnotationError: The box is turned round or outside the image.
+        """
+        region = cls(np.ones(image_size, np.bool_), box, label, source)
+        region._kind = "full"
         return region
 
     @classmethod
@@ -253,6 +281,28 @@ class Region:
         return self._source
 
     @property
+    def kind(self) -> str:
+        """What its mask is, one of `REGION_INPUTS`: an outline (`"mask"`), a filled box, or the whole image."""
+        return self._kind
+
+    def told_as(self, kind: str) -> Region:
+        """The region as an encoder sees it that is told so much and no more; its box, and with it the views, stay.
+
+        Args:
+            kind: `"mask"` leaves it as it is, `"box"` takes the filled box for the mask, `"full"` the whole image,
+                which is no mask at all (the paper's "Wo.M").
+
+        Raises:
+            UsageError: There is no such kind.
+        """
+        check_region_input(kind)
+        if kind == "mask" or kind == self._kind:
+            return self
+        if kind == "box":
+            return Region.from_box(self._box, self._image_size, self._label, self._source)
+        return Region.full(self._image_size, self._box, self._label, self._source)
+
+    @property
     def area(self) -> int:
         """Pixels of the mask inside the image."""
         return int(np.count_nonzero(self._patch))
@@ -282,6 +332,12 @@ class Region:
 
     def __repr__(self) -> str:
         return f"Region(box={self._box}, area={self.area}, label={self._label!r}, source={self._source!r})"
+
+
+def check_region_input(kind: str) -> None:
+    """Raises `UsageError` where the encoder cannot be told about regions in this way."""
+    if kind not in REGION_INPUTS:
+        raise UsageError(f"there is no region input '{kind}'", fix="one of " + ", ".join(REGION_INPUTS))
 
 
 def extent_of(mask: npt.NDArray[Any]) -> tuple[int, int, int, int] | None:

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning
-from mvrec_edge.runtime.regions.annotation import Annotation
+from mvrec_edge.runtime.regions.annotation import Annotation, MaskFileShape, UnusableShape, size_warnings
 from mvrec_edge.runtime.regions.components import MAX_INSTANCES
 from mvrec_edge.runtime.regions.region import Region
+from mvrec_edge.runtime.regions.shapes import WholeImageShape
 from mvrec_edge.runtime.wording import counted
 
-__all__ = ["RegionReading", "RegionSource", "SourceBuilder", "SourceImage"]
+__all__ = ["RegionReading", "RegionSource", "SourceBuilder", "SourceImage", "named"]
+
+#: The formats as a person calls them.
+_TITLES = {
+    "folders": "images with masks",
+    "labelme": "labelme",
+    "coco": "COCO",
+    "voc": "Pascal VOC",
+    "yolo": "YOLO",
+    "mvtec-fs": "MVTec-FS",
+    "boxes": "boxes",
+    "aitex": "AITEX",
+}
+# A defect leaves something of the part around it; black and white exchanged do not.
+_MOST_OF_AN_IMAGE = 0.9
+_MOST_NAMES = 3
 
 
 @dataclass(frozen=True)
@@ -34,6 +50,11 @@ class RegionReading:
         """The regions alone, in the file's order."""
         return [region for _, region in self.indexed]
 
+    @property
+    def shows_no_defect(self) -> bool:
+        """Whether the image is a part without a defect: it has no region, and nothing was wrong."""
+        return not self.indexed and not self.problems
+
 
 @dataclass(frozen=True)
 class SourceImage:
@@ -42,12 +63,14 @@ class SourceImage:
     Attributes:
         id: Its name within the source, with forward slashes; no two images of a source share one.
         path: Its file.
-        annotations: At least one, in the file's order.
+        annotations: In the file's order; none where the image shows no defect.
+        needs_defect: Whether an image without a defect is a problem.
     """
 
     id: str
     path: Path
     annotations: tuple[Annotation, ...]
+    needs_defect: bool = False
 
     def regions(self, image_size: tuple[int, ...], min_area: int | None = None) -> RegionReading:
         """Turns the annotations into regions; a bad one costs only itself.
@@ -62,7 +85,7 @@ class SourceImage:
         size = (int(image_size[0]), int(image_size[1]))
         indexed: list[tuple[int, Region]] = []
         problems: list[AnnotationError] = []
-        warnings: list[InputWarning] = []
+        warnings = size_warnings(self.annotations, size, self.path)
         for annotation in self.annotations:
             try:
                 found = annotation.regions(size, min_area, warn=warnings.append)
@@ -70,6 +93,13 @@ class SourceImage:
                 problems.append(error)
             else:
                 indexed.extend((annotation.index, region) for region in found)
+                warnings.extend(_warn_of_size(annotation, found))
+        if self.needs_defect and not indexed and not problems:
+            problems.append(
+                AnnotationError(
+                    "the image shows no defect", where=self.path, fix="leave the image out, or give --empty skip"
+                )
+            )
         return RegionReading(tuple(indexed), tuple(problems), tuple(warnings))
 
 
@@ -83,6 +113,9 @@ class RegionSource:
         images: The images, in order; iterating over the source gives the same.
         problems: What costs only one item each, such as a label file that is broken or an image that is missing.
         warnings: What is odd about the source as a whole.
+        label_files: The files that hold all labels, where there are few; none where each image has one of its own.
+        left_out: Files that were not looked at, since mvrec-edge wrote them or is about to.
+        masks_unread: Whether there are masks as well, which the label file comes before.
     """
 
     path: Path
@@ -90,12 +123,44 @@ class RegionSource:
     images: tuple[SourceImage, ...]
     problems: tuple[InputError, ...]
     warnings: tuple[InputWarning, ...] = ()
+    label_files: tuple[Path, ...] = ()
+    left_out: tuple[Path, ...] = ()
+    masks_unread: bool = False
 
     def __iter__(self) -> Iterator[SourceImage]:
         return iter(self.images)
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def whole_images(self) -> int:
+        """How many images are cut-out defects: one region that covers them."""
+        return sum(_is_whole(image) for image in self.images)
+
+    def describe(self) -> str:
+        """What was recognised, in one line, with what is known before any pixel is read."""
+        annotations = [annotation for image in self.images for annotation in image.annotations]
+        usable = [annotation for annotation in annotations if not isinstance(annotation.shape, UnusableShape)]
+        labels = {annotation.label for annotation in annotations} - {None}
+        title = _TITLES[self.format]
+        if self.images and self.whole_images == len(self.images):
+            title = "cut-out defects, each image one region"
+        elif self.label_files:
+            title += f" ({named(self.label_files)})"
+        parts = [counted(len(self.images), "image")]
+        # Of a mask, nobody knows yet into how many regions it falls.
+        if not any(isinstance(annotation.shape, MaskFileShape) for annotation in annotations):
+            parts.append(counted(len(usable), "region"))
+        parts.append(counted(len(labels), "label"))
+        line = f"read as {title}: {', '.join(parts)}"
+        if good := sum(not image.annotations for image in self.images):
+            line += f"; {counted(good, 'image')} without a defect"
+        if self.left_out:
+            line += f"; left out as output of mvrec-edge: {named(self.left_out)}"
+        if self.masks_unread:
+            line += "; masks are there too and not read, since label files come first (--format folders reads masks)"
+        return line
 
 
 class SourceBuilder:
@@ -117,6 +182,10 @@ class SourceBuilder:
         """Adds an annotation to its image."""
         self._images.setdefault(image_id, (image, []))[1].append(annotation)
 
+    def add_image(self, image_id: str, image: Path) -> None:
+        """Adds an image, and no annotation: one that stays without any shows no defect."""
+        self._images.setdefault(image_id, (image, []))
+
     def problem(self, error: InputError) -> None:
         """Notes what costs one item only."""
         self.problems.append(error)
@@ -125,11 +194,11 @@ class SourceBuilder:
         """Finishes the source.
 
         Args:
-            nothing: What to say where no annotation was usable.
+            nothing: What to say where there is no image.
             fix: And what to do about it.
 
         Raises:
-            InputError: There is no annotation at all; a first problem is named where there are problems.
+            InputError: There is no image at all; a first problem is named where there are problems.
         """
         images: list[SourceImage] = []
         for image_id, (path, entries) in self._images.items():
@@ -151,3 +220,28 @@ class SourceBuilder:
                 )
             raise InputError(nothing, where=self.path, fix=fix)
         return RegionSource(self.path, self.format, tuple(images), tuple(self.problems), tuple(self.warnings))
+
+
+def _is_whole(image: SourceImage) -> bool:
+    return any(isinstance(annotation.shape, WholeImageShape) for annotation in image.annotations)
+
+
+def named(files: Sequence[Path]) -> str:
+    """A few files by their names, of many only the number besides."""
+    names = ", ".join(file.name for file in files[:_MOST_NAMES])
+    return names if len(files) <= _MOST_NAMES else f"{names} and {len(files) - _MOST_NAMES} more"
+
+
+def _warn_of_size(annotation: Annotation, regions: Sequence[Region]) -> Iterator[InputWarning]:
+    """A warning where what was marked is nearly the whole image."""
+    if not regions or isinstance(annotation.shape, WholeImageShape):
+        return
+    height, width = regions[0].image_size
+    share = sum(region.area for region in regions) / (height * width)
+    if share > _MOST_OF_AN_IMAGE:
+        what = "mask" if isinstance(annotation.shape, MaskFileShape) else "region"
+        yield InputWarning(
+            f"the {what} covers {100 * share:.0f}% of the image",
+            annotation.source,
+            "check that the defect is white and the rest black; where the image is a cut-out defect, give --input full",
+        )

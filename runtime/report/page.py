@@ -17,7 +17,7 @@ __all__ = ["PICTURES_IN_BLOCK", "script_json", "write_page"]
 PICTURES_IN_BLOCK = 32
 
 #: Parts of the page's script, in their order; together they are one function, so that nothing is global.
-SCRIPTS = ("data", "elements", "filters", "list", "detail", "confusion", "map", "run", "start")
+SCRIPTS = ("data", "elements", "filters", "list", "command", "detail", "confusion", "map", "run", "start")
 
 _PLACE = re.compile(r"<!--\{(\w+)\}-->")
 _ESCAPED = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})

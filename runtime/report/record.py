@@ -7,15 +7,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from mvrec_edge.runtime.errors import MvrecEdgeError
-from mvrec_edge.runtime.prediction import Prediction
 
-__all__ = ["ReportLimits", "Section", "certainty_of", "problem_record", "region_record", "support_record"]
+__all__ = [
+    "AddCommand",
+    "ReportLimits",
+    "Section",
+    "certainty_of",
+    "problem_record",
+    "region_record",
+    "support_record",
+]
 
 # What a page shows in a place of its own; whatever else a prediction's record holds is listed as it is.
 _PLACED = frozenset(
-    {"source", "box", "area", "label", "probability", "probabilities", "annotated", "nearest", "views", "ms"}
+    {"image", "source", "box", "area", "label", "probability", "probabilities", "annotated", "nearest", "views", "ms"}
+    # What a results file says beside that: the page has it once for all, or in the command that adds a region.
+    | {"region", "mask", "picture", "time", "run"}
 )
 _LONGEST_TEXT = 512
+_LONGEST_PATH = 4096
 _MOST_ITEMS = 1024
 _NOTHING = object()
 
@@ -61,6 +71,29 @@ class Section:
         return cls(title, tuple((name, str(value)) for name, value in values.items() if value is not None))
 
 
+@dataclass(frozen=True)
+class AddCommand:
+    """What the command that adds a region to the support needs besides the region and its class.
+
+    Attributes:
+        cache: Path of the support cache.
+        bundle: Path of the bundle.
+        min_area: The smallest defect of a mask that was asked for, as it decides which region has which number.
+    """
+
+    cache: str
+    bundle: str
+    min_area: int | None = None
+
+    def to_page(self) -> dict[str, list[str]]:
+        """The words before and after the region, as the page takes them."""
+        least = [] if self.min_area is None else ["--min-area", str(self.min_area)]
+        return {
+            "before": ["mvrec-edge", "support", "add", _no_option(self.cache)],
+            "after": ["--bundle", _no_option(self.bundle), *least],
+        }
+
+
 def certainty_of(record: Mapping[str, Any]) -> float:
     """How little a region needs to be looked at: the margin of its class, 0 to 1; -1 where it is wrong or unknown."""
     wrong = record["annotated"] is not None and record["annotated"] != record["label"]
@@ -71,17 +104,16 @@ def certainty_of(record: Mapping[str, Any]) -> float:
 
 
 def region_record(
-    image: str, prediction: Prediction, names: Sequence[str], nearest: Sequence[tuple[int, float]]
+    image: str, record: Mapping[str, Any], names: Sequence[str], nearest: Sequence[tuple[int, float]]
 ) -> dict[str, Any]:
     """A region as the page takes it, in plain JSON types.
 
     Args:
         image: The image's path as it was given.
-        prediction: What was said about the region.
+        record: What was said about the region, as `Prediction.to_record` or a results file has it.
         names: The classes in the page's order.
         nearest: Places among the page's support instances, with their similarity.
     """
-    record = prediction.to_record()
     kept = {
         "image": _short(image),
         "source": _short(record["source"] or ""),
@@ -89,7 +121,7 @@ def region_record(
         "area": record["area"],
         "label": record["label"],
         "annotated": record["annotated"],
-        "p": [round(prediction.probabilities.get(name, 0.0), 4) for name in names],
+        "p": [round(record["probabilities"].get(name, 0.0), 4) for name in names],
         "near": [[place, round(similarity, 4)] for place, similarity in nearest],
         "views": record["views"],
         "ms": [round(value, 2) for value in record["ms"].values()],
@@ -98,6 +130,9 @@ def region_record(
     usual = {"nearest_class": record["label"], "stopped": "all", "change_risk": 0.0}
     if more := {key: value for key, value in more.items() if value != usual.get(key, _NOTHING)}:
         kept["more"] = more
+    if (named := record.get("region")) is not None and len(named) <= _LONGEST_PATH:
+        mask = record.get("mask")
+        kept["add"] = [_no_option(named), *([] if mask is None else ["--masks", _no_option(mask)])]
     return kept
 
 
@@ -120,6 +155,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return round(value, 6) if value == value and abs(value) != float("inf") else str(value)
     return _short(str(value))
+
+
+def _no_option(path: str) -> str:
+    """A path that a command does not take for an option."""
+    return f"./{path}" if path.startswith("-") else path
 
 
 def _short(text: str) -> str:

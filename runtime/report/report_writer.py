@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.errors import MvrecEdgeError, OutputError
+from mvrec_edge.runtime.errors import AnnotationError, MvrecEdgeError, OutputError
 from mvrec_edge.runtime.files import atomic_write, writing
 from mvrec_edge.runtime.pictures.overlay import class_colour
 from mvrec_edge.runtime.pictures.region_picture import SHEET_COLUMNS, PictureStore, region_picture, view_sheet
 from mvrec_edge.runtime.prediction import Prediction
+from mvrec_edge.runtime.regions.region import Region
+from mvrec_edge.runtime.regions.region_names import RegionName
 from mvrec_edge.runtime.report.embedding_map import embedding_map
-from mvrec_edge.runtime.report.page import write_page
+from mvrec_edge.runtime.report.page import script_json, write_page
 from mvrec_edge.runtime.report.record import (
+    AddCommand,
     ReportLimits,
     Section,
     certainty_of,
@@ -34,9 +37,11 @@ from mvrec_edge.runtime.wording import counted
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["ReportSummary", "ReportWriter", "check_place"]
+__all__ = ["ReportSummary", "ReportWriter", "check_place", "is_report"]
 
 _SCHEMA = "mvrec-edge/report/1"
+# The schema stands behind the page's style and before its data.
+_SCHEMA_WITHIN = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class ReportWriter:
         cache: The support cache that was classified against.
         title: The page's title.
         details: What to say about the run.
+        command: What the command that adds a region to the support needs; by default the page offers none.
         overwrite: Whether to replace a file that is there.
         limits: How large the page may become.
 
@@ -74,7 +80,7 @@ class ReportWriter:
         summary: What was written; None before that.
 
     Raises:
-        OutputError: The file exists already, or the folder that its folder is to be made in does not.
+        OutputError: The file exists already, or its folder is a file; folders that are missing are made.
 
     Example:
         >>> with ReportWriter(Path("report.html"), cache, title="line 1") as report:   # doctest: +SKIP
@@ -88,6 +94,7 @@ class ReportWriter:
         *,
         title: str,
         details: Sequence[Section] = (),
+        command: AddCommand | None = None,
         overwrite: bool = False,
         limits: ReportLimits | None = None,
     ) -> None:
@@ -97,6 +104,7 @@ class ReportWriter:
         self._cache = cache
         self._title = title
         self._details = list(details)
+        self._command = command
         self._notes: list[str] = []
         self._limits = limits or ReportLimits()
         # Both grow where a prediction was made against another cache than this one, as after a reload.
@@ -116,6 +124,7 @@ class ReportWriter:
         image: npt.NDArray[np.uint8] | None,
         predictions: Sequence[Prediction],
         problems: Sequence[MvrecEdgeError] = (),
+        names: Sequence[RegionName | None] = (),
     ) -> None:
         """Takes all that came of one image.
 
@@ -124,11 +133,35 @@ class ReportWriter:
             image: uint8 `[H, W, 3]`, RGB; None where there are no pixels to show.
             predictions: One for each region.
             problems: What was wrong with the image or with single regions.
+            names: Of each prediction's region, the name by which it can be opened alone; by default none has one.
         """
         self._counts["images"] += 1
         self.add_problems(problems, str(image_path))
-        for prediction in predictions:
-            self._add_region(str(image_path), image, prediction)
+        for place, prediction in enumerate(predictions):
+            record = prediction.to_record()
+            if place < len(names) and (name := names[place]) is not None:
+                record |= {"region": str(name), "mask": None if name.mask is None else str(name.mask)}
+            nearest = [(self._support.place_of(item), item.similarity) for item in prediction.nearest]
+            self._add_region(str(image_path), image, record, nearest, prediction.region, prediction.embedding)
+
+    def add_records(
+        self, image_path: Path, image: npt.NDArray[np.uint8] | None, records: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Takes the records that a results file has of one image; the pictures show boxes, since records have no masks.
+
+        Args:
+            image_path: The image's path as the records have it.
+            image: uint8 `[H, W, 3]`, RGB; None where there are no pixels to show.
+            records: One for each region, checked by `check_record`.
+        """
+        self._counts["images"] += 1
+        for record in records:
+            nearest = [
+                (self._support.place_named(item["label"], item["source"]), item["similarity"])
+                for item in record["nearest"]
+            ]
+            region = None if image is None else _boxed(record, image)
+            self._add_region(str(image_path), image, record, nearest, region, None)
 
     def add_problems(self, problems: Sequence[MvrecEdgeError], image: str = "") -> None:
         """Takes items that failed."""
@@ -140,33 +173,44 @@ class ReportWriter:
         """Takes more tables of details."""
         self._details += sections
 
+    @property
+    def regions(self) -> int:
+        """Regions taken so far."""
+        return self._counts["regions"]
+
     def note(self, text: str) -> None:
         """Takes a sentence that stands at the top of the page."""
         self._notes.append(text)
 
-    def _add_region(self, image_path: str, image: npt.NDArray[np.uint8] | None, prediction: Prediction) -> None:
+    def _add_region(
+        self,
+        image_path: str,
+        image: npt.NDArray[np.uint8] | None,
+        record: Mapping[str, Any],
+        nearest: Sequence[tuple[int, float]],
+        region: Region | None,
+        embedding: npt.NDArray[np.float32] | None,
+    ) -> None:
         self._counts["regions"] += 1
-        times = prediction.milliseconds
-        self._milliseconds += (times.crop, times.encode, times.classify)
+        self._milliseconds += [record["ms"][stage] for stage in ("crop", "encode", "classify")]
         index = len(self._records)
         if index >= self._limits.regions:
             return
-        self._names += [name for name in prediction.probabilities if name not in self._names]
-        nearest = [(self._support.place_of(item), item.similarity) for item in prediction.nearest]
-        self._records.append(region_record(image_path, prediction, self._names, nearest))
-        self._embeddings.append(_compact(prediction.embedding))
-        if image is None:
+        self._names += [name for name in record["probabilities"] if name not in self._names]
+        self._records.append(region_record(image_path, record, self._names, nearest))
+        self._embeddings.append(_compact(embedding))
+        if image is None or region is None:
             return
         certainty = certainty_of(self._records[index])
         if self._pictures.wants(certainty):
-            picture = region_picture(image, prediction.region, prediction.label, self._names)
+            picture = region_picture(image, region, record["label"], self._names)
             self._pictures.put(index, certainty, picture)
         else:
             self._pictures.refuse()
         if self._cache.view_plan is None:
             return
         if self._views.wants(certainty):
-            self._views.put(index, certainty, view_sheet(image, prediction.region, self._cache.view_plan))
+            self._views.put(index, certainty, view_sheet(image, region, self._cache.view_plan))
         else:
             self._views.refuse()
 
@@ -185,7 +229,7 @@ class ReportWriter:
             ),
         }
         with writing(self.path):
-            self.path.parent.mkdir(exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(self.path) as stream:
             write_page(stream, self._title, self._data(left_out), pictures)
             size = stream.tell()
@@ -222,6 +266,7 @@ class ReportWriter:
             "views": [] if plan is None else [_words(view.scale, plan.of_box, view) for view in plan.views],
             "order": [] if plan is None else list((self._cache.schedule or default_schedule(plan)).order),
             "columns": SHEET_COLUMNS,
+            "add": None if self._command is None else self._command.to_page(),
             "details": [{"title": section.title, "rows": section.rows} for section in self._details],
             "times": self._times(),
             "counts": self._counts,
@@ -279,14 +324,30 @@ def check_place(path: Path, *, overwrite: bool) -> None:
     """Finds out whether a report can be written before an hour of work and not after it.
 
     Raises:
-        OutputError: Something is there already, or there is no such folder; the last one may be missing, as it is made.
+        OutputError: Something is there already, or a file where a folder is to be; folders that are missing are made.
     """
     if path.is_dir():
         raise OutputError("is a folder", where=path, fix="name a file, such as report.html")
     if path.exists() and not overwrite:
         raise OutputError("exists already", where=path, fix="choose another name, or give --overwrite")
-    if not path.parent.is_dir() and (path.parent.exists() or not path.parent.parent.is_dir()):
-        raise OutputError("cannot be written: there is no such folder", where=path, fix="make the folder first")
+    if any(folder.exists() and not folder.is_dir() for folder in path.parents):
+        raise OutputError("cannot be written: its folder is a file", where=path, fix="choose another folder")
+
+
+def is_report(path: Path) -> bool:
+    """Whether a file is a page that a `ReportWriter` wrote."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return script_json({"schema": _SCHEMA})[1:-1].encode() in stream.read(_SCHEMA_WITHIN)
+
+
+def _boxed(record: Mapping[str, Any], image: npt.NDArray[np.uint8]) -> Region | None:
+    """The box of a record as a region of its image; None where the image is another one by now."""
+    try:
+        return Region.from_box(record["box"], image.shape[:2], record["annotated"], record["source"])
+    except AnnotationError:
+        return None
 
 
 def _compact(embedding: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float16] | None:

@@ -34,6 +34,7 @@ class SupportList:
         self.records: list[dict[str, Any]] = []
         self._indices: list[int | None] = []
         self._places: dict[int | tuple[str, str], int] = {}
+        self._indices_by_name: dict[tuple[str, str], int] | None = None
         for index in range(min(first, len(cache.labels))):
             self._list(index, *self._name(index))
 
@@ -44,12 +45,17 @@ class SupportList:
 
     def place_of(self, item: Neighbour) -> int:
         """The place of an instance on the page; it is listed now if it was not before."""
-        key: int | tuple[str, str] = (item.label, item.source)
-        if item.index < len(self._cache.labels) and self._name(item.index) == key:
-            key = item.index
-        if key not in self._places:
-            self._list(key, item.label, item.source)
-        return self._places[key]
+        name = (item.label, item.source)
+        known = item.index < len(self._cache.labels) and self._name(item.index) == name
+        return self._place(item.index if known else name, name)
+
+    def place_named(self, label: str, source: str) -> int:
+        """The place of the first instance of this class and source, which is all that records say of one."""
+        name = (label, source)
+        if self._indices_by_name is None:
+            indices = range(len(self._cache.labels))
+            self._indices_by_name = {self._name(index): index for index in reversed(indices)}
+        return self._place(self._indices_by_name.get(name, name), name)
 
     def keys(self) -> npt.NDArray[np.float32]:
         """The mean embeddings of those listed instances that are of the cache, float32 `[K, C]`."""
@@ -83,6 +89,11 @@ class SupportList:
     def _known(self) -> list[tuple[int, int]]:
         """Places on the page, and in the cache, of the instances that are of the cache."""
         return [(number, index) for number, index in enumerate(self._indices) if index is not None]
+
+    def _place(self, key: int | tuple[str, str], name: tuple[str, str]) -> int:
+        if key not in self._places:
+            self._list(key, *name)
+        return self._places[key]
 
     def _name(self, index: int) -> tuple[str, str]:
         cache = self._cache

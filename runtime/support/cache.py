@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from mvrec_edge.runtime.errors import InputError, IntegrityError, MvrecEdgeError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes
 from mvrec_edge.runtime.files.json_documents import Fields, read_signed_json, signed_json
 from mvrec_edge.runtime.files.tensor_file import read_tensors
+from mvrec_edge.runtime.regions.kinds import MIXED
+from mvrec_edge.runtime.regions.region import REGION_INPUTS
 from mvrec_edge.runtime.support.image_groups import can_be_left_out, image_groups
 from mvrec_edge.runtime.support.instance_rows import take_rows
 from mvrec_edge.runtime.support.novelty_calibration import NoveltyCalibration, check_novelty
@@ -101,6 +104,8 @@ class SupportCache:
         adapter: What fine-tuning changed; None for the training-free heads.
         schedule: The order of the views and when to stop; None where none was fitted.
         novelty: How far known defects lie from one another; None where calibration did not measure it.
+        region_input: What the instances' regions were: `"mask"`, `"box"`, `"full"` or `"mixed"`; empty where it is not
+            known.
         thumbnails: A small JPEG file of each instance, empty where it has none, for reports; `()` where none has.
     """
 
@@ -119,6 +124,7 @@ class SupportCache:
     adapter: Adapter | None = None
     schedule: ViewSchedule | None = None
     novelty: NoveltyCalibration | None = None
+    region_input: str = ""
     thumbnails: tuple[bytes, ...] = field(default=(), repr=False)
 
     @classmethod
@@ -140,6 +146,7 @@ class SupportCache:
         adapter: Adapter | None = None,
         schedule: ViewSchedule | None = None,
         novelty: NoveltyCalibration | None = None,
+        region_input: str = "",
         thumbnails: Sequence[bytes] = (),
     ) -> SupportCache:
         """Makes a cache, checking everything a head relies on.
@@ -160,6 +167,7 @@ class SupportCache:
             adapter: What fine-tuning changed.
             schedule: The order of the views and when to stop.
             novelty: How far known defects lie from one another.
+            region_input: What the regions of the instances were.
             thumbnails: A small JPEG file of each instance, empty where it has none; or nothing.
 
         Raises:
@@ -194,6 +202,8 @@ class SupportCache:
                 f"the view schedule is for {counted(len(schedule.order), 'view')}, "
                 f"the embeddings have {values.shape[1]}"
             )
+        if region_input not in ("", *REGION_INPUTS, MIXED):
+            raise SupportError(f"there is no region input '{region_input}'")
         origin = tuple(sources) if sources is not None else tuple(str(index) for index in range(len(values)))
         if len(origin) != len(values):
             raise SupportError(
@@ -215,6 +225,7 @@ class SupportCache:
             adapter=adapter,
             schedule=schedule,
             novelty=novelty,
+            region_input=region_input,
             thumbnails=check_thumbnails(thumbnails, len(values)),
         )
 
@@ -255,6 +266,11 @@ class SupportCache:
         """What an embedding must have in common with the cache's: encoder, views and their resampling."""
         plan = None if self.view_plan is None else self.view_plan.to_dict()
         return sha256_bytes(canonical_json({"encoder": self.encoder, "view_plan": plan}))
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the cache as `save` writes it, in hexadecimal: what `sha256sum` prints for its file."""
+        return sha256_bytes(self.to_bytes())
 
     @property
     def image_groups(self) -> npt.NDArray[np.int64]:
@@ -311,6 +327,8 @@ class SupportCache:
             description["schedule"] = self.schedule.to_dict()
         if self.novelty is not None:
             description["novelty"] = {"reject_rate": self.novelty.reject_rate}
+        if self.region_input:
+            description["region_input"] = self.region_input
         # One entry: the library writes several in an order of its own, and equal caches shall be equal files.
         text = signed_json(description, _tensor_bytes(tensors)).decode()
         return safetensors.numpy.save(tensors, metadata={"mvrec_edge": text})
@@ -358,6 +376,7 @@ class SupportCache:
                 adapter=_adapter(tensors, tuned),
                 schedule=_schedule(fields, tensors["embeddings"].shape),
                 novelty=_novelty(tensors, fields),
+                region_input=_region_input(fields),
                 thumbnails=unpack(tensors),
             )
         except SupportError as error:
@@ -435,6 +454,10 @@ def _view_plan(fields: Fields) -> ViewPlan | None:
         raise
     except MvrecEdgeError as error:
         raise IntegrityError(error.what, where=fields.where, fix="calibrate again") from error
+
+
+def _region_input(fields: Fields) -> str:
+    return fields.choice("region_input", *REGION_INPUTS, MIXED) if "region_input" in fields.payload else ""
 
 
 def _schedule(fields: Fields, shape: tuple[int, ...]) -> ViewSchedule | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
+import os
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +16,8 @@ from typing import Any
 import pytest
 
 from mvrec_edge.runtime.errors import AnnotationError
-from mvrec_edge.runtime.report import ReportLimits, ReportWriter
+from mvrec_edge.runtime.regions.region_names import RegionName
+from mvrec_edge.runtime.report import AddCommand, ReportLimits, ReportWriter
 
 pytestmark = pytest.mark.browser
 
@@ -275,6 +278,79 @@ def test_names_from_outside_stay_text(open_page: Open, made: ModuleType, tmp_pat
     assert page.texts(".row .file bdi")[0] == "photo\\u202egnp.exe"
 
 
+def test_a_region_that_is_wrong_is_added_by_a_copied_command(open_page: Open, made: ModuleType, tmp_path: Path) -> None:
+    """The words come back out of a shell as they were, whatever is in them."""
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    names = ["part 1.jpg", 'it\'s "x" $HOME `id` \\\\.jpg', "two\nlines\t.jpg", "n\udcff \u202e\u00e9.jpg", "-rf.jpg"]
+    cache = made.make_cache()
+    command = AddCommand("line 1.safetensors", "b.bundle")
+    path = tmp_path / "a.html"
+    with ReportWriter(path, cache, title="a", command=command) as report:
+        for number, name in enumerate(names):
+            image, plain = made.make_prediction(cache, number, label="crack", source="a")
+            wrong = dataclasses.replace(plain, label="dent")
+            report.add(Path(name), image, [wrong], names=[RegionName(Path(name), 2, Path("m.png"))])
+    page = open_page(path)
+    page.fill("#sort", "file")
+    for number, name in enumerate(names):
+        page.key("j" if number else "\ue011")
+        assert page.js("return document.querySelector('.adding').open") is True
+        assert page.js("return document.querySelector('#add-label').value") == "crack"
+        words = _from_shell(page.text(".command"))
+        shown = f"./{name}" if name.startswith("-") else name
+        assert words == [
+            *("mvrec-edge", "support", "add", "line 1.safetensors", f"{shown}#2", "--masks", "m.png"),
+            *("--bundle", "b.bundle", "--label=crack"),
+        ]
+        page.fill("#add-label", "-it's new")
+        assert _from_shell(page.text(".command"))[-1] == "--label=-it's new"
+        page.fill("#add-label", " ")
+        assert page.js("return document.querySelector('.adding button').disabled") is True
+    page.fill("#add-label", "pit")
+    copied = page.text(".command")
+    page.click(".adding button")
+    page.js("document.querySelector('#search').focus()")
+    ActionChains(page.chrome).key_down("\ue009").send_keys("v").key_up("\ue009").perform()
+    page.settle()
+    assert page.text(".adding [role=status]") == "Copied."
+    assert page.js("return document.querySelector('#search').value") == copied
+
+
+def _from_shell(command: str) -> list[str]:
+    said = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {command}"], capture_output=True, check=True, env={"HOME": "/home"}
+    )
+    return [os.fsdecode(word) for word in said.stdout.split(b"\0")[:-1]]
+
+
+def test_without_what_it_needs_no_command_is_offered(open_page: Open, small_report: Path) -> None:
+    page = open_page(small_report)
+    assert page.js("return document.querySelectorAll('.adding').length") == 0
+
+
+def test_names_of_classes_are_whole_where_there_is_room(open_page: Open, made: ModuleType, tmp_path: Path) -> None:
+    long = ["MT_Blowhole_along_the_edge", "scratch across the whole tile", "pit", "Kratzer", "stain"]
+    cache = dataclasses.replace(made.make_cache(), class_names=tuple(long))
+    path = tmp_path / "a.html"
+    with ReportWriter(path, cache, title="a") as report:
+        for number in range(20):
+            image, plain = made.make_prediction(cache, number, label=long[number % 5], source="a")
+            renamed = dict(zip(long, plain.probabilities.values(), strict=True))
+            named = dataclasses.replace(plain, label=long[(number + 1) % 5], probabilities=renamed)
+            report.add(Path(f"{number}.jpg"), image, [named])
+    page = open_page(path)
+    cut = (
+        "return [...document.querySelectorAll(arguments[0])].filter((e) => e.scrollWidth > e.clientWidth + 1)"
+        ".map((e) => e.textContent)"
+    )
+    for selector in (".row .label", ".row .badge", "#detail h2 *", ".bars th", ".near strong", ".chip bdi"):
+        assert page.js("return document.querySelectorAll(arguments[0]).length", selector) > 0
+        assert page.js(cut, selector) == [], selector
+    page.click("#tab-confusion")
+    assert page.js(cut, ".confusion th") == []
+
+
 PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
 
 
@@ -346,7 +422,7 @@ def test_pictures_that_were_left_out_are_named(open_page: Open, made: ModuleType
     assert "Not everything is in this file" in page.text("#notes")
     left_out = " ".join(page.texts("#panel-run li"))
     assert "10 regions after the first 30" in left_out
-    assert "listed without picture" in left_out
+    assert "Listed without picture" in left_out
     page.key("\ue010")
     assert page.texts(".row[aria-selected=true] .blank") == ["no picture"]
     assert page.texts("#detail .near .blank")[1:] == ["no picture"] * 3

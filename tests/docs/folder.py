@@ -49,7 +49,7 @@ def spoil(changes: Sequence[str], folder: Path) -> None:
 
 
 def draw(folder: Path, name: str, what: str, size: tuple[int, ...] = IMAGE_SIZE) -> None:
-    """Draws an image of noise, or a mask: with one blob, with a speck alone, or empty."""
+    """Draws an image of noise, or a mask: with one blob, black and white exchanged, with a speck alone, or empty."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     width, height = size
@@ -57,9 +57,11 @@ def draw(folder: Path, name: str, what: str, size: tuple[int, ...] = IMAGE_SIZE)
     pixels = np.zeros((height, width), np.uint8)
     if what == "image":
         pixels = random.integers(0, 256, (height, width, 3), np.uint8)
-    elif what == "mask":
+    elif what in ("mask", "inverted"):
         centre = (width // 2 + int(random.integers(-20, 20)), height // 2 + int(random.integers(-20, 20)))
         cv2.ellipse(pixels, centre, (30, 20), 0, 0, 360, (255,), -1)
+        if what == "inverted":
+            pixels = 255 - pixels
     elif what == "speck":
         pixels[100:103, 100:103] = 255
     else:

@@ -64,11 +64,12 @@ def test_an_example_works_as_it_stands(
 def test_an_example_is_of_the_format_its_page_is_about(
     example: Example, tmp_path: Path, tiny_bundle_path: Path
 ) -> None:
-    """Without --format, as the page says that the format is found by itself."""
+    """Without --format, as the page says that it is found by itself."""
     build(example, tmp_path, tiny_bundle_path)
     words = example.first_command.split()
     masks = tmp_path / words[words.index("--masks") + 1] if "--masks" in words else None
-    source = open_source(tmp_path / words[3], masks=masks)
+    whole_images = " --input full" in example.first_command
+    source = open_source(tmp_path / words[3], masks=masks, whole_images=whole_images)
     assert source.format == Path(example.page).stem
     assert not source.problems
 

@@ -82,6 +82,11 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _image(parts: Path) -> Path:
+    """One of the labelled images."""
+    return parts / "pit" / "Imgs" / "0001.jpg"
+
+
 def _commands(bundle: Path, parts: Path, folder: Path) -> Sequence[Sequence[object]]:
     """Every command that classifies, learns, measures or examines, in an order in which each finds its files."""
     cache = folder / "line.safetensors"
@@ -91,6 +96,8 @@ def _commands(bundle: Path, parts: Path, folder: Path) -> Sequence[Sequence[obje
         ("classify", bundle, cache, parts, "--out", folder / "auto.jsonl", "--report", folder / "report.html"),
         ("classify", bundle, cache, parts, "--out", folder / "onnx.jsonl", "--engine", "onnxruntime"),
         ("classify", bundle, cache, parts, "--out", folder / "openvino.jsonl", "--engine", "openvino"),
+        ("report", folder / "auto.jsonl", "--out", folder / "records.html"),
+        ("support", "add", cache, f"{_image(parts)}#0", "--bundle", bundle, "--label", "hole", "--dry-run", "--force"),
         ("evaluate", bundle, parts, "--shots", 1, "--draws", 2, "--out", folder / "evaluation"),
         ("verify", bundle),
         ("inspect", cache),

@@ -76,14 +76,15 @@ def test_a_report_is_not_replaced_by_chance(line: Path, tiny_bundle_path: Path, 
     assert len(read(page)["regions"]) == 4
 
 
-def test_a_resumed_run_says_what_is_not_in_its_report(line: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+def test_the_report_of_a_resumed_run_holds_all_images(line: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
     out, page = tmp_path / "results.jsonl", tmp_path / "report.html"
     arguments = ("classify", tiny_bundle_path, line / "line.safetensors", line / "parts", "--out", out)
     run(*arguments)
     run(*arguments, "--resume", "--report", page)
     data = read(page)
-    assert len(data["regions"]) == 1
-    assert any(note.startswith("11 images that an earlier run had finished") for note in data["notes"])
+    assert len(data["regions"]) == 12
+    assert pictures(page, "crop") == pictures(page, "views") == set(range(12))
+    assert "Read from records, with boxes for outlines and no place on the map: 11 regions." in data["notes"]
 
 
 def test_a_cache_without_pictures_makes_a_report_too(line: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:

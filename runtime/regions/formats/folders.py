@@ -1,4 +1,4 @@
-"""Folders: images and a mask for each, one folder for each class."""
+"""Folders: images and a mask for each, or cut-out defects without masks; one folder for each class."""
 
 from __future__ import annotations
 
@@ -9,23 +9,30 @@ from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.images import IMAGE_SUFFIXES
 from mvrec_edge.runtime.images.image_files import is_folder, is_regular_file
 from mvrec_edge.runtime.regions.annotation import Annotation, MaskFileShape
-from mvrec_edge.runtime.regions.formats.pairing import MASK_ENDINGS, no_mask, pair_masks
-from mvrec_edge.runtime.regions.label_files import list_files
+from mvrec_edge.runtime.regions.formats.mask_trees import MaskTree, find_mask_trees
+from mvrec_edge.runtime.regions.formats.pairing import no_mask, pair_masks
+from mvrec_edge.runtime.regions.label_files import clean_label
+from mvrec_edge.runtime.regions.listing import list_files
+from mvrec_edge.runtime.regions.shapes import WholeImageShape
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
 
-__all__ = ["open_folders"]
+__all__ = ["has_masks", "open_folders"]
 
 _FORMAT = "folders"
+_NOTHING = "there is no image with a mask"
+_FIX = "put a mask beside each image, or give --masks; where each image is a cut-out defect, give --input full"
 
 
-def open_folders(path: Path, masks: Path | None = None) -> RegionSource:
+def open_folders(path: Path, masks: Path | None = None, *, whole_images: bool = False) -> RegionSource:
     """Opens a folder of images with masks, or one image.
 
     Args:
         path: A folder: the first level of folders in it names the classes, images in `path` itself have none. Or
             an image, whose class is not known.
         masks: A folder with the masks under the images' own paths, whatever the suffix; of one image also its mask.
-            By default masks are beside their images (see `pair_masks`).
+            By default masks are beside their images (see `pair_masks`), or in a folder `masks` beside a folder
+            `images` (see `find_mask_trees`), which then is no class.
+        whole_images: Whether images are cut-out defects where no image has a mask.
 
     Returns:
         The source, its images in the order of their paths.
@@ -41,76 +48,117 @@ def open_folders(path: Path, masks: Path | None = None) -> RegionSource:
             raise InputError(
                 "one mask does not do for a folder of images", where=masks, fix="give the folder of the masks"
             )
-        _add_folder(builder, path, masks)
+        _add_folder(builder, path, masks, whole_images)
     else:
-        _add_one(builder, path, masks)
-    return builder.build("there is no image with a mask", "put a mask beside each image, or give --masks")
+        _add_one(builder, path, masks, whole_images)
+    return builder.build(_NOTHING, _beside(path) or _FIX)
 
 
-def _add_folder(builder: SourceBuilder, root: Path, masks: Path | None) -> None:
+def has_masks(folder: Path) -> bool:
+    """Whether images of a folder have masks that would be read, were there no label file."""
+    return bool(_pairs(folder, list_files(folder, IMAGE_SUFFIXES), SourceBuilder(folder, _FORMAT)))
+
+
+def _add_folder(builder: SourceBuilder, root: Path, masks: Path | None, whole_images: bool) -> None:
     files = list_files(root, IMAGE_SUFFIXES)
-    pairs: list[tuple[Path, Path]] = []
     if masks is None:
-        # Sorted by path, a folder's own files may stand on both sides of those of a folder within it.
-        for _, together in groupby(sorted(files, key=lambda file: file.parent), key=lambda file: file.parent):
-            pairing = pair_masks(together)
-            pairs.extend(pairing.masks.items())
-            builder.problems.extend(pairing.problems)
+        pairs = _pairs(root, files, builder)
     else:
-        tree = masks.resolve()
-        for image in files:
-            # The tree may lie within the folder of the images.
-            if not image.resolve().is_relative_to(tree) or tree == root.resolve():
-                try:
-                    pairs.append((image, _in_tree(image, root, masks)))
-                except AnnotationError as error:
-                    builder.problem(error)
+        tree = MaskTree(root, masks)
+        pairs = _in_tree(tree, [image for image in files if not tree.holds(image)], builder)
+    if whole_images and not pairs:
+        builder.problems.clear()
+        for index, image in enumerate(files):
+            name = image.relative_to(root).as_posix()
+            builder.add(name, image, Annotation(WholeImageShape(), _label(image, root), f"{name}#0", index))
+        return
     pairs.sort(key=lambda pair: pair[0].relative_to(root).parts)
     for index, (image, mask) in enumerate(pairs):
-        inside = image.relative_to(root)
-        label = inside.parts[0] if len(inside.parts) > 1 else None
         place = root if masks is None else masks
-        annotation = Annotation(MaskFileShape(mask), label, mask.relative_to(place).as_posix(), index)
-        builder.add(inside.as_posix(), image, annotation)
+        annotation = Annotation(MaskFileShape(mask), _label(image, root), mask.relative_to(place).as_posix(), index)
+        builder.add(image.relative_to(root).as_posix(), image, annotation)
 
 
-def _add_one(builder: SourceBuilder, image: Path, masks: Path | None) -> None:
+def _pairs(root: Path, files: list[Path], builder: SourceBuilder) -> list[tuple[Path, Path]]:
+    """Images and their masks where no folder of masks was named; what is wrong goes into the builder."""
+    pairs: list[tuple[Path, Path]] = []
+    trees = find_mask_trees(root, files)
+    of_place = {place: tree for tree in trees for place in (tree.images, tree.masks)}
+    rest: list[Path] = []
+    images: dict[Path, list[Path]] = {tree.images: [] for tree in trees}
+    for file in files:
+        tree = next((of_place[place] for place in file.parents if place in of_place), None)
+        if tree is None:
+            rest.append(file)
+        elif not tree.holds(file):
+            images[tree.images].append(file)
+    for tree in trees:
+        pairs += _in_tree(tree, images[tree.images], builder)
+        for mask in tree.without_image(images[tree.images]):
+            what = f"the mask has no image in {tree.images}"
+            builder.problem(AnnotationError(what, where=mask, fix="put the image there, under the mask's own path"))
+    # Sorted by path, a folder's own files may stand on both sides of those of a folder within it.
+    for _, together in groupby(sorted(rest, key=lambda file: file.parent), key=lambda file: file.parent):
+        pairing = pair_masks(together)
+        pairs.extend(pairing.masks.items())
+        builder.problems.extend(pairing.problems)
+    return pairs
+
+
+def _in_tree(tree: MaskTree, images: list[Path], builder: SourceBuilder) -> list[tuple[Path, Path]]:
+    """Images and their masks in a folder of masks."""
+    found: dict[Path, list[Path]] = {}
+    for image in images:
+        try:
+            found.setdefault(tree.mask_of(image), []).append(image)
+        except AnnotationError as error:
+            builder.problem(error)
+    pairs: list[tuple[Path, Path]] = []
+    for mask, owners in found.items():
+        # Names that differ in case alone may lead to one mask; it belongs to the one that is spelled as it is.
+        same = [image for image in owners if mask.stem.startswith(image.stem)]
+        owner = owners[0] if len(owners) == 1 else same[0] if len(same) == 1 else None
+        if owner is not None:
+            pairs.append((owner, mask))
+        for image in owners:
+            if image is not owner:
+                what = f"the mask {mask.name} is that of several images: {', '.join(each.name for each in owners[:5])}"
+                builder.problem(AnnotationError(what, where=image, fix="give each image a mask of its own"))
+    return pairs
+
+
+def _label(image: Path, root: Path) -> str | None:
+    """The class of an image: the first folder on its way, but for those that only part images from masks."""
+    parts = image.relative_to(root).parts[:-1]
+    place = root
+    for part in parts:
+        if not MaskTree.beside(place / part):
+            return clean_label(part, str(image))
+        place /= part
+    return None
+
+
+def _add_one(builder: SourceBuilder, image: Path, masks: Path | None, whole_images: bool) -> None:
     try:
-        if masks is None:
+        if masks is not None:
+            mask = MaskTree(image.parent, masks).mask_of(image) if is_folder(masks) else masks
+        elif (beside := MaskTree.beside(image.parent)) is not None:
+            mask = beside.mask_of(image)
+        else:
             pairing = pair_masks(list_files(image.parent, IMAGE_SUFFIXES, recursive=False))
             if image not in pairing.masks:
                 raise next((error for error in pairing.problems if error.where == str(image)), no_mask(image))
             mask = pairing.masks[image]
-        elif is_folder(masks):
-            mask = _in_tree(image, image.parent, masks)
-        else:
-            mask = masks
     except AnnotationError as error:
-        builder.problem(error)
+        if whole_images:
+            builder.add(image.name, image, Annotation(WholeImageShape(), None, f"{image.name}#0", 0))
+        else:
+            builder.problem(error)
     else:
         builder.add(image.name, image, Annotation(MaskFileShape(mask), None, mask.name, 0))
 
 
-def _in_tree(image: Path, root: Path, masks: Path) -> Path:
-    """The mask of an image in a tree of masks."""
-    stem = masks / image.relative_to(root).with_suffix("")
-    found = [
-        candidate
-        for ending in ("", *MASK_ENDINGS)
-        for suffix in IMAGE_SUFFIXES
-        for spelled in (suffix, suffix.upper())
-        if is_regular_file(candidate := stem.with_name(stem.name + ending + spelled)) and candidate != image
-    ]
-    if not found:
-        raise AnnotationError(
-            f"the image has no mask {stem.name}.png or {stem.name}_mask.png in {stem.parent}",
-            where=image,
-            fix="put the mask there, under the image's own path",
-        )
-    if len(found) > 1:
-        raise AnnotationError(
-            f"the image has several masks: {', '.join(mask.name for mask in found[:5])}",
-            where=image,
-            fix="leave one of them there",
-        )
-    return found[0]
+def _beside(path: Path) -> str | None:
+    """What to do where the masks lie in a folder beside the one that was given."""
+    tree = MaskTree.beside(path)
+    return None if tree is None else f"the masks are in {tree.masks}: give --masks {tree.masks}, or the folder above"

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import math
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError
-from mvrec_edge.runtime.regions.annotation import Annotation, BoxShape, PolygonShape, Shape, UnusableShape
-from mvrec_edge.runtime.regions.label_files import ImageFinder, clean_label, list_files, load_json
+from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape, declared_size
+from mvrec_edge.runtime.regions.formats.images_of_label_files import ImagesOfLabelFiles
+from mvrec_edge.runtime.regions.formats.labelme_shapes import labelme_shape
+from mvrec_edge.runtime.regions.label_files import clean_label, load_json
+from mvrec_edge.runtime.regions.listing import list_files
+from mvrec_edge.runtime.regions.shapes import UnionShape
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
+from mvrec_edge.runtime.regions.tally import WarningTally
 
 __all__ = ["is_labelme", "open_labelme"]
 
 _FORMAT = "labelme"
+_SHOWN = 40
 
 
 def is_labelme(payload: Any) -> bool:
@@ -30,12 +36,15 @@ def open_labelme(path: Path, image_root: Path | None = None, payload: Any = None
         payload: The parsed content, where `path` is a file that has been parsed already.
 
     Returns:
-        The source; JSON files without any shape mark a good part and are left out.
+        The source; JSON files without any shape mark a part without a defect. The `index` of an annotation counts the
+        shapes of all files; shapes of one group are one annotation, that of the first of them.
 
     Raises:
-        InputError: No file holds a usable shape.
+        InputError: No file is usable.
     """
     builder = SourceBuilder(path, _FORMAT)
+    tally = WarningTally()
+    images = ImagesOfLabelFiles(image_root, tally)
     folder = path if path.is_dir() else path.parent
     count = 0
     for file in list_files(path, (".json",)) if path.is_dir() else [path]:
@@ -43,48 +52,42 @@ def open_labelme(path: Path, image_root: Path | None = None, payload: Any = None
             content = load_json(file) if payload is None else payload
             if not is_labelme(content):
                 raise AnnotationError("is not a labelme file", where=file, fix="move it out of the folder")
-            if content["shapes"]:
-                count = _add_file(builder, file, folder, content, image_root, count)
+            _add_file(builder, images, file, file.relative_to(folder).as_posix(), content, count)
+            count += len(content["shapes"])
         except AnnotationError as error:
             builder.problem(error)
+    builder.warnings.extend(tally.warnings())
     return builder.build("no labelme file holds a shape", "save the annotations in labelme, or give --format")
 
 
 def _add_file(
-    builder: SourceBuilder,
-    file: Path,
-    folder: Path,
-    content: dict[str, Any],
-    image_root: Path | None,
-    count: int,
-) -> int:
-    """Adds the shapes of one file; returns how many shapes there are so far."""
-    image = _find_image(file, content, image_root)
-    name = file.relative_to(folder).as_posix()
-    for number, shape in enumerate(content["shapes"]):
-        source = f"{name}#{number}"
-        label = None
-        drawn: Shape
-        try:
-            if not isinstance(shape, dict):
-                raise AnnotationError("the shape is not a JSON object", where=source, fix="export it again")
-            label = clean_label(shape.get("label"), source)
-            drawn = _shape(shape, source)
-        except AnnotationError as error:
-            drawn = UnusableShape(error)
-        builder.add(name, image, Annotation(drawn, label, source, count + number))
-    return count + len(content["shapes"])
-
-
-def _find_image(file: Path, content: dict[str, Any], image_root: Path | None) -> Path:
-    finder = ImageFinder(image_root, file.parent)
+    builder: SourceBuilder, images: ImagesOfLabelFiles, file: Path, name: str, content: dict[str, Any], count: int
+) -> None:
+    """Adds the image of one file and its shapes, given how many shapes there were before."""
     try:
-        return finder.find(content.get("imagePath"), file)
+        image = _find_image(images, file, content)
+    except AnnotationError:
+        # A part without a defect whose image is not there loses nothing.
+        if content["shapes"]:
+            raise
+        return
+    builder.add_image(name, image)
+    size = declared_size(content.get("imageHeight"), content.get("imageWidth"))
+    groups: dict[Any, list[Annotation]] = {}
+    for number, shape in enumerate(content["shapes"]):
+        annotation = _annotation(shape, f"{name}#{number}", count + number, size)
+        group = shape.get("group_id") if isinstance(shape, dict) else None
+        # A key of its own for what belongs to no group.
+        key = (number,) if group is None or not isinstance(group, int | float | str) else group
+        groups.setdefault(key, []).append(annotation)
+    for key, members in groups.items():
+        builder.add(name, image, _united(members, key))
+
+
+def _find_image(images: ImagesOfLabelFiles, file: Path, content: dict[str, Any]) -> Path:
+    try:
+        return images.find(file, content.get("imagePath"), (file.parent,))
     except AnnotationError as error:
-        for folder in finder.roots:
-            beside = finder.find_stem(folder, file.stem)
-            if beside is not None:
-                return beside
         if content.get("imageData"):
             raise AnnotationError(
                 "the image is only inside the JSON file (imageData), which is not read",
@@ -94,48 +97,31 @@ def _find_image(file: Path, content: dict[str, Any], image_root: Path | None) ->
         raise
 
 
-def _shape(shape: dict[str, Any], source: str) -> Shape:
-    kind = shape.get("shape_type") or "polygon"
-    points = shape.get("points")
-    if kind == "polygon":
-        return PolygonShape((points,))
-    if kind == "rectangle":
-        # Two opposite corners, or in newer files all four.
-        pairs = _pairs(points, source, (2, 4), "two corners")
-        columns, rows = [x for x, _ in pairs], [y for _, y in pairs]
-        return BoxShape((min(columns), min(rows), max(columns), max(rows)))
-    if kind == "circle":
-        return PolygonShape((_circle(_pairs(points, source, (2,), "a centre and a point on the edge")),))
-    raise AnnotationError(
-        f"the shape type '{str(kind)[:40]}' has no area that could be read",
-        where=source,
-        fix="draw a polygon, a rectangle or a circle",
-    )
+def _annotation(shape: Any, source: str, index: int, size: tuple[int, int] | None) -> Annotation:
+    label = None
+    drawn: Shape
+    try:
+        if not isinstance(shape, dict):
+            raise AnnotationError("the shape is not a JSON object", where=source, fix="export it again")
+        label = clean_label(shape.get("label"), source)
+        drawn = labelme_shape(shape, source)
+    except AnnotationError as error:
+        drawn = UnusableShape(error)
+    return Annotation(drawn, label, source, index, image_size=size)
 
 
-def _pairs(points: Any, source: str, counts: tuple[int, ...], wanted: str) -> list[tuple[float, float]]:
-    usable = isinstance(points, list) and len(points) in counts
-    pairs: list[tuple[float, float]] = []
-    for pair in points if usable else ():
-        try:
-            x, y = pair
-            pairs.append((float(x), float(y)))
-        except (TypeError, ValueError, OverflowError):
-            usable = False
-            break
-    if not usable or not all(math.isfinite(value) for pair in pairs for value in pair):
-        raise AnnotationError(f"the shape needs {wanted}", where=source, fix="draw it again")
-    return pairs
-
-
-def _circle(pairs: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """A polygon with a corner for about each pixel of the outline."""
-    (x, y), (edge_x, edge_y) = pairs
-    radius = math.hypot(edge_x - x, edge_y - y)
-    corners = int(min(max(2 * math.pi * radius, 16), 4096))
-    angles = (2 * math.pi * corner / corners for corner in range(corners))
-    # Rounded here, because a polygon's coordinates are cut, which would shift the circle by half a pixel.
-    return [
-        (math.floor(x + radius * math.cos(angle) + 0.5), math.floor(y + radius * math.sin(angle) + 0.5))
-        for angle in angles
-    ]
+def _united(members: list[Annotation], group: Any) -> Annotation:
+    """The shapes of one group as one defect."""
+    first = members[0]
+    if len(members) == 1:
+        return first
+    labels = list(dict.fromkeys(str(member.label)[:_SHOWN] for member in members))
+    if len(labels) > 1:
+        error = AnnotationError(
+            f"the shapes of group {str(group)[:_SHOWN]} are one defect, but their labels are "
+            + " and ".join(f"'{label}'" for label in labels[:3]),
+            where=first.source,
+            fix="give them one label, or take them out of the group",
+        )
+        return dataclasses.replace(first, shape=UnusableShape(error))
+    return dataclasses.replace(first, shape=UnionShape(tuple(members)))

@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.images.image_files import is_regular_file
-from mvrec_edge.runtime.regions.annotation import Annotation, BoxShape, PolygonShape, Shape, UnusableShape
-from mvrec_edge.runtime.regions.label_files import ImageFinder, clean_label, parse_json, read_table
+from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape, declared_size
+from mvrec_edge.runtime.regions.formats.turning import TURNS, refuse_turned
+from mvrec_edge.runtime.regions.image_finder import FolderNames, ImageFinder
+from mvrec_edge.runtime.regions.label_files import clean_label, parse_json
+from mvrec_edge.runtime.regions.shapes import BoxShape, PolygonShape
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
+from mvrec_edge.runtime.regions.table_files import Table, parse_number, read_table
+from mvrec_edge.runtime.regions.tally import WarningTally
 
 __all__ = ["is_mvtec_fs", "open_mvtec_fs"]
 
 _FORMAT = "mvtec-fs"
 _COLUMNS = ("part", "img_rel_path", "x1", "x2", "y1", "y2", "label", "points")
+_SIZE = ("imageHeight", "imageWidth")
 # How far up from the table the images are looked for, and with how many of its images.
 _LEVELS = 6
 _TRIED = 50
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One row: its place among all rows, where it stands, its image's name, and its cells by column.
+
+    `turns` are the cells of columns that would turn the region.
+    """
+
+    number: int
+    source: str
+    image: str
+    cells: dict[str, str]
+    turns: dict[str, str]
+    decimal_comma: bool
 
 
 def is_mvtec_fs(header: Sequence[str]) -> bool:
@@ -31,7 +53,7 @@ def open_mvtec_fs(path: Path, image_root: Path | None = None) -> RegionSource:
     Args:
         path: The CSV file.
         image_root: The folder in which the images are `<part>/<img_rel_path>`; by default the first folder from the
-            table's own upwards that holds one of the images, itself or in its folder `image`.
+            table's own upwards that holds one of its images, itself or in its folder `image`.
 
     Returns:
         The source. Its images stand in the order of their first row; the `index` of an annotation is its row, from
@@ -40,39 +62,56 @@ def open_mvtec_fs(path: Path, image_root: Path | None = None) -> RegionSource:
     Raises:
         InputError: The header lacks a column, no image was found, or no row is usable.
     """
-    header, rows = read_table(path)
-    if not is_mvtec_fs(header):
-        missing = ", ".join(column for column in _COLUMNS if column not in header)
-        raise InputError(f"the table lacks the columns {missing}", where=path, fix="export it again")
-    places = {column: header.index(column) for column in _COLUMNS}
     builder = SourceBuilder(path, _FORMAT)
-    entries: list[tuple[int, str, dict[str, str]]] = []
-    for number, cells in rows:
-        source = f"{path.name}#{number}"
-        if len(cells) < len(header):
-            builder.problem(
-                AnnotationError(f"the row has {len(cells)} of {len(header)} cells", where=source, fix="export it again")
-            )
-            continue
-        row = {column: cells[place].strip() for column, place in places.items()}
-        entries.append((number, f"{row['part']}/{row['img_rel_path']}", row))
-    names = list(dict.fromkeys(name for _, name, _ in entries))
-    finder = ImageFinder(image_root or _find_root(path, names))
-    images = _find_images(builder, finder, names, path)
-    for number, name, row in entries:
-        if name in images:
-            builder.add(name, images[name], _annotation(row, f"{path.name}#{number}", number))
+    tally = WarningTally()
+    names = FolderNames()
+    seen: set[tuple[str, ...]] = set()
+    rows = _rows(read_table(path), builder)
+    images = list(dict.fromkeys(row.image for row in rows))
+    finder = ImageFinder(image_root or (_find_root(path, images, names) if images else path.parent), names=names)
+    for row in rows:
+        image = finder.find_once(row.image, row.image, path, builder.problem)
+        if image is not None:
+            builder.add(row.image, image, _annotation(row))
+            said = (str(image), *(row.cells[column] for column in _COLUMNS[2:]))
+            if said in seen:
+                tally.add("the instance is there twice, and counts twice", row.source, "delete one of the rows")
+            seen.add(said)
+    builder.warnings.extend(tally.warnings())
     return builder.build(
         "no row of the table is usable", "check the table, and give the folder of the images with --image-root"
     )
 
 
-def _find_root(path: Path, names: list[str]) -> Path:
+def _rows(table: Table, builder: SourceBuilder) -> list[_Row]:
+    header = table.header
+    if not is_mvtec_fs(header):
+        missing = ", ".join(column for column in _COLUMNS if column not in header)
+        raise InputError(f"the table lacks the columns {missing}", where=table.path, fix="export it again")
+    twice = [column for column in (*_COLUMNS, *_SIZE) if header.count(column) > 1]
+    if twice:
+        raise InputError(f"the table has the column {twice[0]} twice", where=table.path, fix="delete one of them")
+    places = {column: header.index(column) for column in (*_COLUMNS, *_SIZE) if column in header}
+    rows = []
+    for number, source, cells in table.numbered():
+        try:
+            table.check_width(cells, len(header), source)
+        except AnnotationError as error:
+            builder.problem(error)
+            continue
+        said = {column: cells[place].strip() for column, place in places.items()}
+        turns = {name: cell for name, cell in zip(header, cells, strict=False) if name.lower() in TURNS}
+        rows.append(_Row(number, source, f"{said['part']}/{said['img_rel_path']}", said, turns, table.decimal_comma))
+    return rows
+
+
+def _find_root(path: Path, images: list[str], names: FolderNames) -> Path:
     folders = list(path.resolve().parents)[:_LEVELS]
     roots = [root for folder in folders for root in (folder, folder / "image")]
-    for root in roots:
-        if any(_is_there(root, name) for name in names[:_TRIED]):
-            return root
+    for is_there in (_is_exactly_there, _is_there):
+        for root in roots:
+            if any(is_there(root, image, names) for image in images[:_TRIED]):
+                return root
     raise InputError(
         f"none of the table's images was found in {folders[0]} or the {len(folders) - 1} folders above it, or in "
         "a folder 'image' of one of these",
@@ -81,40 +120,34 @@ def _find_root(path: Path, names: list[str]) -> Path:
     )
 
 
-def _is_there(root: Path, name: str) -> bool:
-    return not name.startswith("/") and is_regular_file(root / name.replace("\\", "/"))
+def _is_exactly_there(root: Path, image: str, _: FolderNames) -> bool:
+    return not image.startswith("/") and is_regular_file(root / image.replace("\\", "/"))
 
 
-def _find_images(builder: SourceBuilder, finder: ImageFinder, names: list[str], path: Path) -> dict[str, Path]:
-    images: dict[str, Path] = {}
-    for name in names:
-        try:
-            images[name] = finder.find(name, path)
-        except AnnotationError as error:
-            builder.problem(error)
-    return images
+def _is_there(root: Path, image: str, names: FolderNames) -> bool:
+    """Whether an image is there in another spelling."""
+    try:
+        return not image.startswith("/") and ImageFinder(root, names=names).find(image, root) is not None
+    except InputError:
+        return False
 
 
-def _annotation(row: dict[str, str], source: str, number: int) -> Annotation:
+def _annotation(row: _Row) -> Annotation:
     label = None
     shape: Shape
     box = None
     try:
-        label = clean_label(row["label"], source)
+        label = clean_label(row.cells["label"], row.source)
+        refuse_turned(row.turns, row.source)
         # As numbers only: a cell may hold any text.
-        box = tuple(_number(row[column], column, source) for column in ("x1", "y1", "x2", "y2"))
-        points = parse_json(row["points"], f"{source}: points")
+        box = tuple(
+            parse_number(row.cells[column], column, row.source, decimal_comma=row.decimal_comma)
+            for column in ("x1", "y1", "x2", "y2")
+        )
+        points = parse_json(row.cells["points"], f"{row.source}: points")
         # An outline that is said to be empty means that there is only a box; a cell left blank is a mistake.
         shape = BoxShape(box) if points == [] else PolygonShape((points,))
     except AnnotationError as error:
         shape = UnusableShape(error)
-    return Annotation(shape, label, source, number, box)
-
-
-def _number(text: str, column: str, source: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise AnnotationError(
-            f"{column} is not a number: '{text[:40]}'", where=source, fix="correct the cell"
-        ) from error
+    size = declared_size(*(row.cells.get(column) for column in _SIZE))
+    return Annotation(shape, label, row.source, row.number, box, size)

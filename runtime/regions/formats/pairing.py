@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mvrec_edge.runtime.errors import AnnotationError
+from mvrec_edge.runtime.regions.label_files import nfc
 
-__all__ = ["MASK_ENDINGS", "Pairing", "no_mask", "pair_masks"]
+__all__ = ["MASK_ENDINGS", "Pairing", "folded", "no_mask", "pair_masks"]
 
 MASK_ENDINGS = ("_mask", ".mask")
 _JPEG = (".jpg", ".jpeg")
@@ -31,27 +32,45 @@ def pair_masks(files: Iterable[Path]) -> Pairing:
 
     The mask of `a.jpg` is `a_mask.*` or `a.mask.*`; where there is none, it is the other file named `a`: the PNG, or
     of two files without a PNG the one that is not a JPEG, as nobody keeps an image losslessly and its mask as JPEG.
+    Names are compared in their composed form (NFC); what finds no partner so is tried once more whatever the case.
 
     Args:
         files: The image files of one folder, sorted.
     """
+    pairing = Pairing()
+    rest = [path for group, _ in _pair(files, nfc, pairing) for path in group]
+    pairing.problems = [error for _, error in _pair(rest, folded, pairing)]
+    pairing.masks = dict(sorted(pairing.masks.items()))
+    return pairing
+
+
+def folded(name: str) -> str:
+    """A name as it is compared where case and form of its letters do not count."""
+    return nfc(nfc(name).casefold())
+
+
+def _pair(
+    files: Iterable[Path], spelled: Callable[[str], str], pairing: Pairing
+) -> list[tuple[list[Path], AnnotationError]]:
+    """Adds the pairs among files; returns the groups that gave none, each with what is wrong with it."""
     by_stem: dict[str, list[Path]] = {}
     for path in files:
-        by_stem.setdefault(path.stem, []).append(path)
+        by_stem.setdefault(spelled(path.stem), []).append(path)
     named: dict[str, list[Path]] = {}
     for stem in list(by_stem):
         owner = _owner(stem, by_stem)
         if owner is not None:
             named.setdefault(owner, []).extend(by_stem.pop(stem))
-    pairing = Pairing()
+    rest: list[tuple[list[Path], AnnotationError]] = []
     for stem, same in by_stem.items():
+        masks = named.get(stem, [])
         try:
-            image, mask = _decide(same, named.get(stem, []))
+            image, mask = _decide(same, masks)
         except AnnotationError as error:
-            pairing.problems.append(error)
+            rest.append(([*same, *masks], error))
         else:
             pairing.masks[image] = mask
-    return pairing
+    return rest
 
 
 def _owner(stem: str, stems: Iterable[str]) -> str | None:

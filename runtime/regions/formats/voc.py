@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
-from xml.parsers import expat
 
 from mvrec_edge.runtime.errors import AnnotationError
-from mvrec_edge.runtime.regions.annotation import Annotation, BoxShape, Shape, UnusableShape
-from mvrec_edge.runtime.regions.label_files import ImageFinder, clean_label, list_files, read_text
+from mvrec_edge.runtime.images.image_files import is_folder
+from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape, declared_size
+from mvrec_edge.runtime.regions.formats.images_of_label_files import ImagesOfLabelFiles
+from mvrec_edge.runtime.regions.formats.not_read import AS_ONE_MASK_EACH, known_layout
+from mvrec_edge.runtime.regions.formats.voc_shapes import voc_shape
+from mvrec_edge.runtime.regions.label_files import clean_label
+from mvrec_edge.runtime.regions.listing import list_files
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
+from mvrec_edge.runtime.regions.tally import WarningTally
+from mvrec_edge.runtime.regions.xml_files import load_xml
 
-__all__ = ["is_voc", "open_voc", "parse_xml"]
+__all__ = ["is_voc", "open_voc"]
 
 _FORMAT = "voc"
-_DEEPEST = 16
-_MOST_ELEMENTS = 1_000_000
 _IMAGE_FOLDERS = ("JPEGImages", "images", "IMAGES", "Images")
 
 
@@ -24,7 +27,7 @@ def open_voc(path: Path, image_root: Path | None = None) -> RegionSource:
     """Opens a VOC file, or a folder of them.
 
     Coordinates are taken as they stand, as the public MVREC code does, although VOC counts from 1. The mask is the
-    filled box.
+    filled box, or the polygon where there is one.
 
     Args:
         path: An XML file, or a folder that is searched for them at any depth.
@@ -32,28 +35,37 @@ def open_voc(path: Path, image_root: Path | None = None) -> RegionSource:
             beside the folder of the XML files, under the same path.
 
     Returns:
-        The source; files without an object mark a good part and are left out.
+        The source; files without an object mark a part without a defect.
 
     Raises:
-        InputError: No file holds a usable object.
+        InputError: No file is usable.
     """
     builder = SourceBuilder(path, _FORMAT)
+    tally = WarningTally()
+    images = ImagesOfLabelFiles(image_root, tally)
     folder = path if path.is_dir() else path.parent
     count = 0
     for file in list_files(path, (".xml",)) if path.is_dir() else [path]:
         try:
-            root = parse_xml(read_text(file), file)
+            root = load_xml(file)
             if not is_voc(root):
                 raise AnnotationError("is not a Pascal VOC file", where=file, fix="move it out of the folder")
-            objects = root.findall("object")
-            if objects:
-                image = _find_image(file, root, folder, image_root)
-                name = file.relative_to(folder).as_posix()
-                for number, item in enumerate(objects):
-                    builder.add(name, image, _annotation(item, f"{name}#{number}", count + number))
-                count += len(objects)
+            objects = [item for item in root.findall("object") if (item.findtext("deleted") or "0").strip() != "1"]
+            image = _find_image(images, file, root, folder, needed=bool(objects))
+            if image is None:
+                continue
+            name = file.relative_to(folder).as_posix()
+            builder.add_image(name, image)
+            size = _size(root)
+            for number, item in enumerate(objects):
+                builder.add(name, image, _annotation(item, f"{name}#{number}", count + number, size, tally))
+            count += len(objects)
         except AnnotationError as error:
             builder.problem(error)
+    layout = known_layout(folder) or known_layout(folder.parent)
+    if layout is not None:
+        tally.add(f"{layout} are not read: the boxes count", folder, AS_ONE_MASK_EACH)
+    builder.warnings.extend(tally.warnings())
     return builder.build("no Pascal VOC file holds an object", "check the folder, or give --format")
 
 
@@ -62,72 +74,29 @@ def is_voc(root: ElementTree.Element) -> bool:
     return root.tag == "annotation"
 
 
-def parse_xml(text: str, where: Path) -> ElementTree.Element:
-    """Parses XML that may be hostile: no document type, so no entities of any kind; depth and size are bounded.
-
-    Raises:
-        AnnotationError: It is not XML, or holds what is not read.
-    """
-    builder = ElementTree.TreeBuilder()
-    open_elements = 0
-    total = 0
-
-    def refuse(what: str) -> Callable[..., None]:
-        def handler(*_: object) -> None:
-            raise AnnotationError(f"the XML holds {what}, which is not read", where=where, fix="export it again")
-
-        return handler
-
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal open_elements, total
-        open_elements += 1
-        total += 1
-        if open_elements > _DEEPEST or total > _MOST_ELEMENTS:
-            raise AnnotationError("the XML is nested too deeply or too long", where=where, fix="export it again")
-        builder.start(tag, attributes)
-
-    def end(tag: str) -> None:
-        nonlocal open_elements
-        open_elements -= 1
-        builder.end(tag)
-
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = builder.data
-    parser.StartDoctypeDeclHandler = refuse("a document type")
-    parser.EntityDeclHandler = refuse("an entity")
-    parser.ExternalEntityRefHandler = refuse("an external entity")  # type: ignore[assignment]
-    try:
-        parser.Parse(text, True)
-        return builder.close()
-    except (expat.ExpatError, AssertionError, ValueError) as error:
-        raise AnnotationError("is not valid XML", where=where, fix="export it again") from error
-
-
-def _annotation(item: ElementTree.Element, source: str, index: int) -> Annotation:
+def _annotation(
+    item: ElementTree.Element, source: str, index: int, size: tuple[int, int] | None, tally: WarningTally
+) -> Annotation:
     label = None
     shape: Shape
     try:
         label = clean_label(item.findtext("name"), source)
-        shape = BoxShape(tuple(_number(item, side, source) for side in ("xmin", "ymin", "xmax", "ymax")))
+        shape = voc_shape(item, source, tally)
     except AnnotationError as error:
         shape = UnusableShape(error)
-    return Annotation(shape, label, source, index)
+    return Annotation(shape, label, source, index, image_size=size)
 
 
-def _number(item: ElementTree.Element, side: str, source: str) -> float:
-    text = item.findtext(f"bndbox/{side}")
-    try:
-        if text is None or len(text) > 64:
-            raise ValueError
-        return float(text)
-    except ValueError as error:
-        raise AnnotationError(f"the box has no usable '{side}'", where=source, fix="draw it again") from error
+def _size(root: ElementTree.Element) -> tuple[int, int] | None:
+    """The image's size as the file gives it; LabelMe has other names for the sides."""
+    said = declared_size(root.findtext("size/height"), root.findtext("size/width"))
+    return said or declared_size(root.findtext("imagesize/nrows"), root.findtext("imagesize/ncols"))
 
 
-def _find_image(file: Path, root: ElementTree.Element, folder: Path, image_root: Path | None) -> Path:
-    """The image that an XML file is about: by its `filename`, or else by the XML file's own name."""
+def _find_image(
+    images: ImagesOfLabelFiles, file: Path, root: ElementTree.Element, folder: Path, *, needed: bool
+) -> Path | None:
+    """The image that an XML file is about; None where it is not there and not needed."""
     inside = file.parent.relative_to(folder)
     # Beside the XML file; or in a folder beside the folder of all of them, which may mirror its classes.
     places = [file.parent]
@@ -135,13 +104,10 @@ def _find_image(file: Path, root: ElementTree.Element, folder: Path, image_root:
         for name in _IMAGE_FOLDERS:
             # `Annotations/Short/a.xml` goes with `images/Short/a.jpg`, wherever the source was opened.
             places += [base / name / inside, base / name / Path(*inside.parts[1:]), base / name]
-    existing = list(dict.fromkeys(place for place in places if place.is_dir()))
-    finder = ImageFinder(image_root, *existing)
     try:
-        return finder.find(root.findtext("filename"), file)
+        return images.find(file, root.findtext("filename"), list(dict.fromkeys(filter(is_folder, places))))
     except AnnotationError:
-        for place in finder.roots:
-            beside = finder.find_stem(place, file.stem)
-            if beside is not None:
-                return beside
-        raise
+        # A part without a defect whose image is not there loses nothing.
+        if needed:
+            raise
+        return None

@@ -17,6 +17,7 @@ function showDetail(region) {
     make('h3', {}, 'Nearest support instances'),
     nearest(region),
     ...viewSheet(region),
+    ...adding(region),
     make('h3', {}, 'Facts'),
     facts(region),
   );

@@ -146,6 +146,25 @@ def test_rebasing_onto_the_same_encoder_gives_the_same_cache(labelled: LabelledS
         rebase(engine, labelled.with_instances(labelled.instances[:5]), cache)
 
 
+@pytest.mark.parametrize("kind", ["box", "full"])
+def test_a_cache_remembers_what_the_encoder_was_told(labelled: LabelledSet, engine: FakeEngine, kind: str) -> None:
+    plain = calibrate(engine, labelled, FAST)
+    told = calibrate(engine, labelled, CalibrateSettings(views="ms", resample="fast", region_input=kind))
+    assert (plain.region_input, told.region_input) == ("mask", kind)
+    assert told.embeddings.tobytes() != plain.embeddings.tobytes()
+    assert rebase(engine, labelled, told).to_bytes() == told.to_bytes()
+    with pytest.raises(UsageError, match="--rebase keeps"):
+        rebase(engine, labelled, told, CalibrateSettings(region_input=kind))
+
+
+def test_outlines_among_boxes_are_warned_of(labelled: LabelledSet, engine: FakeEngine) -> None:
+    half = labelled.with_region_input("box").instances[::2]
+    notes = Notes()
+    cache = calibrate(engine, labelled.with_instances((*labelled.instances, *half)), FAST, observer=notes)
+    assert cache.region_input == "mixed"
+    assert any("some instances have outlines and others boxes" in remark for remark in notes.remarks)
+
+
 @pytest.mark.parametrize("shots", [None, 2])
 def test_each_image_is_decoded_once(
     parts: Path, engine: FakeEngine, decoded: Counter[bytes], shots: int | None
@@ -181,7 +200,7 @@ def test_an_image_without_a_usable_region_is_checked_but_not_kept(tmp_path: Path
     cv2.imwrite(str(tmp_path / "dark" / "a.png"), mask)
     images = KeptImages()
     labelled = read_labelled(open_source(tmp_path), images=images)
-    assert (len(labelled.instances), len(labelled.problems)) == (1, 1)
+    assert (len(labelled.instances), labelled.problems, labelled.without_defect) == (1, (), 1)
     assert images.kept_bytes == 40 * 50 * 3
 
 

@@ -176,6 +176,9 @@ def test_caches_of_one_encoder_are_merged() -> None:
     changed = merge_caches(first, [second, support((1, 1), draw=6)])
     assert changed.cache.counts == {"c0": 5, "c1": 6, "c2": 3}
     assert changed.cache.random_weights
+    for kinds, merged in ((("mask", "mask"), "mask"), (("mask", "box"), "mixed"), (("mask", ""), "")):
+        one, other = (cache.changed(region_input=kind) for cache, kind in zip((first, second), kinds, strict=True))
+        assert merge_caches(one, [other]).cache.region_input == merged
     for other in (support(encoder="other"), support(view_plan=ViewPlan.by_name("ms", size=24, resample="fast"))):
         with pytest.raises(FingerprintMismatchError, match="different"):
             merge_caches(first, [other])

@@ -83,7 +83,10 @@ def test_bad_items_cost_only_themselves(labelled: Path) -> None:
     cv2.imwrite(str(labelled / "light" / "d.png"), np.zeros((60, 90), np.uint8))
     support = read_labelled(open_source(labelled))
     assert [instance.label for instance in support.instances] == ["dark", "dark", "light"]
-    assert len(support.problems) == 2
+    assert (len(support.problems), support.without_defect) == (1, 1)
+    strict = read_labelled(open_source(labelled, empty="error"))
+    assert (len(strict.problems), strict.without_defect) == (2, 0)
+    assert "shows no defect" in str(strict.problems[1])
 
 
 def test_unlabelled_regions_are_problems(labelled: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -18,6 +19,7 @@ from mvrec_edge.runtime import (
     read_image,
 )
 from mvrec_edge.runtime.errors import FingerprintMismatchError, InputError, UsageError
+from mvrec_edge.runtime.regions.kinds import KindWarning
 from mvrec_edge.runtime.views.schedule import ViewSchedule
 from mvrec_edge.testing import FakeEngine
 from mvrec_edge.testing.dataset import write_dataset
@@ -118,6 +120,7 @@ def test_auto_names_the_order_of_views(folder: Path, cache: SupportCache) -> Non
         ({"drift_window": 3}, "window"),
         ({"neighbours": -1}, "neighbours"),
         ({"min_area": 0}, "smallest defect"),
+        ({"region_input": "outline"}, "no region input"),
     ],
 )
 def test_settings_refuse_bad_values_when_they_are_made(changes: dict[str, object], message: str) -> None:
@@ -129,3 +132,27 @@ def test_a_cache_that_cannot_serve_a_rate_is_refused_before_an_engine_is_there(c
     DEFAULT.check_cache(cache)
     with pytest.raises(UsageError, match="rate"):
         ClassifySettings(reject_rate=0.05).check_cache(cache)
+
+
+def test_regions_of_another_kind_than_the_cache_learned_from_are_told_once(folder: Path, cache: SupportCache) -> None:
+    source = open_source(folder)
+    assert cache.region_input == "mask"
+    boxes = ClassifySettings(region_input="box")
+    with pytest.warns(KindWarning, match=r"learned from outlines, but the regions to classify are boxes \(\d of \d so"):
+        results = list(classify_source(engine(), cache, source, boxes))
+    assert {found.region.kind for result in results for found in result.predictions} == {"box"}
+    said: list[str] = []
+    list(classify_source(engine(), cache, source, boxes, say=said.append))
+    assert [line.startswith("warning: the support cache learned from outlines") for line in said] == [True]
+    said.clear()
+    list(classify_source(engine(), cache, source, say=said.append))
+    assert said == []
+
+
+def test_an_image_without_a_defect_has_neither_predictions_nor_problems(tmp_path: Path, cache: SupportCache) -> None:
+    cv2.imwrite(str(tmp_path / "good.jpg"), np.zeros((40, 50, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "good.png"), np.zeros((40, 50), np.uint8))
+    (result,) = classify_source(engine(), cache, open_source(tmp_path))
+    assert (list(result.predictions), list(result.problems)) == ([], [])
+    (result,) = classify_source(engine(), cache, open_source(tmp_path, empty="error"))
+    assert "shows no defect" in str(result.problems[0])

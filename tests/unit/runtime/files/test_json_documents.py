@@ -75,6 +75,12 @@ def test_canonical_json_is_a_fixed_point(payload: object) -> None:
     assert canonical_json(json.loads(data)) == data
 
 
+def test_a_name_that_is_no_text_is_signed_and_read_back() -> None:
+    data = signed_json({"schema": SCHEMA, "source": "part \udcff.png#0"})
+    assert b'"part \\udcff.png#0"' in data
+    assert read_signed_json(data, "f", schema=SCHEMA).text("source") == "part \udcff.png#0"
+
+
 def _has_surrogates(payload: object) -> bool:
     return any(0xD800 <= ord(letter) <= 0xDFFF for letter in repr(payload)) or "\\ud" in repr(payload)
 

@@ -59,14 +59,28 @@ def test_a_folder_without_anything_says_what_was_looked_for(tmp_path):
         open_source(tmp_path / "README.txt")
 
 
-def test_several_tables_are_not_guessed_between(tmp_path):
-    (tmp_path / "train.csv").write_text(BOXES)
-    (tmp_path / "valid.csv").write_text(BOXES)
+def test_several_tables_of_one_format_are_read_at_once(tmp_path, save_image):
+    for name in ("a", "b"):
+        save_image(tmp_path / f"{name}.jpg")
+        (tmp_path / f"{name}.csv").write_text(f"image,x1,y1,x2,y2,label\n{name}.jpg,1,2,30,30,{name}\n")
 
-    with pytest.raises(InputError, match=r"2 tables: train\.csv, valid\.csv"):
-        open_source(tmp_path)
-    with pytest.raises(InputError, match="2 files that could be the boxes"):
-        open_source(tmp_path, format="boxes")
+    for source in (open_source(tmp_path), open_source(tmp_path, format="boxes")):
+        assert [(item.id, item.annotations[0].source, item.annotations[0].index) for item in source] == [
+            ("a.jpg", "a.csv#0", 0),
+            ("b.jpg", "b.csv#0", 1),
+        ]
+        assert source.describe() == "read as boxes (a.csv, b.csv): 2 images, 2 regions, 2 labels"
+
+
+def test_copies_and_tables_of_two_formats_are_not_guessed_between(folder):
+    (folder / "train.csv").write_text(BOXES)
+    (folder / "valid.csv").write_text(BOXES)
+
+    with pytest.raises(InputError, match=r"mark the same region of a\.jpg: train\.csv, valid\.csv"):
+        open_source(folder)
+    (folder / "valid.csv").write_text("part,img_rel_path,x1,x2,y1,y2,label,points\n")
+    with pytest.raises(InputError, match=r"two formats: train\.csv \(boxes\), valid\.csv \(mvtec-fs\)"):
+        open_source(folder)
 
 
 def test_a_missing_path_is_named(tmp_path):
@@ -78,7 +92,7 @@ def test_a_missing_path_is_named(tmp_path):
 def test_options_that_do_not_go_together(folder):
     (folder / "boxes.csv").write_text(BOXES)
     for options in (
-        {"format": "yolo"},
+        {"format": "pascal"},
         {"format": "boxes", "masks": folder},
         {"format": "folders", "image_root": folder},
         {"masks": folder, "image_root": folder},

@@ -13,7 +13,9 @@ import pytest
 
 from mvrec_edge.runtime import DefectClassifier, Neighbour, Prediction, Region, SupportCache, ViewPlan
 from mvrec_edge.runtime.errors import ImageError, OutputError
-from mvrec_edge.runtime.report import ReportLimits, ReportWriter, Section
+from mvrec_edge.runtime.regions.region_names import RegionName
+from mvrec_edge.runtime.report import AddCommand, ReportLimits, ReportWriter, Section, check_record
+from mvrec_edge.runtime.report.report_writer import is_report
 from mvrec_edge.runtime.views.schedule import default_schedule
 from mvrec_edge.testing import FakeEngine
 
@@ -140,7 +142,7 @@ def test_limits_are_kept_and_said(tmp_path: Path, cache: SupportCache, predictio
     text = " ".join(data["left_out"])
     assert "Not listed: 7 regions after the first 5" in text
     assert f"Listed without picture: {5 - len(blocks(out, 'crop'))} region" in text
-    assert "3 failed items after the first 1" in text
+    assert "Not listed: 3 failed items after the first 1." in text
 
 
 def test_of_a_large_support_the_first_and_the_nearest_are_listed(
@@ -181,20 +183,79 @@ def test_a_file_that_is_there_is_kept(tmp_path: Path, cache: SupportCache) -> No
     assert read(tmp_path / "a.html")["regions"] == []
 
 
-def test_a_missing_folder_is_found_at_once(tmp_path: Path, cache: SupportCache) -> None:
-    with pytest.raises(OutputError, match="no such folder"):
-        ReportWriter(tmp_path / "none" / "none" / "a.html", cache, title="a")
+def test_a_folder_that_cannot_be_is_found_at_once(tmp_path: Path, cache: SupportCache) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="no such folder"):
+    with pytest.raises(OutputError, match="its folder is a file"):
+        ReportWriter(tmp_path / "file" / "none" / "a.html", cache, title="a")
+    with pytest.raises(OutputError, match="its folder is a file"):
         ReportWriter(tmp_path / "file" / "a.html", cache, title="a")
     with pytest.raises(OutputError, match="is a folder"):
         ReportWriter(tmp_path, cache, title="a", overwrite=True)
 
 
-def test_its_own_folder_is_made(tmp_path: Path, cache: SupportCache) -> None:
-    with ReportWriter(tmp_path / "results" / "a.html", cache, title="a"):
+def test_its_own_folders_are_made(tmp_path: Path, cache: SupportCache) -> None:
+    with ReportWriter(tmp_path / "results" / "today" / "a.html", cache, title="a"):
         assert list(tmp_path.iterdir()) == []
-    assert read(tmp_path / "results" / "a.html")["regions"] == []
+    assert read(tmp_path / "results" / "today" / "a.html")["regions"] == []
+
+
+def test_records_make_the_page_that_predictions_made(
+    tmp_path: Path, cache: SupportCache, predictions: list[Prediction]
+) -> None:
+    """But for the map, and for outlines that are no boxes."""
+    records = [check_record({"image": "a.png", **each.to_record()}, "a") for each in predictions]
+    for name, add in (
+        ("run", lambda page: page.add(Path("a.png"), IMAGE, predictions)),
+        ("file", lambda page: page.add_records(Path("a.png"), IMAGE, records)),
+    ):
+        with ReportWriter(tmp_path / name, cache, title="a") as page:
+            add(page)
+    run, file = read(tmp_path / "run"), read(tmp_path / "file")
+    assert all("xy" in region for region in run["regions"])
+    assert not any("xy" in region for region in file["regions"])
+    kept = [{key: value for key, value in region.items() if key != "xy"} for region in run["regions"]]
+    assert file["regions"] == kept
+    assert file["counts"] == run["counts"]
+    assert file["times"] == pytest.approx(run["times"], abs=0.01)
+    for kind in ("crop", "views"):
+        assert blocks(tmp_path / "file", kind) == blocks(tmp_path / "run", kind)
+
+
+def test_records_whose_image_is_another_one_by_now_have_no_picture(
+    tmp_path: Path, cache: SupportCache, predictions: list[Prediction]
+) -> None:
+    records = [check_record({"image": "a.png", **each.to_record()}, "a") for each in predictions]
+    with ReportWriter(tmp_path / "a.html", cache, title="a") as page:
+        page.add_records(Path("a.png"), IMAGE[:40, :50], records)
+    assert len(read(tmp_path / "a.html")["regions"]) == 3
+    assert set(blocks(tmp_path / "a.html", "crop")) == {"0"}
+
+
+def test_a_page_has_what_the_command_that_adds_a_region_needs(
+    tmp_path: Path, cache: SupportCache, predictions: list[Prediction]
+) -> None:
+    names = [RegionName(Path("-a b.png"), 0), None, RegionName(Path("a.png"), 2, Path("masks/a.png"))]
+    command = AddCommand("-line", "b.bundle", 4)
+    with ReportWriter(tmp_path / "a.html", cache, title="a", command=command) as page:
+        page.add(Path("a.png"), IMAGE, predictions, names=names)
+    data = read(tmp_path / "a.html")
+    assert data["add"] == {
+        "before": ["mvrec-edge", "support", "add", "./-line"],
+        "after": ["--bundle", "b.bundle", "--min-area", "4"],
+    }
+    assert [region.get("add") for region in data["regions"]] == [
+        ["./-a b.png#0"],
+        None,
+        ["a.png#2", "--masks", "masks/a.png"],
+    ]
+
+
+def test_a_page_is_told_from_other_files(tmp_path: Path, cache: SupportCache) -> None:
+    with ReportWriter(tmp_path / "a.html", cache, title="a"):
+        pass
+    (tmp_path / "b.html").write_text("<html>mine</html>")
+    found = {path.name: is_report(path) for path in (tmp_path / "a.html", tmp_path / "b.html", tmp_path / "c.html")}
+    assert found == {"a.html": True, "b.html": False, "c.html": False}
 
 
 def test_a_cache_without_plan_and_regions_without_pixels(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import struct
 from pathlib import Path
@@ -131,6 +132,16 @@ def test_half_of_what_says_unknown_is_refused(tmp_path: Path) -> None:
         SupportCache.load(tmp_path / "b")
 
 
+@pytest.mark.parametrize("kind", ["mask", "box", "full", "mixed", ""])
+def test_round_trip_of_what_the_regions_were(tmp_path: Path, kind: str) -> None:
+    cache = make(region_input=kind)
+    cache.save(tmp_path / "a.safetensors")
+    assert same(SupportCache.load(tmp_path / "a.safetensors"), cache)
+    assert cache.fingerprint == make().fingerprint
+    # A file of an earlier version says nothing of it, and is the same as one where it is not known.
+    assert (cache.to_bytes() == make().to_bytes()) == (kind == "")
+
+
 def test_the_same_cache_gives_the_same_bytes(tmp_path: Path) -> None:
     make().save(tmp_path / "a")
     make().save(tmp_path / "b")
@@ -179,6 +190,7 @@ def test_counts_and_keys() -> None:
         ({"class_names": ["crack", "crack"]}, "twice"),
         ({"sources": ["a"]}, "but 1 source"),
         ({"view_plan": ViewPlan.by_name("ms", size=56)}, "the view plan has 3 views"),
+        ({"region_input": "outline"}, "no region input"),
     ],
 )
 def test_what_cannot_classify_is_refused(changes: dict[str, object], message: str) -> None:
@@ -260,6 +272,9 @@ def _forge(path: Path, tensors: dict[str, np.ndarray], **changes: object) -> Non
         {"schedule": SCHEDULE | {"stopped": 3}},
         {"schedule": SCHEDULE | {"use": 28}},
         {"schedule": SCHEDULE | {"use": ["auto"]}},
+        {"region_input": "outline"},
+        {"region_input": ""},
+        {"region_input": None},
     ],
 )
 def test_forged_fields_are_refused(tmp_path: Path, changes: dict[str, object]) -> None:
@@ -283,3 +298,12 @@ def test_missing_and_unwritable_files(tmp_path: Path) -> None:
         SupportCache.load(tmp_path)
     with pytest.raises(OutputError):
         make().save(tmp_path / "none" / "a")
+
+
+def test_the_digest_is_that_of_the_file(tmp_path: Path) -> None:
+    made = make()
+    made.save(tmp_path / "a.safetensors")
+    digest = hashlib.sha256((tmp_path / "a.safetensors").read_bytes()).hexdigest()
+    assert made.digest == SupportCache.load(tmp_path / "a.safetensors").digest == digest
+    assert made.changed(seed=7).digest != digest
+    assert made.subset(range(len(made.labels))).digest == made.digest

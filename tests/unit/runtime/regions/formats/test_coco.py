@@ -51,8 +51,10 @@ def test_polygons_runs_and_boxes(folder):
     assert [(item.id, item.path) for item in source] == [
         ("b.png", folder / "images" / "b.png"),
         ("a.png", folder / "a.png"),
+        ("good.png", folder / "good.png"),
     ]
-    two, one = (item.regions(SIZE) for item in source)
+    two, one, good = (item.regions(SIZE) for item in source)
+    assert good.regions == []
     assert [index for index, _ in two.indexed] == [0, 2]
     polygon, box = two.regions
     assert (polygon.box, polygon.label, polygon.source) == ((10, 5, 35, 15), "dent", "labels.json#0")
@@ -107,7 +109,7 @@ def test_what_belongs_to_no_image_is_a_problem_of_the_source(folder):
 
     source = open_source(folder)
 
-    assert [item.id for item in source] == ["a.png"]
+    assert [item.id for item in source] == ["a.png", "b.png", "good.png"]
     whats = [problem.what for problem in source.problems]
     assert whats[:3] == ["it belongs to no image of the file"] * 3
     assert "gone.png" in whats[3]
@@ -119,7 +121,7 @@ def test_more_instances_than_allowed_cost_the_image(folder):
 
     source = open_source(folder)
 
-    assert [item.id for item in source] == ["b.png"]
+    assert [item.id for item in source] == ["b.png", "good.png"]
     assert "10001 instances" in source.problems[0].what
 
 
@@ -133,9 +135,175 @@ def test_another_json_file_is_refused(tmp_path, payload):
         open_source(tmp_path / "a.json", format="coco")
 
 
-def test_no_annotation_at_all_is_refused(folder):
+def test_images_without_annotations_are_parts_without_a_defect(folder):
+    images = [*IMAGES, {"id": 9, "file_name": "not there.png"}]
+    source = open_source(write(folder, [], images=images))
+
+    assert [(item.id, item.annotations) for item in source] == [("a.png", ()), ("b.png", ()), ("good.png", ())]
+    assert source.problems == ()
+
+
+def test_no_image_at_all_is_refused(folder):
     with pytest.raises(InputError, match="no annotation of the COCO file is usable"):
-        open_source(write(folder, []))
+        open_source(write(folder, [], images=[]))
+
+
+def test_an_id_that_two_images_share_costs_their_annotations_and_no_others(folder):
+    images = [*IMAGES, {"id": 1, "file_name": "other.png"}, {"id": "two", "file_name": "b.png"}]
+    source = open_source(write(folder, [entry(bbox=[1, 1, 5, 5]), entry("two", bbox=[1, 1, 5, 5])], images=images))
+
+    assert [problem.where for problem in source.problems] == ["labels.json#0"]
+    assert "'a.png' and 'other.png' share the id '1'" in source.problems[0].what
+    assert [item.id for item in source if item.regions(SIZE).regions] == ["b.png"]
+    assert "a.png" not in [item.id for item in source]
+
+
+def test_an_id_that_two_categories_share_costs_their_annotations_and_no_others(folder):
+    categories = [*CATEGORIES, {"id": 7, "name": "scratch"}, {"id": 8, "name": "9"}]
+    path = write(folder, [entry(bbox=[1, 1, 5, 5]), entry(1, 8, bbox=[1, 1, 5, 5])], categories=categories)
+
+    reading = open_source(path).images[0].regions(SIZE)
+
+    assert [region.label for region in reading.regions] == ["9"]
+    assert ["'dent' and 'scratch' share the id '7'" in problem.what for problem in reading.problems] == [True]
+
+
+def test_names_that_differ_in_unicode_form_alone_are_one(folder):
+    categories = [
+        {"id": 7, "name": "Fl\u00e4che"},
+        {"id": 7, "name": "Fla\u0308che"},
+        {"id": 8, "name": "Fla\u0308che"},
+    ]
+    path = write(folder, [entry(1, key, bbox=[1, 1, 5, 5]) for key in (7, 8)], categories=categories)
+
+    assert [region.label for region in open_source(path).images[0].regions(SIZE).regions] == ["Fl\u00e4che"] * 2
+
+
+def test_an_annotation_that_is_there_twice_is_warned_of(folder):
+    twice = entry(bbox=[1, 1, 5, 5])
+
+    assert open_source(write(folder, [twice, entry(bbox=[2, 2, 5, 5])])).warnings == ()
+    (warning,) = open_source(write(folder, [twice, twice])).warnings
+    assert "twice" in warning.what
+    assert warning.where == "labels.json#1"
+
+
+@pytest.mark.parametrize(
+    ("size", "odd"),
+    [
+        ({"height": 40, "width": 60}, False),
+        ({"height": None, "width": None}, False),
+        ({"height": 0, "width": 0}, False),
+        ({"height": "40", "width": 60.0}, False),
+        ({"height": 80, "width": 120}, True),
+        ({"height": 60, "width": 40}, True),
+        ({"width": 61}, True),
+    ],
+)
+def test_the_size_that_the_file_gives_is_compared_with_the_image(folder, size, odd):
+    path = write(folder, [entry(bbox=[1, 1, 5, 5]), entry(bbox=[7, 7, 5, 5])], images=[{**IMAGES[0], **size}])
+
+    reading = open_source(path).images[0].regions(SIZE)
+
+    assert len(reading.regions) == 2
+    assert len(reading.warnings) == odd
+    assert all("it has 60 x 40" in warning.what for warning in reading.warnings)
+
+
+def test_a_box_that_cvat_turned_is_turned(folder):
+    boxes = [entry(bbox=[10, 18, 40, 4], attributes={"rotation": angle}) for angle in (0, 90.0, 180, 45, None)]
+
+    flat, upright, half, slanted, plain = open_source(write(folder, boxes)).images[0].regions(SIZE).regions
+
+    assert flat.box == half.box == plain.box == (10, 18, 49, 21)
+    assert upright.box == (28, 0, 31, 39)
+    assert slanted.area == pytest.approx(160, rel=0.25)
+    assert slanted.mask[8, 18] == 255  # Clockwise: from the upper left to the lower right.
+    assert slanted.mask[31, 18] == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"bbox": [10, 10, 20, 5, 30]}, "five numbers"),
+        ({"bbox": [10, 10, 20, 5], "rotation": 30}, "'rotation' turns the region"),
+        ({"bbox": [10, 10, 20, 15], "bbox_mode": 0}, "bbox_mode"),
+        ({"bbox": [10, 10, 20, 5], "segmentation": "part.png"}, "segmentation is neither"),
+        ({"bbox": [0.1, 0.2, 0.3, 0.4]}, "shares of the image"),
+        ({"segmentation": [[0.1, 0.2, 0.3, 0.4, 0.5, 0.1]]}, "shares of the image"),
+        ({"bbox": [10, 10, 20, 5], "image_id": "turned"}, "'rotation' turns the region"),
+        ({"keypoints": [1, 2, 2]}, "neither a segmentation nor a bbox"),
+    ],
+)
+def test_what_would_move_or_replace_the_region_is_never_passed_over(folder, fields, said):
+    images = [*IMAGES, {"id": "turned", "file_name": "a.png", "rotation": 90}]
+    reading = open_source(write(folder, [{**entry(), **fields}], images=images)).images[0].regions(SIZE)
+
+    assert reading.regions == []
+    assert said in reading.problems[0].what
+
+
+def test_fields_that_say_otherwise_than_the_segmentation_are_warned_of(folder):
+    outline = [[10, 5, 20, 5, 20, 15, 10, 15]]
+    path = write(
+        folder,
+        [
+            entry(segmentation=outline, bbox=[10, 5, 11, 11], attributes={"rotation": 0}),
+            entry(segmentation=outline, bbox=[40, 5, 11, 11]),
+            entry(segmentation=outline, attributes={"rotation": 30}),
+        ],
+    )
+
+    assert [(warning.where, warning.what[:20]) for warning in open_source(path).warnings] == [
+        ("labels.json#1", "its bbox and its seg"),
+        ("labels.json#2", "it has a rotation be"),
+    ]
+
+
+def test_an_empty_polygon_is_none(folder):
+    path = write(folder, [entry(segmentation=[[]], bbox=[1, 2, 5, 5])])
+
+    assert open_source(path).images[0].regions(SIZE).regions[0].box == (1, 2, 5, 6)
+
+
+def test_detection_results_take_images_and_categories_from_the_file_beside_them(folder):
+    results = folder / "results.json"
+    results.write_text(json.dumps([{"image_id": 1, "category_id": 7, "bbox": [1, 2, 5, 5], "score": 0.9}]))
+
+    with pytest.raises(InputError, match=r"COCO detection results.*no such file is beside it"):
+        open_source(results)
+    path = write(folder, [entry()])
+    source = open_source(results)
+    assert source.format == "coco"
+    assert [region.label for region in source.images[0].regions(SIZE).regions] == ["dent"]
+    assert "scores are not looked at" in source.warnings[0].what
+    (folder / "again.json").write_bytes(path.read_bytes())
+    with pytest.raises(InputError, match="two such files"):
+        open_source(results)
+
+
+@pytest.mark.parametrize("inside", ["images/train2017", "images/train", "train", "images", "."])
+def test_images_of_an_export_with_a_folder_of_annotations(tmp_path, save_image, inside):
+    image = save_image(tmp_path / inside / "a.png")
+    (tmp_path / "annotations").mkdir()
+    subset = inside.rpartition("/")[2] if inside[-1] not in "s." else "default"
+    path = write(tmp_path / "annotations", [entry(bbox=[1, 2, 5, 5])])
+
+    (item,) = open_source(path.rename(path.with_name(f"instances_{subset}.json")))
+
+    assert item.path.resolve() == image.resolve()
+
+
+def test_several_files_keep_images_of_one_name_apart(tmp_path, save_image):
+    for number, subset in enumerate(("train", "valid")):
+        image = save_image(tmp_path / subset / "a.png")
+        write(image.parent, [entry(bbox=[number, 2, 5, 5])], images=IMAGES[:1])
+
+    source = open_source(tmp_path)
+
+    assert [item.id for item in source] == ["train/a.png", "valid/a.png"]
+    assert [item.annotations[0].index for item in source] == [0, 1]
+    assert source.images[1].annotations[0].source == "valid/labels.json#0"
 
 
 def test_a_mask_given_as_runs_is_the_array(folder):

@@ -127,3 +127,75 @@ def test_a_row_whose_outline_is_empty_is_its_box(root):
     (region,) = item.regions(SIZE).regions
     assert region.box == (10, 5, 20, 15)
     assert region.area == 11 * 11
+
+
+def test_a_row_with_an_outline_without_quotes_is_a_problem(root):
+    path = write(root / "train.csv", [row("a.png")])
+    path.write_text(
+        path.read_text() + "b.png,40,60,0,nut,0,training/b.png,10,20,5,15,dent,[[10, 5], [20, 5], [20, 15]]\n"
+    )
+
+    source = open_source(path)
+
+    assert [item.id for item in source] == ["nut/training/a.png"]
+    assert "18 cells, but the table only 13 columns" in source.problems[0].what
+    path.write_text("\n".join(line for line in path.read_text().splitlines() if "a.png" not in line))
+    with pytest.raises(InputError, match=r"no row of the table is usable.*18 cells"):
+        open_source(path)
+
+
+def test_a_column_that_turns_the_region_is_a_problem(root):
+    path = write(root / "train.csv", [[*row("a.png"), 30], [*row("a.png"), 0]], header=[*HEADER, "Angle"])
+
+    reading = open_source(path).images[0].regions(SIZE)
+
+    assert [index for index, _ in reading.indexed] == [1]
+    assert "'Angle' turns the region" in reading.problems[0].what
+
+
+def test_semicolons_and_decimal_commas(root):
+    path = root / "train.csv"
+    lines = [";".join(HEADER), f"a.png;40;60;0;nut;0;training/a.png;10,4;20,6;5;15,0;dent;{SQUARE}"]
+    path.write_text("\n".join(lines))
+
+    assert open_source(path).images[0].regions(SIZE).regions[0].box == (10, 5, 20, 15)
+
+
+@pytest.mark.parametrize(("size", "odd"), [((40, 60), False), ((0, ""), False), ((80, 120), True), ((60, 40), True)])
+def test_the_size_that_the_table_gives_is_compared_with_the_image(root, size, odd):
+    line = row("a.png")
+    line[1:3] = size
+
+    reading = open_source(write(root / "train.csv", [line, line])).images[0].regions(SIZE)
+
+    assert len(reading.regions) == 2
+    assert len(reading.warnings) == odd
+
+
+def test_several_tables_of_a_folder_count_through(root):
+    for name in ("a", "b"):
+        write(root / "CONFIG" / f"{name}.csv", [row(f"{name}.png"), row(f"{name}.png", "pit")])
+
+    source = open_source(root / "CONFIG")
+
+    assert [item.id for item in source] == ["nut/training/a.png", "nut/training/b.png"]
+    assert [(entry.index, entry.source) for item in source for entry in item.annotations] == [
+        (0, "a.csv#0"),
+        (1, "a.csv#1"),
+        (2, "b.csv#0"),
+        (3, "b.csv#1"),
+    ]
+
+
+def test_an_instance_that_is_there_twice_is_warned_of(root):
+    (warning,) = open_source(write(root / "train.csv", [row("a.png"), row("a.png"), row("a.png", "pit")])).warnings
+
+    assert "twice" in warning.what
+    assert warning.where == "train.csv#1"
+
+
+def test_images_in_another_case_are_found(root):
+    image = root / "image" / "nut" / "training" / "a.png"
+    image.rename(image.with_name("A.PNG"))
+
+    assert open_source(write(root / "train.csv", [row("a.png")])).images[0].path.name == "A.PNG"

@@ -80,16 +80,17 @@ def test_one_file_with_the_image_beside_it(tmp_path: Path) -> None:
     assert regions(tmp_path / "a.xml", image_root=str(tmp_path)) == [("dent", (1, 2, 3, 4))]
 
 
-def test_a_good_part_is_left_out_and_a_bad_object_costs_only_itself(tmp_path: Path) -> None:
+def test_a_good_part_has_no_regions_and_a_bad_object_costs_only_itself(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         write_image(tmp_path / f"{name}.png")
     write(tmp_path / "a.xml", voc(filename="a.png"))
     write(tmp_path / "b.xml", voc(("x", "1", "2", "3", "4"), ("y", "", "2", "3", "4"), ("z", "nan", "2", "3", "4")))
     write(tmp_path / "c.xml", "<annotation><object>")
     source = open_source(tmp_path)
-    assert [item.path.name for item in source] == ["b.png"]
+    assert [item.path.name for item in source] == ["a.png", "b.png"]
+    assert source.images[0].annotations == ()
     assert "not valid XML" in str(source.problems[0])
-    reading = source.images[0].regions(SIZE)
+    reading = source.images[1].regions(SIZE)
     assert [region.label for region in reading.regions] == ["x"]
     assert len(reading.problems) == 2
 
@@ -131,12 +132,16 @@ def test_aitex(tmp_path: Path) -> None:
     write_image(tmp_path / "Mask_images" / "0001_002_00_mask.png", (5, 5, 15, 15))
     write_image(tmp_path / "Mask_images" / "0002_016_01_mask1.png", (5, 5, 15, 15))
     write_image(tmp_path / "Mask_images" / "0002_016_01_mask2.png", (30, 20, 40, 30))
+    write_image(tmp_path / "Defect_images" / "0004_099_00.png")
+    write_image(tmp_path / "Mask_images" / "0004_099_00_mask.png", (5, 5, 15, 15))
+    write_image(tmp_path / "Defect_images" / "0005_000_00.png")
     write_image(tmp_path / "NODefect_images" / "2306881-210020u" / "0100_000_00.png")
     write_image(tmp_path / "Defect_images" / "odd name.png")
     assert regions(tmp_path) == [
-        ("002", (5, 5, 14, 14)),
-        ("016", (5, 5, 14, 14)),
-        ("016", (30, 20, 39, 29)),
+        ("Broken end", (5, 5, 14, 14)),
+        ("Weft curling", (5, 5, 14, 14)),
+        ("Weft curling", (30, 20, 39, 29)),
+        ("099", (5, 5, 14, 14)),
     ]
     source = open_source(tmp_path)
     assert source.format == "aitex"

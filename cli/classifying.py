@@ -1,0 +1,125 @@
+"""The work of `mvrec-edge classify` between its options and its closing words: image after image, until it is ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mvrec_edge.cli.console import image_bar, say
+from mvrec_edge.cli.recorded import add_recorded
+from mvrec_edge.cli.report import run_sections
+from mvrec_edge.runtime import classify_source
+from mvrec_edge.runtime.regions.region_names import RegionName, name_regions
+from mvrec_edge.runtime.wording import counted
+
+if TYPE_CHECKING:
+    from mvrec_edge.cli.records import RecordSink
+    from mvrec_edge.runtime import (
+        Bundle,
+        ClassifySettings,
+        DefectClassifier,
+        Engine,
+        Prediction,
+        SupportCache,
+    )
+    from mvrec_edge.runtime.errors import InputError
+    from mvrec_edge.runtime.regions import RegionSource, SourceImage
+    from mvrec_edge.runtime.report import ReportWriter
+
+__all__ = ["ClassifyRun"]
+
+
+class ClassifyRun:
+    """Images on their way into records and a report.
+
+    Args:
+        sources: What was opened.
+        problems: What was wrong with places that could not be opened.
+        sink: Takes the records.
+        page: The report; None where none was asked for.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[RegionSource],
+        problems: Sequence[InputError],
+        sink: RecordSink,
+        page: ReportWriter | None,
+    ) -> None:
+        self._sink = sink
+        self._page = page
+        self._problems = [*problems, *(problem for source in sources for problem in source.problems)]
+        everything = [(source, item) for source in sources for item in source]
+        self._origins: dict[Path, list[tuple[RegionSource, SourceImage]]] = {}
+        for source, item in everything:
+            self._origins.setdefault(item.path, []).append((source, item))
+        self._images = [item for _, item in everything if not sink.is_done(item.path, self._problems)]
+
+    def names(self, path: Path, predictions: Sequence[Prediction]) -> list[RegionName | None]:
+        """The names by which the regions of an image can be opened again."""
+        regions = [prediction.region for prediction in predictions]
+        by_origin = [name_regions(source, item, regions) for source, item in self._origins[path]]
+        return [next((name for name in names if name is not None), None) for names in zip(*by_origin, strict=True)]
+
+    def describe(
+        self, bundle: Bundle, cache_path: Path, cache: SupportCache, engine: Engine, options: Mapping[str, object]
+    ) -> None:
+        """Tells the report about the run, and about the images that an earlier run has finished."""
+        if self._page is None:
+            return
+        self._page.add_details(
+            *run_sections("classify", cache, cache_path.name, bundle=bundle, engine=engine, options=options)
+        )
+        add_recorded(self._page, self._sink.kept_lines())
+
+    def classify(
+        self,
+        engine: Engine,
+        cache: SupportCache,
+        settings: ClassifySettings,
+        reloads: Callable[[Callable[[Path], None]], None],
+    ) -> BaseException | None:
+        """Classifies what is left to do.
+
+        Args:
+            engine: An open engine.
+            cache: The support cache.
+            settings: How.
+            reloads: Given what loads a cache again, for a run whose cache may change.
+
+        Returns:
+            What ended the run before its last image: Ctrl-C, a signal, or a reader that has gone; None where nothing
+            did. What was done until then is written.
+        """
+        done = 0
+        try:
+            self._write_problems()
+            with image_bar("classifying", len(self._images)) as progress:
+
+                def on_open(classifier: DefectClassifier) -> None:
+                    if self._page is None:
+                        reloads(classifier.request_reload)
+
+                for image in classify_source(
+                    engine, cache, self._images, settings, progress=progress.views, say=say, opened=on_open
+                ):
+                    self._sink.write(image)
+                    if self._page is not None:
+                        names = self.names(image.path, image.predictions)
+                        self._page.add(image.path, image.image, image.predictions, image.problems, names)
+                    done += 1
+                    progress.image()
+        except (KeyboardInterrupt, SystemExit, BrokenPipeError) as ended:
+            if self._page is not None:
+                self._page.note(
+                    f"The run was interrupted: {counted(len(self._images) - done, 'image')} of {len(self._images)} "
+                    "were not classified."
+                )
+            return ended
+        return None
+
+    def _write_problems(self) -> None:
+        self._sink.write_problems(self._problems)
+        if self._page is not None:
+            self._page.add_problems(self._problems)

@@ -1,0 +1,64 @@
+"""A file of `classify --out` read back, line by line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mvrec_edge.runtime.errors import AnnotationError, InputError
+from mvrec_edge.runtime.images.image_files import is_regular_file
+
+__all__ = ["last_run", "read_results"]
+
+# A record of a hundred classes has 10 KB; a line that is longer is none.
+_LONGEST_LINE = 1 << 20
+
+
+def read_results(path: Path) -> Iterator[tuple[str, Any]]:
+    """The lines of a results file with their places, such as `results.jsonl, line 7`.
+
+    Yields:
+        The place and the parsed line, or the error that says why it is none.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    if not is_regular_file(path):
+        raise InputError("there is no such file", where=path, fix="give the file that 'classify --out' wrote")
+    try:
+        with path.open("rb") as stream:
+            number = 0
+            while line := stream.readline(_LONGEST_LINE):
+                number += 1
+                where = f"{path}, line {number}"
+                yield where, _parsed(line, where)
+                if not line.endswith(b"\n"):
+                    # Torn at the end, or far too long: what follows is no line of its own.
+                    return
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", where=path, fix="check its rights") from error
+
+
+def _parsed(line: bytes, where: str) -> Any:
+    try:
+        parsed = json.loads(line)
+    except (ValueError, RecursionError):
+        return AnnotationError("is no line of JSON", where=where, fix="give a file of 'classify --out'")
+    if not isinstance(parsed, dict):
+        return AnnotationError("is no record", where=where, fix="give a file of 'classify --out'")
+    return parsed
+
+
+def last_run(path: Path) -> dict[str, Any]:
+    """What the last record that names its run says of it; empty where none does, as in files of older versions.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    runs = (line.get("run") for _, line in read_results(path) if isinstance(line, dict))
+    last: dict[str, Any] = {}
+    for run in runs:
+        last = run if isinstance(run, dict) else last
+    return last

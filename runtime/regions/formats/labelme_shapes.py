@@ -1,0 +1,88 @@
+"""What a shape of a labelme file draws, by its `shape_type`; programs that grew out of labelme have some more."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from mvrec_edge.runtime.errors import AnnotationError
+from mvrec_edge.runtime.regions.formats.turning import TURNS, refuse_turned
+from mvrec_edge.runtime.regions.shapes import BoxShape, DrawnShape, EncodedMaskShape, PolygonShape
+
+__all__ = ["labelme_shape"]
+
+# Their four points are those of the shape as it lies; an angle beside them repeats it.
+_FOUR_CORNERS = ("rotation", "oriented_rectangle", "rotated_rectangle", "quadrilateral")
+_SHOWN = 40
+
+
+def labelme_shape(shape: dict[str, Any], source: str) -> DrawnShape:
+    """The shape that an entry draws.
+
+    Args:
+        shape: The entry of the list `shapes`.
+        source: Where it stands, for messages.
+
+    Raises:
+        AnnotationError: It has no area, or one that is not read.
+    """
+    kind = shape.get("shape_type") or "polygon"
+    points = shape.get("points")
+    if kind == "mask":
+        (x1, y1), (x2, y2) = _pairs(points, source, (2,), "two corners")
+        corners = [math.floor(value + 0.5) for value in (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))]
+        return EncodedMaskShape(shape.get("mask"), (corners[0], corners[1], corners[2], corners[3]))
+    if shape.get("mask") is not None:
+        raise AnnotationError(
+            f"the shape has a mask, but its type is '{str(kind)[:_SHOWN]}'", where=source, fix="draw it again"
+        )
+    if kind in _FOUR_CORNERS:
+        return PolygonShape((_pairs(points, source, (4,), "four corners"),))
+    refuse_turned({name: shape[name] for name in ("direction", *TURNS) if name in shape}, source)
+    if kind == "polygon":
+        return PolygonShape((points,))
+    if kind == "rectangle":
+        return _rectangle(_pairs(points, source, (2, 4), "two corners"))
+    if kind == "circle":
+        return PolygonShape((_circle(_pairs(points, source, (2,), "a centre and a point on the edge")),))
+    raise AnnotationError(
+        f"the shape type '{str(kind)[:_SHOWN]}' has no area that could be read",
+        where=source,
+        fix="draw a polygon, a rectangle, a circle or a mask",
+    )
+
+
+def _rectangle(pairs: list[tuple[float, float]]) -> DrawnShape:
+    """Two opposite corners, or in newer files all four, which may be turned."""
+    columns, rows = {x for x, _ in pairs}, {y for _, y in pairs}
+    if len(pairs) == 4 and (len(columns) > 2 or len(rows) > 2):
+        return PolygonShape((pairs,))
+    return BoxShape((min(columns), min(rows), max(columns), max(rows)))
+
+
+def _pairs(points: Any, source: str, counts: tuple[int, ...], wanted: str) -> list[tuple[float, float]]:
+    usable = isinstance(points, list) and len(points) in counts
+    pairs: list[tuple[float, float]] = []
+    for pair in points if usable else ():
+        try:
+            x, y = pair
+            pairs.append((float(x), float(y)))
+        except (TypeError, ValueError, OverflowError):
+            usable = False
+            break
+    if not usable or not all(math.isfinite(value) for pair in pairs for value in pair):
+        raise AnnotationError(f"the shape needs {wanted}", where=source, fix="draw it again")
+    return pairs
+
+
+def _circle(pairs: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """A polygon with a corner for about each pixel of the outline."""
+    (x, y), (edge_x, edge_y) = pairs
+    radius = math.hypot(edge_x - x, edge_y - y)
+    corners = int(min(max(2 * math.pi * radius, 16), 4096))
+    angles = (2 * math.pi * corner / corners for corner in range(corners))
+    # Rounded here, because a polygon's coordinates are cut, which would shift the circle by half a pixel.
+    return [
+        (math.floor(x + radius * math.cos(angle) + 0.5), math.floor(y + radius * math.sin(angle) + 0.5))
+        for angle in angles
+    ]

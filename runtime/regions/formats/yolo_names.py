@@ -1,0 +1,210 @@
+"""The class names of a YOLO set: `names` of its YAML file, or a text file with a name in each line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mvrec_edge.runtime.errors import AnnotationError, InputError
+from mvrec_edge.runtime.images.image_files import is_regular_file
+from mvrec_edge.runtime.regions.label_files import clean_label, read_text
+from mvrec_edge.runtime.regions.listing import list_files
+
+__all__ = ["NAME_FILES", "YAML_SUFFIXES", "YoloNames", "describes_yolo", "find_names"]
+
+NAME_FILES = ("classes.txt", "_darknet.labels")
+YAML_SUFFIXES = (".yaml", ".yml")
+_NAMES_SUFFIX = ".names"
+
+# A set's YAML file says where its images are, or how many classes there are.
+_OF_A_SET = ("train", "val", "test", "path", "nc")
+_KEY = re.compile(r"([A-Za-z_][\w-]*)\s*:(?:\s+(.*))?")
+_NUMBERED = re.compile(r"(\d{1,6})\s*:\s+(.+)")
+# What would make a plain scalar mean something else: anchors, tags, blocks, nested collections.
+_NOT_PLAIN = re.compile(r"[&*!|>%@`\[\]{},]|.*(: |\s#)")
+_ABOVE = 2
+
+
+@dataclass(frozen=True)
+class YoloNames:
+    """What the classes of a set are called.
+
+    Attributes:
+        path: The file that says so; None where there is none.
+        names: Class number to name.
+    """
+
+    path: Path | None
+    names: dict[int, str]
+
+
+def describes_yolo(path: Path) -> bool:
+    """Whether a YAML file describes a YOLO set; False for one that cannot be read."""
+    try:
+        keys = _top_level(read_text(path))
+    except InputError:
+        return False
+    return "names" in keys and any(key in keys for key in _OF_A_SET)
+
+
+def find_names(folder: Path, label_folders: Iterable[Path]) -> YoloNames:
+    """Looks for the class names of a set: in its folder, beside its label files, then in the two folders above.
+
+    Args:
+        folder: The folder that was opened.
+        label_folders: The folders of its label files.
+
+    Raises:
+        InputError: A file is not understood, is about keypoints, or two of them disagree.
+    """
+    for places in ((folder, *label_folders), *((place,) for place in list(folder.absolute().parents)[:_ABOVE])):
+        found = [names for place in dict.fromkeys(places) for names in _in_folder(place)]
+        for other in found[1:]:
+            if other.names != found[0].names:
+                raise InputError(
+                    f"names the classes otherwise than {found[0].path}",
+                    where=other.path,
+                    fix="delete the file that is wrong",
+                )
+        if found:
+            return found[0]
+    return YoloNames(None, {})
+
+
+def _in_folder(folder: Path) -> list[YoloNames]:
+    found = []
+    for path in list_files(folder, YAML_SUFFIXES, recursive=False):
+        keys = _top_level(read_text(path))
+        if "names" in keys:
+            found.append(YoloNames(path, _of_yaml(keys, path)))
+    lists = [folder / name for name in NAME_FILES if is_regular_file(folder / name)]
+    for path in (*lists, *list_files(folder, (_NAMES_SUFFIX,), recursive=False)):
+        lines = read_text(path).rstrip().splitlines()
+        found.append(YoloNames(path, _cleaned(enumerate(lines), path)))
+    return found
+
+
+def _top_level(text: str) -> dict[str, list[str]]:
+    """The keys of a YAML file that are not indented, each with its lines, without comments.
+
+    A list of names is all that is wanted of such a file. So it is not parsed as YAML, in which a class called `no`
+    would become False, but read line by line; what is not understood is refused.
+    """
+    keys: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in text.splitlines():
+        bare = re.sub(r"(^|\s)#.*", "", line).rstrip() if "'" not in line and '"' not in line else _uncommented(line)
+        if not bare.strip() or bare in ("---", "..."):
+            continue
+        key = _KEY.fullmatch(bare)
+        if key is None:
+            lines.append(bare)
+        else:
+            lines = [key[2] or ""]
+            # Twice is no YAML; the second one is kept apart so that it is not understood.
+            keys[key[1] if key[1] not in keys else f"{key[1]} "] = lines
+    return keys
+
+
+def _uncommented(line: str) -> str:
+    """A line with quotes in it without its comment."""
+    quote = ""
+    for place, character in enumerate(line):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character == "#" and (place == 0 or line[place - 1].isspace()):
+            return line[:place].rstrip()
+    return line.rstrip()
+
+
+def _of_yaml(keys: dict[str, list[str]], path: Path) -> dict[int, str]:
+    if "kpt_shape" in keys:
+        raise InputError("describes a YOLO set of keypoints, which is not read", where=path, fix="export boxes")
+    if "names " in keys:
+        raise _not_understood(path)
+    value, *block = keys["names"]
+    whole = " ".join((value, *block)).strip()
+    if whole[:1] in ("[", "{"):
+        names = _flow(whole, path)
+    elif value:
+        raise _not_understood(path)
+    else:
+        names = _block([line.strip() for line in block], path)
+    count = keys.get("nc", [""])[0]
+    if count and count != str(len(names)):
+        raise InputError(f"'nc' says {count[:20]} classes, 'names' has {len(names)}", where=path, fix="correct it")
+    return names
+
+
+def _flow(text: str, path: Path) -> dict[int, str]:
+    """`[dent, 'scratch']` or `{0: dent, 1: scratch}`."""
+    if text[-1] != {"[": "]", "{": "}"}[text[0]]:
+        raise _not_understood(path)
+    items, item, quote = [], "", ""
+    for character in text[1:-1]:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character == ",":
+            items.append(item.strip())
+            item = ""
+            continue
+        item += character
+    if item.strip():
+        items.append(item.strip())
+    return _numbered(items, path) if text[0] == "{" else _listed(items, path)
+
+
+def _block(lines: list[str], path: Path) -> dict[int, str]:
+    """Lines `- dent`, or `0: dent`."""
+    if lines and all(line.startswith("- ") for line in lines):
+        return _listed([line[2:].strip() for line in lines], path)
+    return _numbered(lines, path)
+
+
+def _listed(items: list[str], path: Path) -> dict[int, str]:
+    return _cleaned(((number, _scalar(item, path)) for number, item in enumerate(items)), path)
+
+
+def _numbered(items: list[str], path: Path) -> dict[int, str]:
+    pairs = [_NUMBERED.fullmatch(item) for item in items]
+    if not pairs or any(pair is None for pair in pairs):
+        raise _not_understood(path)
+    numbers = [int(pair[1]) for pair in pairs if pair is not None]
+    if len(set(numbers)) != len(numbers):
+        raise _not_understood(path)
+    return _cleaned(((int(pair[1]), _scalar(pair[2].strip(), path)) for pair in pairs if pair is not None), path)
+
+
+def _scalar(text: str, path: Path) -> str:
+    """A name, in single or double quotes or in none."""
+    if text[:1] == "'" and len(text) > 1 and text[-1] == "'":
+        return text[1:-1].replace("''", "'")
+    if text[:1] == '"':
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise _not_understood(path) from error
+        return str(value)
+    if not text or text[0] == "'" or text.lower() in ("~", "null") or _NOT_PLAIN.match(text):
+        raise _not_understood(path)
+    return text
+
+
+def _cleaned(names: Iterable[tuple[int, str]], path: Path) -> dict[int, str]:
+    cleaned = {number: clean_label(name, str(path)) for number, name in names}
+    return {number: name for number, name in cleaned.items() if name is not None}
+
+
+def _not_understood(path: Path) -> AnnotationError:
+    return AnnotationError(
+        "its 'names' are neither a list of names nor numbers with names",
+        where=path,
+        fix="write them as names: [dent, scratch], or one in each line of classes.txt",
+    )

@@ -1,0 +1,135 @@
+"""CSV tables from outside: separated by commas, semicolons or tabs, read whole, and row by row as they stand."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mvrec_edge.runtime.errors import AnnotationError, InputError
+from mvrec_edge.runtime.regions.label_files import read_text
+
+__all__ = ["Table", "parse_number", "read_table"]
+
+# The outline of one instance as text; a million points would be about this long.
+_MAX_FIELD = 1 << 25
+_field_limit = threading.Lock()
+_DELIMITERS = (",", ";", "\t")
+# As spreadsheets write one; `float` would also take underscores, "nan" and digits of other scripts.
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_LONGEST_NUMBER = 64
+_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it stands in its file.
+
+    Attributes:
+        path: Its file.
+        header: The names of the columns, stripped; without empty ones at the end.
+        rows: The cells of each row that is not empty, as text.
+        delimiter: What separates the cells.
+    """
+
+    path: Path
+    header: tuple[str, ...]
+    rows: tuple[Sequence[str], ...]
+    delimiter: str
+
+    @property
+    def decimal_comma(self) -> bool:
+        """Whether a comma in a cell may be a decimal comma: it is not what separates the cells."""
+        return self.delimiter != ","
+
+    def numbered(self) -> Iterator[tuple[int, str, Sequence[str]]]:
+        """Number, from 0, `"<file>#<number>"` for messages, and cells of each row."""
+        for number, cells in enumerate(self.rows):
+            yield number, f"{self.path.name}#{number}", cells
+
+    def check_width(self, cells: Sequence[str], needed: int, source: str) -> None:
+        """Raises `AnnotationError` where a row has fewer cells than `needed`, or more than the header has names.
+
+        Empty cells at the end are harmless. More cells than names mean that a comma within a cell was taken for the
+        end of it, and every cell behind it stands in the wrong column.
+        """
+        count = len(cells)
+        while count > len(self.header) and not cells[count - 1].strip():
+            count -= 1
+        if count > len(self.header):
+            what = f"the row has {count} cells, but the table only {len(self.header)} columns"
+            fix = "put a cell with a comma in it in quotes; where numbers have decimal commas, separate by semicolons"
+            raise AnnotationError(what, where=source, fix="correct the row" if self.decimal_comma else fix)
+        if len(cells) < needed:
+            raise AnnotationError(
+                f"the row has {len(cells)} of {len(self.header)} cells", where=source, fix="complete the row"
+            )
+
+
+def read_table(path: Path) -> Table:
+    """Reads a CSV table; its delimiter is the one that divides the header into most names.
+
+    A first line `sep=;`, as spreadsheets write it, names the delimiter.
+
+    Raises:
+        InputError: The file cannot be read or is no CSV table.
+    """
+    text = read_text(path)
+    named = re.match(r"sep=([,;\t])\r?\n", text)
+    if named is not None:
+        text = text[named.end() :]
+    delimiter = named[1] if named is not None else _delimiter(text, path)
+    rows = _rows(text, delimiter, path)
+    if not rows:
+        raise InputError("the table is empty", where=path, fix="export it again")
+    header = [name.strip() for name in rows[0]]
+    while header and not header[-1]:
+        header.pop()
+    return Table(path, tuple(header), tuple(rows[1:]), delimiter)
+
+
+def parse_number(text: str, what: str, source: str, *, decimal_comma: bool = False) -> float:
+    """A number in a cell.
+
+    Args:
+        text: The cell.
+        what: What it is, for messages.
+        source: Where it stands, for messages.
+        decimal_comma: Whether a comma may take the place of the point.
+
+    Raises:
+        AnnotationError: It is no number.
+    """
+    number = text.strip()
+    if decimal_comma and "." not in number:
+        number = number.replace(",", ".", 1)
+    # A large exponent makes it infinite.
+    if len(number) > _LONGEST_NUMBER or _NUMBER.fullmatch(number) is None or math.isinf(float(number)):
+        raise AnnotationError(f"{what} is not a number: '{text[:_SHOWN]}'", where=source, fix="correct the cell")
+    return float(number)
+
+
+def _delimiter(text: str, path: Path) -> str:
+    """The delimiter that divides the first line that is not empty into most cells."""
+    lines = io.StringIO(text, newline="")
+    first = next((line for line in lines if line.strip()), "")
+    counts = [len(next(iter(_rows(first, delimiter, path)), [])) for delimiter in _DELIMITERS]
+    return _DELIMITERS[counts.index(max(counts))]
+
+
+def _rows(text: str, delimiter: str, path: Path) -> list[list[str]]:
+    # The module's limit holds for the whole process: raised for this table only, and put back.
+    with _field_limit:
+        before = csv.field_size_limit(_MAX_FIELD)
+        try:
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+            return [row for row in reader if any(cell.strip() for cell in row)]
+        except csv.Error as error:
+            raise InputError(f"is not a CSV table: {error}", where=path, fix="export it again") from error
+        finally:
+            csv.field_size_limit(before)

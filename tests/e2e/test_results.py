@@ -1,0 +1,460 @@
+"""What `classify` leaves behind: records that can be traced, a table, pictures, and runs that were ended and go on."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from mvrec_edge.runtime import Bundle, SupportCache
+from tests.e2e.commands import MVREC_EDGE
+from tests.e2e.in_process import Ended, run_here
+
+FAST = ("--engine", "onnxruntime", "--threads", 1)
+
+
+def draw(path: Path, seed: int, defects: int = 1) -> None:
+    """An image with a mask beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = np.random.default_rng(seed).integers(60, 120, (64, 96, 3), np.uint8)
+    mask = np.zeros((64, 96), np.uint8)
+    for place in range(defects):
+        mask[10 : 30 + seed % 7, 8 + 30 * place : 24 + 30 * place] = 255
+    image[mask > 0] = 20 * (seed % 10)
+    cv2.imwrite(str(path), image)
+    cv2.imwrite(str(path.with_suffix(".png")), mask)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, tiny_bundle_path: Path) -> Path:
+    """A folder with a bundle, a support cache and labelled images."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "b.bundle").symlink_to(tiny_bundle_path)
+    for number in range(6):
+        draw(folder / "labelled" / ("dent", "pit")[number % 2] / f"{number}.jpg", number)
+    here = ("--views", "ms", "--resample", "fast", "--out", folder / "line.safetensors")
+    run_here("calibrate", folder / "b.bundle", folder / "labelled", *here, *FAST)
+    return folder
+
+
+@pytest.fixture
+def line(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The present folder: the same, with three images to classify, one of which has two defects."""
+    for name in ("b.bundle", "labelled"):
+        (tmp_path / name).symlink_to(made / name)
+    shutil.copy(made / "line.safetensors", tmp_path)
+    for number, name in enumerate(("a/1.jpg", "a/2.jpg", "b/1.jpg")):
+        draw(tmp_path / "in" / name, 10 + number, defects=2 if name == "a/2.jpg" else 1)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def classify(*arguments: object, code: int = 0, **options: Any) -> Ended:
+    return run_here("classify", "b.bundle", "line.safetensors", *arguments, *FAST, code=code, **options)
+
+
+def records(path: str = "r.jsonl") -> list[dict[str, Any]]:
+    return [json.loads(text) for text in Path(path).read_text().splitlines()]
+
+
+def rows(path: str = "r.csv") -> list[dict[str, str]]:
+    with Path(path).open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def page(path: str = "r.html") -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', Path(path).read_text(), re.DOTALL)
+    assert found is not None
+    data: dict[str, Any] = json.loads(found[1])
+    return data
+
+
+def test_every_record_can_be_traced(line: Path) -> None:
+    (line / "in" / "a" / "3.jpg").write_text("no image")
+    shutil.copy(line / "in/a/1.png", line / "in/a/3.png")
+    classify("in", "--out", "r.jsonl", "--overlay", "pictures", "--views", "auto", "--risk", "2%", code=1)
+    found = records()
+    assert [record["image"] for record in found] == [
+        "in/a/1.jpg",
+        "in/a/2.jpg",
+        "in/a/2.jpg",
+        "in/a/3.jpg",
+        "in/b/1.jpg",
+    ]
+    digest = hashlib.sha256((line / "line.safetensors").read_bytes()).hexdigest()
+    for record in found:
+        assert record["run"] == {
+            "version": "0.1.0",
+            "cache": "line.safetensors",
+            "cache_digest": digest,
+            "bundle": "b.bundle",
+            "encoder": Bundle.load("b.bundle").fingerprint(),
+            "precision": "fp32",
+            "engine": "onnxruntime",
+            "device": "cpu, 1 thread",
+            "views": "auto",
+            "risk": 0.02,
+            "budget_ms": None,
+            "reject_rate": None,
+            "min_area": None,
+        }
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", record["time"])
+    regions = [record for record in found if "error" not in record]
+    assert [record["picture"] for record in regions] == [f"pictures/{n}.jpg" for n in ("1", "2", "2", "1-2")]
+    assert all(Path(record["picture"]).is_file() for record in regions)
+    assert [record["region"] for record in regions] == ["in/a/1.jpg#0", "in/a/2.jpg#0", "in/a/2.jpg#1", "in/b/1.jpg#0"]
+    shown = run_here("inspect", "line.safetensors").stdout
+    assert f"digest           {digest}\n" in shown
+    assert shown.count(digest) == 1
+    assert json.loads(run_here("inspect", "line.safetensors", "--json").stdout)["digest"] == digest
+    assert f", digest {digest[:16]}\n" in run_here("support", "history", "line.safetensors").stdout
+
+
+def test_a_table_says_what_the_records_say(line: Path) -> None:
+    (line / "in" / "alone.jpg").write_bytes((line / "in" / "a" / "1.jpg").read_bytes())
+    ended = classify("in", "--out", "new/r.jsonl", "--csv", "other/r.csv", code=1)
+    assert "table: other/r.csv\n" in ended.stderr
+    found, table = records("new/r.jsonl"), rows("other/r.csv")
+    assert [row["image"] for row in table] == [record["image"] for record in found]
+    for row, record in zip(table, found, strict=True):
+        assert row["label"] == record.get("label", "")
+        assert row["run_cache_digest"] == record["run"]["cache_digest"]
+        assert row["error_what"] == record.get("error", {}).get("what", "")
+    classify("in", "--csv", "other/r.csv", code=6)
+
+
+def test_the_image_without_a_mask_is_named(line: Path) -> None:
+    (line / "in" / "alone.jpg").write_bytes((line / "in" / "a" / "1.jpg").read_bytes())
+    classify("in", "--out", "r.jsonl", code=1)
+    assert [record["image"] for record in records() if "error" in record] == ["in/alone.jpg"]
+
+
+def test_an_input_among_several_costs_only_itself(line: Path) -> None:
+    ended = classify("none", "in/a", "in/alone.jpg", "--out", "r.jsonl", code=1)
+    assert "skipped: none: there is no such file or folder" in ended.stderr
+    assert [(record["image"], "error" in record) for record in records()] == [
+        (None, True),
+        ("in/alone.jpg", True),
+        ("in/a/1.jpg", False),
+        ("in/a/2.jpg", False),
+        ("in/a/2.jpg", False),
+    ]
+    ended = classify("none", "in/alone.jpg", code=3)
+    assert "skipped: none: " in ended.stderr
+    assert "error: in/alone.jpg: there is no such file" in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_the_closing_line_counts_classes_unknown_and_errors(line: Path) -> None:
+    (line / "in" / "alone.jpg").write_bytes((line / "in" / "a" / "1.jpg").read_bytes())
+    ended = classify("in", "--out", "r.jsonl", "--reject-rate", "50%", code=1)
+    found = [record for record in records() if "error" not in record]
+    known = [record["label"] for record in found if not record["unknown"]]
+    words = [f"{name} {known.count(name)}" for name in sorted(set(known), key=lambda name: -known.count(name))]
+    words += [f"unknown {len(found) - len(known)}"] if len(known) < len(found) else []
+    assert len(known) < len(found)
+    assert f"4 regions on 3 images, 1 item failed; {', '.join(words)}; " in ended.stderr
+    assert "1 region on 1 image; " in classify("in/a/1.jpg").stderr
+
+
+def test_stdout_by_its_name(line: Path) -> None:
+    printed = classify("in", "--out", "-").stdout
+    assert [json.loads(text)["image"] for text in printed.splitlines()] == [
+        "in/a/1.jpg",
+        "in/a/2.jpg",
+        "in/a/2.jpg",
+        "in/b/1.jpg",
+    ]
+    assert not Path("-").exists()
+
+
+def test_a_table_in_a_file_is_not_cut(line: Path) -> None:
+    long = "a very long name " * 10 + "[red]x.jpg"
+    draw(line / "in" / long, 3)
+    shown = classify("in", "--table").stdout
+    assert long in shown
+    assert "…" not in shown
+
+
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_ended_says_what_it_kept_and_goes_on(line: Path, name: signal.Signals) -> None:
+    (line / "in" / "a" / "3.jpg").write_text("no image")
+    shutil.copy(line / "in/a/1.png", line / "in/a/3.png")
+
+    def end(text: str) -> None:
+        if text.startswith("skipped: in/a/3.jpg"):
+            os.kill(os.getpid(), name)
+
+    whole = ("in", "--out", "r.jsonl", "--csv", "r.csv", "--report", "r.html", "--overlay", "p")
+    said = classify(*whole, code=128 + name, on_line=end).stderr
+    assert "interrupted: 3 images kept in r.jsonl; the same command with --resume goes on\n" in said
+    assert "report: r.html, 3 regions, " in said
+    assert any(re.match("The run was interrupted: . images? of 4 ", note) for note in page()["notes"])
+    assert len(records()) == len(rows()) == 4
+
+    said = classify(*whole, "--resume", code=1).stderr
+    assert "1 region on 2 images (2 images of an earlier run kept), 1 item failed; " in said
+    assert [record["image"] for record in records()] == [row["image"] for row in rows()]
+    pictures = [record["picture"] for record in records() if "error" not in record]
+    assert pictures == ["p/1.jpg", "p/2.jpg", "p/2.jpg", "p/1-2.jpg"]
+    data = page()
+    assert [region["image"] for region in data["regions"]] == ["in/a/1.jpg", "in/a/2.jpg", "in/a/2.jpg", "in/b/1.jpg"]
+    assert data["notes"][-1] == "Read from records, with boxes for outlines and no place on the map: 3 regions."
+
+
+def test_ended_without_a_file_it_says_how_to_keep(line: Path) -> None:
+    def end(text: str) -> None:
+        if "random weights" in text:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    said = classify("in", "--jsonl", code=130, on_line=end).stderr
+    assert "interrupted after 0 images; with --out FILE, a run can go on with --resume" in said
+
+
+def test_a_reader_that_has_gone_ends_it_quietly(line: Path) -> None:
+    command = [MVREC_EDGE, "classify", "b.bundle", "line.safetensors", "in", *map(str, FAST), "--report", "r.html"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert ended.returncode == 141
+    assert all("random weights" in text for text in ended.stderr.splitlines())
+    assert any("interrupted" in note for note in page()["notes"])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("--views", "1"), "views all, not 1"),
+        (("--budget-ms", "9"), "budget ms none, not 9.0"),
+        (("--reject-rate", "5%"), "reject rate none, not 0.05"),
+    ],
+)
+def test_resume_refuses_another_view_use(line: Path, change: tuple[str, ...], words: str) -> None:
+    classify("in", "--out", "r.jsonl")
+    before = Path("r.jsonl").read_bytes()
+    assert words in classify("in", "--out", "r.jsonl", "--resume", *change, code=6).stderr
+    assert Path("r.jsonl").read_bytes() == before
+
+
+def test_resume_refuses_another_cache(line: Path) -> None:
+    classify("in", "--out", "r.jsonl")
+    before = Path("r.jsonl").read_bytes()
+    run_here("support", "rename", "line.safetensors", "dent", "dint")
+    said = classify("in", "--out", "r.jsonl", "--resume", code=6).stderr
+    assert "its records were made otherwise, so nothing is appended: cache digest " in said
+    assert Path("r.jsonl").read_bytes() == before
+    classify("in", "--out", "r.jsonl", "--overwrite")
+    assert {record["run"]["cache_digest"] for record in records()} == {SupportCache.load("line.safetensors").digest}
+
+
+def test_a_cache_that_is_loaded_again_is_in_the_records_from_there_on(line: Path) -> None:
+    first = SupportCache.load("line.safetensors")
+
+    def change(text: str) -> None:
+        # Said before the first image is classified: the first record is the new cache's.
+        if "fixed order of views" in text or "stopping rule" in text or "views 1" in text:
+            first.changed(class_names=("dint", "pit")).save("line.safetensors")
+            os.kill(os.getpid(), signal.SIGHUP)
+
+    classify("in", "--out", "r.jsonl", "--views", "auto", on_line=change)
+    second = SupportCache.load("line.safetensors").digest
+    assert second != first.digest
+    digests = [record["run"]["cache_digest"] for record in records()]
+    names = [set(record["probabilities"]) for record in records()]
+    assert second in digests
+    for digest, classes in zip(digests, names, strict=True):
+        assert classes == ({"dint", "pit"} if digest == second else {"dent", "pit"})
+
+
+def test_a_failed_input_is_written_once_however_often_a_run_goes_on(line: Path) -> None:
+    arguments = ("none", "in", "--out", "r.jsonl")
+    classify(*arguments, code=1)
+    for _ in range(2):
+        classify(*arguments, "--resume", code=1)
+    assert [record["image"] for record in records()].count(None) == 1
+    assert len(records()) == 5
+
+
+def test_an_image_that_one_input_cannot_mark_is_done_from_another(line: Path) -> None:
+    """Also where the run was interrupted after the failure was written."""
+    alone = line / "in" / "a" / "0.jpg"
+    alone.write_bytes((line / "in" / "a" / "1.jpg").read_bytes())
+    Path("boxes.csv").write_text("image,x1,y1,x2,y2\nin/a/1.jpg,8,10,20,30\nin/a/0.jpg,8,10,20,30\n")
+    arguments = ("boxes.csv", "in", "--out", "r.jsonl")
+    classify(*arguments, code=1)
+    whole = Path("r.jsonl").read_text().splitlines(keepends=True)
+    assert [record["image"] for record in records()][:3] == ["in/a/0.jpg", "in/a/1.jpg", "in/a/0.jpg"]
+    Path("r.jsonl").write_text("".join(whole[:2]))
+    classify(*arguments, "--resume", code=1)
+    assert [record["image"] for record in records()] == [json.loads(text)["image"] for text in whole]
+
+
+def test_a_report_of_a_results_file(line: Path) -> None:
+    classify("in", "--out", "out/r.jsonl", "--report", "run.html")
+    ended = run_here("report", "out/r.jsonl")
+    assert "report: out/r.html, 4 regions" in ended.stderr
+    made, run = page("out/r.html"), page("run.html")
+    for key in ("classes", "views", "order", "add", "counts"):
+        assert made[key] == run[key]
+    assert [region["add"] for region in made["regions"]] == [region["add"] for region in run["regions"]]
+    run_here("report", "out/r.jsonl", code=6)
+    run_here("report", "out/r.jsonl", "--out", "new/x.html", "--cache", "line.safetensors", "--images", "in")
+    assert len(page("new/x.html")["regions"]) == 4
+
+    with Path("out/r.jsonl").open("a") as stream:
+        stream.write('{"torn')
+    ended = run_here("report", "out/r.jsonl", "--overwrite", code=1)
+    assert "skipped: out/r.jsonl, line 5: is no line of JSON" in ended.stderr
+    run_here("support", "rename", "line.safetensors", "dent", "dint")
+    ended = run_here("report", "out/r.jsonl", "--overwrite", code=1)
+    assert "warning: the records were made with another state of the support cache" in ended.stderr
+
+
+@pytest.mark.parametrize("way", ["mask", "apart", "csv"])
+def test_the_command_of_the_page_adds_the_region(line: Path, way: str) -> None:
+    """Whatever its name holds; the words are those that the page puts together."""
+    name = 'in/it\'s a "part"\n\udcff.jpg'
+    draw(line / "in" / "plain.jpg", 5, defects=2)
+    if way == "csv":
+        image = Path("in/plain.jpg")
+        Path("boxes.csv").write_text(f"image,x1,y1,x2,y2\n{image},8,10,20,30\n{image},38,10,53,29\n")
+        place: tuple[str, ...] = ("boxes.csv",)
+    else:
+        os.rename(line / "in/plain.jpg", name)  # noqa: PTH104 - the name is no text
+        target = Path(name).with_suffix(".png")
+        if way == "apart":
+            Path("masks").mkdir()
+            target = Path("masks", target.name)
+        os.rename(line / "in/plain.png", target)  # noqa: PTH104
+        place = ("in", "--masks", "masks") if way == "apart" else (name,)
+    classify(*place, "--out", "r.jsonl", "--report", "r.html", code=1 if way == "apart" else 0)
+    data = page()
+    region = data["regions"][1]
+    assert region["add"][0] == ("boxes.csv#1" if way == "csv" else f"{name}#1")
+    words = [*data["add"]["before"], *region["add"], *data["add"]["after"], "--label=-odd", *map(str, FAST)]
+    said = run_here(*words[1:], "--force").stderr
+    assert "added 1 instance of '-odd'" in said
+    added = SupportCache.load("line.safetensors")
+    assert added.counts["-odd"] == 1
+    assert [record["region"] for record in records() if "error" not in record][1] == region["add"][0]
+    again = run_here(*words[1:], "--force", code=3).stderr
+    assert "every defect is in the cache already" in again
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("in/a/2.jpg#2", "in/a/2.jpg: there is no region 2: the image has 2 regions, from 0 on"),
+        ("boxes.csv#5", "boxes.csv: there is no entry 5"),
+        ("boxes.csv#1", "boxes.csv#1: the region (200, 10, 220, 30) lies outside the image"),
+        ("in/none.jpg#0", "in/none.jpg#0: there is no such file"),
+    ],
+)
+def test_a_region_that_is_not_there_is_said(line: Path, source: str, words: str) -> None:
+    Path("boxes.csv").write_text("image,x1,y1,x2,y2\nin/a/1.jpg,8,10,20,30\nin/a/1.jpg,200,10,220,30\n")
+    before = Path("line.safetensors").read_bytes()
+    said = run_here("support", "add", "line.safetensors", source, "--bundle", "b.bundle", "--label", "x", *FAST, code=3)
+    assert words in said.stderr
+    assert Path("line.safetensors").read_bytes() == before
+
+
+def test_an_image_that_a_label_file_beside_it_marks(line: Path) -> None:
+    (line / "plain").mkdir()
+    for name in ("1.jpg", "2.jpg"):
+        shutil.copy(line / "in/a/1.jpg", line / "plain" / name)
+    (line / "plain" / "boxes.csv").write_text("image,x1,y1,x2,y2,label\n1.jpg,8,10,20,30,dent\n2.jpg,8,10,20,30,pit\n")
+    arguments = ("--bundle", "b.bundle", *FAST, "--force")
+    said = run_here("support", "add", "line.safetensors", "plain/2.jpg#1", *arguments).stderr
+    assert "added 1 instance of 'pit'" in said
+    said = run_here("support", "add", "line.safetensors", "plain/2.jpg#0", *arguments, code=3).stderr
+    assert "plain/2.jpg: there is no entry 0 for a region" in said
+
+
+HOSTILE = "x\x1b[2J\u202e\x9by"
+
+
+def test_labels_reach_no_terminal_raw(line: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    run_here("support", "rename", "line.safetensors", "dent", HOSTILE)
+    everything = [
+        classify("in", "--jsonl"),
+        classify("in", "--table"),
+        classify("in", "--out", "r.jsonl", "--csv", "r.csv", "--report", "r.html"),
+        run_here("inspect", "line.safetensors"),
+        run_here("inspect", "line.safetensors", "--json"),
+        run_here("support", "list", "line.safetensors", "--check"),
+        run_here("support", "list", "line.safetensors", "--json"),
+        run_here("support", "history", "line.safetensors"),
+        run_here("support", "rename", "line.safetensors", "none", "x", code=3),
+        run_here("support", "remove", "line.safetensors", "0", "--dry-run", "--json", "--force"),
+        run_here("report", "r.jsonl", "--overwrite"),
+    ]
+    shown = "".join(ended.stdout + ended.stderr for ended in everything)
+    assert not {"\x1b", "\u202e", "\x9b"} & set(shown)
+    assert "x\\x1b[2J\\u202e\\x9by" in shown
+    assert {label for record in records() for label in record["probabilities"]} == {HOSTILE, "pit"}
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_a_console_that_is_not_utf8_ends_nothing(line: Path, encoding: str) -> None:
+    run_here("support", "rename", "line.safetensors", "dent", "裂纹")
+    os.rename("in/b/1.jpg", "in/b/1 \udcff.jpg")  # noqa: PTH104 - the name is no text
+    os.rename("in/b/1.png", "in/b/1 \udcff.png")  # noqa: PTH104
+    printed = classify("in", "--jsonl", encoding=encoding).stdout
+    lines = [json.loads(text) for text in printed.splitlines()]
+    assert lines[-1]["image"] == "in/b/1 \udcff.jpg"
+    assert set(lines[0]["probabilities"]) == {"裂纹", "pit"}
+    shown = classify("in", "--table", "--out", "r.jsonl", "--csv", "r.csv", "--report", "r.html", "--overlay", "p",
+                     encoding=encoding).stdout  # fmt: skip
+    assert "1 \\xff.jpg" in shown
+    listed = run_here("support", "list", "line.safetensors", encoding=encoding).stdout
+    assert "\\u88c2\\u7eb9" in listed
+    assert json.loads(run_here("support", "list", "line.safetensors", "--json", encoding=encoding).stdout)
+    for path in ("r.jsonl", "r.csv", "r.html"):
+        assert Path(path).read_bytes().decode("utf-8")
+    assert records()[-1]["picture"] == "p/1 \udcff.jpg"
+    assert rows()[-1]["image"] == "in/b/1 \\udcff.jpg"
+    assert page()["regions"][-1]["image"] == "in/b/1 \udcff.jpg"
+    classify("in", "--resume", "--out", "r.jsonl")
+    assert len(records()) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("classify", "b.bundle", "line.safetensors", "in", "--csv", "text.txt"), 6, "text.txt: exists already"),
+        (("classify", "b.bundle", "line.safetensors", "in", "--csv", "-"), 2, "--csv - names no file"),
+        (("classify", "b.bundle", "line.safetensors", "in", "--out", "-", "--table"), 2, "both want stdout"),
+        (("classify", "b.bundle", "line.safetensors", "in", "--resume"), 2, "name it with --out"),
+        (("classify", "b.bundle", "line.safetensors", "in", "--out", "-", "--resume"), 2, "name it with --out"),
+        (("classify", "b.bundle", "line.safetensors", "in", "--report", "text.txt/r.html"), 6, "its folder is a file"),
+        (("report", "text.txt", "--images", "none"), 3, "none: there is no such folder"),
+        (("report", "none.jsonl"), 3, "none.jsonl: there is no such file"),
+        (("report", "text.txt", "--cache", "line.safetensors"), 3, "text.txt, line 1: is no line of JSON"),
+        (("report", "text.txt"), 2, "give it with --cache"),
+        (
+            ("support", "add", "line.safetensors", "text.txt#0", "--bundle", "b.bundle"),
+            3,
+            "text.txt: is of no known annotation format",
+        ),
+    ],
+)
+def test_bad_calls_say_what_to_do_and_leave_nothing(
+    line: Path, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    Path("text.txt").write_text("just text\n")
+    before = sorted(line.glob("[!.]*"))
+    assert words in run_here(*arguments, code=code).stderr
+    assert sorted(line.glob("[!.]*")) == before
+    assert Path("text.txt").read_text() == "just text\n"
