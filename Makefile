@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 BINDINGS := .tensorrt-bindings
 TENSORRT_VERSIONS := 10.3.0 10.13.3.9 11.4.0.106
 
-.PHONY: demo test test-slow browser browser-tools check format docs clean
+.PHONY: demo pocket test test-slow browser browser-tools check format docs clean
 
 demo: $(READY)
 	$(BIN)/mvrec-edge demo --out demo-output --overwrite
@@ -48,6 +48,10 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The finished bundle of the pocket encoder, which is shipped and which a test compares with what the export makes.
+pocket: $(READY)
+	$(BIN)/python -m training.finish
 
 # The page of settings, which a test compares with what the command prints.
 docs: $(READY)
