@@ -7,6 +7,9 @@ description of a type says.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 __all__ = ["NUMPY_STAND_INS", "NumpyValue"]
 
 
@@ -27,4 +30,4 @@ _NAMES = (
 )
 
 #: What `torch.serialization.safe_globals` takes: the stand-in by every name that a pickle may ask for.
-NUMPY_STAND_INS = [(NumpyValue, name) for name in _NAMES]
+NUMPY_STAND_INS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [(NumpyValue, name) for name in _NAMES]

@@ -23,12 +23,16 @@ from mvrec_edge.cli.main import main
 __all__ = ["MVREC_EDGE", "run", "run_process"]
 
 MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
-_WIDE = {"COLUMNS": "200"}
+_WIDTH = 200
 _QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 
 
 def run(
-    *arguments: object, code: int = 0, cwd: Path | None = None, environment: Mapping[str, str] | None = None
+    *arguments: object,
+    code: int = 0,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    columns: int = _WIDTH,
 ) -> subprocess.CompletedProcess[str]:
     """Runs a command and returns what it printed; it must end with the exit code `code` and never in a traceback.
 
@@ -38,7 +42,7 @@ def run(
         return run_process(*arguments, code=code, cwd=cwd, environment=environment)
     words = [str(MVREC_EDGE), *map(str, arguments)]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        with _as_a_process(words, cwd), _written_to(1, out), _written_to(2, err):
+        with _as_a_process(words, cwd, columns), _written_to(1, out), _written_to(2, err):
             returned = _exit_code()
         printed = [_read(stream) for stream in (out, err)]
     return _checked(subprocess.CompletedProcess(words, returned, *printed), code)
@@ -54,7 +58,7 @@ def run_process(
         text=True,
         check=False,
         cwd=cwd,
-        env={**os.environ, **_WIDE, **(environment or {})},
+        env={**os.environ, "COLUMNS": str(_WIDTH), **(environment or {})},
     )
     return _checked(result, code)
 
@@ -74,13 +78,13 @@ def _exit_code() -> int:
 
 
 @contextlib.contextmanager
-def _as_a_process(words: list[str], cwd: Path | None) -> Iterator[None]:
+def _as_a_process(words: list[str], cwd: Path | None, columns: int) -> Iterator[None]:
     """What a process of its own would have: arguments, a folder, a width, fresh warnings and signals."""
     arguments, before = sys.argv, Path.cwd()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     width = os.environ.get("COLUMNS")
     sys.argv = words
-    os.environ.update(_WIDE)
+    os.environ["COLUMNS"] = str(columns)
     try:
         os.chdir(cwd or before)
         with warnings.catch_warnings():
