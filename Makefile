@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TRIAL := .venv-demo
 READY := $(VENV)/.ready
 
 # The Python side of TensorRT alone, for the test that compares our calls with it. Not to be had for every Python and
@@ -10,10 +11,11 @@ READY := $(VENV)/.ready
 BINDINGS := .tensorrt-bindings
 TENSORRT_VERSIONS := 10.3.0 10.13.3.9 11.4.0.106
 
-.PHONY: demo test test-slow browser browser-tools check format docs clean
+.PHONY: demo pocket test test-slow browser browser-tools check format docs clean
 
-demo: $(READY)
-	$(BIN)/mvrec-edge demo --out demo-output --overwrite
+# In an environment of its own, without PyTorch.
+demo: $(TRIAL)/.ready
+	$(TRIAL)/bin/mvrec-edge demo --out demo-output --overwrite
 
 # A process for each core, each with one thread for its products: more threads than cores wait for one another.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
@@ -49,18 +51,27 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The finished bundle of the pocket encoder, which is shipped and which a test compares with what the export makes.
+pocket: $(READY)
+	$(BIN)/python -m training.finish
+
 # The page of settings, which a test compares with what the command prints.
 docs: $(READY)
 	$(BIN)/mvrec-edge settings --markdown > docs/config.md
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output $(BINDINGS)
+	rm -rf $(VENV) $(TRIAL) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output $(BINDINGS)
 
 $(BINDINGS): | $(READY)
 	mkdir -p $@
 	-for version in $(TENSORRT_VERSIONS); do \
 		$(BIN)/pip download --quiet --no-deps --only-binary :all: --dest $@ tensorrt_cu12_bindings==$$version; \
 	done
+
+$(TRIAL)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(TRIAL)
+	$(TRIAL)/bin/pip install --quiet --editable '.[cpu]'
+	touch $@
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

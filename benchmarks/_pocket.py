@@ -12,7 +12,7 @@ __all__ = ["pocket_bundle"]
 def pocket_bundle(given: Path | None, folder: Path) -> Bundle:
     """The given bundle, or the shipped weights in the precisions whose times are measured."""
     from mvrec_edge.export import export_bundle, read_checkpoint
-    from mvrec_edge.export.pocket import POCKET_WEIGHTS
+    from mvrec_edge.pocket import POCKET_WEIGHTS
 
     if given is not None:
         return Bundle.load(given)

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mvrec_edge.calib import LabelledSet
-    from mvrec_edge.export import EncoderWeights
-    from mvrec_edge.runtime import ImageRegions, Prediction
+    from mvrec_edge.runtime import Bundle, ImageRegions, Prediction
 
 __all__ = ["demo"]
 
@@ -41,17 +40,17 @@ def demo(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the images and of the draw.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Render defects, export the pocket encoder, calibrate on 5 shots of each class, classify the rest.
+    """Render defects, calibrate the pocket encoder on 5 shots of each class, classify the rest.
 
-    The encoder was not trained on defects of these classes. The demo does the same with random weights, so that the
-    accuracy can be compared. It needs the extra 'export' and no network, takes about a minute, and writes a report.
+    The encoder comes with the package and was not trained on defects of these classes. The demo needs the extra 'cpu'
+    and no network, takes less than a minute, and writes a report. With the extra 'export' it does the same with random
+    weights, so that the accuracy can be compared.
 
     Example: mvrec-edge demo --out demo-output
     """
     from mvrec_edge.calib import read_labelled
     from mvrec_edge.cli.console import say, show
-    from mvrec_edge.export import drawn_weights, read_checkpoint
-    from mvrec_edge.export.pocket import POCKET, POCKET_WEIGHTS
+    from mvrec_edge.pocket import copy_pocket
     from mvrec_edge.runtime import open_source
     from mvrec_edge.runtime.wording import counted
     from mvrec_edge.testing import HELD_OUT_FAMILIES
@@ -66,15 +65,12 @@ def demo(
     labelled = read_labelled(source)
     shots = labelled.draw(_SHOTS, seed).instances
     rest = labelled.with_instances(instance for instance in labelled.instances if instance not in shots)
-    say(f"2/3 the pocket encoder: export, {_SHOTS} shots of each class, {counted(len(rest.instances), 'other region')}")
+    say(f"2/3 the pocket encoder: {_SHOTS} shots of each class, {counted(len(rest.instances), 'other region')}")
     cache, report = out / "line.safetensors", out / "report.html"
-    trained = _try_out(
-        read_checkpoint(POCKET_WEIGHTS), out / "pocket.bundle", cache, labelled, rest, seed, report=report
-    )
+    trained = _try_out(copy_pocket(out / "pocket.bundle"), cache, labelled, rest, seed, report=report)
     say("3/3 the same with random weights")
-    drawn = _try_out(
-        drawn_weights(POCKET, seed), out / "random.bundle", out / "random.safetensors", labelled, rest, seed
-    )
+    random = _random_bundle(out / "random.bundle", seed)
+    drawn = None if random is None else _try_out(random, out / "random.safetensors", labelled, rest, seed)
     for line in _table(labelled.class_names, trained, drawn):
         show(line)
     show(f"report: {report}")
@@ -119,9 +115,22 @@ def _make_folder(out: Path, overwrite: bool) -> None:
         (out / _MARK).touch()
 
 
+def _random_bundle(path: Path, seed: int) -> Bundle | None:
+    """A bundle of the same network with random weights; None where the libraries of the export are missing."""
+    from mvrec_edge.cli.console import view_bar
+    from mvrec_edge.pocket import POCKET
+    from mvrec_edge.runtime.errors import MissingDependencyError
+
+    try:
+        from mvrec_edge.export import drawn_weights, export_bundle
+    except MissingDependencyError:
+        _say_step("left out: a network with random weights is made by the extra 'export', which is not installed")
+        return None
+    return export_bundle(drawn_weights(POCKET, seed), path, views_bar=view_bar, say=_say_step)
+
+
 def _try_out(
-    weights: EncoderWeights,
-    bundle_path: Path,
+    bundle: Bundle,
     cache_path: Path,
     labelled: LabelledSet,
     rest: LabelledSet,
@@ -129,17 +138,15 @@ def _try_out(
     *,
     report: Path | None = None,
 ) -> _Trial:
-    """Exports an encoder, calibrates it and classifies."""
+    """Calibrates an encoder and classifies."""
     import warnings
 
     from mvrec_edge.calib import CalibrateSettings, calibrate
     from mvrec_edge.cli.console import ConsoleObserver, view_bar
     from mvrec_edge.cli.report import open_report, run_sections
-    from mvrec_edge.export import export_bundle
     from mvrec_edge.runtime import DefectClassifier, open_engine
     from mvrec_edge.runtime.classifier import RandomWeightsWarning
 
-    bundle = export_bundle(weights, bundle_path, views_bar=view_bar, say=_say_step)
     # Said by the table already.
     with warnings.catch_warnings(), open_engine("onnxruntime", bundle) as engine:
         warnings.simplefilter("ignore", RandomWeightsWarning)
@@ -179,15 +186,17 @@ def _images(labelled: LabelledSet) -> Iterator[ImageRegions[Path]]:
         yield ImageRegions(path, labelled.images.read(path), regions)
 
 
-def _table(class_names: tuple[str, ...], trained: _Trial, drawn: _Trial) -> list[str]:
-    """Accuracy for each class and in all, beside random weights and chance."""
+def _table(class_names: tuple[str, ...], trained: _Trial, drawn: _Trial | None) -> list[str]:
+    """Accuracy for each class and in all, beside chance, and beside random weights where those were tried."""
     wide = max(len(name) for name in class_names) + 2
-    lines = [f"{'class':<{wide}}{'pocket':>12}{'random weights':>18}{'chance':>10}"]
+    columns = [("pocket", 12, trained)] + ([] if drawn is None else [("random weights", 18, drawn)])
+    titles = "".join(f"{title:>{width}}" for title, width, _ in columns)
+    lines = [f"{'class':<{wide}}{titles}{'chance':>10}"]
     chance = f"{100 / len(class_names):.0f}%"
     rows = [(name, (name,)) for name in class_names] + [("all", class_names)]
     for name, named in rows:
-        shares = f"{_share(trained, named):>12}{_share(drawn, named):>18}{chance:>10}"
-        lines.append(f"{name:<{wide}}{shares}")
+        shares = "".join(f"{_share(trial, named):>{width}}" for _, width, trial in columns)
+        lines.append(f"{name:<{wide}}{shares}{chance:>10}")
     return lines
 
 

@@ -12,9 +12,12 @@ from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import FORMATS, LabelledOptions, Overwrite, SourceOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mvrec_edge.export.checkpoint import EncoderWeights
     from mvrec_edge.export.precision import Calibration
     from mvrec_edge.runtime import Bundle
+    from mvrec_edge.runtime.errors import EnvironmentUnfitError
 
 __all__ = ["export"]
 
@@ -80,7 +83,7 @@ def export(
         typer.Argument(
             metavar="CHECKPOINT",
             help="AlphaCLIP visual checkpoint (.pth), a safetensors file of the same tensors, or the word 'pocket': "
-            "the small encoder that comes with the package.",
+            "the small encoder that comes with the package, finished in fp32.",
             show_default=False,
         ),
     ] = None,
@@ -112,16 +115,18 @@ def export(
 ) -> None:
     """Turn an AlphaCLIP checkpoint into a checked ONNX bundle (needs the extra 'export').
 
+    The word 'pocket' alone needs no extra: the bundle comes with the package and is copied.
+
     Example: mvrec-edge export pocket --out pocket.bundle
 
     Example: mvrec-edge export clip_l14_grit20m_fultune_2xe.pth --out encoder.bundle
 
     Example: mvrec-edge export clip_l14.pth --precision fp32,fp16,bf16,int8 --calibration labelled/ --out encoder.bundle
     """
-    from mvrec_edge.cli.console import say, view_bar
-    from mvrec_edge.export import export_bundle
+    from mvrec_edge.cli.console import say
+    from mvrec_edge.pocket import POCKET, POCKET_PRECISIONS, copy_pocket
     from mvrec_edge.runtime.bundle import check_free, parse_precisions
-    from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError
+    from mvrec_edge.runtime.errors import UsageError
 
     if (checkpoint is None) == (random_weights is None):
         raise UsageError(
@@ -130,24 +135,66 @@ def export(
         )
     precisions = parse_precisions(precision)
     check_free(out, overwrite=overwrite)
-    weights = _weights(checkpoint, random_weights, seed)
     failures: list[EnvironmentUnfitError] = []
-    bundle = export_bundle(
+    pocket = str(checkpoint) == POCKET
+    if pocket and set(precisions) <= set(POCKET_PRECISIONS) and calibrating.calibration is None:
+        say("copying the finished bundle of the pocket encoder")
+        bundle = copy_pocket(out, overwrite=overwrite)
+    else:
+        _require_libraries(pocket=pocket)
+        weights = _weights(checkpoint, random_weights, seed)
+        calibration = calibrating.read(reading, weights.architecture.image_size)
+        bundle = _exported(weights, out, precisions, calibration, failures, accept=accept, overwrite=overwrite)
+    _say_bundle(out, bundle)
+    for failure in failures:
+        say(f"left out: {failure}")
+    if failures:
+        raise typer.Exit(1)
+
+
+def _require_libraries(*, pocket: bool) -> None:
+    """Refuses to go on without the libraries of the export.
+
+    Raises:
+        MissingDependencyError: One is missing. Of the pocket encoder, it says what can be had without.
+    """
+    from mvrec_edge.pocket import POCKET_PRECISIONS
+    from mvrec_edge.runtime.errors import MissingDependencyError
+
+    try:
+        import mvrec_edge.export  # noqa: F401 (it looks for them)
+    except MissingDependencyError as error:
+        if not pocket:
+            raise
+        finished = f"the pocket encoder comes finished in {','.join(POCKET_PRECISIONS)} without --calibration; the rest"
+        raise MissingDependencyError(error.library, extra="export", purpose=finished) from error
+
+
+def _exported(
+    weights: EncoderWeights,
+    out: Path,
+    precisions: Sequence[str],
+    calibration: Calibration | None,
+    failures: list[EnvironmentUnfitError],
+    *,
+    accept: bool,
+    overwrite: bool,
+) -> Bundle:
+    """Exports, shows how far it is, and notes which graphs were left out."""
+    from mvrec_edge.cli.console import say, view_bar
+    from mvrec_edge.export import export_bundle
+
+    return export_bundle(
         weights,
         out,
         precisions=precisions,
-        calibration=calibrating.read(reading, weights.architecture.image_size),
+        calibration=calibration,
         accept=accept,
         overwrite=overwrite,
         say=say,
         views_bar=view_bar,
         left_out=failures.append,
     )
-    _say_bundle(out, bundle)
-    for failure in failures:
-        say(f"left out: {failure}")
-    if failures:
-        raise typer.Exit(1)
 
 
 def _say_bundle(out: Path, bundle: Bundle) -> None:
@@ -167,7 +214,7 @@ def _weights(checkpoint: Path | None, random_weights: str | None, seed: int) -> 
     """Reads a checkpoint, the package's own encoder, or draws weights."""
     from mvrec_edge.cli.console import say
     from mvrec_edge.export import drawn_weights, read_checkpoint
-    from mvrec_edge.export.pocket import POCKET, POCKET_WEIGHTS
+    from mvrec_edge.pocket import POCKET, POCKET_WEIGHTS
 
     if checkpoint is None:
         say(f"drawing weights for {random_weights}, seed {seed}")

@@ -63,7 +63,7 @@ _README = """\
 {commands}
 ```
 
-1. `export pocket` writes the small trained encoder that comes with mvrec-edge as a bundle. It needs the extra `export`.
+1. `export pocket` writes the small trained encoder that comes with mvrec-edge as a bundle.
    This encoder is the quickest start; for the accuracy of the MVREC paper, export an AlphaCLIP checkpoint instead.
 2. `calibrate` reads `labelled/` and writes the support cache `line.safetensors`. Run it again with `--overwrite` when
    you have added images, or exported another encoder.

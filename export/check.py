@@ -27,7 +27,6 @@ __all__ = [
     "GraphCheck",
     "Runner",
     "certifying_engine",
-    "check_graph",
     "compare_all",
     "compare_runner",
     "open_runner",
@@ -85,36 +84,6 @@ class GraphCheck:
     def to_dict(self) -> dict[str, Any]:
         """The check in plain JSON types."""
         return {"rows": [dataclasses.asdict(row) for row in self.rows]}
-
-
-def check_graph(
-    path: Path,
-    module: ViewsEncoder,
-    kinds: Mapping[str, Views],
-    batches: Sequence[int] = (1, 3, 27),
-    progress: Callable[[int], None] = lambda _: None,
-) -> GraphCheck:
-    """Runs views through a float32 graph in ONNX Runtime and through the module, and compares.
-
-    Args:
-        path: The ONNX file; its weights may lie beside it.
-        module: The module it was traced from.
-        kinds: Views by kind, uint8 `[N, S, S, 4]`, N at least the largest batch.
-        batches: Batch sizes to run, from 1 on.
-        progress: Called with a number of views as they are done, by either side.
-
-    Returns:
-        The comparison; it does not judge.
-
-    Raises:
-        ValueError: A kind has fewer views than the largest batch, or there is nothing to compare.
-        EnvironmentUnfitError: ONNX Runtime cannot load or run the graph.
-    """
-    _require_views(kinds, batches)
-    # Before the session is opened, so that PyTorch's working memory and ONNX Runtime's never add up.
-    wanted = {kind: reference_embeddings(module, views[: max(batches)], progress) for kind, views in kinds.items()}
-    with open_runner(path, "fp32") as run:
-        return compare_runner(run, kinds, wanted, batches, progress)
 
 
 def compare_runner(

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 
 from mvrec_edge.export.checkpoint_file import WHERE_TO_GET, open_checkpoint
-from mvrec_edge.export.layout import check_family, check_finite, check_shapes, find_architecture, shown
+from mvrec_edge.export.layout import check_family, check_finite, check_shapes, expected_shapes, find_architecture, shown
+from mvrec_edge.export.weights_search import find_weights
 from mvrec_edge.runtime.bundle import EncoderArchitecture
 from mvrec_edge.runtime.errors import CheckpointError
 from mvrec_edge.runtime.files import sha256_file
 
 __all__ = ["EncoderWeights", "read_checkpoint"]
 
-_PREFIXES = ("module.", "visual.")
 # Integers, complex numbers and 8-bit floats without their scales are no weights.
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
@@ -49,9 +49,9 @@ class EncoderWeights:
 def read_checkpoint(path: str | Path) -> EncoderWeights:
     """Reads a checkpoint: a PyTorch file or a safetensors file, told apart by their bytes.
 
-    Taken are the official names, with or without the prefixes `visual.` and `module.`, in float32, float16,
-    bfloat16 or float64, alone or inside `{"state_dict": ...}` or `{"model": ...}`; CLIP's own names of the attention's
-    input projection; and a whole CLIP, whose text tower is left out.
+    Taken are the official names under any one prefix, in float32, float16, bfloat16 or float64, inside any containers;
+    CLIP's own names of the attention's input projection; and a whole CLIP, whose text tower is left out. Everything
+    else in the file is left out.
 
     Args:
         path: The file.
@@ -60,16 +60,18 @@ def read_checkpoint(path: str | Path) -> EncoderWeights:
         The weights in float32.
 
     Raises:
-        CheckpointError: The file is no checkpoint, would run code, or does not hold an AlphaCLIP encoder.
+        CheckpointError: The file is no checkpoint, would run code, or does not hold one AlphaCLIP encoder.
     """
     path = Path(path)
     file = open_checkpoint(path)
-    values, notes = _official_names(file.state, path)
+    found = find_weights(file, path)
+    values, notes = _official_names(found.values, path)
     # By name first: a ResNet's counters should not be complained of before the ResNet.
     check_family(values, path)
     stored = {name: _plain_tensor(name, value, path) for name, value in values.items()}
     # Before anything is copied: a small file can describe tensors larger than any memory.
     architecture = find_architecture(stored, path)
+    found.check_one_prefix(expected_shapes(architecture), path)
     check_shapes(stored, architecture, path)
     dtypes = sorted({_dtype_name(value) for value in stored.values()})
     tensors = {name: value.detach().to(torch.float32).contiguous() for name, value in stored.items()}
@@ -80,33 +82,28 @@ def read_checkpoint(path: str | Path) -> EncoderWeights:
         path.name,
         sha256_file(path),
         dtype="+".join(dtypes),
-        form=", ".join([file.form, *notes]),
+        form=", ".join([file.form, *found.notes, *notes]),
     )
 
 
-def _official_names(state: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], list[str]]:
-    """Takes prefixes off and leaves a text tower out; values stay as they are stored.
+def _official_names(values: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], list[str]]:
+    """Gives the attention's input projection its official name where it has CLIP's.
 
     Returns:
         The values by official name, and what was changed, in words.
     """
-    visual = {name for name in state if _without(name, ("module.",)).startswith("visual.")}
-    kept = {name: value for name, value in state.items() if name in visual} if visual else state
-    notes = [f"prefix '{prefix}'" for prefix in _PREFIXES if any(_has(name, prefix) for name in kept)]
-    values: dict[str, Any] = {}
-    for name, value in kept.items():
-        short = _without(name, _PREFIXES)
-        official = short.replace(".attn.in_proj_", ".attn.in_proj.")
-        if official != short and "CLIP's attention names" not in notes:
+    official: dict[str, Any] = {}
+    notes: list[str] = []
+    for name, value in values.items():
+        renamed = name.replace(".attn.in_proj_", ".attn.in_proj.")
+        if renamed != name and not notes:
             notes.append("CLIP's attention names")
-        if official in values:
+        if renamed in official:
             raise CheckpointError(
-                f"{shown(official)} occurs twice under different names", where=path, fix="keep one of the two"
+                f"{shown(renamed)} occurs twice under different names", where=path, fix="keep one of the two"
             )
-        values[official] = value
-    if rest := len(state) - len(kept):
-        notes.append(f"{rest} {'entry' if rest == 1 else 'entries'} beside the visual encoder left out")
-    return values, notes
+        official[renamed] = value
+    return official, notes
 
 
 def _plain_tensor(name: str, value: Any, path: Path) -> torch.Tensor:
@@ -128,17 +125,3 @@ def _plain_tensor(name: str, value: Any, path: Path) -> torch.Tensor:
 
 def _dtype_name(tensor: torch.Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
-
-
-def _has(name: str, prefix: str) -> bool:
-    """Whether `prefix` is among the prefixes at the head of a name."""
-    return any(name.startswith(head + prefix) for head in ("", "module.", "visual."))
-
-
-def _without(name: str, prefixes: tuple[str, ...]) -> str:
-    """Takes prefixes off the head of a name, in any order and number."""
-    while True:
-        shorter = next((name.removeprefix(prefix) for prefix in prefixes if name.startswith(prefix)), name)
-        if shorter == name:
-            return name
-        name = shorter

@@ -1,4 +1,4 @@
-"""Opens a checkpoint file: from untrusted bytes to named values, running nothing and trusting no size."""
+"""Opens a checkpoint file: from untrusted bytes to values, running nothing and trusting no size."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import re
 import stat
 import warnings
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from mvrec_edge.export.numpy_values import NUMPY_STAND_INS
+from mvrec_edge.export.saving_again import save_weights_alone
 from mvrec_edge.runtime.errors import CheckpointError
 from mvrec_edge.runtime.wording import counted
 
@@ -23,10 +24,11 @@ WHERE_TO_GET = "get an AlphaCLIP checkpoint from the model zoo of the AlphaCLIP 
 # The largest official file is 1.2 GB in float32; a whole CLIP with its text tower is below 2 GB.
 _LARGEST_FILE = 1 << 34
 _SMALLEST_FILE = 16
+_SAFETENSORS = "safetensors file"
 # What the safetensors library itself allows.
 _LARGEST_HEADER = 100_000_000
-_WRAPPERS = ("state_dict", "model")
-_MOST_WRAPPERS = 4
+# Where a checkpoint in several files lists them.
+_INDEX = ".index.json"
 # How PyTorch's restricted unpickler names what a pickle asked for and did not get.
 _REFUSED = re.compile(r"GLOBAL ([\w.]{1,80})")
 
@@ -36,12 +38,17 @@ class CheckpointFile:
     """What a checkpoint file holds, before anyone has looked whether it is an encoder.
 
     Attributes:
-        state: Values by name; tensors may be of any type and shape.
-        form: How the file is written, in words, such as `"PyTorch file, inside 'state_dict'"`.
+        content: Tensors of any type and shape, in containers and among plain values of any kind.
+        form: How the file is written, in words, such as `"PyTorch file"`.
     """
 
-    state: Mapping[str, Any]
+    content: Any
     form: str
+
+    @property
+    def is_safetensors(self) -> bool:
+        """Whether it is a safetensors file."""
+        return self.form == _SAFETENSORS
 
 
 def open_checkpoint(path: Path) -> CheckpointFile:
@@ -58,31 +65,19 @@ def open_checkpoint(path: Path) -> CheckpointFile:
     """
     size, head = _peek(path)
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _LARGEST_HEADER:
-        loaded, form = _load_safetensors(path), "safetensors file"
-    elif head[:2] == b"PK":
+        return CheckpointFile(_load_safetensors(path), _SAFETENSORS)
+    if head[:2] == b"PK":
         _check_archive(path, size)
-        loaded, form = _load_torch(path, mmap=True), "PyTorch file"
-    elif head[:1] == b"\x80":
-        loaded, form = _load_torch(path, mmap=False), "PyTorch file of the old format"
-    else:
-        raise CheckpointError("is not a checkpoint", where=path, fix=WHERE_TO_GET)
-    for _ in range(_MOST_WRAPPERS):
-        inside = next((name for name in _WRAPPERS if isinstance(_inside(loaded, name), Mapping)), None)
-        if inside is None:
-            break
-        loaded, form = loaded[inside], f"{form}, inside '{inside}'"
-    if not isinstance(loaded, Mapping):
+        return CheckpointFile(_load_torch(path, mmap=True), "PyTorch file")
+    if head[:1] == b"\x80":
+        return CheckpointFile(_load_torch(path, mmap=False), "PyTorch file of the old format")
+    if path.name.endswith(_INDEX):
         raise CheckpointError(
-            f"holds a {type(loaded).__name__} and no named tensors", where=path, fix="save a state_dict"
+            "lists the files of a checkpoint in several parts",
+            where=path,
+            fix="save all its tensors in one file, and export that",
         )
-    state = {name: value for name, value in loaded.items() if isinstance(name, str)}
-    if not any(isinstance(value, torch.Tensor) for value in state.values()):
-        raise CheckpointError("holds no named tensors", where=path, fix=WHERE_TO_GET)
-    return CheckpointFile(state, form)
-
-
-def _inside(loaded: Any, name: str) -> Any:
-    return loaded.get(name) if isinstance(loaded, Mapping) else None
+    raise CheckpointError("is not a checkpoint", where=path, fix=WHERE_TO_GET)
 
 
 def _peek(path: Path) -> tuple[int, bytes]:
@@ -119,9 +114,9 @@ def _load_safetensors(path: Path) -> Any:
 
 def _load_torch(path: Path, *, mmap: bool) -> Any:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.serialization.safe_globals(NUMPY_STAND_INS):
             warnings.simplefilter("ignore")
-            # weights_only refuses any pickle that does more than build tensors and plain containers.
+            # weights_only refuses any pickle that does more than build tensors, plain containers and the stand-ins.
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     # PyTorch raises many types here, and its texts run over many lines and advise to switch the guard off.
     except Exception as error:
@@ -132,7 +127,12 @@ def _load_torch(path: Path, *, mmap: bool) -> Any:
             what = "holds a pickle that is damaged or more than weights, and was not run"
         else:
             raise CheckpointError("is damaged, or is not a checkpoint", where=path, fix="copy it again") from None
-        raise CheckpointError(what, where=path, fix="get the checkpoint from a source you trust") from None
+        raise CheckpointError(
+            what,
+            where=path,
+            fix="only whoever made the file should load it; this command then saves its weights alone, to be exported: "
+            + save_weights_alone(path),
+        ) from None
 
 
 def _check_archive(path: Path, size: int) -> None:

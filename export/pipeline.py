@@ -7,6 +7,9 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from mvrec_edge import __version__
 from mvrec_edge.export.check import seeded_views
 from mvrec_edge.export.checkpoint import EncoderWeights
@@ -73,13 +76,7 @@ def export_bundle(
         UsageError: There is no such precision.
     """
     wanted = parse_precisions(",".join(precisions))
-    source = WeightsSource(
-        kind="checkpoint" if weights.seed is None else "random",
-        name=weights.source_name,
-        sha256=weights.sha256,
-        seed=weights.seed,
-    )
-    architecture = weights.architecture
+    source, architecture = _source_of(weights), weights.architecture
     open_bar = views_bar or (lambda _title, _total: contextlib.nullcontext(lambda _count: None))
     with write_bundle(out, overwrite=overwrite) as draft:
         say(f"building {architecture.name}: {architecture.layers} layers of width {architecture.width}")
@@ -94,52 +91,79 @@ def export_bundle(
             _RENDERED_VIEWS: rendered_views(_SEEDED, architecture.image_size, seed=0),
         }
         say("comparing the graph in ONNX Runtime with the PyTorch module")
-        # The float32 graph is what the others are made from, so it is checked even where it is not kept.
         others = [precision for precision in wanted if precision != "fp32"]
-        records: list[GraphRecord] = []
-        failures: list[EnvironmentUnfitError] = []
-        views, kind = kinds[_RENDERED_VIEWS], _RENDERED_VIEWS
-        if calibration is not None:
-            views, kind = calibration.flat, CALIBRATION_VIEWS
         graphs = 1 + len(others) + len(FUSED_PRECISIONS.intersection(others))
         with open_bar("comparing", Certifier.work(len(kinds), calibration, graphs)) as advance:
             certifier = Certifier(module, kinds, calibration, advance)
             # Its embeddings are known now, and its weights take as much memory as the graph.
             del module
-            record = certifier.certify(exact, "fp32")
-            if "fp32" in wanted:
-                records.append(record)
-            for precision in others:
-                say(f"writing and comparing the {precision} graph")
-                graph = draft.folder / _file_name(precision)
-                try:
-                    write_variant(precision, exact, graph, views)
-                    calibrated_on = kind if precision == "int8" else ""
-                    record = certifier.certify(graph, precision, calibrated_on=calibrated_on, accept=accept)
-                except MissingDependencyError:
-                    raise
-                except EnvironmentUnfitError as error:
-                    _remove(graph, weights_of(graph))
-                    failures.append(error)
-                    continue
-                records.append(_with_fused(record, graph, certifier, accept, failures))
+            # The float32 graph is what the others are made from, so it is checked even where it is not kept.
+            records = [certifier.certify(exact, "fp32")]
+            made_on = (kinds[_RENDERED_VIEWS], _RENDERED_VIEWS)
+            if calibration is not None:
+                made_on = (calibration.flat, CALIBRATION_VIEWS)
+            further, failures = _further_graphs(exact, others, certifier, made_on, accept=accept, say=say)
+        records = [record for record in records + further if record.precision in wanted]
         if not records:
             raise failures[0]
         if "fp32" not in wanted:
             _remove(exact, weights_of(exact))
         say("writing the bundle")
         certifier.golden([record.precision for record in records]).save(draft.folder / GOLDEN_NAME)
-        draft.finish(
-            created_by=f"mvrec-edge {__version__}",
-            architecture=architecture,
-            weights=source,
-            graphs=tuple(records),
-        )
+        created_by = f"mvrec-edge {__version__}"
+        draft.finish(created_by=created_by, architecture=architecture, weights=source, graphs=tuple(records))
     for failure in failures:
         if left_out is None:
             raise failure
         left_out(failure)
     return Bundle.load(out)
+
+
+def _source_of(weights: EncoderWeights) -> WeightsSource:
+    kind = "checkpoint" if weights.seed is None else "random"
+    return WeightsSource(kind=kind, name=weights.source_name, sha256=weights.sha256, seed=weights.seed)
+
+
+def _further_graphs(
+    exact: Path,
+    precisions: Sequence[str],
+    certifier: Certifier,
+    made_on: tuple[npt.NDArray[np.uint8], str],
+    *,
+    accept: bool,
+    say: Callable[[str], None],
+) -> tuple[list[GraphRecord], list[EnvironmentUnfitError]]:
+    """Writes and certifies the graphs of other precisions beside the float32 graph.
+
+    Args:
+        exact: The float32 graph.
+        precisions: Which.
+        certifier: Compares them.
+        made_on: The views that the ranges of int8 are measured on, uint8 `[N, S, S, 4]`, and what they are.
+        accept: Whether a graph below its limits is kept.
+        say: Takes a line for each.
+
+    Returns:
+        The records of the graphs that were kept, and what is wrong with the others, whose files are gone.
+    """
+    views, kind = made_on
+    records: list[GraphRecord] = []
+    failures: list[EnvironmentUnfitError] = []
+    for precision in precisions:
+        say(f"writing and comparing the {precision} graph")
+        graph = exact.with_name(_file_name(precision))
+        try:
+            write_variant(precision, exact, graph, views)
+            calibrated_on = kind if precision == "int8" else ""
+            record = certifier.certify(graph, precision, calibrated_on=calibrated_on, accept=accept)
+        except MissingDependencyError:
+            raise
+        except EnvironmentUnfitError as error:
+            _remove(graph, weights_of(graph))
+            failures.append(error)
+            continue
+        records.append(_with_fused(record, graph, certifier, accept, failures))
+    return records, failures
 
 
 def _with_fused(

@@ -138,9 +138,13 @@ class MissingDependencyError(EnvironmentUnfitError):
         library: The name it is imported by.
         extra: The extra of this package that installs it.
         purpose: What it is needed for.
+
+    Attributes:
+        library: The same.
     """
 
     def __init__(self, library: str, *, extra: str, purpose: str) -> None:
+        self.library = library
         super().__init__(
             f"{purpose} needs the library '{library}', which is not installed",
             fix=f"pip install 'mvrec-edge[{extra}]'",

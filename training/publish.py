@@ -1,6 +1,6 @@
 """Writes the pocket encoder's weights from a training run: `python -m training.publish runs/pocket`.
 
-The weights go into `export/pocket/`, the log of the run into `training/results/`.
+The weights go into `pocket/`, the log of the run into `training/results/`. `training.finish` makes the bundle of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from mvrec_edge.export.pocket import POCKET_WEIGHTS
+from mvrec_edge.pocket import POCKET_WEIGHTS
 from training.descriptors import DESCRIPTORS
 from training.samples import BatchPlan, render_batch
 from training.train import POCKET, Student

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.calib.fine_tuning.optimiser import AdamW, cosine_rate
+from mvrec_edge.calib.fine_tuning.projection import Projection
 from mvrec_edge.calib.fine_tuning.triplet import triplet_loss
 from mvrec_edge.calib.setting_checks import check_integer, check_number
 from mvrec_edge.runtime.errors import SupportError, UsageError
@@ -106,13 +107,21 @@ def fine_tune(
         bias=np.zeros(channels, np.float32),
         keys=cache.keys.copy(),
     )
+    projections = Projection(*samples.shape), Projection(instances, channels)
     optimiser = AdamW([adapter.weight, adapter.bias, adapter.keys])
     # Half of the cores: where other work keeps them busy, a product on all of them waits for the last one.
     threads = max(1, usable_cpus() // 2)
     for step in range(chosen.steps):
         with limited_products(threads):
             loss, gradients = loss_and_gradients(
-                adapter, samples, labels, cache.labels, len(cache.class_names), chosen.beta, chosen.triplet
+                adapter,
+                samples,
+                labels,
+                cache.labels,
+                len(cache.class_names),
+                chosen.beta,
+                chosen.triplet,
+                projections=projections,
             )
         if not np.isfinite(loss):
             raise SupportError(
@@ -133,6 +142,8 @@ def loss_and_gradients(
     classes: int,
     beta: float,
     triplet: float = 0.0,
+    *,
+    projections: tuple[Projection, Projection] | None = None,
 ) -> tuple[float, Gradients]:
     """The training loss and its derivatives.
 
@@ -148,11 +159,14 @@ def loss_and_gradients(
         classes: N.
         beta: Sharpness of the similarity.
         triplet: Weight of the triplet loss.
+        projections: Room for the samples and for the keys, which a training uses again at each step; by default new.
 
     Returns:
         The loss, and its derivatives.
     """
-    query, key = _Projection(samples, adapter), _Projection(adapter.keys, adapter)
+    query, key = projections or (Projection(*samples.shape), Projection(*adapter.keys.shape))
+    query.project(samples, adapter)
+    key.project(adapter.keys, adapter)
     one_hot = np.zeros((len(key_labels), classes), np.float32)
     one_hot[np.arange(len(key_labels)), key_labels] = 1.0
     affinity = np.exp(np.float32(beta) * (query.unit @ key.unit.T - np.float32(1.0)))
@@ -167,7 +181,9 @@ def loss_and_gradients(
     by_logits[rows, labels] -= 1.0
     by_logits /= np.float32(len(labels))
     by_cosine = (by_logits @ one_hot.T) * affinity * np.float32(beta / TAU)
-    by_query, by_key = query.back_from_unit(by_cosine @ key.unit), key.back_from_unit(by_cosine.T @ query.unit)
+    by_query, by_key = by_cosine @ key.unit, by_cosine.T @ query.unit
+    query.back_from_unit(by_query)
+    key.back_from_unit(by_key)
     if triplet > 0:
         extra, by_projected = triplet_loss(query.projected, labels)
         loss += triplet * extra
@@ -178,30 +194,3 @@ def loss_and_gradients(
         bias=inner_query.sum(axis=0) + inner_key.sum(axis=0),
         keys=by_key + inner_key @ adapter.weight,
     )
-
-
-class _Projection:
-    """`Z(x)` and `Z / |Z|` of some rows, and the way back through both."""
-
-    def __init__(self, rows: _Array, adapter: Adapter) -> None:
-        self.inner = rows @ adapter.weight.T
-        self.inner += adapter.bias
-        with np.errstate(over="ignore"):
-            self.sigmoid = 1 / (1 + np.exp(-self.inner))
-        self.projected = self.inner * self.sigmoid
-        self.projected += rows
-        self.length = np.linalg.norm(self.projected, axis=1, keepdims=True)
-        self.unit: _Array = self.projected / self.length
-
-    def back_from_unit(self, by_unit: _Array) -> _Array:
-        along = np.einsum("rc,rc->r", by_unit, self.unit)[:, None]
-        result: _Array = (by_unit - self.unit * along) / self.length
-        return result
-
-    def back_to_inner(self, by_projected: _Array) -> _Array:
-        slope = 1 - self.sigmoid
-        slope *= self.inner
-        slope += 1
-        slope *= self.sigmoid
-        slope *= by_projected
-        return np.asarray(slope, np.float32)

@@ -1,30 +1,127 @@
-"""Runs `mvrec-edge` as a user types it, in a process of its own."""
+"""Runs `mvrec-edge` as a user types it.
+
+`run` calls it in this process, which saves the second that Python takes to load the libraries; `run_process` starts a
+process of its own, for what only a process shows.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
-__all__ = ["MVREC_EDGE", "run"]
+from mvrec_edge.cli.main import main
+
+__all__ = ["MVREC_EDGE", "run", "run_process"]
 
 MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
+_WIDTH = 200
+_QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 
 
 def run(
+    *arguments: object,
+    code: int = 0,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    columns: int = _WIDTH,
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command and returns what it printed; it must end with the exit code `code` and never in a traceback.
+
+    With an environment it is run in a process of its own, since libraries read theirs when they are loaded.
+    """
+    if environment is not None:
+        return run_process(*arguments, code=code, cwd=cwd, environment=environment)
+    words = [str(MVREC_EDGE), *map(str, arguments)]
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with _as_a_process(words, cwd, columns), _written_to(1, out), _written_to(2, err):
+            returned = _exit_code()
+        printed = [_read(stream) for stream in (out, err)]
+    return _checked(subprocess.CompletedProcess(words, returned, *printed), code)
+
+
+def run_process(
     *arguments: object, code: int = 0, cwd: Path | None = None, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a command and returns what it printed; it must end with the exit code `code` and never in a traceback."""
+    """The same in a process of its own, with these variables beside those of this process."""
     result = subprocess.run(
-        [MVREC_EDGE, *(str(argument) for argument in arguments)],
+        [MVREC_EDGE, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
         cwd=cwd,
-        env={**os.environ, "COLUMNS": "200", **(environment or {})},
+        env={**os.environ, "COLUMNS": str(_WIDTH), **(environment or {})},
     )
+    return _checked(result, code)
+
+
+def _checked(result: subprocess.CompletedProcess[str], code: int) -> subprocess.CompletedProcess[str]:
     assert result.returncode == code, f"exit code {result.returncode}\n{result.stdout}\n{result.stderr}"
     assert "Traceback" not in result.stdout + result.stderr
     return result
+
+
+def _exit_code() -> int:
+    try:
+        main()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return 0
+
+
+@contextlib.contextmanager
+def _as_a_process(words: list[str], cwd: Path | None, columns: int) -> Iterator[None]:
+    """What a process of its own would have: arguments, a folder, a width, fresh warnings and signals."""
+    arguments, before = sys.argv, Path.cwd()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    width = os.environ.get("COLUMNS")
+    sys.argv = words
+    os.environ["COLUMNS"] = str(columns)
+    try:
+        os.chdir(cwd or before)
+        with warnings.catch_warnings():
+            warnings.resetwarnings()
+            for category in _QUIET:
+                warnings.simplefilter("ignore", category)
+            yield
+    finally:
+        sys.argv = arguments
+        os.chdir(before)
+        os.environ.pop("COLUMNS")
+        if width is not None:
+            os.environ["COLUMNS"] = width
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _written_to(number: int, target: IO[bytes]) -> Iterator[None]:
+    """Leads a standard stream into a file: what Python writes, what libraries write past it, and what children do."""
+    name = "stdout" if number == 1 else "stderr"
+    stream, saved = getattr(sys, name), os.dup(number)
+    stream.flush()
+    os.dup2(target.fileno(), number)
+    errors = "strict" if number == 1 else "backslashreplace"
+    with io.TextIOWrapper(io.FileIO(number, "w", closefd=False), "utf-8", errors, write_through=True) as text:
+        setattr(sys, name, text)
+        try:
+            yield
+        finally:
+            setattr(sys, name, stream)
+            text.flush()
+            os.dup2(saved, number)
+            os.close(saved)
+
+
+def _read(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    # As a process's output is read: with line ends of every system.
+    return stream.read().decode().replace("\r\n", "\n")

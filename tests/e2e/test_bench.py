@@ -21,8 +21,10 @@ QUICK = ("--batch", "1,2", "--seconds", "0.01", "--rounds", "1", "--repeats", "1
 
 
 def run(cache: Path, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    own = {"COLUMNS": "220", "MVREC_EDGE_CACHE": str(cache), "CXX": "no-such-compiler"}
-    return run_command("bench", *arguments, code=code, environment=own)
+    with pytest.MonkeyPatch.context() as own:
+        own.setenv("MVREC_EDGE_CACHE", str(cache))
+        own.setenv("CXX", "no-such-compiler")
+        return run_command("bench", *arguments, code=code, columns=220)
 
 
 def test_measures_writes_and_keeps(tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

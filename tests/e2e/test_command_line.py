@@ -308,7 +308,7 @@ def test_pictures_of_every_kind_are_read_right_or_refused_with_the_reason(
 
 
 def test_a_cache_of_another_bundle_is_refused(line: Path, tmp_path: Path) -> None:
-    run("export", "--random-weights", "ViT-Ti/16", "--seed", 9, "--out", tmp_path / "other.bundle")
+    run("export", "pocket", "--out", tmp_path / "other.bundle")
     result = run("classify", tmp_path / "other.bundle", line / "line.safetensors", line / "parts", code=4)
     assert "another bundle" in result.stderr
     assert result.stderr.count("\n") == 1

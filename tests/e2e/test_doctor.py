@@ -16,7 +16,7 @@ LIBRARIES = ("onnxruntime", "openvino", "tensorrt")
 
 
 def run(*arguments: object, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-    return run_command("doctor", *arguments, code=code, environment=environment)
+    return run_command("doctor", *arguments, code=code, environment=environment or None)
 
 
 @pytest.fixture

@@ -92,6 +92,7 @@ def _commands(bundle: Path, parts: Path, folder: Path) -> Sequence[Sequence[obje
     cache = folder / "line.safetensors"
     return (
         ("init", folder / "line1", "--examples"),
+        ("export", "pocket", "--out", folder / "pocket.bundle"),
         ("calibrate", bundle, parts, "--shots", 2, "--out", cache),
         ("classify", bundle, cache, parts, "--out", folder / "auto.jsonl", "--report", folder / "report.html"),
         ("classify", bundle, cache, parts, "--out", folder / "onnx.jsonl", "--engine", "onnxruntime"),

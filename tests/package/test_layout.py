@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 import zipfile
@@ -24,6 +25,7 @@ PARTS = {
     "testing": REPOSITORY / "testing",
     "calib": REPOSITORY / "calib",
     "export": REPOSITORY / "export",
+    "pocket": REPOSITORY / "pocket",
     "doctor": REPOSITORY / "doctor",
     "bench": REPOSITORY / "benchmarks" / "harness",
     "cli": REPOSITORY / "cli",
@@ -33,9 +35,10 @@ ALLOWED = {
     "testing": {"runtime", "testing"},
     "calib": {"runtime", "calib"},
     "export": {"runtime", "testing", "export"},
+    "pocket": {"runtime", "pocket"},
     "doctor": {"runtime", "doctor"},
     "bench": {"runtime", "testing", "calib", "doctor", "export", "bench"},
-    "cli": {"runtime", "testing", "calib", "export", "doctor", "bench", "cli"},
+    "cli": {"runtime", "testing", "calib", "export", "pocket", "doctor", "bench", "cli"},
 }
 #: The rooms of the runtime in the order in which they build on one another; a room imports from those before it.
 RUNTIME_ROOMS = (
@@ -52,7 +55,7 @@ LOOSE_IN_RUNTIME = {"errors", "threads", "prediction", "wording"}
 #: Lines of a function of the command line, with its options and its help.
 LONGEST_COMMAND = 80
 #: They compute with what the base install has.
-LIGHT = ("runtime", "testing", "calib", "doctor")
+LIGHT = ("runtime", "testing", "calib", "pocket", "doctor")
 
 
 def _settings() -> dict[str, object]:
@@ -232,35 +235,67 @@ def test_a_command_does_not_load_the_others() -> None:
         assert f"'mvrec_edge.cli.{other}'" not in loaded
 
 
-def test_the_wheel_installed_elsewhere_imports(tmp_path: Path) -> None:
-    build = [
-        sys.executable,
-        "-m",
-        "build",
-        "--wheel",
-        "--no-isolation",
-        "--outdir",
-        str(tmp_path),
-        str(REPOSITORY),
-    ]
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the wheel holds."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(REPOSITORY)]
     result = subprocess.run(build, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
-    (wheel,) = tmp_path.glob("*.whl")
+    (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "site")
-    assert (tmp_path / "site" / "mvrec_edge" / "py.typed").is_file()
-    assets = Path("runtime", "report", "assets")
-    for asset in (REPOSITORY / assets).iterdir():
-        assert (tmp_path / "site" / "mvrec_edge" / assets / asset.name).read_bytes() == asset.read_bytes()
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def test_the_wheel_installed_elsewhere_imports(site: Path, tmp_path: Path) -> None:
+    assert (site / "mvrec_edge" / "py.typed").is_file()
+    for files in (Path("runtime", "report", "assets"), Path("pocket", "pocket.bundle")):
+        for file in (REPOSITORY / files).iterdir():
+            assert (site / "mvrec_edge" / files / file.name).read_bytes() == file.read_bytes()
     code = (
-        f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"
+        f"import sys; sys.path.insert(0, {str(site)!r})\n"
         "import mvrec_edge.runtime, mvrec_edge.calib, mvrec_edge.cli.main\n"
         "print(mvrec_edge.runtime.__file__)"
     )
     result = subprocess.run(
         [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
     )
-    assert result.stdout.startswith(str(tmp_path / "site")), result.stderr
+    assert result.stdout.startswith(str(site)), result.stderr
+
+
+def test_a_first_try_needs_the_extra_cpu_alone(site: Path, tmp_path: Path) -> None:
+    """From the wheel, in a process in which no library of another extra can be found."""
+    pytest.importorskip("onnxruntime")
+
+    def run(*arguments: str, code: int = 0) -> str:
+        program = (
+            "import sys\n"
+            f"sys.path.insert(0, {str(site)!r})\n"
+            "for name in ('torch', 'onnx', 'onnxscript', 'openvino', 'nncf', 'matplotlib', 'PIL'):\n"
+            "    sys.modules[name] = None\n"
+            f"sys.argv = ['mvrec-edge', *{arguments!r}]\n"
+            "from mvrec_edge.cli.main import main\n"
+            "main()"
+        )
+        call = [sys.executable, "-I", "-c", program]
+        result = subprocess.run(call, capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert result.returncode == code, result.stdout + result.stderr
+        return result.stdout + result.stderr
+
+    printed = run("demo", "--images", "6")
+    assert "left out: a network with random weights is made by the extra 'export'" in printed
+    right = re.search(r"^all +(\d+)/5 +\d+% +20%$", printed, re.MULTILINE)
+    assert right is not None, printed
+    assert int(right[1]) >= 3
+    assert (tmp_path / "demo-output" / "report.html").is_file()
+    run("init", "line1", "--examples")
+    assert "copying the finished bundle" in run("export", "pocket", "--out", "pocket.bundle")
+    refused = run("export", "pocket", "--precision", "fp32,int8", "--out", "other.bundle", code=5)
+    assert "comes finished in fp32 without --calibration; the rest needs the library 'torch'" in refused
+    refused = run("export", "pocket", "--calibration", "line1/labelled", "--out", "other.bundle", code=5)
+    assert "pip install 'mvrec-edge[export]'" in refused
+    assert not (tmp_path / "other.bundle").exists()
 
 
 def test_public_names_are_what_is_exported() -> None:

@@ -12,7 +12,7 @@ from mvrec_edge.runtime import Bundle
 
 onnx = pytest.importorskip("onnx", reason="onnx reads the graphs")
 
-from mvrec_edge.export.tensorrt_operators import OPERATORS, unsupported_nodes  # noqa: E402
+from tests.contract.tensorrt_operators import OPERATORS, unsupported_nodes  # noqa: E402
 
 FLOAT, HALF, DOUBLE, UINT8, INT8, INT64 = (
     getattr(onnx.TensorProto, name) for name in ("FLOAT", "FLOAT16", "DOUBLE", "UINT8", "INT8", "INT64")
