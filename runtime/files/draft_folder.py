@@ -93,6 +93,9 @@ class DraftFolder:
 
 def recover_folder(place: Path) -> None:
     """Puts a folder back that a killed process had moved aside to make room for a new one; does nothing otherwise."""
+    # A folder without a name of its own, such as `.`, is there, since somebody stands in it.
+    if place.name in ("", ".."):
+        return
     aside = _aside(place)
     if aside.is_dir() and not place.exists():
         with contextlib.suppress(OSError):

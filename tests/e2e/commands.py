@@ -20,7 +20,7 @@ from typing import IO
 
 from mvrec_edge.cli.main import main
 
-__all__ = ["MVREC_EDGE", "run", "run_process"]
+__all__ = ["MVREC_EDGE", "error_line", "run", "run_process"]
 
 MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
 _WIDTH = 200
@@ -61,6 +61,13 @@ def run_process(
         env={**os.environ, "COLUMNS": str(_WIDTH), **(environment or {})},
     )
     return _checked(result, code)
+
+
+def error_line(result: subprocess.CompletedProcess[str]) -> str:
+    """The one line that a command has to say of an error; beside it, it may have said what it recognised."""
+    (line,) = (line for line in result.stderr.splitlines() if ": read as " not in line)
+    assert line.startswith("error: ")
+    return line
 
 
 def _checked(result: subprocess.CompletedProcess[str], code: int) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from mvrec_edge.runtime import SupportCache, open_source
 from mvrec_edge.testing import HELD_OUT_FAMILIES
-from tests.e2e.commands import run
+from tests.e2e.commands import error_line, run
 
 #: What `init --examples` puts there to be classified.
 INCOMING = sorted([f"{family}_0001.jpg" for family in HELD_OUT_FAMILIES] + ["chatter_0002.jpg"])
@@ -267,8 +267,7 @@ def test_mistakes_in_a_config_file(line: Path, text: str | None, code: int, mess
         (line / "c.toml").write_text(text)
     cache = () if text is not None and "cache" in text else ("line.safetensors",)
     result = run("classify", "encoder.bundle", *cache, "incoming", "--config", "c.toml", code=code, cwd=line)
-    assert message in result.stderr
-    assert result.stderr.count("\n") == 1
+    assert message in error_line(result)
     assert result.stdout == ""
 
 

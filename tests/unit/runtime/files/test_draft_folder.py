@@ -121,6 +121,8 @@ def test_a_rename_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: 
     assert [item.name for item in tmp_path.iterdir()] == ["x"]
 
 
-def test_nothing_is_recovered_where_nothing_is_missing(tmp_path: Path) -> None:
-    recover_folder(tmp_path / "x")
+@pytest.mark.parametrize("name", ["x", ".", "..", "x/..", "/", ""])
+def test_nothing_is_recovered_where_nothing_is_missing(tmp_path: Path, name: str) -> None:
+    recover_folder(tmp_path / name)
+    recover_folder(Path(name))
     assert list(tmp_path.iterdir()) == []
