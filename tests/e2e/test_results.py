@@ -43,7 +43,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, tiny_bundle_path: Path) -> Pa
     (folder / "b.bundle").symlink_to(tiny_bundle_path)
     for number in range(6):
         draw(folder / "labelled" / ("dent", "pit")[number % 2] / f"{number}.jpg", number)
-    here = ("--views", "ms", "--resample", "fast", "--out", folder / "line.safetensors")
+    here = ("--view-recipe", "ms", "--resample", "fast", "--out", folder / "line.safetensors")
     run_here("calibrate", folder / "b.bundle", folder / "labelled", *here, *FAST)
     return folder
 
