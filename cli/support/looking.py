@@ -47,6 +47,7 @@ def list_instances(
         return
     for row in rows:
         row.update({key: escaped(value) for key, value in row.items() if isinstance(value, str)})
+    counts = {escaped(name): count for name, count in loaded.counts.items()}
     width = max(len(row["class"]) for row in [*rows, {"class": "class"}])
     longest = max(len(row["source"]) for row in [*rows, {"source": "source"}])
     header = f"{'':>5}  {'class':<{width}}  {'source':<{longest}}"
@@ -54,7 +55,7 @@ def list_instances(
     for row in rows:
         line = f"{row['instance']:>5}  {row['class']:<{width}}  {row['source']:<{longest}}"
         if check:
-            only = "(the only one)" if loaded.counts[row["class"]] == 1 else "(the only image)"
+            only = "(the only one)" if counts[row["class"]] == 1 else "(the only image)"
             line += "  " + (only if row["read_as"] is None else row["read_as"])
             line += "  <- misread" if row["read_as"] not in (None, row["class"]) else ""
         show(line.rstrip())

@@ -78,7 +78,9 @@ def calibrate(
             path = tmp_path / "labels" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        line = "mvrec-edge calibrate encoder.bundle labels --view-recipe ms --resample fast --head zip --out a.safetensors"
+        line = (
+            "mvrec-edge calibrate encoder.bundle labels --view-recipe ms --resample fast --head zip --out a.safetensors"
+        )
         ended, printed = run(line, tmp_path, monkeypatch, capfd)
         assert ended == code, "\n".join(printed)
         return "\n".join(printed)
