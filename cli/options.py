@@ -186,6 +186,7 @@ Threads = Annotated[
     typer.Option(
         "--threads",
         min=1,
+        max=512,
         help="Number of CPU threads; by default one for each processor that this process may use.",
         show_default=False,
     ),

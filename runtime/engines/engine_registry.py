@@ -9,10 +9,14 @@ from mvrec_edge.runtime.bundle import PRECISIONS, Bundle
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.errors import UsageError
 
-__all__ = ["AUTO", "engine_names", "open_engine"]
+__all__ = ["AUTO", "MOST_THREADS", "engine_names", "open_engine"]
 
 #: The name that stands for the fastest engine of this machine.
 AUTO = "auto"
+
+#: More CPU threads than any machine of a line has processors; libraries start as many as they are told to, and take the
+#: memory for them.
+MOST_THREADS = 512
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,8 @@ def open_engine(
         raise UsageError(f"there is no engine '{name}'", fix="engines: " + ", ".join(engine_names()))
     if precision is not None and precision not in PRECISIONS:
         raise UsageError(f"there is no precision '{precision}'", fix="one of " + ", ".join(PRECISIONS))
-    if threads is not None and threads < 1:
-        raise UsageError(f"an engine needs at least 1 thread, not {threads}")
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise UsageError(f"an engine runs on 1 to {MOST_THREADS} threads, not {threads}")
     if provider is not None and name != "onnxruntime":
         raise UsageError(f"the engine '{name}' has no providers", fix="give --engine onnxruntime with --provider")
     if name == AUTO:

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import simplejpeg
 
 from mvrec_edge.calib import Advance, CalibrateSettings, FineTuning, LabelledSet, calibrate, read_labelled, rebase
 from mvrec_edge.calib.evaluation.protocol import Protocol
@@ -68,13 +69,18 @@ def engine() -> FakeEngine:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[bytes]:
     """How often each file is decoded, by its content."""
     counts: Counter[bytes] = Counter()
-    decode = cv2.imdecode
+    decode, decode_jpeg = cv2.imdecode, simplejpeg.decode_jpeg
 
     def counting(data: Any, flags: int) -> Any:
         counts[data.tobytes()] += 1
         return decode(data, flags)
 
+    def counting_jpeg(data: bytes, **options: Any) -> Any:
+        counts[data] += 1
+        return decode_jpeg(data, **options)
+
     monkeypatch.setattr(cv2, "imdecode", counting)
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", counting_jpeg)
     return counts
 
 

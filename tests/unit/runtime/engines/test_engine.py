@@ -82,9 +82,10 @@ def test_an_unknown_engine_names_the_known_ones() -> None:
     assert "onnxruntime" in engine_names()
 
 
-def test_no_threads_are_refused() -> None:
-    with pytest.raises(UsageError, match="at least 1 thread"):
-        open_engine("onnxruntime", None, threads=0)  # type: ignore[arg-type]
+@pytest.mark.parametrize("threads", [0, -1, 513, 99999])
+def test_as_many_threads_as_no_machine_has_are_refused(threads: int) -> None:
+    with pytest.raises(UsageError, match="runs on 1 to 512 threads"):
+        open_engine("onnxruntime", None, threads=threads)  # type: ignore[arg-type]
 
 
 def test_threads_get_their_own_embeddings() -> None:
