@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mvrec_edge.calib import LabelledSet
     from mvrec_edge.calib.changes import Changed
     from mvrec_edge.calib.instances.encoding import EncodedInstances
+    from mvrec_edge.calib.instances.labelled import LabelledRegion
     from mvrec_edge.runtime import Engine, SupportCache, ViewPlan
 
 __all__ = ["add"]
@@ -43,7 +44,9 @@ def add(
     new_class: NewClass = False,
     again: Annotated[
         bool,
-        typer.Option("--again", help="Also encode defects whose source and class are in the support cache already."),
+        typer.Option(
+            "--again", help="Also encode defects that are in the support cache already, by image, source and class."
+        ),
     ] = False,
     reading: LabelledOptions,
     encoding: EngineOptions,
@@ -71,6 +74,7 @@ def add(
         raise UsageError("--label is empty")
     opened = Bundle.load(bundle, graphs=())
     problems: list[InputError] = []
+    unsure: list[LabelledRegion] = []
 
     def change(before: SupportCache) -> Changed:
         precision = matching_precision(opened, before)
@@ -84,13 +88,13 @@ def add(
         problems.extend(problem for each in sets for problem in each.problems)
         found = LabelledSet(tuple(instance for each in sets for instance in each.instances), images=images)
         _check_classes(before, found, label, insist=new_class)
-        labelled = _as_learned(before, _new_ones(before, found, again=again))
+        labelled = _as_learned(before, _new_ones(before, found, unsure, again=again))
         with encoding.open(opened, precision, say) as encoder:
             encoded = _encoded(encoder, labelled, plan, before)
         return add_instances(before, encoded)
 
     change_cache(cache, change, writing)
-    if problems:
+    if problems or unsure:
         raise typer.Exit(1)
 
 
@@ -117,26 +121,33 @@ def _check_classes(before: SupportCache, found: LabelledSet, checked: str | None
         check_new_class(name, before.class_names, insist=insist or name == checked, where=source)
 
 
-def _new_ones(before: SupportCache, labelled: LabelledSet, *, again: bool) -> LabelledSet:
-    """The labelled instances that are to be encoded."""
+def _new_ones(before: SupportCache, labelled: LabelledSet, unsure: list[LabelledRegion], *, again: bool) -> LabelledSet:
+    """The labelled instances that are to be encoded; `unsure` takes those that are left out by name alone."""
     from mvrec_edge.calib.changes import not_there_yet
     from mvrec_edge.cli.console import say
     from mvrec_edge.runtime.errors import SupportError
     from mvrec_edge.runtime.wording import counted
 
-    if not again:
-        found = len(labelled.instances)
-        labelled = not_there_yet(before, labelled)
-        if known := found - len(labelled.instances):
+    if not again and labelled.instances:
+        new, by_name = not_there_yet(before, labelled)
+        unsure.extend(by_name.instances)
+        if known := len(labelled.instances) - len(new.instances) - len(unsure):
             say(
-                f"left out {counted(known, 'defect')} whose source and class are in the cache already "
+                f"left out {counted(known, 'defect')} whose image, source and class are in the cache already "
                 "(--again encodes these, too)"
             )
-        if known and not labelled.instances:
+        if unsure:
+            say(
+                f"warning: left out {counted(len(unsure), 'defect')} by source and class alone, such as "
+                f"'{unsure[0].image}': this cache does not say which images its defects are on, so another image "
+                "of the same name is left out as well (--again encodes these, too)"
+            )
+        if not new.instances:
             raise SupportError(
                 "every defect is in the cache already, by source and class",
                 fix="give --again to encode them all the same",
             )
+        labelled = new
     if not labelled.instances:
         raise SupportError("there is no labelled defect to add", fix="give --label, or a source with labels")
     return labelled

@@ -88,10 +88,10 @@ def test_add_list_remove_and_back(line: Path, parts: Path, tiny_bundle_path: Pat
 
 
 def test_a_labelled_set_is_added_and_what_is_there_is_left_out(line: Path, parts: Path, tiny_bundle_path: Path) -> None:
-    """Nine of the twelve are there: by source and class before they are encoded, and byte for byte afterwards."""
+    """Nine of the twelve are there: by image and name before they are encoded, and byte for byte afterwards."""
     options = ("--bundle", tiny_bundle_path, "--engine", "onnxruntime", "--force")
     result = run("support", "add", line, parts, *options, "--dry-run")
-    assert "left out 9 defects whose source" in result.stderr
+    assert "left out 9 defects whose image, source and class" in result.stderr
     assert "added 1 instance of 'pit', 1 of 'scratch', 1 of 'stain'" in result.stderr
     assert not line.with_name("line.safetensors.1").exists()
     result = run("support", "add", line, parts, *options, "--again")
