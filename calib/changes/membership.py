@@ -19,7 +19,7 @@ from mvrec_edge.runtime.support.cache import INSTANCE_FIELDS, Adapter, SupportCa
 from mvrec_edge.runtime.support.instance_rows import take_rows
 from mvrec_edge.runtime.support.thumbnails import within_room
 
-__all__ = ["add_instances", "find_places", "not_there_yet", "remove_instances"]
+__all__ = ["add_instances", "find_places", "not_there_yet", "remove_instances", "without_twins"]
 
 _MOST_NAMED = 5
 
@@ -44,7 +44,7 @@ def add_instances(cache: SupportCache, new: EncodedInstances) -> Changed:
             f"{list(cache.embeddings.shape[1:])}",
             fix="encode them with the cache's bundle and views",
         )
-    fresh, notes = _without_twins(cache, new)
+    fresh, notes = without_twins(cache, new)
     if not len(fresh):
         raise SupportError("every new instance is in the cache already", fix="add other instances")
     new = new.take(fresh)
@@ -131,8 +131,8 @@ def find_places(cache: SupportCache, names: Sequence[str]) -> list[int]:
 def not_there_yet(cache: SupportCache, labelled: LabelledSet) -> tuple[LabelledSet, LabelledSet]:
     """The labelled instances that are not in the cache; asked before they are encoded.
 
-    An instance is there if the cache has one of the same class and source on the same image. The image counts beside its
-    name, since two folders may have files of one name.
+    An instance is there if the cache has one of the same class and source on the same image. The image counts beside
+    its name, since two folders may have files of one name.
 
     Args:
         cache: The cache.
@@ -157,17 +157,16 @@ def not_there_yet(cache: SupportCache, labelled: LabelledSet) -> tuple[LabelledS
     return labelled.with_instances(new), labelled.with_instances(unsure)
 
 
-def _images_by_name(instances: EncodedInstances) -> dict[tuple[str, str], set[str]]:
-    """The images of the instances of each class and source; an empty text for one that is not known."""
-    found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    images = instances.images or ("",) * len(instances.labels)
-    for label, source, image in zip(instances.labels, instances.sources, images, strict=True):
-        found[label, source].add(image)
-    return dict(found)
+def without_twins(cache: SupportCache, new: EncodedInstances) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """Which of the new instances are not there yet, byte for byte.
 
+    Args:
+        cache: The cache.
+        new: Instances of the same encoder and views.
 
-def _without_twins(cache: SupportCache, new: EncodedInstances) -> tuple[npt.NDArray[np.int64], list[str]]:
-    """Which of the new instances are not there yet, and lines about the others and about equal sources."""
+    Returns:
+        The places of those that are not there, int64 `[F]`, and lines about the others and about equal sources.
+    """
     present = {
         (cache.class_names[label], embeddings.tobytes()): place
         for place, (label, embeddings) in enumerate(zip(cache.labels, cache.embeddings, strict=True))
@@ -186,6 +185,15 @@ def _without_twins(cache: SupportCache, new: EncodedInstances) -> tuple[npt.NDAr
             notes.append(f"another instance of '{label}' has the source '{source}' too: are they the same defect?")
         fresh.append(index)
     return np.array(fresh, np.int64), notes
+
+
+def _images_by_name(instances: EncodedInstances) -> dict[tuple[str, str], set[str]]:
+    """The images of the instances of each class and source; an empty text for one that is not known."""
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    images = instances.images or ("",) * len(instances.labels)
+    for label, source, image in zip(instances.labels, instances.sources, images, strict=True):
+        found[label, source].add(image)
+    return dict(found)
 
 
 def _counted(labels: Iterable[str]) -> str:

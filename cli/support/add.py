@@ -62,6 +62,7 @@ def add(
     """
     from mvrec_edge.calib import LabelledSet
     from mvrec_edge.calib.changes import add_instances
+    from mvrec_edge.calib.changes.membership import without_twins
     from mvrec_edge.calib.instances.kept_images import KeptImages
     from mvrec_edge.cli.console import say
     from mvrec_edge.cli.support.changing import change_cache
@@ -76,7 +77,7 @@ def add(
     problems: list[InputError] = []
     unsure: list[LabelledRegion] = []
 
-    def change(before: SupportCache) -> Changed:
+    def change(before: SupportCache) -> Changed | None:
         precision = matching_precision(opened, before)
         plan = before.view_plan
         if plan is None:
@@ -88,9 +89,16 @@ def add(
         problems.extend(problem for each in sets for problem in each.problems)
         found = LabelledSet(tuple(instance for each in sets for instance in each.instances), images=images)
         _check_classes(before, found, label, insist=new_class)
-        labelled = _as_learned(before, _new_ones(before, found, unsure, again=again))
+        new = _new_ones(before, found, unsure, again=again)
+        if new is None:
+            return None
+        labelled = _as_learned(before, new)
         with encoding.open(opened, precision, say) as encoder:
             encoded = _encoded(encoder, labelled, plan, before)
+        if not again and not len(without_twins(before, encoded)[0]):
+            # Images of the cache under other names, which show only now.
+            _say_nothing_to_add(len(found.instances) - len(unsure))
+            return None
         return add_instances(before, encoded)
 
     change_cache(cache, change, writing)
@@ -121,36 +129,47 @@ def _check_classes(before: SupportCache, found: LabelledSet, checked: str | None
         check_new_class(name, before.class_names, insist=insist or name == checked, where=source)
 
 
-def _new_ones(before: SupportCache, labelled: LabelledSet, unsure: list[LabelledRegion], *, again: bool) -> LabelledSet:
-    """The labelled instances that are to be encoded; `unsure` takes those that are left out by name alone."""
+def _new_ones(
+    before: SupportCache, labelled: LabelledSet, unsure: list[LabelledRegion], *, again: bool
+) -> LabelledSet | None:
+    """The labelled instances that are to be encoded, or None where there are none.
+
+    Those that are left out by name alone go into `unsure`.
+    """
     from mvrec_edge.calib.changes import not_there_yet
     from mvrec_edge.cli.console import say
     from mvrec_edge.runtime.errors import SupportError
     from mvrec_edge.runtime.wording import counted
 
-    if not again and labelled.instances:
-        new, by_name = not_there_yet(before, labelled)
-        unsure.extend(by_name.instances)
-        if known := len(labelled.instances) - len(new.instances) - len(unsure):
-            say(
-                f"left out {counted(known, 'defect')} whose image, source and class are in the cache already "
-                "(--again encodes these, too)"
-            )
-        if unsure:
-            say(
-                f"warning: left out {counted(len(unsure), 'defect')} by source and class alone, such as "
-                f"'{unsure[0].image}': this cache does not say which images its defects are on, so another image "
-                "of the same name is left out as well (--again encodes these, too)"
-            )
-        if not new.instances:
-            raise SupportError(
-                "every defect is in the cache already, by source and class",
-                fix="give --again to encode them all the same",
-            )
-        labelled = new
     if not labelled.instances:
         raise SupportError("there is no labelled defect to add", fix="give --label, or a source with labels")
-    return labelled
+    if again:
+        return labelled
+    new, by_name = not_there_yet(before, labelled)
+    unsure.extend(by_name.instances)
+    known = len(labelled.instances) - len(new.instances) - len(unsure)
+    if not new.instances and not unsure:
+        _say_nothing_to_add(known)
+        return None
+    if known:
+        say(
+            f"left out {counted(known, 'defect')} whose image, source and class are in the cache already "
+            "(--again encodes these, too)"
+        )
+    if unsure:
+        say(
+            f"warning: left out {counted(len(unsure), 'defect')} by source and class alone, such as "
+            f"'{unsure[0].image}': this cache does not say which images its defects are on, so another image "
+            "of the same name is left out as well (--again encodes these, too)"
+        )
+    return new if new.instances else None
+
+
+def _say_nothing_to_add(known: int) -> None:
+    from mvrec_edge.cli.console import say
+
+    every = "the defect is" if known == 1 else f"all {known} defects are"
+    say(f"nothing to add: {every} in the cache already (--again encodes what has the same image, source and class)")
 
 
 def _as_learned(before: SupportCache, labelled: LabelledSet) -> LabelledSet:

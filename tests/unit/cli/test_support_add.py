@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -80,5 +82,46 @@ def test_what_is_left_out_by_its_name_alone_is_said(line: Line) -> None:
     assert "warning: left out 1 defect by source and class alone, such as '" in ended.err
     assert str(Path("cam2", "0001.jpg")) in ended.err
     assert line.added == ("0001.png#0", "0002.png#0")
+    before = line.cache.read_bytes()
+    ended = line.add(line.folder / "cam2" / "0001.jpg", line.folder / "cam1")
+    assert ended.code == 1
+    assert "left out 2 defects by source and class alone" in ended.err
+    assert line.cache.read_bytes() == before
     assert line.add(line.folder / "cam2", "--again").code == 0
     assert line.added == ("0001.png#0", "0002.png#0", "0001.png#0")
+
+
+def test_nothing_to_add_is_one_line_and_no_error(line: Line) -> None:
+    assert line.add(line.folder / "cam2").code == 0
+    before = line.cache.read_bytes()
+    ended = line.add(line.folder / "cam2", "--json")
+    assert ended.code == 0
+    *recognised, said = ended.err.splitlines()
+    assert all(": read as " in each for each in recognised)
+    assert said.startswith("nothing to add: all 2 defects are in the cache already (--again ")
+    record = json.loads(ended.out)
+    assert (record["change"], record["written"], record["instances"]) == (None, False, 11)
+    assert line.cache.read_bytes() == before
+    assert not line.cache.with_name(f"{line.cache.name}.2").exists()
+    again = line.add(line.folder / "cam2", "--again")
+    assert again.code == 3
+    assert "every new instance is in the cache already" in again.err
+
+
+def test_a_copy_under_another_name_is_nothing_new_either(line: Line) -> None:
+    assert line.add(line.folder / "cam1").code == 0
+    for suffix in (".jpg", ".png"):
+        shutil.move(line.folder / "cam1" / f"0001{suffix}", line.folder / "cam1" / f"renamed{suffix}")
+    ended = line.add(line.folder / "cam1")
+    assert ended.code == 0
+    assert "nothing to add: the defect is in the cache already" in ended.err
+    assert line.added == ("0001.png#0",)
+
+
+def test_a_defect_that_could_not_be_read_still_counts(line: Line) -> None:
+    assert line.add(line.folder / "cam1").code == 0
+    (line.folder / "cam1" / "0002.jpg").write_bytes(b"no image")
+    shutil.copy(line.folder / "cam1" / "0001.png", line.folder / "cam1" / "0002.png")
+    ended = line.add(line.folder / "cam1")
+    assert ended.code == 1
+    assert "nothing to add" in ended.err
