@@ -62,7 +62,6 @@ def add(
     """
     from mvrec_edge.calib import LabelledSet
     from mvrec_edge.calib.changes import add_instances
-    from mvrec_edge.calib.changes.membership import without_twins
     from mvrec_edge.calib.instances.kept_images import KeptImages
     from mvrec_edge.cli.console import say
     from mvrec_edge.cli.support.changing import change_cache
@@ -89,15 +88,12 @@ def add(
         problems.extend(problem for each in sets for problem in each.problems)
         found = LabelledSet(tuple(instance for each in sets for instance in each.instances), images=images)
         _check_classes(before, found, label, insist=new_class)
-        new = _new_ones(before, found, unsure, again=again)
-        if new is None:
+        labelled = _new_ones(before, found, unsure, again=again)
+        if labelled is None:
             return None
-        labelled = _as_learned(before, new)
         with encoding.open(opened, precision, say) as encoder:
             encoded = _encoded(encoder, labelled, plan, before)
-        if not again and not len(without_twins(before, encoded)[0]):
-            # Images of the cache under other names, which show only now.
-            _say_nothing_to_add(len(found.instances) - len(unsure))
+        if not again and _all_there(before, encoded, len(found.instances) - len(unsure)):
             return None
         return add_instances(before, encoded)
 
@@ -132,7 +128,7 @@ def _check_classes(before: SupportCache, found: LabelledSet, checked: str | None
 def _new_ones(
     before: SupportCache, labelled: LabelledSet, unsure: list[LabelledRegion], *, again: bool
 ) -> LabelledSet | None:
-    """The labelled instances that are to be encoded, or None where there are none.
+    """The labelled instances that are to be encoded, as the cache learned; or None where there are none.
 
     Those that are left out by name alone go into `unsure`.
     """
@@ -144,7 +140,7 @@ def _new_ones(
     if not labelled.instances:
         raise SupportError("there is no labelled defect to add", fix="give --label, or a source with labels")
     if again:
-        return labelled
+        return _as_learned(before, labelled)
     new, by_name = not_there_yet(before, labelled)
     unsure.extend(by_name.instances)
     known = len(labelled.instances) - len(new.instances) - len(unsure)
@@ -162,7 +158,17 @@ def _new_ones(
             f"'{unsure[0].image}': this cache does not say which images its defects are on, so another image "
             "of the same name is left out as well (--again encodes these, too)"
         )
-    return new if new.instances else None
+    return _as_learned(before, new) if new.instances else None
+
+
+def _all_there(before: SupportCache, encoded: EncodedInstances, known: int) -> bool:
+    """Whether every instance is in the cache under another name, which shows only when it is encoded; says so."""
+    from mvrec_edge.calib.changes.membership import without_twins
+
+    new, _ = without_twins(before, encoded)
+    if not len(new):
+        _say_nothing_to_add(known)
+    return not len(new)
 
 
 def _say_nothing_to_add(known: int) -> None:
