@@ -89,6 +89,7 @@ class RecordSink:
         self._run = run
         self._out = out
         self._kept = kept
+        self._recorded = set(kept.images)
         self._names: _Names = lambda _path, predictions: [None] * len(predictions)
         # Of the cache in use; a region says which one it was compared with.
         self._digest = run.cache_digest
@@ -196,10 +197,13 @@ class RecordSink:
 
     def kept(self) -> str:
         """One line about what an interrupted run leaves, and how to go on."""
-        images = counted(len(self._kept.images) + self.images, "image")
         if self._out is None:
-            return f"interrupted after {images}; with --out FILE, a run can go on with --resume"
-        return f"interrupted: {images} kept in {self._out}; the same command with --resume goes on"
+            return f"interrupted after {counted(self.images, 'image')}; with --out FILE, a run can go on with --resume"
+        kept = f"{counted(len(self._recorded), 'image')} kept in {self._out}"
+        if self._recorded:
+            # Whether all of its records were written does not show in them.
+            kept += " (the last image is done again)"
+        return f"interrupted: {kept}; the same command with --resume goes on"
 
     def _class_counts(self) -> str:
         """Regions of each class, the most frequent first, and of none."""
@@ -244,6 +248,7 @@ class RecordSink:
         if records:
             for output in self._outputs:
                 output.add(records)
+            self._recorded.update(record["image"] for record in records if record["image"] is not None)
 
 
 def short_names(paths: Sequence[Path]) -> dict[Path, str]:

@@ -199,7 +199,7 @@ def test_a_run_that_is_ended_says_what_it_kept_and_goes_on(line: Path, name: sig
 
     whole = ("in", "--out", "r.jsonl", "--csv", "r.csv", "--report", "r.html", "--overlay", "p")
     said = classify(*whole, code=128 + name, on_line=end).stderr
-    assert "interrupted: 3 images kept in r.jsonl; the same command with --resume goes on\n" in said
+    assert "interrupted: 3 images kept in r.jsonl (the last image is done again); the same command with" in said
     assert "report: r.html, 3 regions, " in said
     assert any(re.match("The run was interrupted: . images? of 4 ", note) for note in page()["notes"])
     assert len(records()) == len(rows()) == 4
