@@ -169,6 +169,28 @@ def test_the_closing_line_counts_classes_unknown_and_errors(line: Path) -> None:
     assert "1 region on 1 image; " in classify("in/a/1.jpg").stderr
 
 
+@pytest.mark.parametrize("rate", [(), ("--reject-rate", "50%")])
+def test_the_closing_line_compares_with_the_labels(line: Path, rate: tuple[str, ...]) -> None:
+    """Labels that are right, that are wrong, and one that is no class of the cache; some defects are like no class."""
+    shutil.copytree("in", "more/pit")
+    for place, (name, number) in enumerate((("dent", 0), ("dent", 2), ("pit", 1), ("pit", 4), ("rust", 5))):
+        draw(line / "more" / name / f"{place}.jpg", number)
+    said = classify("more", "--out", "r.jsonl", *rate).stderr
+    found = [record for record in records() if record["annotated"] != "rust"]
+    unknown = sum(bool(record["unknown"]) for record in found)
+    agree = sum(not record["unknown"] and record["annotated"] == record["label"] for record in found)
+    assert 0 < agree < 8
+    assert (unknown > 0) == bool(rate)
+    words = f"{agree} agree, {8 - agree - unknown} differ" + (f", {unknown} unknown" if unknown else "")
+    assert (
+        f"; labels are known for 8 regions: {words} (and 1 region with a label that is no class of the cache); " in said
+    )
+
+
+def test_where_no_label_is_a_class_nothing_is_said_of_labels(line: Path) -> None:
+    assert "labels are known" not in classify("in").stderr
+
+
 def test_stdout_by_its_name(line: Path) -> None:
     printed = classify("in", "--out", "-").stdout
     assert [json.loads(text)["image"] for text in printed.splitlines()] == [
