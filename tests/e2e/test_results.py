@@ -210,6 +210,21 @@ def test_a_table_in_a_file_is_not_cut(line: Path) -> None:
     assert "…" not in shown
 
 
+@pytest.mark.parametrize("inputs", [("in",), ("in/a", "in/b"), ("in/a/1.jpg", "in/b/1.jpg")])
+def test_a_table_tells_images_of_one_name_apart(line: Path, inputs: tuple[str, ...]) -> None:
+    shown = classify(*inputs, "--table").stdout
+    assert re.search(r"\ba/1\.jpg\b", shown)
+    assert re.search(r"\bb/1\.jpg\b", shown)
+
+
+def test_an_image_without_a_mask_may_be_marked_by_boxes(line: Path) -> None:
+    (line / "in" / "a" / "1.png").unlink()
+    said = classify("in/a/1.jpg", code=3).stderr
+    assert "give --masks, or a CSV file of boxes with the columns image,x1,y1,x2,y2; where each image is" in said
+    Path("boxes.csv").write_text("image,x1,y1,x2,y2\nin/a/1.jpg,8,10,20,30\n")
+    assert "1 region on 1 image" in classify("boxes.csv").stderr
+
+
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_ended_says_what_it_kept_and_goes_on(line: Path, name: signal.Signals) -> None:
     (line / "in" / "a" / "3.jpg").write_text("no image")
