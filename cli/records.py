@@ -52,6 +52,37 @@ class _Lines:
             self._stream.flush()
 
 
+class _Labels:
+    """Counts how regions that were labelled by their annotations were classified."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._strange = 0
+
+    def add(self, prediction: Prediction) -> None:
+        label = prediction.region.label
+        if label is None:
+            return
+        if label not in prediction.probabilities:
+            self._strange += 1
+        elif prediction.unknown:
+            self._counts[UNKNOWN] += 1
+        else:
+            self._counts["agree" if prediction.label == label else "differ"] += 1
+
+    def in_words(self) -> str:
+        """Such as `; labels are known for 31 regions: 27 agree, 4 differ`; empty where no label is a known class."""
+        total = self._counts.total()
+        if not total:
+            return ""
+        words = f"{self._counts['agree']} agree, {self._counts['differ']} differ"
+        if unknown := self._counts[UNKNOWN]:
+            words += f", {unknown} {UNKNOWN}"
+        if self._strange:
+            words += f" (and {counted(self._strange, 'region')} with a label that is no class of the cache)"
+        return f"; labels are known for {counted(total, 'region')}: {words}"
+
+
 class RecordSink:
     """Takes results image by image and writes them where they were asked for.
 
@@ -89,12 +120,14 @@ class RecordSink:
         self._run = run
         self._out = out
         self._kept = kept
+        self._recorded = set(kept.images)
         self._names: _Names = lambda _path, predictions: [None] * len(predictions)
         # Of the cache in use; a region says which one it was compared with.
         self._digest = run.cache_digest
         self._milliseconds = {"crop": 0.0, "encode": 0.0, "classify": 0.0}
         self._classes: Counter[str] = Counter()
         self._unknown = 0
+        self._labels = _Labels()
         self.regions = 0
         self.images = 0
         self.without_defect = 0
@@ -187,7 +220,7 @@ class RecordSink:
         if self.failures:
             text += f", {counted(self.failures, 'item')} failed"
         if self.regions:
-            text += f"; {self._class_counts()}"
+            text += f"; {self._class_counts()}{self._labels.in_words()}"
         total = sum(self._milliseconds.values())
         if self.regions and total:
             shares = ", ".join(f"{stage} {100 * part / total:.1f}%" for stage, part in self._milliseconds.items())
@@ -196,10 +229,13 @@ class RecordSink:
 
     def kept(self) -> str:
         """One line about what an interrupted run leaves, and how to go on."""
-        images = counted(len(self._kept.images) + self.images, "image")
         if self._out is None:
-            return f"interrupted after {images}; with --out FILE, a run can go on with --resume"
-        return f"interrupted: {images} kept in {self._out}; the same command with --resume goes on"
+            return f"interrupted after {counted(self.images, 'image')}; with --out FILE, a run can go on with --resume"
+        kept = f"{counted(len(self._recorded), 'image')} kept in {self._out}"
+        if self._recorded:
+            # Whether all of its records were written does not show in them.
+            kept += " (the last image is done again)"
+        return f"interrupted: {kept}; the same command with --resume goes on"
 
     def _class_counts(self) -> str:
         """Regions of each class, the most frequent first, and of none."""
@@ -212,6 +248,7 @@ class RecordSink:
         return ", ".join(parts)
 
     def _count(self, prediction: Prediction) -> None:
+        self._labels.add(prediction)
         if prediction.unknown:
             self._unknown += 1
         else:
@@ -244,6 +281,7 @@ class RecordSink:
         if records:
             for output in self._outputs:
                 output.add(records)
+            self._recorded.update(record["image"] for record in records if record["image"] is not None)
 
 
 def short_names(paths: Sequence[Path]) -> dict[Path, str]:

@@ -131,6 +131,10 @@ class EnvironmentUnfitError(MvrecEdgeError):
     exit_code = 5
 
 
+#: What to add to the command that installs an extra.
+_SMALLER = {"export": "; docs/export.md says how to install it without gigabytes of CUDA libraries"}
+
+
 class MissingDependencyError(EnvironmentUnfitError):
     """An optional library is not installed.
 
@@ -147,7 +151,7 @@ class MissingDependencyError(EnvironmentUnfitError):
         self.library = library
         super().__init__(
             f"{purpose} needs the library '{library}', which is not installed",
-            fix=f"pip install 'mvrec-edge[{extra}]'",
+            fix=f"pip install 'mvrec-edge[{extra}]'{_SMALLER.get(extra, '')}",
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from mvrec_edge.calib.changes.changed import UNFITTED, Changed
 from mvrec_edge.calib.instances.encoding import EncodedInstances
-from mvrec_edge.calib.instances.labelled import LabelledSet
+from mvrec_edge.calib.instances.image_digests import image_digests
+from mvrec_edge.calib.instances.labelled import LabelledRegion, LabelledSet
 from mvrec_edge.runtime.errors import SupportError
 from mvrec_edge.runtime.support.cache import INSTANCE_FIELDS, Adapter, SupportCache
 from mvrec_edge.runtime.support.instance_rows import take_rows
 from mvrec_edge.runtime.support.thumbnails import within_room
 
-__all__ = ["add_instances", "find_places", "not_there_yet", "remove_instances"]
+__all__ = ["add_instances", "find_places", "not_there_yet", "remove_instances", "without_twins"]
 
 _MOST_NAMED = 5
 
@@ -43,7 +44,7 @@ def add_instances(cache: SupportCache, new: EncodedInstances) -> Changed:
             f"{list(cache.embeddings.shape[1:])}",
             fix="encode them with the cache's bundle and views",
         )
-    fresh, notes = _without_twins(cache, new)
+    fresh, notes = without_twins(cache, new)
     if not len(fresh):
         raise SupportError("every new instance is in the cache already", fix="add other instances")
     new = new.take(fresh)
@@ -127,21 +128,50 @@ def find_places(cache: SupportCache, names: Sequence[str]) -> list[int]:
     return places
 
 
-def not_there_yet(cache: SupportCache, labelled: LabelledSet) -> LabelledSet:
-    """The labelled instances whose source and class no instance of the cache has; asked before they are encoded."""
-    present = {(cache.class_names[label], source) for label, source in zip(cache.labels, cache.sources, strict=True)}
-    return labelled.with_instances(
-        instance for instance in labelled.instances if (instance.label, instance.source) not in present
-    )
+def not_there_yet(cache: SupportCache, labelled: LabelledSet) -> tuple[LabelledSet, LabelledSet]:
+    """The labelled instances that are not in the cache; asked before they are encoded.
+
+    An instance is there if the cache has one of the same class and source on the same image. The image counts beside
+    its name, since two folders may have files of one name.
+
+    Args:
+        cache: The cache.
+        labelled: The instances.
+
+    Returns:
+        Those that are new, and those of which it cannot be told: the cache has their class and source, and does not say
+        on which image. The rest is there.
+
+    Raises:
+        ImageError: An image cannot be read any more.
+    """
+    there = _images_by_name(EncodedInstances.of(cache))
+    namesakes = labelled.with_instances(each for each in labelled.instances if (each.label, each.source) in there)
+    digests = dict(zip((each.image for each in namesakes.instances), image_digests(namesakes), strict=True))
+    new: list[LabelledRegion] = []
+    unsure: list[LabelledRegion] = []
+    for instance in labelled.instances:
+        images = there.get((instance.label, instance.source), set())
+        if digests.get(instance.image) not in images:
+            (unsure if "" in images else new).append(instance)
+    return labelled.with_instances(new), labelled.with_instances(unsure)
 
 
-def _without_twins(cache: SupportCache, new: EncodedInstances) -> tuple[npt.NDArray[np.int64], list[str]]:
-    """Which of the new instances are not there yet, and lines about the others and about equal sources."""
+def without_twins(cache: SupportCache, new: EncodedInstances) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """Which of the new instances are not there yet, byte for byte.
+
+    Args:
+        cache: The cache.
+        new: Instances of the same encoder and views.
+
+    Returns:
+        The places of those that are not there, int64 `[F]`, and lines about the others and about equal sources.
+    """
     present = {
         (cache.class_names[label], embeddings.tobytes()): place
         for place, (label, embeddings) in enumerate(zip(cache.labels, cache.embeddings, strict=True))
     }
-    named = {(cache.class_names[label], source) for label, source in zip(cache.labels, cache.sources, strict=True)}
+    named = _images_by_name(EncodedInstances.of(cache))
     fresh: list[int] = []
     notes: list[str] = []
     for index, (label, source) in enumerate(zip(new.labels, new.sources, strict=True)):
@@ -149,10 +179,21 @@ def _without_twins(cache: SupportCache, new: EncodedInstances) -> tuple[npt.NDAr
         if place < len(cache.labels) + len(fresh):
             notes.append(f"'{source}' is left out: it is the same as instance {place}")
             continue
-        if (label, source) in named:
+        image = new.images[index] if new.images else ""
+        images = named.get((label, source), set())
+        if images and (not image or images & {image, ""}):
             notes.append(f"another instance of '{label}' has the source '{source}' too: are they the same defect?")
         fresh.append(index)
     return np.array(fresh, np.int64), notes
+
+
+def _images_by_name(instances: EncodedInstances) -> dict[tuple[str, str], set[str]]:
+    """The images of the instances of each class and source; an empty text for one that is not known."""
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    images = instances.images or ("",) * len(instances.labels)
+    for label, source, image in zip(instances.labels, instances.sources, images, strict=True):
+        found[label, source].add(image)
+    return dict(found)
 
 
 def _counted(labels: Iterable[str]) -> str:

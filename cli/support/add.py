@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mvrec_edge.calib import LabelledSet
     from mvrec_edge.calib.changes import Changed
     from mvrec_edge.calib.instances.encoding import EncodedInstances
+    from mvrec_edge.calib.instances.labelled import LabelledRegion
     from mvrec_edge.runtime import Engine, SupportCache, ViewPlan
 
 __all__ = ["add"]
@@ -43,7 +44,9 @@ def add(
     new_class: NewClass = False,
     again: Annotated[
         bool,
-        typer.Option("--again", help="Also encode defects whose source and class are in the support cache already."),
+        typer.Option(
+            "--again", help="Also encode defects that are in the support cache already, by image, source and class."
+        ),
     ] = False,
     reading: LabelledOptions,
     encoding: EngineOptions,
@@ -71,8 +74,9 @@ def add(
         raise UsageError("--label is empty")
     opened = Bundle.load(bundle, graphs=())
     problems: list[InputError] = []
+    unsure: list[LabelledRegion] = []
 
-    def change(before: SupportCache) -> Changed:
+    def change(before: SupportCache) -> Changed | None:
         precision = matching_precision(opened, before)
         plan = before.view_plan
         if plan is None:
@@ -84,13 +88,17 @@ def add(
         problems.extend(problem for each in sets for problem in each.problems)
         found = LabelledSet(tuple(instance for each in sets for instance in each.instances), images=images)
         _check_classes(before, found, label, insist=new_class)
-        labelled = _as_learned(before, _new_ones(before, found, again=again))
+        labelled = _new_ones(before, found, unsure, again=again)
+        if labelled is None:
+            return None
         with encoding.open(opened, precision, say) as encoder:
             encoded = _encoded(encoder, labelled, plan, before)
+        if not again and _all_there(before, encoded, len(found.instances) - len(unsure)):
+            return None
         return add_instances(before, encoded)
 
     change_cache(cache, change, writing)
-    if problems:
+    if problems or unsure:
         raise typer.Exit(1)
 
 
@@ -117,29 +125,57 @@ def _check_classes(before: SupportCache, found: LabelledSet, checked: str | None
         check_new_class(name, before.class_names, insist=insist or name == checked, where=source)
 
 
-def _new_ones(before: SupportCache, labelled: LabelledSet, *, again: bool) -> LabelledSet:
-    """The labelled instances that are to be encoded."""
+def _new_ones(
+    before: SupportCache, labelled: LabelledSet, unsure: list[LabelledRegion], *, again: bool
+) -> LabelledSet | None:
+    """The labelled instances that are to be encoded, as the cache learned; or None where there are none.
+
+    Those that are left out by name alone go into `unsure`.
+    """
     from mvrec_edge.calib.changes import not_there_yet
     from mvrec_edge.cli.console import say
     from mvrec_edge.runtime.errors import SupportError
     from mvrec_edge.runtime.wording import counted
 
-    if not again:
-        found = len(labelled.instances)
-        labelled = not_there_yet(before, labelled)
-        if known := found - len(labelled.instances):
-            say(
-                f"left out {counted(known, 'defect')} whose source and class are in the cache already "
-                "(--again encodes these, too)"
-            )
-        if known and not labelled.instances:
-            raise SupportError(
-                "every defect is in the cache already, by source and class",
-                fix="give --again to encode them all the same",
-            )
     if not labelled.instances:
         raise SupportError("there is no labelled defect to add", fix="give --label, or a source with labels")
-    return labelled
+    if again:
+        return _as_learned(before, labelled)
+    new, by_name = not_there_yet(before, labelled)
+    unsure.extend(by_name.instances)
+    known = len(labelled.instances) - len(new.instances) - len(unsure)
+    if not new.instances and not unsure:
+        _say_nothing_to_add(known)
+        return None
+    if known:
+        say(
+            f"left out {counted(known, 'defect')} whose image, source and class are in the cache already "
+            "(--again encodes these, too)"
+        )
+    if unsure:
+        say(
+            f"warning: left out {counted(len(unsure), 'defect')} by source and class alone, such as "
+            f"'{unsure[0].image}': this cache does not say which images its defects are on, so another image "
+            "of the same name is left out as well (--again encodes these, too)"
+        )
+    return _as_learned(before, new) if new.instances else None
+
+
+def _all_there(before: SupportCache, encoded: EncodedInstances, known: int) -> bool:
+    """Whether every instance is in the cache under another name, which shows only when it is encoded; says so."""
+    from mvrec_edge.calib.changes.membership import without_twins
+
+    new, _ = without_twins(before, encoded)
+    if not len(new):
+        _say_nothing_to_add(known)
+    return not len(new)
+
+
+def _say_nothing_to_add(known: int) -> None:
+    from mvrec_edge.cli.console import say
+
+    every = "the defect is" if known == 1 else f"all {known} defects are"
+    say(f"nothing to add: {every} in the cache already (--again encodes what has the same image, source and class)")
 
 
 def _as_learned(before: SupportCache, labelled: LabelledSet) -> LabelledSet:

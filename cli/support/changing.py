@@ -19,12 +19,13 @@ __all__ = ["change_cache"]
 _MOST_READINGS = 20
 
 
-def change_cache(path: Path, change: Callable[[SupportCache], Changed], options: ChangeOptions) -> None:
+def change_cache(path: Path, change: Callable[[SupportCache], Changed | None], options: ChangeOptions) -> None:
     """Changes a cache, one change at a time, and keeps the version before.
 
     Args:
         path: The cache.
-        change: The change; other changes of the cache wait for it.
+        change: The change; other changes of the cache wait for it. None where there is nothing to change, which it has
+            said.
         options: How.
 
     Raises:
@@ -41,6 +42,13 @@ def change_cache(path: Path, change: Callable[[SupportCache], Changed], options:
     with versions.change(lambda: say("another change of this cache is under way: waiting for it")):
         before = SupportCache.load(path)
         changed = change(before)
+        if changed is None:
+            if options.as_json:
+                instances = len(before.labels)
+                show_json(
+                    {"cache": str(path), "change": None, "instances": instances, "written": False, "kept_as": None}
+                )
+            return
         say("fitting the changed cache again and checking it ...")
         total = len(before.labels) + len(changed.cache.labels)
         total += 0 if before.schedule is None else len(left_out(changed.cache))

@@ -169,6 +169,28 @@ def test_the_closing_line_counts_classes_unknown_and_errors(line: Path) -> None:
     assert "1 region on 1 image; " in classify("in/a/1.jpg").stderr
 
 
+@pytest.mark.parametrize("rate", [(), ("--reject-rate", "50%")])
+def test_the_closing_line_compares_with_the_labels(line: Path, rate: tuple[str, ...]) -> None:
+    """Labels that are right, that are wrong, and one that is no class of the cache; some defects are like no class."""
+    shutil.copytree("in", "more/pit")
+    for place, (name, number) in enumerate((("dent", 0), ("dent", 2), ("pit", 1), ("pit", 4), ("rust", 5))):
+        draw(line / "more" / name / f"{place}.jpg", number)
+    said = classify("more", "--out", "r.jsonl", *rate).stderr
+    found = [record for record in records() if record["annotated"] != "rust"]
+    unknown = sum(bool(record["unknown"]) for record in found)
+    agree = sum(not record["unknown"] and record["annotated"] == record["label"] for record in found)
+    assert 0 < agree < 8
+    assert (unknown > 0) == bool(rate)
+    words = f"{agree} agree, {8 - agree - unknown} differ" + (f", {unknown} unknown" if unknown else "")
+    assert (
+        f"; labels are known for 8 regions: {words} (and 1 region with a label that is no class of the cache); " in said
+    )
+
+
+def test_where_no_label_is_a_class_nothing_is_said_of_labels(line: Path) -> None:
+    assert "labels are known" not in classify("in").stderr
+
+
 def test_stdout_by_its_name(line: Path) -> None:
     printed = classify("in", "--out", "-").stdout
     assert [json.loads(text)["image"] for text in printed.splitlines()] == [
@@ -188,6 +210,21 @@ def test_a_table_in_a_file_is_not_cut(line: Path) -> None:
     assert "…" not in shown
 
 
+@pytest.mark.parametrize("inputs", [("in",), ("in/a", "in/b"), ("in/a/1.jpg", "in/b/1.jpg")])
+def test_a_table_tells_images_of_one_name_apart(line: Path, inputs: tuple[str, ...]) -> None:
+    shown = classify(*inputs, "--table").stdout
+    assert re.search(r"\ba/1\.jpg\b", shown)
+    assert re.search(r"\bb/1\.jpg\b", shown)
+
+
+def test_an_image_without_a_mask_may_be_marked_by_boxes(line: Path) -> None:
+    (line / "in" / "a" / "1.png").unlink()
+    said = classify("in/a/1.jpg", code=3).stderr
+    assert "give --masks, or a CSV file of boxes with the columns image,x1,y1,x2,y2; where each image is" in said
+    Path("boxes.csv").write_text("image,x1,y1,x2,y2\nin/a/1.jpg,8,10,20,30\n")
+    assert "1 region on 1 image" in classify("boxes.csv").stderr
+
+
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_ended_says_what_it_kept_and_goes_on(line: Path, name: signal.Signals) -> None:
     (line / "in" / "a" / "3.jpg").write_text("no image")
@@ -199,7 +236,7 @@ def test_a_run_that_is_ended_says_what_it_kept_and_goes_on(line: Path, name: sig
 
     whole = ("in", "--out", "r.jsonl", "--csv", "r.csv", "--report", "r.html", "--overlay", "p")
     said = classify(*whole, code=128 + name, on_line=end).stderr
-    assert "interrupted: 3 images kept in r.jsonl; the same command with --resume goes on\n" in said
+    assert "interrupted: 3 images kept in r.jsonl (the last image is done again); the same command with" in said
     assert "report: r.html, 3 regions, " in said
     assert any(re.match("The run was interrupted: . images? of 4 ", note) for note in page()["notes"])
     assert len(records()) == len(rows()) == 4
@@ -351,8 +388,8 @@ def test_the_command_of_the_page_adds_the_region(line: Path, way: str) -> None:
     added = SupportCache.load("line.safetensors")
     assert added.counts["-odd"] == 1
     assert [record["region"] for record in records() if "error" not in record][1] == region["add"][0]
-    again = run_here(*words[1:], "--force", code=3).stderr
-    assert "every defect is in the cache already" in again
+    again = run_here(*words[1:], "--force").stderr
+    assert "nothing to add: the defect is in the cache already" in again
 
 
 @pytest.mark.parametrize(

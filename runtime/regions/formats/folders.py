@@ -20,7 +20,10 @@ __all__ = ["has_masks", "open_folders"]
 
 _FORMAT = "folders"
 _NOTHING = "there is no image with a mask"
-_FIX = "put a mask beside each image, or give --masks; where each image is a cut-out defect, give --input full"
+_FIX = (
+    "put a mask beside each image, or give --masks, or a CSV file of boxes with the columns image,x1,y1,x2,y2; "
+    "where each image is a cut-out defect, give --input full"
+)
 
 
 def open_folders(path: Path, masks: Path | None = None, *, whole_images: bool = False) -> RegionSource:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mvrec_edge.runtime import errors
@@ -40,6 +42,14 @@ def test_missing_dependency_names_the_extra() -> None:
     error = errors.MissingDependencyError("onnxruntime", extra="cpu", purpose="the engine 'onnxruntime'")
     assert "pip install 'mvrec-edge[cpu]'" in str(error)
     assert error.exit_code == 5
+
+
+def test_a_missing_library_of_the_export_names_the_page_of_the_small_installation() -> None:
+    line = str(errors.MissingDependencyError("torch", extra="export", purpose="export"))
+    assert "pip install 'mvrec-edge[export]'; docs/export.md says how to install it without" in line
+    assert "\n" not in line
+    page = Path(__file__).parents[3] / "docs" / "export.md"
+    assert "uv pip install --torch-backend cpu '.[export]'" in page.read_text()
 
 
 def test_docstring_draws_every_error() -> None:

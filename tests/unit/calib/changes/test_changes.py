@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import cv2
@@ -23,6 +24,7 @@ from mvrec_edge.calib.changes import (
     rename_class,
 )
 from mvrec_edge.calib.instances.encoding import EncodedInstances, encode_for_cache
+from mvrec_edge.calib.instances.image_digests import image_digests
 from mvrec_edge.calib.instances.labelled import LabelledRegion, LabelledSet
 from mvrec_edge.runtime import Region, SupportCache, ViewPlan
 from mvrec_edge.runtime.errors import FingerprintMismatchError, SupportError
@@ -285,9 +287,38 @@ def test_thumbnails_that_find_no_room_are_left_empty() -> None:
     assert within_room([full, b"y", full, b"z"]) == (full, b"y", b"", b"z")
 
 
-def test_what_is_there_by_source_and_class_is_known_before_it_is_encoded() -> None:
-    def instance(source: str, label: str) -> LabelledRegion:
-        return LabelledRegion(Path("x.png"), Region.from_box((0, 0, 2, 2), (9, 9), source=source), label)
+def labelled_on(path: Path, source: str, label: str) -> LabelledRegion:
+    return LabelledRegion(path, Region.from_box((0, 0, 2, 2), (9, 9), source=source), label)
 
-    given = (instance("4.jpg", "c1"), instance("4.jpg", "c0"), instance("x.jpg", "c1"))
-    assert not_there_yet(support(), LabelledSet(given)).instances == given[1:]
+
+def test_what_is_there_is_known_by_image_source_and_class(tmp_path: Path) -> None:
+    """Two folders have files of one name, with other pixels or with the same."""
+    images = [tmp_path / folder / "4.jpg" for folder in ("cam1", "cam2", "copy")]
+    for image, content in zip(images, (b"one", b"two", b"one"), strict=True):
+        image.parent.mkdir()
+        image.write_bytes(content)
+    one, two, copy = (labelled_on(image, "4.jpg", "c1") for image in images)
+    others = (labelled_on(images[0], "4.jpg", "c0"), labelled_on(images[0], "x.jpg", "c1"))
+    digests = image_digests(LabelledSet((one,))) * 9
+    new_ones, unsure = not_there_yet(support(images=digests), LabelledSet((one, two, copy, *others)))
+    assert new_ones.instances == (two, *others)
+    assert unsure.instances == ()
+    # One instance of the cache is of a known image, its namesake of an unknown one.
+    half = support(images=(*digests[:5], "", *digests[6:]), sources=["4.jpg"] * 9)
+    new_ones, unsure = not_there_yet(half, LabelledSet((one, two)))
+    assert (new_ones.instances, unsure.instances) == ((), (two,))
+
+
+def test_where_the_images_are_not_known_the_name_decides_and_says_so(tmp_path: Path) -> None:
+    image = tmp_path / "4.jpg"
+    image.write_bytes(b"x")
+    given = tuple(labelled_on(image, *names) for names in (("4.jpg", "c1"), ("4.jpg", "c0"), ("x.jpg", "c1")))
+    new_ones, unsure = not_there_yet(support(), LabelledSet(given))
+    assert (new_ones.instances, unsure.instances) == (given[1:], given[:1])
+
+
+@pytest.mark.parametrize(("image", "asked"), [("one", True), ("two", False), ("", True)])
+def test_equal_sources_are_the_same_defect_only_on_one_image(image: str, asked: bool) -> None:
+    before = support(images=["one"] * 9, sources=["new0.jpg"] * 9)
+    changed = add_instances(before, dataclasses.replace(new(("c0",)), images=(image,)))
+    assert any("are they the same defect?" in note for note in changed.notes) == asked
