@@ -36,7 +36,8 @@ def test_what_cannot_be_checked_is_said() -> None:
     cache = support((0, 0, 0), (1,))
     assert read_by_others(cache).tolist() == [0, 0, 0, UNTRIED]
     assert describe_reading(cache) == (
-        "3 of 3 examples are read rightly by the others (100.0%); 1 example whose class has no other image cannot be checked"
+        "3 of 3 examples are read rightly by the others (100.0%); "
+        "1 example whose class has no other image cannot be checked"
     )
     assert describe_reading(support((0,), (1,))) == (
         "no example can be checked by the others: every class has a single instance"
