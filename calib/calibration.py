@@ -10,6 +10,7 @@ from mvrec_edge.calib.fine_tuning.training import FineTuning
 from mvrec_edge.calib.fitting.around_head import fit_around_head
 from mvrec_edge.calib.fitting.head_fitting import check_head, describe_fit, fit_head
 from mvrec_edge.calib.fitting.novelty_fitting import describe_limits
+from mvrec_edge.calib.fitting.reading_itself import describe_reading
 from mvrec_edge.calib.fitting.schedule_fitting import left_out
 from mvrec_edge.calib.instances.encoding import encode_support
 from mvrec_edge.calib.instances.labelled import LabelledSet
@@ -275,6 +276,6 @@ def _fit_head(cache: SupportCache, settings: CalibrateSettings, observer: Observ
 
 
 def describe_calibration(cache: SupportCache) -> list[str]:
-    """What was fitted around the head, in lines."""
-    lines = [] if cache.schedule is None else [cache.schedule.describe()]
+    """How well the support reads itself, and what was fitted around the head, in lines."""
+    lines = [describe_reading(cache), *([] if cache.schedule is None else [cache.schedule.describe()])]
     return [*lines, "unknown defects: " + "; ".join(describe_limits(cache))]

@@ -6,11 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from mvrec_edge.calib.changes.changed import Changed
-from mvrec_edge.calib.fitting.leave_one_out import leave_one_out
+from mvrec_edge.calib.fitting.reading_itself import UNTRIED, count_right, read_by_others
 from mvrec_edge.runtime.support.cache import SupportCache
 
 __all__ = ["Comparison", "Reading", "compare", "read_left_out"]
@@ -88,10 +85,10 @@ def compare(before: SupportCache, changed: Changed, progress: Callable[[int], No
         UsageError: A head needs training and has not been trained.
     """
     after = changed.cache
-    earlier, now = _read(before, progress), _read(after, progress)
+    earlier, now = read_by_others(before, progress), read_by_others(after, progress)
     misread, right, new = [], [], []
     for place, origin in enumerate(changed.origins):
-        if now[place] == _UNTRIED:
+        if now[place] == UNTRIED:
             continue
         reading = Reading(
             place, after.sources[place], after.class_names[after.labels[place]], after.class_names[now[place]]
@@ -100,13 +97,13 @@ def compare(before: SupportCache, changed: Changed, progress: Callable[[int], No
         if origin < 0:
             if not is_right:
                 new.append(reading)
-        elif earlier[origin] != _UNTRIED:
+        elif earlier[origin] != UNTRIED:
             was_right = earlier[origin] == before.labels[origin]
             if was_right and not is_right:
                 misread.append(reading)
             elif is_right and not was_right:
                 right.append(reading)
-    return Comparison(tuple(misread), tuple(right), tuple(new), _counts(before, earlier), _counts(after, now))
+    return Comparison(tuple(misread), tuple(right), tuple(new), count_right(before, earlier), count_right(after, now))
 
 
 def read_left_out(cache: SupportCache) -> list[str | None]:
@@ -114,24 +111,4 @@ def read_left_out(cache: SupportCache) -> list[str | None]:
 
     Instances of one image are left out together, so the class is None as well where all of a class lie on one.
     """
-    return [None if label == _UNTRIED else cache.class_names[label] for label in _read(cache, lambda _: None)]
-
-
-_UNTRIED = -1
-
-
-def _read(cache: SupportCache, progress: Callable[[int], None]) -> npt.NDArray[np.int64]:
-    """The class that all others give each instance, int64 `[NK]`; `_UNTRIED` where it cannot be left out."""
-    head = cache.head
-    left_out = leave_one_out(cache, head.name, [(head.beta, head.aggregate)], progress)
-    read = np.full(len(cache.labels), _UNTRIED, np.int64)
-    read[left_out.instances] = left_out.logits[0].argmax(axis=1)
-    return read
-
-
-def _counts(cache: SupportCache, read: npt.NDArray[np.int64]) -> dict[str, tuple[int, int]]:
-    counts = {}
-    for index, name in enumerate(cache.class_names):
-        own = (cache.labels == index) & (read != _UNTRIED)
-        counts[name] = (int((read[own] == index).sum()), int(own.sum()))
-    return counts
+    return [None if label == UNTRIED else cache.class_names[label] for label in read_by_others(cache)]

@@ -20,48 +20,57 @@ class ClassResult:
 
     Attributes:
         labelled: Instances that shots are drawn from.
-        queries: Queries; one that several draws classify counts once.
-        accuracy: Share of the answers that are right, over all draws, 0 to 1; NaN without queries.
+        queries: Different queries; one that several draws classify counts once.
+        answers: Answers to these queries over all draws; each draw answers each of its queries once.
+        right: Answers that are right, 0 to `answers`.
     """
 
     labelled: int
     queries: int
-    accuracy: float
+    answers: int
+    right: int
 
     @property
-    def right(self) -> float:
-        """Queries classified rightly, as the mean over the draws; 0 to `queries`."""
-        return 0.0 if not self.queries else self.accuracy * self.queries
+    def accuracy(self) -> float:
+        """Right answers divided by answers, 0 to 1; NaN without answers."""
+        return self.right / self.answers if self.answers else float("nan")
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95% interval of the accuracy that so many queries give; see `wilson_interval`."""
-        return wilson_interval(self.right, self.queries)
+        """The 95% interval of the accuracy; see `wilson_interval`.
+
+        It is as wide as so many different queries make it. The draws repeat the same queries, so their answers are not
+        so many independent trials.
+        """
+        return wilson_interval(self.accuracy * self.queries if self.answers else 0.0, self.queries)
 
     def to_dict(self) -> dict[str, Any]:
         """In plain JSON types."""
         return {
             "labelled": self.labelled,
             "queries": self.queries,
-            "right": round(self.right, 3),
-            "accuracy": None if not self.queries else round(self.accuracy, 6),
-            "interval_95": None if not self.queries else [round(bound, 6) for bound in self.interval],
+            "answers": self.answers,
+            "right": self.right,
+            "accuracy": None if not self.answers else round(self.accuracy, 6),
+            "interval_95": None if not self.answers else [round(bound, 6) for bound in self.interval],
         }
 
 
 @dataclass(frozen=True)
 class Confused:
-    """A class that is taken for another.
+    """A class that is read as another.
 
     Attributes:
         label: Index of the true class.
-        taken_for: Index of the class it is taken for.
-        queries: Of its queries, how many, as the mean over the draws.
+        read_as: Index of the class that it is read as.
+        wrong: Answers of this kind, over all draws.
+        answers: All answers to queries of the true class, over all draws.
     """
 
     label: int
-    taken_for: int
-    queries: float
+    read_as: int
+    wrong: int
+    answers: int
 
 
 @dataclass(frozen=True)
@@ -106,27 +115,36 @@ class HeadResult:
 
     @property
     def classes(self) -> tuple[ClassResult, ...]:
-        """Each class, with its queries."""
-        rows = zip(self.labelled.tolist(), self.queries.tolist(), self.per_class.tolist(), strict=True)
-        return tuple(ClassResult(labelled, queries, accuracy) for labelled, queries, accuracy in rows)
+        """Each class, with its queries and answers."""
+        counts = (self.labelled, self.queries, self.confusion.sum(axis=1), np.diag(self.confusion))
+        return tuple(ClassResult(*row) for row in zip(*(each.tolist() for each in counts), strict=True))
 
     @property
     def overall(self) -> ClassResult:
-        """All classes together, at the mean accuracy over the draws."""
-        return ClassResult(int(self.labelled.sum()), int(self.queries.sum()), self.mean)
+        """All classes together: the sum of `classes`.
+
+        Its accuracy is `mean`, unless draws have different numbers of queries: each draw then weighs alike in `mean`,
+        and each answer alike here.
+        """
+        counts = (self.labelled, self.queries, self.confusion, np.diag(self.confusion))
+        return ClassResult(*(int(each.sum()) for each in counts))
 
     def most_confused(self, most: int = 3) -> list[Confused]:
-        """The classes that are most often taken for others, the most queries first.
+        """The pairs of classes with the most wrong answers, the most first.
 
         Args:
             most: Pairs of classes at most.
         """
-        totals = np.maximum(self.confusion.sum(axis=1, keepdims=True), 1)
-        taken = self.confusion / totals * self.queries[:, None]
-        np.fill_diagonal(taken, 0.0)
-        order = np.argsort(-taken, axis=None, kind="stable")[:most]
-        pairs = (divmod(int(place), len(taken)) for place in order)
-        return [Confused(label, other, float(taken[label, other])) for label, other in pairs if taken[label, other] > 0]
+        answers = self.confusion.sum(axis=1)
+        wrong = self.confusion.copy()
+        np.fill_diagonal(wrong, 0)
+        order = np.argsort(-wrong, axis=None, kind="stable")[:most]
+        pairs = (divmod(int(place), len(wrong)) for place in order)
+        return [
+            Confused(label, other, int(wrong[label, other]), int(answers[label]))
+            for label, other in pairs
+            if wrong[label, other] > 0
+        ]
 
     def to_dict(self, class_names: Sequence[str]) -> dict[str, Any]:
         """The result in plain JSON types."""
@@ -137,7 +155,7 @@ class HeadResult:
             "spread": round(self.spread, 6),
             "draws": [round(value, 6) for value in self.accuracies],
             "queries": int(self.queries.sum()),
-            "interval_95": [round(bound, 6) for bound in self.overall.interval],
+            "all": self.overall.to_dict(),
             "per_class": {name: each.to_dict() for name, each in zip(class_names, self.classes, strict=True)},
             "confusion": self.confusion.tolist(),
             "chosen": list(self.chosen),

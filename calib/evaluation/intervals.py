@@ -14,7 +14,7 @@ def wilson_interval(right: float, count: int) -> tuple[float, float]:
     """The 95% interval of a share by Wilson's score (1927), which also holds for few and for none or all right.
 
     Args:
-        right: How many are right, 0 to `count`; a fraction where it is a mean over draws.
+        right: How many are right, 0 to `count`; a fraction where it is a share of repeated answers.
         count: How many there are.
 
     Returns:

@@ -23,11 +23,12 @@ __all__ = [
     "table_row",
 ]
 
-_COLUMNS = ("support", "queries", "right", "accuracy, %", "95% interval, %")
-_WIDTHS = (14, 9, 9, 13, 17)
+_COLUMNS = ("support", "queries", "right answers", "accuracy, %", "95% interval, %")
+_WIDTHS = (12, 9, 15, 13, 17)
 _COUNTS = (
-    "A query that several draws classify counts once; right is the mean over the draws. The interval is that of "
-    "Wilson's score for so many queries."
+    "Each draw answers each of its queries once. Right answers are counted over all draws; a query that several draws "
+    "classify counts once among the queries. Accuracy is right answers divided by answers. The interval is that of "
+    "Wilson's score for so many queries, since the draws repeat the same ones. The row all is the sum."
 )
 
 
@@ -74,38 +75,32 @@ def class_lines(result: HeadResult, class_names: Sequence[str]) -> list[str]:
 
 
 def confusion_lines(result: HeadResult, class_names: Sequence[str]) -> list[str]:
-    """Which classes are most often taken for which, in a line; none where every answer is right."""
+    """Which classes are read wrongly most often, in a line; none where every answer is right."""
     worst = [
-        f"{class_names[each.label]} for {class_names[each.taken_for]} ({_number(each.queries)} of "
-        f"{int(result.queries[each.label])})"
+        f"{class_names[each.label]} as {class_names[each.read_as]}, {each.wrong} of {counted(each.answers, 'answer')}"
         for each in result.most_confused()
     ]
-    return [f"most often taken: {', '.join(worst)}"] if worst else []
+    return [f"read wrongly most often: {'; '.join(worst)}"] if worst else []
 
 
 def _class_rows(result: HeadResult, class_names: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """The name and the cells of each class, and of all together where there are several."""
+    """The name and the cells of each class, and of all together."""
     rows = [(name, _cells(each, result.shots)) for name, each in zip(class_names, result.classes, strict=True)]
     return [*rows, ("all", _cells(result.overall, result.shots * len(class_names)))]
 
 
 def _cells(of: ClassResult, support: int) -> tuple[str, ...]:
     drawn = f"{support} of {of.labelled}"
-    if not of.queries:
+    if not of.answers:
         return drawn, "0", "-", "-", "-"
     low, high = of.interval
     return (
         drawn,
         str(of.queries),
-        _number(of.right),
+        f"{of.right} of {of.answers}",
         f"{100 * of.accuracy:.1f}",
         f"{100 * low:.0f} to {100 * high:.0f}",
     )
-
-
-def _number(value: float) -> str:
-    """A mean number of queries: whole where it is, else with one digit."""
-    return f"{value:.0f}" if abs(value - round(value)) < 0.05 else f"{value:.1f}"
 
 
 def evaluation_markdown(

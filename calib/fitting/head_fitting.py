@@ -129,6 +129,16 @@ def describe_fit(fit: HeadFit) -> list[str]:
         before, after = fit.temperature.error_before, fit.temperature.error_after
         lines.append(
             f"temperature {head.temperature:.3g}: expected calibration error {100 * before:.1f}% before, "
-            f"{100 * after:.1f}% after, by leaving each instance out"
+            f"{100 * after:.1f}% after, by leaving each instance out{_why_higher(head.temperature, before, after)}"
         )
     return lines
+
+
+def _why_higher(temperature: float, before: float, after: float) -> str:
+    """Why a fitted temperature has the higher error, for the end of a line; empty where it has not."""
+    if round(after, 3) <= round(before, 3):
+        return ""
+    # Smoothed targets, and a loss that a sure wrong answer dominates: both flatten the probabilities.
+    if temperature > 1:
+        return "; it is higher after because few examples keep the probabilities cautious"
+    return "; it is higher after because the fit goes by the log-loss and not by this error"

@@ -52,16 +52,17 @@ def describe_limits(cache: SupportCache) -> list[str]:
     rate = cache.novelty.reject_rate
     if rate is None:
         return ["measured; nothing is called unknown unless classify is given --reject-rate"]
-    lines = [f"above the limit, which {100 * rate:g}% of the known defects shall exceed"]
-    pooled = 0.0
-    for place, (name, limit) in enumerate(zip(cache.class_names, NoveltyLimits.at(rate, known).classes, strict=True)):
+    limits, sources, pooled = NoveltyLimits.at(rate, known).classes, [], 0.0
+    for place, (name, limit) in enumerate(zip(cache.class_names, limits, strict=True)):
         if limit.own:
-            lines.append(f"{name}: {limit.limit:.3f}, from its own {known.count(place)} instances")
+            sources.append(f"{name}: {limit.limit:.3f}, from its own {known.count(place)} instances")
         else:
             pooled = limit.limit
-    if len(lines) - 1 < len(cache.class_names):
-        which = "the other classes" if len(lines) > 1 else "all classes"
-        lines.append(
-            f"{which}: {pooled:.3f}, from the {counted(len(known.residuals), 'instance')} of all classes together"
-        )
-    return lines
+    together = f"from the {counted(len(known.residuals), 'instance')} of all classes together"
+    above = "the limit of its nearest class" if sources else f"{pooled:.3f}"
+    if not sources:
+        sources = [f"this limit is {together}"]
+    elif len(sources) < len(cache.class_names):
+        sources.append(f"the other classes: {pooled:.3f}, {together}")
+    called = f"a defect whose novelty is above {above} is called unknown"
+    return [f"{called}; about {100 * rate:g}% of known defects will be, too", *sources]

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand
 
 from mvrec_edge.cli.config.renamed import check_names
-from mvrec_edge.cli.config.setting import Setting, arguments_of, settings_of
+from mvrec_edge.cli.config.setting import Setting, arguments_of, settings_of, shared_table
 
 __all__ = ["CONFIGURED", "ConfiguredCommand", "add_configured", "command_settings", "place_arguments"]
 
@@ -41,7 +41,8 @@ _Config = Annotated[
         "--config",
         metavar="FILE",
         help="TOML file of settings, such as the one that 'mvrec-edge init' writes. A setting that is not on "
-        "the command line is taken from this file; a setting that is in neither has its default. "
+        "the command line is taken from this file, also one that is required here; a setting that is in neither has "
+        "its default. "
         "Relative paths in the file begin at the folder of the file.",
         show_default=False,
     ),
@@ -125,6 +126,22 @@ class ConfiguredCommand(TyperCommand):
         own = {name for name in arguments if name not in {each.parameter for each in settings[self.table].values()}}
         from_file = place_arguments(arguments, given, values, own)
         ctx.default_map = {name: value for name, value in values.items() if name in from_file or name not in arguments}
+        self._check_required(given, ctx.default_map, settings[self.table])
+
+    def _check_required(
+        self, given: Mapping[str, Any], from_file: Mapping[str, Any], settings: Mapping[str, Setting]
+    ) -> None:
+        """Refuses a call where neither the command line nor the file has what must be given, and names both places."""
+        from mvrec_edge.runtime.errors import UsageError
+
+        for key, setting in settings.items():
+            if setting.required and setting.parameter not in given and setting.parameter not in from_file:
+                table = shared_table(self.table, key) or self.table
+                raise UsageError(
+                    f"{setting.spelled} is neither on the command line nor in the config file",
+                    where=Path(given["config"]),
+                    fix=f"give it on the command line, or write '{key}' below [{table}] in the file",
+                )
 
 
 def place_arguments(

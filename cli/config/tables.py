@@ -78,6 +78,8 @@ The value of a setting is taken from the first of these places that has it:
 - `--overwrite` is never taken from a file: the command line must ask for the replacement of files each time. The same
   holds for `--force`, `--accept` and `--new-class`, which overrule a check, and for what one call of `support` is
   about, such as the defects to add and their `--label`.
+- `inspect` shows a bundle or a cache, so it takes neither from `[paths]`. Give it the path on the command line, or
+  write `path` below `[inspect]`.
 - The tables of the commands of `support` are `[support.add]`, `[support.remove]` and so on. With `cache` in the file,
   all words behind `support add --config mvrec-edge.toml` are defects to add.
 - The default "none" means that the setting has no value; the last column says what the command does then.

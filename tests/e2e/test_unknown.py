@@ -22,9 +22,8 @@ def line(tmp_path_factory: pytest.TempPathFactory, tiny_bundle_path: Path) -> Pa
     write_dataset(folder / "parts", families=("scratch", "stain"), per_class=3, size=(240, 320), seed=0)
     arguments = ("--view-recipe", "ms", "--reject-rate", "50%", "--out", folder / "line.safetensors")
     result = run("calibrate", tiny_bundle_path, folder / "parts", *arguments)
-    assert (
-        "unknown defects: above the limit, which 50% of the known defects shall exceed; all classes: " in result.stderr
-    )
+    assert "unknown defects: a defect whose novelty is above " in result.stderr
+    assert " is called unknown; about 50% of known defects will be, too; this limit is from the 6 " in result.stderr
     return folder
 
 
@@ -50,7 +49,8 @@ def test_records_say_unknown(line: Path, tiny_bundle_path: Path) -> None:
 
 def test_inspect_prints_the_limits(line: Path) -> None:
     shown = run("inspect", line / "line.safetensors").stdout
-    assert "unknown defects  above the limit, which 50% of the known defects shall exceed" in shown
+    assert "unknown defects  a defect whose novelty is above " in shown
+    assert " is called unknown; about 50% of known defects will be, too\n" in shown
     assert "from the 6 instances of all classes together" in shown
 
 

@@ -43,6 +43,34 @@ def test_a_cache_comes_from_the_file(line: Path) -> None:
     assert (back.code, len(SupportCache.load(line / "line.safetensors").labels)) == (0, 12)
 
 
+@pytest.mark.parametrize(
+    ("words", "spelled", "key", "table"),
+    [
+        (("inspect",), "PATH", "path", "inspect"),
+        (("verify",), "BUNDLE", "bundle", "paths"),
+        (("support", "list"), "CACHE", "cache", "paths"),
+        (("support", "add", "part.jpg"), "--bundle", "bundle", "paths"),
+    ],
+)
+def test_what_is_in_neither_place_is_said_with_both(
+    line: Path, words: tuple[str, ...], spelled: str, key: str, table: str
+) -> None:
+    config = "[paths]\nbundle = 'no.bundle'\ncache = 'line.safetensors'\n"
+    (line / "c.toml").write_text("\n".join(row for row in config.splitlines() if not row.startswith(key)))
+    ended = call(*words, "--config", line / "c.toml")
+    assert ended.code == 2
+    assert f"{spelled} is neither on the command line nor in the config file" in ended.err
+    assert f"give it on the command line, or write '{key}' below [{table}] in the file" in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_inspect_takes_its_path_from_either_place(line: Path) -> None:
+    shown = call("inspect", "--config", line / "c.toml", line / "line.safetensors")
+    assert shown.code == 0
+    (line / "c.toml").write_text("[inspect]\npath = 'line.safetensors'\n")
+    assert call("inspect", "--config", line / "c.toml").out == shown.out
+
+
 def test_a_bundle_comes_from_the_file(line: Path) -> None:
     for words in (("verify",), ("bench",), ("build",), ("doctor",)):
         ended = call(*words, "--config", line / "c.toml")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,10 +50,28 @@ def test_each_class_is_shown_with_its_queries(features: Path) -> None:
     assert (stain["labelled"], stain["queries"]) == (6, 5)
     low, high = stain["interval_95"]
     assert 0 <= low < stain["accuracy"] <= high <= 1
-    assert stain["right"] == pytest.approx(5 * stain["accuracy"], abs=1e-3)
+    # Four of six are left in each of two draws.
+    assert stain["answers"] == 8
+    assert stain["accuracy"] == stain["right"] / 8
+    _check_sums(ended.out, written)
     text = (features / "out" / "evaluation.md").read_text()
     assert "| stain | 2 of 6 | 5 |" in text
     assert "**Caution**: fewer than 20 queries of stain (5)" in text
+
+
+def _check_sums(shown: str, written: dict[str, Any]) -> None:
+    """The row `all` is the sum of the rows above it, on the terminal and in the file."""
+    rows = [line.split() for line in shown.splitlines()]
+    rows = [row for row in rows if row and row[0] in (*NAMES, "all")]
+    # The name, "2 of 30", the queries, "41 of 56".
+    numbers = [[int(row[place]) for place in (1, 3, 4, 5, 7)] for row in rows]
+    assert [sum(column) for column in zip(*numbers[:-1], strict=True)] == numbers[-1]
+    for result in written["results"]:
+        for key in ("labelled", "queries", "answers", "right"):
+            assert result["all"][key] == sum(each[key] for each in result["per_class"].values())
+        assert result["all"]["accuracy"] == round(result["all"]["right"] / result["all"]["answers"], 6)
+        # Every draw has as many queries here.
+        assert result["all"]["accuracy"] == result["accuracy"]
 
 
 def test_images_on_both_sides_are_counted_and_kept_apart(features: Path) -> None:

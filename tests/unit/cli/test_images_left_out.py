@@ -40,6 +40,14 @@ def test_calibrate_leaves_an_image_out_as_a_whole(tiny_bundle_path: Path, labell
     ended = call(*calibrate, "--out", tmp_path / "line.safetensors", "--reject-rate", "5%")
     assert ended.code == 0
     assert "accuracy on the support itself, with 12 instances left out in turn" in ended.err
+    # The verdict is what `support list --check` shows instance by instance.
+    listed = call("support", "list", tmp_path / "line.safetensors", "--check")
+    right = 12 - listed.out.count("<- misread")
+    verdict, schedule, limits, written = ended.err.splitlines()[-4:]
+    assert verdict.startswith(f"{right} of 12 examples {'is' if right == 1 else 'are'} read rightly by the others (")
+    assert "views" in schedule
+    assert limits.startswith("unknown defects: ")
+    assert written.startswith(f"{tmp_path / 'line.safetensors'}: 12 instances")
     cache = SupportCache.load(tmp_path / "line.safetensors")
     assert cache.image_groups.tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
 
@@ -48,6 +56,7 @@ def test_calibrate_leaves_an_image_out_as_a_whole(tiny_bundle_path: Path, labell
     ended = call(*calibrate, "--out", tmp_path / "one.safetensors")
     assert ended.code == 0
     assert "the class 'dent' has all its instances on a single image, so none can be left out" in ended.err
+    assert "; 3 examples whose class has no other image cannot be checked\n" in ended.err
     tuned = call(*calibrate, "--tune", "--out", tmp_path / "tuned.safetensors")
     assert tuned.code == 3
     assert "the class 'dent' lies on a single image" in tuned.err

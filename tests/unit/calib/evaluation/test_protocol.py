@@ -21,6 +21,7 @@ from mvrec_edge.calib import (
     sample_shots,
 )
 from mvrec_edge.calib.evaluation.cautions import cautions
+from mvrec_edge.calib.evaluation.intervals import wilson_interval
 from mvrec_edge.calib.evaluation.protocol import draw
 from mvrec_edge.calib.evaluation.tables import (
     class_lines,
@@ -149,7 +150,14 @@ def test_a_class_without_queries_has_no_share() -> None:
     )
     assert np.isnan(result.per_class[2])
     without = result.to_dict(NAMES)["per_class"]["stain"]
-    assert without == {"labelled": 6, "queries": 0, "right": 0.0, "accuracy": None, "interval_95": None}
+    assert without == {
+        "labelled": 6,
+        "queries": 0,
+        "answers": 0,
+        "right": 0,
+        "accuracy": None,
+        "interval_95": None,
+    }
     assert "| stain | 1 of 6 | 0 | - | - | - |" in evaluation_markdown([result], NAMES, "x")
     assert any(line.split() == ["stain", "1", "of", "6", "0", "-", "-", "-"] for line in class_lines(result, NAMES))
 
@@ -166,24 +174,37 @@ def test_a_query_of_several_draws_counts_once() -> None:
     drawn = [set(sample_shots(given.support_labels.tolist(), 2, seed)) for seed in range(3)]
     classified = {place for place in range(18) if any(place not in each for each in drawn)}
     assert rest.queries.sum() == len(classified)
-    assert rest.overall.right == pytest.approx(rest.mean * len(classified))
+    assert rest.overall.answers == 3 * 12
+    assert rest.overall.right == np.diag(rest.confusion).sum() == sum(each.right for each in rest.classes)
+    assert rest.overall.accuracy == pytest.approx(rest.mean)
+    # The interval goes by the different queries, however often the draws repeat them.
+    assert rest.overall.interval == wilson_interval(rest.overall.accuracy * len(classified), len(classified))
     assert rest.labelled.tolist() == [6, 6, 6]
 
 
 def test_the_largest_confusions_are_named() -> None:
     confusion = np.array([[6, 2, 0], [0, 8, 0], [1, 3, 4]])
     result = HeadResult("zip", 2, (18 / 24,), confusion, np.array([4, 4, 4]), np.array([9, 9, 9]), ("zip",))
-    assert [(each.label, each.taken_for, each.queries) for each in result.most_confused()] == [
-        (2, 1, 1.5),
-        (0, 1, 1.0),
-        (2, 0, 0.5),
+    assert [(each.label, each.read_as, each.wrong, each.answers) for each in result.most_confused()] == [
+        (2, 1, 3, 8),
+        (0, 1, 2, 8),
+        (2, 0, 1, 8),
     ]
     lines = class_lines(result, ("a", "b", "c"))
-    assert lines[-1] == "most often taken: c for b (1.5 of 4), a for b (1 of 4), c for a (0.5 of 4)"
-    assert lines[2].split() == ["a", "2", "of", "9", "4", "3", "75.0", "30", "to", "95"]
-    assert lines[5].split()[:5] == ["all", "6", "of", "27", "12"]
+    assert lines[-1] == (
+        "read wrongly most often: c as b, 3 of 8 answers; a as b, 2 of 8 answers; c as a, 1 of 8 answers"
+    )
+    assert lines[2].split() == ["a", "2", "of", "9", "4", "6", "of", "8", "75.0", "30", "to", "95"]
+    assert lines[5].split()[:9] == ["all", "6", "of", "27", "12", "18", "of", "24", "75.0"]
     right = HeadResult("zip", 2, (1.0,), np.diag([4, 4]), np.array([4, 4]), np.array([9, 9]), ("zip",))
-    assert not any("taken" in line for line in class_lines(right, ("a", "b")))
+    assert not any("wrongly" in line for line in class_lines(right, ("a", "b")))
+
+
+def test_draws_of_different_sizes_weigh_by_their_answers_in_the_sum() -> None:
+    # One right of two, then eight of eight.
+    result = HeadResult("zip", 1, (0.5, 1.0), np.array([[4, 1], [0, 5]]), np.array([5, 5]), np.array([9, 9]), ("", ""))
+    assert result.mean == 0.75
+    assert (result.overall.right, result.overall.answers, result.overall.accuracy) == (9, 10, 0.9)
 
 
 def on_images(*, images: list[int], queries: bool = False) -> EvaluationSet:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -49,9 +51,16 @@ def test_limits_in_words() -> None:
     assert "every class has a single instance" in describe_limits(fit_novelty(support(1, 1)))[0]
     assert "unless classify is given --reject-rate" in describe_limits(fit_novelty(support(2, 2)))[0]
     both = describe_limits(fit_novelty(support(25, 3, 1), 0.05))
-    assert "5% of the known defects" in both[0]
+    assert both[0] == (
+        "a defect whose novelty is above the limit of its nearest class is called unknown; about 5% of known defects "
+        "will be, too"
+    )
     assert both[1].startswith("class 0: ")
     assert both[1].endswith("from its own 25 instances")
     assert both[2].startswith("the other classes: ")
     assert both[2].endswith("from the 28 instances of all classes together")
-    assert describe_limits(fit_novelty(support(2, 2), 0.05))[1].startswith("all classes: ")
+    called, source = describe_limits(fit_novelty(support(2, 2), 0.05))
+    assert re.fullmatch(
+        r"a defect whose novelty is above \d\.\d{3} is called unknown; about 5% of known defects will be, too", called
+    )
+    assert source == "this limit is from the 4 instances of all classes together"

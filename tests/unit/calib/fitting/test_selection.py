@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvrec_edge.calib import HEAD_CHOICES, FineTuning, fit_head
-from mvrec_edge.calib.fitting.head_fitting import describe_fit
+from mvrec_edge.calib.fitting.head_fitting import HeadFit, describe_fit
 from mvrec_edge.calib.fitting.leave_one_out import leave_one_out
 from mvrec_edge.calib.fitting.probabilities import calibration_error, fit_temperature, log_loss
 from mvrec_edge.calib.fitting.selection import DEFAULT_HEAD, select_head
@@ -86,6 +86,25 @@ def test_accuracies_are_said_to_be_those_of_the_support_itself() -> None:
     assert lines[1].split() == ["head", "beta", "aggregate", "accuracy", "log-loss"]
     # A named head is not the best of many.
     assert not any("candidates" in line for line in describe_fit(fit_head(cache((4, 4, 4)), "zip")))
+
+
+@pytest.mark.parametrize(
+    ("temperature", "before", "after", "end"),
+    [
+        (2.53, 0.135, 0.256, "; it is higher after because few examples keep the probabilities cautious"),
+        (0.5, 0.135, 0.256, "; it is higher after because the fit goes by the log-loss and not by this error"),
+        (2.53, 0.256, 0.135, ""),
+        (2.53, 0.1351, 0.1352, ""),
+    ],
+)
+def test_a_higher_error_after_the_fit_is_explained(temperature: float, before: float, after: float, end: str) -> None:
+    fit = fit_head(cache((4, 4, 4)), "zip")
+    assert fit.temperature is not None
+    head = dataclasses.replace(fit.cache.head, temperature=temperature)
+    found = dataclasses.replace(fit.temperature, head=head, error_before=before, error_after=after)
+    (line,) = describe_fit(HeadFit(dataclasses.replace(fit.cache, head=head), temperature=found))
+    said = f"{100 * before:.1f}% before, {100 * after:.1f}% after"
+    assert line == f"temperature {temperature}: expected calibration error {said}, by leaving each instance out{end}"
 
 
 def test_images_of_one_instance_each_change_nothing() -> None:
