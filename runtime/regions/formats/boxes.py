@@ -119,6 +119,7 @@ def _rows(path: Path, builder: SourceBuilder, tally: WarningTally) -> Iterator[_
     for number, source, cells in table.numbered():
         try:
             table.check_width(cells, needed, source)
+            table.check_one_line(cells, source)
         except AnnotationError as error:
             builder.problem(error)
             continue

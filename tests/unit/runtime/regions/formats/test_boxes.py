@@ -273,3 +273,19 @@ def test_labels_in_another_unicode_form_are_one_class(folder):
     reading, _ = read(folder, "image,x1,y1,x2,y2,label\na.png,1,2,9,9,Fl\u00e4che\na.png,2,2,9,9,Fla\u0308che\n")
 
     assert [region.label for region in reading.regions] == ["Fl\u00e4che"] * 2
+
+
+def test_a_cell_of_several_lines_is_a_problem_of_its_row(folder):
+    rows = 'a.png,1,2,9,9,"dent\nb.png,5,5,20,20,scratch\na.png,1,2,9,9,dent"\na.png,2,2,9,9,pit\n'
+    reading, source = read(folder, f"image,x1,y1,x2,y2,label\n{rows}")
+
+    assert [region.label for region in reading.regions] == ["pit"]
+    assert [(problem.where, "'label' goes over several lines" in problem.what) for problem in source.problems] == [
+        ("boxes.csv#0", True)
+    ]
+
+
+def test_a_quote_behind_a_blank_is_no_part_of_the_label(folder):
+    reading, _ = read(folder, 'image, x1, y1, x2, y2, label\n"a.png", 1, 2, 9, 9, "dent, deep"\n')
+
+    assert [region.label for region in reading.regions] == ["dent, deep"]

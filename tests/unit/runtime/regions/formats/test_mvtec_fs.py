@@ -199,3 +199,13 @@ def test_images_in_another_case_are_found(root):
     image.rename(image.with_name("A.PNG"))
 
     assert open_source(write(root / "train.csv", [row("a.png")])).images[0].path.name == "A.PNG"
+
+
+def test_a_line_break_belongs_into_points_only(root):
+    rows = [row("a.png", points=SQUARE.replace(" ", "\n")), row("a.png", "de\nnt"), row("b.png", "pit")]
+    source = open_source(write(root / "train.csv", rows))
+
+    assert [len(item.annotations) for item in source] == [1, 1]
+    assert [(problem.where, "'label' goes over several lines" in problem.what) for problem in source.problems] == [
+        ("train.csv#1", True)
+    ]
