@@ -19,6 +19,7 @@ from mvrec_edge.runtime.regions.shapes import BoxShape
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
 from mvrec_edge.runtime.regions.table_files import Table, parse_number, read_table
 from mvrec_edge.runtime.regions.tally import WarningTally
+from mvrec_edge.runtime.regions.thousands import refuse_thousands
 
 __all__ = ["JSON_LINES_SUFFIXES", "is_boxes_table", "open_boxes"]
 
@@ -116,6 +117,13 @@ def _rows(path: Path, builder: SourceBuilder, tally: WarningTally) -> Iterator[_
     table = read_table(path)
     columns = find_box_columns(table.header, path)
     needed = max(columns.places[meaning] for meaning in ("image", *columns.box)) + 1
+    corners = [columns.places[meaning] for meaning in columns.box]
+    boxes = (
+        (source, [(table.header[place], cells[place]) for place in corners])
+        for _, source, cells in table.numbered()
+        if len(cells) >= needed
+    )
+    refuse_thousands(boxes, path, decimal_comma=table.decimal_comma, sized="x2" not in columns.places)
     for number, source, cells in table.numbered():
         try:
             table.check_width(cells, needed, source)

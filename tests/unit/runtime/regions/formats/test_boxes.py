@@ -289,3 +289,17 @@ def test_a_quote_behind_a_blank_is_no_part_of_the_label(folder):
     reading, _ = read(folder, 'image, x1, y1, x2, y2, label\n"a.png", 1, 2, 9, 9, "dent, deep"\n')
 
     assert [region.label for region in reading.regions] == ["dent, deep"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image;x1;y1;x2;y2\na.png;1.234;1.100;1.300;1.200\n",
+        "image\tx1\ty1\tx2\ty2\na.png\t1,234\t1,100\t1,300\t1,200\n",
+        "image,x1,y1,x2,y2\na.png,1.234,1.100,1.300,1.200\n",
+        "image;left;top;bbox_w;bbox_h\na.png;20;30;1.300;1.200\n",
+    ],
+)
+def test_a_table_in_thousands_is_refused(folder, text):
+    with pytest.raises(InputError, match=r"of boxes.csv#0 is '1[.,].*thousands or fractions"):
+        read(folder, text)

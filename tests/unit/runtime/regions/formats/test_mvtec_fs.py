@@ -209,3 +209,10 @@ def test_a_line_break_belongs_into_points_only(root):
     assert [(problem.where, "'label' goes over several lines" in problem.what) for problem in source.problems] == [
         ("train.csv#1", True)
     ]
+
+
+def test_a_box_in_thousands_is_refused(root):
+    path = write(root / "train.csv", [row("a.png", box=("1.100", "1.300", "1.001", "1.200"))])
+
+    with pytest.raises(InputError, match=r"'x1' of train.csv#0 is '1.100', .* thousands or fractions"):
+        open_source(path)
