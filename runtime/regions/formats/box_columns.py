@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvrec_edge.runtime.errors import InputError
-from mvrec_edge.runtime.regions.formats.turning import TURNS
+from mvrec_edge.runtime.regions.formats.turning import is_turn
 
 __all__ = ["CORNERS", "OUTLINES", "BoxColumns", "find_box_columns", "is_boxes_table"]
 
@@ -102,7 +102,7 @@ def find_box_columns(header: Sequence[str], path: Path) -> BoxColumns:
     return BoxColumns(
         places,
         {meaning: header[place] for meaning, place in places.items()},
-        tuple(place for place, name in enumerate(tidy) if name in TURNS),
+        tuple(place for place, name in enumerate(header) if is_turn(name)),
         tuple(place for place, name in enumerate(tidy) if name in OUTLINES),
     )
 

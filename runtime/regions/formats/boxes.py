@@ -11,7 +11,7 @@ from typing import Any
 from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape, declared_size
 from mvrec_edge.runtime.regions.formats.box_columns import OUTLINES, BoxColumns, find_box_columns, is_boxes_table
-from mvrec_edge.runtime.regions.formats.turning import TURNS, refuse_turned
+from mvrec_edge.runtime.regions.formats.turning import refuse_turned, turns_in
 from mvrec_edge.runtime.regions.image_finder import ImageFinder
 from mvrec_edge.runtime.regions.label_files import clean_label, parse_json, read_text
 from mvrec_edge.runtime.regions.own_output import is_record
@@ -188,7 +188,7 @@ def _lines(path: Path, builder: SourceBuilder, tally: WarningTally) -> Iterator[
                 _warn_of_outline(key, source, tally)
         box: _Box | AnnotationError
         try:
-            refuse_turned({key: entry[key] for key in TURNS if key in entry}, source)
+            refuse_turned(turns_in(entry), source)
             box = _box_of_list(entry.get("box"), source)
             size = _size_of_image({f"image_{side}": _side(entry, side) for side in ("height", "width")}, box)
         except AnnotationError as error:

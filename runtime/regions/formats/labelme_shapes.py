@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError
-from mvrec_edge.runtime.regions.formats.turning import TURNS, refuse_turned
+from mvrec_edge.runtime.regions.formats.turning import refuse_turned, turns_in
 from mvrec_edge.runtime.regions.shapes import BoxShape, DrawnShape, EncodedMaskShape, PolygonShape
 
 __all__ = ["labelme_shape"]
@@ -38,7 +38,7 @@ def labelme_shape(shape: dict[str, Any], source: str) -> DrawnShape:
         )
     if kind in _FOUR_CORNERS:
         return PolygonShape((_pairs(points, source, (4,), "four corners"),))
-    refuse_turned({name: shape[name] for name in ("direction", *TURNS) if name in shape}, source)
+    refuse_turned({"direction": shape.get("direction"), **turns_in(shape)}, source)
     if kind == "polygon":
         return PolygonShape((points,))
     if kind == "rectangle":

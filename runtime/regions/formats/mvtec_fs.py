@@ -9,7 +9,7 @@ from pathlib import Path
 from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.images.image_files import is_regular_file
 from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape, declared_size
-from mvrec_edge.runtime.regions.formats.turning import TURNS, refuse_turned
+from mvrec_edge.runtime.regions.formats.turning import is_turn, refuse_turned
 from mvrec_edge.runtime.regions.image_finder import FolderNames, ImageFinder
 from mvrec_edge.runtime.regions.label_files import clean_label, parse_json
 from mvrec_edge.runtime.regions.shapes import BoxShape, PolygonShape
@@ -111,7 +111,7 @@ def _rows(table: Table, builder: SourceBuilder) -> list[_Row]:
             builder.problem(error)
             continue
         said = {column: cells[place].strip() for column, place in places.items()}
-        turns = {name: cell for name, cell in zip(header, cells, strict=False) if name.lower() in TURNS}
+        turns = {name: cell for name, cell in zip(header, cells, strict=False) if is_turn(name)}
         rows.append(_Row(number, source, f"{said['part']}/{said['img_rel_path']}", said, turns, table.decimal_comma))
     return rows
 

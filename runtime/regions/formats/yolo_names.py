@@ -83,9 +83,8 @@ def _in_folder(folder: Path) -> list[YoloNames]:
         if "names" in keys:
             found.append(YoloNames(path, _of_yaml(keys, path)))
     lists = [folder / name for name in NAME_FILES if is_regular_file(folder / name)]
-    for path in (*lists, *list_files(folder, (_NAMES_SUFFIX,), recursive=False)):
-        found.append(YoloNames(path, _cleaned(enumerate(_lines(path)), path)))
-    return found
+    lists += list_files(folder, (_NAMES_SUFFIX,), recursive=False)
+    return found + [YoloNames(path, _cleaned(enumerate(_lines(path)), path)) for path in lists]
 
 
 def _lines(path: Path) -> list[str]:

@@ -188,7 +188,9 @@ def test_a_row_in_shares_of_the_image_is_a_problem_among_others_in_pixels(folder
     assert "shares of the image" in reading.problems[0].what
 
 
-@pytest.mark.parametrize("name", ["angle", "Rotation", "theta", "bbox_rotation"])
+@pytest.mark.parametrize(
+    "name", ["angle", "Rotation", "theta", "bbox_rotation", "Rotation (deg)", "angle_deg", "theta_rad", "boxAngle"]
+)
 def test_a_turned_box_is_a_problem(folder, name):
     reading, _ = read(folder, f"image,x1,y1,x2,y2,{name}\na.png,1,2,9,9,30\na.png,1,2,9,9,0.0\na.png,2,2,9,9,\n")
 
