@@ -162,10 +162,11 @@ def _box_of_cells(said: dict[str, str], columns: BoxColumns, table: Table, sourc
 
 def _size_of_image(said: Mapping[str, Any], box: _Box) -> tuple[int, int] | None:
     """The image's size; what repeats the size of the box says nothing about the image."""
-    if not all(map(math.isfinite, box)):
+    width, height = box[2] - box[0], box[3] - box[1]
+    if not (math.isfinite(width) and math.isfinite(height)):
         return None
     size = declared_size(said.get("image_height"), said.get("image_width"))
-    spans = {(int(box[3] - box[1]) + more, int(box[2] - box[0]) + more) for more in (0, 1)}
+    spans = {(int(height) + more, int(width) + more) for more in (0, 1)}
     return None if size in spans else size
 
 
