@@ -10,7 +10,14 @@ from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape, declared_size
-from mvrec_edge.runtime.regions.formats.box_columns import OUTLINES, BoxColumns, find_box_columns, is_boxes_table
+from mvrec_edge.runtime.regions.formats.box_columns import (
+    CORNERS,
+    BoxColumns,
+    find_box_columns,
+    find_box_keys,
+    is_boxes_table,
+    is_outline,
+)
 from mvrec_edge.runtime.regions.formats.turning import refuse_turned, turns_in
 from mvrec_edge.runtime.regions.image_finder import ImageFinder
 from mvrec_edge.runtime.regions.label_files import clean_label, parse_json, read_text
@@ -181,27 +188,32 @@ def _lines(path: Path, builder: SourceBuilder, tally: WarningTally) -> Iterator[
             if is_record(entry):
                 what = "the line is a record of 'mvrec-edge classify', whose label is a prediction"
                 raise AnnotationError(what, where=source, fix="delete the line")
+            said = find_box_keys(entry, source)
         except AnnotationError as error:
             builder.problem(error)
             continue
-        for key in OUTLINES:
-            if entry.get(key):
+        for key, value in entry.items():
+            if value and is_outline(key):
                 _warn_of_outline(key, source, tally)
         box: _Box | AnnotationError
         try:
             refuse_turned(turns_in(entry), source)
-            box = _box_of_list(entry.get("box"), source)
-            size = _size_of_image({f"image_{side}": _side(entry, side) for side in ("height", "width")}, box)
+            box = _box_of_keys(said, source)
+            size = _size_of_image(said, box)
         except AnnotationError as error:
             box, size = error, None
-        yield _Row(number, source, entry.get("image"), entry.get("label"), box, size)
+        yield _Row(number, source, said.get("image"), said.get("label"), box, size)
 
 
-def _side(entry: dict[str, Any], side: str) -> Any:
-    return entry.get(f"image_{side}", entry.get(side))
+def _box_of_keys(said: Mapping[str, Any], source: str) -> _Box:
+    """The box of a line: four corners under one key, or each under its own, as in a table."""
+    if "x1" in said and "x2" not in said:
+        x, y, width, height = _numbers([said.get(key) for key in ("x1", "y1", "box_width", "box_height")], source)
+        return x, y, x + width - 1, y + height - 1
+    return _numbers([said.get(key) for key in CORNERS] if "x1" in said else said.get("box"), source)
 
 
-def _box_of_list(box: Any, source: str) -> _Box:
+def _numbers(box: Any, source: str) -> _Box:
     if not isinstance(box, list) or len(box) != 4:
         raise AnnotationError("the box is not four numbers", where=source, fix="give x1, y1, x2, y2")
     numbers = []
