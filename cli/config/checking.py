@@ -107,10 +107,14 @@ def _fits(kind: Kind, value: Any) -> bool:
         return isinstance(value, bool)
     if isinstance(value, bool):
         return False
-    if kind == "integer":
-        # As the command line, which has no use for longer ones either.
-        return isinstance(value, int) and abs(value) < 1 << 63
-    return isinstance(value, int | float) and math.isfinite(value)
+    if isinstance(value, int):
+        return not _is_too_long(value)
+    return kind == "number" and isinstance(value, float) and math.isfinite(value)
+
+
+def _is_too_long(value: int) -> bool:
+    """Whether a number does not fit into 64 bits: the command line has no use for one, and no float may hold it."""
+    return abs(value) >= 1 << 63
 
 
 def _called(value: Any) -> str:
@@ -119,6 +123,8 @@ def _called(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return f"the text '{shown(value)}'"
+    if isinstance(value, int) and _is_too_long(value):
+        return "a number beyond 64 bits"
     if isinstance(value, int | float):
         return f"the number {shown(value)}"
     return "a list" if isinstance(value, list) else "a table" if isinstance(value, dict) else "a date or time"

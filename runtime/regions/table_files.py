@@ -52,6 +52,16 @@ class Table:
         for number, cells in enumerate(self.rows):
             yield number, f"{self.path.name}#{number}", cells
 
+    def check_one_line(self, cells: Sequence[str], source: str) -> None:
+        """Raises `AnnotationError` where a cell holds a line break: a quote that was left open takes in whole rows."""
+        for name, cell in zip(self.header, cells, strict=False):
+            if "\n" in cell.strip() or "\r" in cell.strip():
+                raise AnnotationError(
+                    f"the cell of '{name}' goes over several lines: '{_start(cell)}'",
+                    where=source,
+                    fix="close the quote that was left open, or write the cell in one line",
+                )
+
     def check_width(self, cells: Sequence[str], needed: int, source: str) -> None:
         """Raises `AnnotationError` where a row has fewer cells than `needed`, or more than the header has names.
 
@@ -80,11 +90,13 @@ def read_table(path: Path) -> Table:
         InputError: The file cannot be read or is no CSV table.
     """
     text = read_text(path)
+    above = 0
     named = re.match(r"sep=([,;\t])\r?\n", text)
     if named is not None:
         text = text[named.end() :]
+        above = 1
     delimiter = named[1] if named is not None else _delimiter(text, path)
-    rows = _rows(text, delimiter, path)
+    rows = _rows(text, delimiter, path, above)
     if not rows:
         raise InputError("the table is empty", where=path, fix="export it again")
     header = [name.strip() for name in rows[0]]
@@ -118,18 +130,46 @@ def _delimiter(text: str, path: Path) -> str:
     """The delimiter that divides the first line that is not empty into most cells."""
     lines = io.StringIO(text, newline="")
     first = next((line for line in lines if line.strip()), "")
-    counts = [len(next(iter(_rows(first, delimiter, path)), [])) for delimiter in _DELIMITERS]
+    counts = [len(next(iter(_rows(first, delimiter, path, strict=False)), [])) for delimiter in _DELIMITERS]
     return _DELIMITERS[counts.index(max(counts))]
 
 
-def _rows(text: str, delimiter: str, path: Path) -> list[list[str]]:
+def _rows(text: str, delimiter: str, path: Path, above: int = 0, *, strict: bool = True) -> list[list[str]]:
+    """The rows that are not empty; `above` lines of the file stand above the text.
+
+    A blank before a quote is skipped: the quote opens a cell all the same. Unless `strict`, quotes that are never
+    closed, or closed within a cell, are taken for text.
+    """
     # The module's limit holds for the whole process: raised for this table only, and put back.
     with _field_limit:
         before = csv.field_size_limit(_MAX_FIELD)
+        stream = io.StringIO(text, newline="")
+        reader = csv.reader(stream, delimiter=delimiter, skipinitialspace=True, strict=strict)
+        rows = []
+        begin = 1
         try:
-            reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-            return [row for row in reader if any(cell.strip() for cell in row)]
+            for row in reader:
+                if any(cell.strip() for cell in row):
+                    rows.append(row)
+                begin = reader.line_num + 1
+            return rows
         except csv.Error as error:
-            raise InputError(f"is not a CSV table: {error}", where=path, fix="export it again") from error
+            raise _not_csv(str(error), above + begin, delimiter, path) from error
         finally:
             csv.field_size_limit(before)
+
+
+def _not_csv(said: str, line: int, delimiter: str, path: Path) -> InputError:
+    if said.startswith("unexpected end"):
+        what = f"a quote that opens in the row of line {line} is never closed, so it takes in all that follows"
+        return InputError(what, where=path, fix="close it, or delete it")
+    if "expected after" in said:
+        between = "a tab" if delimiter == "\t" else f"'{delimiter}'"
+        what = f"in the row of line {line} a closing quote is followed by neither {between} nor the end of the line"
+        return InputError(what, where=path, fix="close each quote at the end of its cell, and double a quote in it")
+    return InputError(f"is not a CSV table: {said}", where=path, fix="export it again")
+
+
+def _start(cell: str) -> str:
+    """The beginning of a cell, for a message of one line."""
+    return " ".join(cell.split())[:_SHOWN]

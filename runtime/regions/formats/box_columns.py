@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from mvrec_edge.runtime.errors import InputError
-from mvrec_edge.runtime.regions.formats.turning import TURNS
+from mvrec_edge.runtime.errors import AnnotationError, InputError
+from mvrec_edge.runtime.regions.formats.turning import is_turn
 
-__all__ = ["CORNERS", "OUTLINES", "BoxColumns", "find_box_columns", "is_boxes_table"]
+__all__ = ["CORNERS", "BoxColumns", "find_box_columns", "find_box_keys", "is_boxes_table", "is_outline"]
 
 CORNERS = ("x1", "y1", "x2", "y2")
-#: What would take the place of a box: in a table a column, in JSON Lines a key.
-OUTLINES = ("points", "polygon", "segmentation", "outline", "contour", "rle", "mask", "mask_path")
+_OUTLINES = ("points", "polygon", "segmentation", "outline", "contour", "rle", "mask", "mask_path")
 
 _SIZE = ("box_width", "box_height")
 _MEANINGS = {
@@ -85,10 +85,7 @@ def find_box_columns(header: Sequence[str], path: Path) -> BoxColumns:
     """
     tidy = [_tidy(name) for name in header]
     places: dict[str, int] = {}
-    for place, name in enumerate(tidy):
-        meaning = _MEANING_OF.get(name)
-        if meaning is None or (name in _VAGUE and any(other in tidy for other in _MEANINGS[meaning] if other != name)):
-            continue
+    for place, meaning in _meanings(tidy):
         if meaning in places:
             raise InputError(
                 f"the columns '{header[places[meaning]]}' and '{header[place]}' mean the same",
@@ -102,9 +99,50 @@ def find_box_columns(header: Sequence[str], path: Path) -> BoxColumns:
     return BoxColumns(
         places,
         {meaning: header[place] for meaning, place in places.items()},
-        tuple(place for place, name in enumerate(tidy) if name in TURNS),
-        tuple(place for place, name in enumerate(tidy) if name in OUTLINES),
+        tuple(place for place, name in enumerate(header) if is_turn(name)),
+        tuple(place for place, name in enumerate(header) if is_outline(name)),
     )
+
+
+def find_box_keys(entry: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """What an object of JSON Lines says, whatever the case of its keys.
+
+    Args:
+        entry: The object. Its keys are called as the columns of a table; `box` holds four corners at once.
+        source: Where it stands, for messages.
+
+    Returns:
+        Meaning to value, the meanings being those of `BoxColumns` and `box`.
+
+    Raises:
+        AnnotationError: Two keys have the same meaning.
+    """
+    keys = list(entry)
+    tidy = [_tidy(key) for key in keys]
+    found: dict[str, str] = {}
+    for place, meaning in (*_meanings(tidy), *((place, "box") for place, name in enumerate(tidy) if name == "box")):
+        other = found.get(meaning)
+        if meaning == "box" and other is None:
+            other = next((found[side] for side in (*CORNERS, *_SIZE) if side in found), None)
+        if other is not None:
+            what = f"the keys '{other}' and '{keys[place]}' mean the same"
+            raise AnnotationError(what, where=source, fix="delete or rename one of them")
+        found[meaning] = keys[place]
+    return {meaning: entry[key] for meaning, key in found.items()}
+
+
+def is_outline(name: str) -> bool:
+    """Whether a column or key holds what would take the place of a box."""
+    return _tidy(name) in _OUTLINES
+
+
+def _meanings(tidy: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Place and meaning of each name that has one."""
+    for place, name in enumerate(tidy):
+        meaning = _MEANING_OF.get(name)
+        if meaning is None or (name in _VAGUE and any(other in tidy for other in _MEANINGS[meaning] if other != name)):
+            continue
+        yield place, meaning
 
 
 def _tidy(name: str) -> str:

@@ -10,8 +10,15 @@ from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape, declared_size
-from mvrec_edge.runtime.regions.formats.box_columns import OUTLINES, BoxColumns, find_box_columns, is_boxes_table
-from mvrec_edge.runtime.regions.formats.turning import TURNS, refuse_turned
+from mvrec_edge.runtime.regions.formats.box_columns import (
+    CORNERS,
+    BoxColumns,
+    find_box_columns,
+    find_box_keys,
+    is_boxes_table,
+    is_outline,
+)
+from mvrec_edge.runtime.regions.formats.turning import refuse_turned, turns_in
 from mvrec_edge.runtime.regions.image_finder import ImageFinder
 from mvrec_edge.runtime.regions.label_files import clean_label, parse_json, read_text
 from mvrec_edge.runtime.regions.own_output import is_record
@@ -19,6 +26,7 @@ from mvrec_edge.runtime.regions.shapes import BoxShape
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
 from mvrec_edge.runtime.regions.table_files import Table, parse_number, read_table
 from mvrec_edge.runtime.regions.tally import WarningTally
+from mvrec_edge.runtime.regions.thousands import refuse_thousands
 
 __all__ = ["JSON_LINES_SUFFIXES", "is_boxes_table", "open_boxes"]
 
@@ -116,9 +124,17 @@ def _rows(path: Path, builder: SourceBuilder, tally: WarningTally) -> Iterator[_
     table = read_table(path)
     columns = find_box_columns(table.header, path)
     needed = max(columns.places[meaning] for meaning in ("image", *columns.box)) + 1
+    corners = [columns.places[meaning] for meaning in columns.box]
+    boxes = (
+        (source, [(table.header[place], cells[place]) for place in corners])
+        for _, source, cells in table.numbered()
+        if len(cells) >= needed
+    )
+    refuse_thousands(boxes, path, decimal_comma=table.decimal_comma, sized="x2" not in columns.places)
     for number, source, cells in table.numbered():
         try:
             table.check_width(cells, needed, source)
+            table.check_one_line(cells, source)
         except AnnotationError as error:
             builder.problem(error)
             continue
@@ -153,10 +169,11 @@ def _box_of_cells(said: dict[str, str], columns: BoxColumns, table: Table, sourc
 
 def _size_of_image(said: Mapping[str, Any], box: _Box) -> tuple[int, int] | None:
     """The image's size; what repeats the size of the box says nothing about the image."""
-    if not all(map(math.isfinite, box)):
+    width, height = box[2] - box[0], box[3] - box[1]
+    if not (math.isfinite(width) and math.isfinite(height)):
         return None
     size = declared_size(said.get("image_height"), said.get("image_width"))
-    spans = {(int(box[3] - box[1]) + more, int(box[2] - box[0]) + more) for more in (0, 1)}
+    spans = {(int(height) + more, int(width) + more) for more in (0, 1)}
     return None if size in spans else size
 
 
@@ -171,27 +188,32 @@ def _lines(path: Path, builder: SourceBuilder, tally: WarningTally) -> Iterator[
             if is_record(entry):
                 what = "the line is a record of 'mvrec-edge classify', whose label is a prediction"
                 raise AnnotationError(what, where=source, fix="delete the line")
+            said = find_box_keys(entry, source)
         except AnnotationError as error:
             builder.problem(error)
             continue
-        for key in OUTLINES:
-            if entry.get(key):
+        for key, value in entry.items():
+            if value and is_outline(key):
                 _warn_of_outline(key, source, tally)
         box: _Box | AnnotationError
         try:
-            refuse_turned({key: entry[key] for key in TURNS if key in entry}, source)
-            box = _box_of_list(entry.get("box"), source)
-            size = _size_of_image({f"image_{side}": _side(entry, side) for side in ("height", "width")}, box)
+            refuse_turned(turns_in(entry), source)
+            box = _box_of_keys(said, source)
+            size = _size_of_image(said, box)
         except AnnotationError as error:
             box, size = error, None
-        yield _Row(number, source, entry.get("image"), entry.get("label"), box, size)
+        yield _Row(number, source, said.get("image"), said.get("label"), box, size)
 
 
-def _side(entry: dict[str, Any], side: str) -> Any:
-    return entry.get(f"image_{side}", entry.get(side))
+def _box_of_keys(said: Mapping[str, Any], source: str) -> _Box:
+    """The box of a line: four corners under one key, or each under its own, as in a table."""
+    if "x1" in said and "x2" not in said:
+        x, y, width, height = _numbers([said.get(key) for key in ("x1", "y1", "box_width", "box_height")], source)
+        return x, y, x + width - 1, y + height - 1
+    return _numbers([said.get(key) for key in CORNERS] if "x1" in said else said.get("box"), source)
 
 
-def _box_of_list(box: Any, source: str) -> _Box:
+def _numbers(box: Any, source: str) -> _Box:
     if not isinstance(box, list) or len(box) != 4:
         raise AnnotationError("the box is not four numbers", where=source, fix="give x1, y1, x2, y2")
     numbers = []

@@ -10,7 +10,7 @@ from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape, declared_size
 from mvrec_edge.runtime.regions.formats.coco_layouts import image_folders
 from mvrec_edge.runtime.regions.formats.coco_shapes import coco_shape, warn_of_shape
-from mvrec_edge.runtime.regions.formats.turning import TURNS, refuse_turned
+from mvrec_edge.runtime.regions.formats.turning import refuse_turned, turns_in
 from mvrec_edge.runtime.regions.image_finder import ImageFinder
 from mvrec_edge.runtime.regions.label_files import clean_label, load_json, nfc
 from mvrec_edge.runtime.regions.listing import list_files
@@ -134,7 +134,7 @@ class _Reader:
             if key is not None:
                 category = categories.get(key, source, f"the category {str(key)[:_SHOWN]!r} is not defined")
                 label = clean_label(category.get("name"), source)
-            refuse_turned({name: image[name] for name in TURNS if name in image}, source)
+            refuse_turned(turns_in(image), source)
             shape = coco_shape(entry, source)
             warn_of_shape(entry, source, self.tally)
         except AnnotationError as error:

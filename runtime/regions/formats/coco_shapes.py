@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError
-from mvrec_edge.runtime.regions.formats.turning import TURNS, refuse_turned
+from mvrec_edge.runtime.regions.formats.turning import refuse_turned, turns_in
 from mvrec_edge.runtime.regions.shapes import (
     BoxShape,
     DrawnShape,
@@ -43,7 +43,7 @@ def coco_shape(entry: dict[str, Any], source: str) -> DrawnShape:
     polygons = [flat for flat in segmentation or () if flat != []]
     if polygons:
         return PolygonShape(tuple(_polygon(flat, source) for flat in polygons))
-    refuse_turned({name: entry[name] for name in TURNS if name in entry}, source)
+    refuse_turned(turns_in(entry), source)
     if entry.get("bbox_mode") not in _BOX_MODES:
         raise AnnotationError("its bbox_mode is not x, y, width, height", where=source, fix="export it again")
     return _box(entry.get("bbox"), _rotation(entry), source)
@@ -54,7 +54,7 @@ def warn_of_shape(entry: dict[str, Any], source: str, tally: WarningTally) -> No
     segmentation = entry.get("segmentation")
     if not segmentation or segmentation == [[]]:
         return
-    if _rotation(entry) or any(entry.get(name) for name in TURNS):
+    if _rotation(entry) or any(turns_in(entry).values()):
         what = "it has a rotation beside its segmentation, which is taken as it stands"
         tally.add(what, source, "see with classify --overlay whether it is turned already")
     if isinstance(segmentation, list) and _lie_apart(segmentation, entry.get("bbox")):

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError
-from mvrec_edge.runtime.regions.formats.turning import TURNS, refuse_turned
+from mvrec_edge.runtime.regions.formats.turning import refuse_turned, turns_in
 from mvrec_edge.runtime.regions.shapes import BoxShape, DrawnShape, EncodedMaskShape, PolygonShape
 
 __all__ = ["labelme_shape"]
@@ -14,6 +14,7 @@ __all__ = ["labelme_shape"]
 # Their four points are those of the shape as it lies; an angle beside them repeats it.
 _FOUR_CORNERS = ("rotation", "oriented_rectangle", "rotated_rectangle", "quadrilateral")
 _SHOWN = 40
+_LARGEST = 1e9
 
 
 def labelme_shape(shape: dict[str, Any], source: str) -> DrawnShape:
@@ -38,7 +39,7 @@ def labelme_shape(shape: dict[str, Any], source: str) -> DrawnShape:
         )
     if kind in _FOUR_CORNERS:
         return PolygonShape((_pairs(points, source, (4,), "four corners"),))
-    refuse_turned({name: shape[name] for name in ("direction", *TURNS) if name in shape}, source)
+    refuse_turned({"direction": shape.get("direction"), **turns_in(shape)}, source)
     if kind == "polygon":
         return PolygonShape((points,))
     if kind == "rectangle":
@@ -70,8 +71,12 @@ def _pairs(points: Any, source: str, counts: tuple[int, ...], wanted: str) -> li
         except (TypeError, ValueError, OverflowError):
             usable = False
             break
-    if not usable or not all(math.isfinite(value) for pair in pairs for value in pair):
+    if not usable:
         raise AnnotationError(f"the shape needs {wanted}", where=source, fix="draw it again")
+    # False for NaN as well.
+    if not all(abs(value) < _LARGEST for pair in pairs for value in pair):
+        what = "the shape has a coordinate that is not a usable number"
+        raise AnnotationError(what, where=source, fix="draw it again")
     return pairs
 
 

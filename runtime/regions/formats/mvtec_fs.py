@@ -9,18 +9,20 @@ from pathlib import Path
 from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.images.image_files import is_regular_file
 from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape, declared_size
-from mvrec_edge.runtime.regions.formats.turning import TURNS, refuse_turned
+from mvrec_edge.runtime.regions.formats.turning import is_turn, refuse_turned
 from mvrec_edge.runtime.regions.image_finder import FolderNames, ImageFinder
 from mvrec_edge.runtime.regions.label_files import clean_label, parse_json
 from mvrec_edge.runtime.regions.shapes import BoxShape, PolygonShape
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
 from mvrec_edge.runtime.regions.table_files import Table, parse_number, read_table
 from mvrec_edge.runtime.regions.tally import WarningTally
+from mvrec_edge.runtime.regions.thousands import refuse_thousands
 
 __all__ = ["is_mvtec_fs", "open_mvtec_fs"]
 
 _FORMAT = "mvtec-fs"
 _COLUMNS = ("part", "img_rel_path", "x1", "x2", "y1", "y2", "label", "points")
+_CORNERS = ("x1", "y1", "x2", "y2")
 _SIZE = ("imageHeight", "imageWidth")
 # How far up from the table the images are looked for, and with how many of its images.
 _LEVELS = 6
@@ -92,15 +94,24 @@ def _rows(table: Table, builder: SourceBuilder) -> list[_Row]:
     if twice:
         raise InputError(f"the table has the column {twice[0]} twice", where=table.path, fix="delete one of them")
     places = {column: header.index(column) for column in (*_COLUMNS, *_SIZE) if column in header}
+    boxes = (
+        (source, [(column, cells[places[column]]) for column in _CORNERS])
+        for _, source, cells in table.numbered()
+        if len(cells) >= len(header)
+    )
+    refuse_thousands(boxes, table.path, decimal_comma=table.decimal_comma)
     rows = []
     for number, source, cells in table.numbered():
         try:
             table.check_width(cells, len(header), source)
+            # Points are JSON, where a line break means nothing.
+            lines = ["" if name == "points" else cell for name, cell in zip(header, cells, strict=False)]
+            table.check_one_line(lines, source)
         except AnnotationError as error:
             builder.problem(error)
             continue
         said = {column: cells[place].strip() for column, place in places.items()}
-        turns = {name: cell for name, cell in zip(header, cells, strict=False) if name.lower() in TURNS}
+        turns = {name: cell for name, cell in zip(header, cells, strict=False) if is_turn(name)}
         rows.append(_Row(number, source, f"{said['part']}/{said['img_rel_path']}", said, turns, table.decimal_comma))
     return rows
 
@@ -141,8 +152,7 @@ def _annotation(row: _Row) -> Annotation:
         refuse_turned(row.turns, row.source)
         # As numbers only: a cell may hold any text.
         box = tuple(
-            parse_number(row.cells[column], column, row.source, decimal_comma=row.decimal_comma)
-            for column in ("x1", "y1", "x2", "y2")
+            parse_number(row.cells[column], column, row.source, decimal_comma=row.decimal_comma) for column in _CORNERS
         )
         points = parse_json(row.cells["points"], f"{row.source}: points")
         # An outline that is said to be empty means that there is only a box; a cell left blank is a mistake.

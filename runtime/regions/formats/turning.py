@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError
 
-__all__ = ["TURNS", "refuse_turned"]
+__all__ = ["is_turn", "refuse_turned", "turns_in"]
 
-TURNS = ("angle", "rotation", "rotation_angle", "theta", "rot", "box_angle", "bbox_angle", "bbox_rotation")
+# Words of a name: `Rotation (deg)`, `angle_deg`, `bbox-theta`, `boxAngle`; no `rectangle`.
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_TURN = re.compile(r"(rot(ation)?|b?box)?(angle|rotation|theta)s?(deg|degs|degrees?|rad|rads|radians?)?|rot(deg|rad)?")
+
+
+def is_turn(name: str) -> bool:
+    """Whether a field of this name turns a region, going by the words in it."""
+    return "θ" in name.lower() or any(_TURN.fullmatch(word.lower()) for word in _WORD.findall(name))
+
+
+def turns_in(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the fields that turn a region."""
+    return {name: value for name, value in fields.items() if is_turn(name)}
 
 
 def refuse_turned(fields: Mapping[str, Any], source: str) -> None:

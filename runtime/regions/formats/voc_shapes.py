@@ -7,7 +7,7 @@ import re
 from xml.etree import ElementTree
 
 from mvrec_edge.runtime.errors import AnnotationError
-from mvrec_edge.runtime.regions.formats.turning import TURNS, refuse_turned
+from mvrec_edge.runtime.regions.formats.turning import is_turn, refuse_turned
 from mvrec_edge.runtime.regions.shapes import BoxShape, DrawnShape, PolygonShape, rotated_corners
 from mvrec_edge.runtime.regions.table_files import parse_number
 from mvrec_edge.runtime.regions.tally import WarningTally
@@ -46,7 +46,7 @@ def voc_shape(item: ElementTree.Element, source: str, tally: WarningTally) -> Dr
     if len(boxes) > 1:
         raise AnnotationError(f"the object has {len(boxes)} boxes", where=source, fix="make an object of each")
     for place in (item, *boxes):
-        refuse_turned({name: place.findtext(name) for name in TURNS}, source)
+        refuse_turned({child.tag: child.text for child in place if is_turn(child.tag)}, source)
     if (item.findtext("rotated") or "0").strip().lower() not in ("0", "false", "no", ""):
         raise AnnotationError("the box is said to be turned, but not how far", where=source, fix="give the outline")
     if not boxes:

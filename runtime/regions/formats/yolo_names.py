@@ -26,6 +26,7 @@ _NUMBERED = re.compile(r"(\d{1,6})\s*:\s+(.+)")
 # What would make a plain scalar mean something else: anchors, tags, blocks, nested collections.
 _NOT_PLAIN = re.compile(r"[&*!|>%@`\[\]{},]|.*(: |\s#)")
 _ABOVE = 2
+_COMMENTS = ("#", "//")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def find_names(folder: Path, label_folders: Iterable[Path]) -> YoloNames:
         label_folders: The folders of its label files.
 
     Raises:
-        InputError: A file is not understood, is about keypoints, or two of them disagree.
+        InputError: A file is not understood, is about keypoints, has an empty line or a comment among its names, or two
+            of them disagree.
     """
     for places in ((folder, *label_folders), *((place,) for place in list(folder.absolute().parents)[:_ABOVE])):
         found = [names for place in dict.fromkeys(places) for names in _in_folder(place)]
@@ -81,10 +83,22 @@ def _in_folder(folder: Path) -> list[YoloNames]:
         if "names" in keys:
             found.append(YoloNames(path, _of_yaml(keys, path)))
     lists = [folder / name for name in NAME_FILES if is_regular_file(folder / name)]
-    for path in (*lists, *list_files(folder, (_NAMES_SUFFIX,), recursive=False)):
-        lines = read_text(path).rstrip().splitlines()
-        found.append(YoloNames(path, _cleaned(enumerate(lines), path)))
-    return found
+    lists += list_files(folder, (_NAMES_SUFFIX,), recursive=False)
+    return found + [YoloNames(path, _cleaned(enumerate(_lines(path)), path)) for path in lists]
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a list of names; one that is no name would shift all names below it."""
+    lines = read_text(path).rstrip().splitlines()
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            what = f"line {number} is empty, and each line is the name of a class"
+        elif line.lstrip().startswith(_COMMENTS):
+            what = f"line {number} looks like a comment, and each line is the name of a class: '{line.strip()[:40]}'"
+        else:
+            continue
+        raise InputError(what, where=path, fix="delete the line, or write the name of the class there")
+    return lines
 
 
 def _top_level(text: str) -> dict[str, list[str]]:

@@ -111,8 +111,16 @@ def test_an_empty_file_and_a_byte_order_mark_are_fine(read: Read) -> None:
         ("[engine]\nthreads = '2'", "[engine] 'threads' is the text '2', and a whole number is wanted"),
         ("[engine]\nthreads = true", "'threads' is true, and a whole number is wanted"),
         ("[engine]\nthreads = 2.0", "'threads' is the number 2.0, and a whole number is wanted"),
-        ("[engine]\nthreads = 0", "[engine] 'threads' is 0 (give at least 1)"),
+        ("[engine]\nthreads = 0", "[engine] 'threads' is 0 (give 1 to 512)"),
         ("[engine]\nthreads = 9223372036854775808", "a whole number is wanted"),
+        (
+            "[engine]\nthreads = -9223372036854775808",
+            "'threads' is a number beyond 64 bits, and a whole number is wanted",
+        ),
+        ("[calibrate]\ntriplet = 1" + "0" * 400, "'triplet' is a number beyond 64 bits, and a number is wanted"),
+        ("[calibrate]\ntriplet = 0x" + "f" * 9000, "'triplet' is a number beyond 64 bits, and a number is wanted"),
+        ("[calibrate]\nout = 0x" + "f" * 9000, "'out' is a number beyond 64 bits, and a path in quotes is wanted"),
+        ("[classify]\nresume = 1" + "0" * 400, "'resume' is a number beyond 64 bits, and true or false is wanted"),
         ("[classify]\nneighbours = 101", "'neighbours' is 101 (give 0 to 100)"),
         ("[calibrate]\ntriplet = nan", "'triplet' is the number nan, and a number is wanted"),
         ("[calibrate]\ntriplet = -1.5", "'triplet' is -1.5 (give at least 0)"),
@@ -164,6 +172,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 _KEYS = sorted({key for settings in tables_of(COMMANDS).values() for key in settings})
 _VALUES = st.one_of(
     st.integers(-(2**70), 2**70).map(str),
+    st.integers(60, 20_000).map(lambda bits: hex(1 << bits)),
     st.sampled_from(["true", "nan", "-inf", "1e400", "'a'", "['a']", "{a = 1}", "1979-05-27", '"\\u0000"', "[[]]"]),
 )
 

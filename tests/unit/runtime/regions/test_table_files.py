@@ -99,3 +99,28 @@ def test_what_is_no_number_is_refused(text):
 def test_a_comma_is_decimal_only_where_it_separates_nothing():
     with pytest.raises(AnnotationError, match="not a number: '4,5'"):
         parse_number("4,5", "x1", "t#0")
+
+
+def test_a_blank_before_a_quote_is_no_part_of_the_cell(tmp_path):
+    table = read_table(write(tmp_path, 'a, "b"\n"x, y", "d, e"\n 1,  "f"\n'))
+
+    assert table.rows == (["x, y", "d, e"], ["1", "f"])
+
+
+def test_a_quote_within_a_cell_is_text(tmp_path):
+    assert read_table(write(tmp_path, 'a;b\n5";x"y\n')).rows == (['5"', 'x"y'],)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('a,b\n1,"dent\n2,pit\n', "opens in the row of line 2 is never closed"),
+        ('a,b\n1,x\n"2,pit\n3,y', "line 3 is never closed"),
+        ('sep=;\na;b\n1;"dent\n', "line 3 is never closed"),
+        ('a,b\n1,x\n\n1,"dent\n2,"pit\n', "in the row of line 4 a closing quote is followed by neither ','"),
+        ('a\tb\n1\t"de"nt\n', "line 2 a closing quote is followed by neither a tab"),
+    ],
+)
+def test_a_quote_that_takes_in_other_cells_is_refused(tmp_path, text, said):
+    with pytest.raises(InputError, match=said):
+        read_table(write(tmp_path, text))

@@ -188,7 +188,9 @@ def test_a_row_in_shares_of_the_image_is_a_problem_among_others_in_pixels(folder
     assert "shares of the image" in reading.problems[0].what
 
 
-@pytest.mark.parametrize("name", ["angle", "Rotation", "theta", "bbox_rotation"])
+@pytest.mark.parametrize(
+    "name", ["angle", "Rotation", "theta", "bbox_rotation", "Rotation (deg)", "angle_deg", "theta_rad", "boxAngle"]
+)
 def test_a_turned_box_is_a_problem(folder, name):
     reading, _ = read(folder, f"image,x1,y1,x2,y2,{name}\na.png,1,2,9,9,30\na.png,1,2,9,9,0.0\na.png,2,2,9,9,\n")
 
@@ -273,3 +275,79 @@ def test_labels_in_another_unicode_form_are_one_class(folder):
     reading, _ = read(folder, "image,x1,y1,x2,y2,label\na.png,1,2,9,9,Fl\u00e4che\na.png,2,2,9,9,Fla\u0308che\n")
 
     assert [region.label for region in reading.regions] == ["Fl\u00e4che"] * 2
+
+
+def test_a_cell_of_several_lines_is_a_problem_of_its_row(folder):
+    rows = 'a.png,1,2,9,9,"dent\nb.png,5,5,20,20,scratch\na.png,1,2,9,9,dent"\na.png,2,2,9,9,pit\n'
+    reading, source = read(folder, f"image,x1,y1,x2,y2,label\n{rows}")
+
+    assert [region.label for region in reading.regions] == ["pit"]
+    assert [(problem.where, "'label' goes over several lines" in problem.what) for problem in source.problems] == [
+        ("boxes.csv#0", True)
+    ]
+
+
+def test_a_quote_behind_a_blank_is_no_part_of_the_label(folder):
+    reading, _ = read(folder, 'image, x1, y1, x2, y2, label\n"a.png", 1, 2, 9, 9, "dent, deep"\n')
+
+    assert [region.label for region in reading.regions] == ["dent, deep"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image;x1;y1;x2;y2\na.png;1.234;1.100;1.300;1.200\n",
+        "image\tx1\ty1\tx2\ty2\na.png\t1,234\t1,100\t1,300\t1,200\n",
+        "image,x1,y1,x2,y2\na.png,1.234,1.100,1.300,1.200\n",
+        "image;left;top;bbox_w;bbox_h\na.png;20;30;1.300;1.200\n",
+    ],
+)
+def test_a_table_in_thousands_is_refused(folder, text):
+    with pytest.raises(InputError, match=r"of boxes.csv#0 is '1[.,].*thousands or fractions"):
+        read(folder, text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"filename": "a.png", "box": [1, 2, 10, 20], "class": "dent"},
+        {"Image": "a.png", "Box": [1, 2, 10, 20], "Label": "dent"},
+        {"image_path": "a.png", "xmin": 1, "ymin": 2, "xmax": "10", "ymax": 20, "category": "dent"},
+        {"image": "a.png", "left": 1, "top": 2, "bbox_w": 10, "bbox_h": 19, "label": "dent", "score": 0.5},
+        {"image": "a.png", "box": [1, 2, 10, 20], "label": "dent", "Img Width": 60, "width": 10, "img-height": 40},
+    ],
+)
+def test_keys_have_the_names_of_columns(folder, line):
+    (folder / "boxes.jsonl").write_text(json.dumps(line))
+
+    source = open_source(folder / "boxes.jsonl")
+    reading = source.images[0].regions(SIZE)
+
+    assert [(region.box, region.label) for region in reading.regions] == [((1, 2, 10, 20), "dent")]
+    assert (source.problems, reading.problems, reading.warnings) == ((), (), ())
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"label": "dent", "class": "pit"}, "'label' and 'class' mean the same"),
+        ({"filename": "b.png"}, "'image' and 'filename' mean the same"),
+        ({"BOX": [1, 2, 3, 4]}, "'box' and 'BOX' mean the same"),
+        ({"x1": 1, "y1": 2, "x2": 3, "y2": 4}, "'x1' and 'box' mean the same"),
+    ],
+)
+def test_keys_that_mean_the_same_are_a_problem_of_their_line(folder, keys, said):
+    line = {"image": "a.png", "box": [1, 2, 10, 20]}
+    (folder / "boxes.jsonl").write_text("\n".join(map(json.dumps, [line, {**line, **keys}])))
+
+    source = open_source(folder / "boxes.jsonl")
+
+    assert [(problem.where, said in problem.what) for problem in source.problems] == [("boxes.jsonl#1", True)]
+    assert len(source.images[0].annotations) == 1
+
+
+@pytest.mark.parametrize("keys", [{"x1": 1}, {"x1": 1, "y1": 2, "x2": 3}, {"left": 1, "top": 2, "bbox_w": 3}, {}])
+def test_a_line_without_a_whole_box_is_a_problem(folder, keys):
+    (folder / "boxes.jsonl").write_text(json.dumps({"image": "a.png", **keys}))
+
+    assert len(open_source(folder / "boxes.jsonl").images[0].regions(SIZE).problems) == 1

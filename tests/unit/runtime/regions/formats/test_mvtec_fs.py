@@ -199,3 +199,20 @@ def test_images_in_another_case_are_found(root):
     image.rename(image.with_name("A.PNG"))
 
     assert open_source(write(root / "train.csv", [row("a.png")])).images[0].path.name == "A.PNG"
+
+
+def test_a_line_break_belongs_into_points_only(root):
+    rows = [row("a.png", points=SQUARE.replace(" ", "\n")), row("a.png", "de\nnt"), row("b.png", "pit")]
+    source = open_source(write(root / "train.csv", rows))
+
+    assert [len(item.annotations) for item in source] == [1, 1]
+    assert [(problem.where, "'label' goes over several lines" in problem.what) for problem in source.problems] == [
+        ("train.csv#1", True)
+    ]
+
+
+def test_a_box_in_thousands_is_refused(root):
+    path = write(root / "train.csv", [row("a.png", box=("1.100", "1.300", "1.001", "1.200"))])
+
+    with pytest.raises(InputError, match=r"'x1' of train.csv#0 is '1.100', .* thousands or fractions"):
+        open_source(path)

@@ -269,6 +269,23 @@ def test_names_that_are_not_understood_are_refused(folder, text, said):
         open_source(folder, format="yolo")
 
 
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["# classes", "dent", "scratch"], "line 1 looks like a comment, .*: '# classes'"),
+        (["dent", " // the second", "scratch"], "line 2 looks like a comment"),
+        (["", "dent", "scratch"], "line 1 is empty"),
+        (["dent", " ", "scratch"], "line 2 is empty"),
+    ],
+)
+@pytest.mark.parametrize("name", ["classes.txt", "obj.names"])
+def test_a_line_that_would_shift_the_classes_is_refused(folder, name, lines, said):
+    write(folder / name, *lines)
+
+    with pytest.raises(InputError, match=said):
+        open_source(folder)
+
+
 @pytest.mark.parametrize("name", ["obj.names", "_darknet.labels", "part.names"])
 def test_lists_of_names(folder, name):
     (folder / "classes.txt").rename(folder / name)
