@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from mvrec_edge.runtime.regions.listing import is_picture_name, looking
 from mvrec_edge.runtime.regions.own_output import own_output
 from mvrec_edge.runtime.regions.recognition import Recognised, label_files_of, recognise
 from mvrec_edge.runtime.regions.source import RegionSource, named
+from mvrec_edge.runtime.regions.unread import losses, unread_files
 
 __all__ = ["EMPTY", "SOURCE_FORMATS", "check_format", "check_written", "open_source"]
 
@@ -88,6 +89,8 @@ def open_source(
             recognised = _recognise(place, format, mask_place, whole_images=whole_images)
             _check_options(recognised.format, place, mask_place, root)
             source = _open(recognised, place, mask_place, root, whole_images=whole_images)
+            if is_folder(place) and mask_place is None and recognised.format != "aitex":
+                source = _with_unread(source, place, recognised, root, chosen=format != "auto")
         except InputError as error:
             if not look.own:
                 raise
@@ -173,6 +176,27 @@ def _open(found: Recognised, place: Path, masks: Path | None, root: Path | None,
     if found.format == "yolo":
         return open_yolo(place, root)
     return _open_label_files(found, place, root)
+
+
+def _with_unread(
+    source: RegionSource, folder: Path, found: Recognised, root: Path | None, *, chosen: bool
+) -> RegionSource:
+    """The source with the label files of the folder that are not read; a format that was chosen costs nothing."""
+    unread, broken = unread_files(folder, found)
+    source = dataclasses.replace(source, unread=tuple((kind, tuple(files)) for kind, files in unread.items()))
+    if chosen:
+        return source
+
+    def open_files(kind: str, files: Sequence[Path]) -> RegionSource:
+        several = tuple(files) if kind in _ONE_LABEL_FILE else ()
+        return _open(Recognised(kind, several), folder, None, root, whole_images=False)
+
+    problems, warnings = losses(folder, source, unread, open_files)
+    return dataclasses.replace(
+        source,
+        problems=(*source.problems, *broken, *problems),
+        warnings=(*source.warnings, *warnings),
+    )
 
 
 def _open_label_files(found: Recognised, place: Path, root: Path | None) -> RegionSource:

@@ -25,11 +25,11 @@ from mvrec_edge.runtime.regions.listing import list_files
 from mvrec_edge.runtime.regions.table_files import read_table
 from mvrec_edge.runtime.regions.xml_files import load_xml
 
-__all__ = ["Recognised", "label_files_of", "recognise"]
+__all__ = ["TABLES", "Recognised", "format_of", "label_files_of", "recognise"]
 
 #: Formats of which one file holds the labels of many images.
-_TABLES = (".csv", ".tsv", *JSON_LINES_SUFFIXES)
-_MAY_HOLD_LABELS = (*_TABLES, ".json", ".xml", ".txt", ".yaml", ".yml", *KNOWN_SUFFIXES)
+TABLES = (".csv", ".tsv", *JSON_LINES_SUFFIXES)
+_MAY_HOLD_LABELS = (*TABLES, ".json", ".xml", ".txt", ".yaml", ".yml", *KNOWN_SUFFIXES)
 _LONGEST_SHOWN = 200
 _MOST_SHOWN = 3
 _LOOKED_FOR = (
@@ -78,7 +78,7 @@ def recognise(path: Path, *, whole_images: bool = False) -> Recognised:
     """
     if is_folder(path):
         return _Folder(path).recognise(whole_images=whole_images)
-    found, payload = _of_file(path)
+    found, payload = format_of(path)
     if found is not None:
         return Recognised(found, *(((path,), (payload,)) if found in ("coco", "mvtec-fs", "boxes") else ()))
     if is_coco_results(payload):
@@ -177,7 +177,7 @@ class _Folder:
             InputError: There are tables of two formats, and none was named.
         """
         by_format: dict[str, list[Path]] = {}
-        for file in list_files(self.folder, _TABLES, recursive=recursive):
+        for file in list_files(self.folder, TABLES, recursive=recursive):
             found, _ = self._try(file)
             if found is not None and wanted in (None, found):
                 by_format.setdefault(found, []).append(file)
@@ -191,7 +191,7 @@ class _Folder:
     def _try(self, file: Path) -> tuple[str | None, Any]:
         """The format of a file; a label file that cannot be read, or is of a format that is not read, is noted."""
         try:
-            found, payload = _of_file(file)
+            found, payload = format_of(file)
         except InputError as error:
             self._broken[file] = error
             return None, None
@@ -221,12 +221,22 @@ class _Folder:
         )
 
 
-def _of_file(path: Path) -> tuple[str | None, Any]:
-    """The format of a file, and its parsed JSON; raises `InputError` where it is broken."""
+def format_of(path: Path) -> tuple[str | None, Any]:
+    """The format of a file, and its parsed JSON.
+
+    Args:
+        path: The file.
+
+    Returns:
+        One of `SOURCE_FORMATS`, or None; and the content of a JSON file, or None.
+
+    Raises:
+        InputError: The file is broken.
+    """
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES:
         return "folders", None
-    if suffix in _TABLES:
+    if suffix in TABLES:
         return _of_table(path), None
     if suffix == ".json":
         payload = load_json(path)

@@ -13,10 +13,10 @@ from mvrec_edge.runtime.regions.region import Region
 from mvrec_edge.runtime.regions.shapes import WholeImageShape
 from mvrec_edge.runtime.wording import counted
 
-__all__ = ["RegionReading", "RegionSource", "SourceBuilder", "SourceImage", "named"]
+__all__ = ["TITLES", "RegionReading", "RegionSource", "SourceBuilder", "SourceImage", "named"]
 
 #: The formats as a person calls them.
-_TITLES = {
+TITLES = {
     "folders": "images with masks",
     "labelme": "labelme",
     "coco": "COCO",
@@ -116,6 +116,7 @@ class RegionSource:
         label_files: The files that hold all labels, where there are few; none where each image has one of its own.
         left_out: Files that were not looked at, since mvrec-edge wrote them or is about to.
         masks_unread: Whether there are masks as well, which the label file comes before.
+        unread: Label files of another format that are not read, by their format.
     """
 
     path: Path
@@ -126,6 +127,7 @@ class RegionSource:
     label_files: tuple[Path, ...] = ()
     left_out: tuple[Path, ...] = ()
     masks_unread: bool = False
+    unread: tuple[tuple[str, tuple[Path, ...]], ...] = ()
 
     def __iter__(self) -> Iterator[SourceImage]:
         return iter(self.images)
@@ -143,7 +145,7 @@ class RegionSource:
         annotations = [annotation for image in self.images for annotation in image.annotations]
         usable = [annotation for annotation in annotations if not isinstance(annotation.shape, UnusableShape)]
         labels = {annotation.label for annotation in annotations} - {None}
-        title = _TITLES[self.format]
+        title = TITLES[self.format]
         if self.images and self.whole_images == len(self.images):
             title = "cut-out defects, each image one region"
         elif self.label_files:
@@ -158,6 +160,8 @@ class RegionSource:
             line += f"; {counted(good, 'image')} without a defect"
         if self.left_out:
             line += f"; left out as output of mvrec-edge: {named(self.left_out)}"
+        for kind, files in self.unread:
+            line += f"; not read: {TITLES[kind]} ({named(files)})"
         if self.masks_unread:
             line += "; masks are there too and not read, since label files come first (--format folders reads masks)"
         return line

@@ -25,7 +25,7 @@ from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
 from mvrec_edge.runtime.regions.tally import WarningTally
 from mvrec_edge.runtime.wording import counted
 
-__all__ = ["is_yolo", "open_yolo"]
+__all__ = ["is_yolo", "open_yolo", "yolo_label_files"]
 
 _FORMAT = "yolo"
 _LABELS = (".txt",)
@@ -48,6 +48,14 @@ def is_yolo(path: Path) -> bool:
         written = [file for file in _label_files(path) if file.stat().st_size][:_TRIED]
     names = FolderNames()
     return any(_reads_as_labels(file) and _has_image(file, names) for file in written)
+
+
+def yolo_label_files(folder: Path) -> list[Path]:
+    """The label files of this format in a folder, at any depth: text files with such lines, and an image."""
+    names = FolderNames()
+    with looking():
+        files = [file for file in list_files(folder, _LABELS) if _is_label_file(file) and file.stat().st_size]
+    return [file for file in files if _reads_as_labels(file) and _has_image(file, names)]
 
 
 def open_yolo(path: Path, image_root: Path | None = None) -> RegionSource:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from mvrec_edge.runtime.errors import AnnotationError
+from mvrec_edge.runtime.regions.formats.yolo_keypoints import not_an_outline
 from mvrec_edge.runtime.regions.shapes import DrawnShape, NormalisedBoxShape, NormalisedPolygonShape
 from mvrec_edge.runtime.regions.table_files import parse_number
 from mvrec_edge.runtime.regions.tally import WarningTally
@@ -36,7 +37,7 @@ def yolo_shape(line: str, source: str, tally: WarningTally) -> tuple[int, DrawnS
         tally: Where it is noted that a line is a prediction.
 
     Raises:
-        AnnotationError: It is neither, or has coordinates outside 0 to 1.
+        AnnotationError: It is neither, is a box with key points or a tracker's id, or has coordinates outside 0 to 1.
     """
     number, *words = line.split()
     if _CLASS.fullmatch(number) is None:
@@ -46,6 +47,8 @@ def yolo_shape(line: str, source: str, tally: WarningTally) -> tuple[int, DrawnS
         raise AnnotationError(
             f"the line has {len(values)} numbers after its class", where=source, fix="give a box or an outline"
         )
+    if (wrong := not_an_outline(words, values)) is not None:
+        raise AnnotationError(wrong[0], where=source, fix=wrong[1])
     # An odd one: behind the four numbers of a box, or behind the pairs of an outline.
     if len(values) % 2:
         if not 0 <= values.pop() <= 1:

@@ -193,7 +193,9 @@ def test_masks_beside_label_files_are_said_to_be_unread(tmp_path, save_image, sa
         "read as labelme: 1 image, 1 region, 1 label; masks are there too and not read, since label files come first "
         "(--format folders reads masks)"
     )
-    assert open_source(tmp_path, format="folders").describe() == "read as images with masks: 1 image, 0 labels"
+    assert open_source(tmp_path, format="folders").describe() == (
+        "read as images with masks: 1 image, 0 labels; not read: labelme (a.json)"
+    )
 
 
 @pytest.mark.parametrize("name", ["results.jsonl", "results.json", "results.ndjson"])
