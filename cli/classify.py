@@ -80,7 +80,7 @@ class _ResultOptions:
         typer.Option(
             "--resume",
             help="Go on with an --out file that an interrupted run left unfinished, with the same support cache, views "
-            "and version of mvrec-edge.",
+            "and version of mvrec-edge. What failed is tried again.",
         ),
     ] = False
 
@@ -231,6 +231,7 @@ def classify(
     from mvrec_edge.cli.console import say
     from mvrec_edge.cli.records import open_sink
     from mvrec_edge.cli.report import say_report
+    from mvrec_edge.cli.resuming import Asked
     from mvrec_edge.cli.run_facts import RunFacts
     from mvrec_edge.runtime import Bundle, SupportCache
     from mvrec_edge.runtime.classifier import matching_precision
@@ -243,9 +244,10 @@ def classify(
     precision = matching_precision(opened, loaded, precision)
     settings.check_cache(loaded)
     facts = RunFacts.of(loaded, settings, cache_path=cache, bundle_path=bundle, precision=precision)
+    asked = Asked.of(inputs, (image.path for source in sources for image in source))
     with (
         results.open_report(loaded, facts, overwrite=overwrite) as page,
-        open_sink(places, facts) as sink,
+        open_sink(places, facts, asked) as sink,
         encoding.open(opened, precision, say) as engine,
     ):
         run = ClassifyRun(sources, problems, sink, page)

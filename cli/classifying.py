@@ -54,7 +54,7 @@ class ClassifyRun:
         self._origins: dict[Path, list[tuple[RegionSource, SourceImage]]] = {}
         for source, item in everything:
             self._origins.setdefault(item.path, []).append((source, item))
-        self._images = [item for _, item in everything if not sink.is_done(item.path, self._problems)]
+        self._images = [item for _, item in everything if not sink.is_done(item.path)]
 
     def names(self, path: Path, predictions: Sequence[Prediction]) -> list[RegionName | None]:
         """The names by which the regions of an image can be opened again."""

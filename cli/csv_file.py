@@ -67,19 +67,28 @@ class CsvFile:
     Args:
         path: The file.
         kept: The records of the run that this one goes on with, with which the table begins; None for a new run.
+        began: The first record of that run before those were taken out that this one tries again.
         overwrite: Whether to replace what is there. The table of the run that this one goes on with always is.
 
     Raises:
         OutputError: There is something else already, or the file cannot be written.
     """
 
-    def __init__(self, path: Path, *, kept: Iterable[Mapping[str, Any]] | None = None, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        kept: Iterable[Mapping[str, Any]] | None = None,
+        began: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+    ) -> None:
         self._path = path
         rows = itertools.chain([COLUMNS], map(_kept_row, kept or ()))
         beginning = _encoded(itertools.islice(rows, 2))
+        before = beginning if began is None else _encoded([COLUMNS, _kept_row(began)])
         if path.exists() and not path.is_file():
             raise OutputError("is no file", where=path, fix="name a file, such as results.csv")
-        if path.exists() and not overwrite and (kept is None or not _is_table(path, beginning)):
+        if path.exists() and not overwrite and (kept is None or not _is_table(path, beginning, before)):
             what = "exists already" if kept is None else "exists already, and is not the table of this run"
             raise OutputError(what, where=path, fix="choose another name, or give --overwrite")
         with writing(path):
@@ -124,8 +133,8 @@ def _line(row: Iterable[str]) -> bytes:
     return text.getvalue().removesuffix(_END).encode("utf-8", "backslashreplace") + b"\n"
 
 
-def _is_table(path: Path, beginning: bytes) -> bool:
+def _is_table(path: Path, *beginnings: bytes) -> bool:
     """Whether a file begins like the table, as far as an interruption let it grow."""
     with writing(path), path.open("rb") as stream:
-        found = stream.read(len(beginning))
-    return bool(found) and beginning.startswith(found)
+        found = stream.read(max(map(len, beginnings)))
+    return bool(found) and any(beginning.startswith(found[: len(beginning)]) for beginning in beginnings)

@@ -12,9 +12,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from mvrec_edge.cli.console import escaped, json_text, say_problems, say_warnings, show_table, speaks_utf8
+from mvrec_edge.cli.console import escaped, json_text, say, say_problems, say_warnings, show_table, speaks_utf8
 from mvrec_edge.cli.results_file import read_results
-from mvrec_edge.cli.resuming import NOTHING_KEPT, Kept, failure_key, set_torn_end_aside
+from mvrec_edge.cli.resuming import NOTHING_ASKED, NOTHING_KEPT, Asked, Kept, failure_key, take_up
 from mvrec_edge.cli.run_facts import RunFacts
 from mvrec_edge.runtime import ClassifiedImage, Prediction
 from mvrec_edge.runtime.errors import MvrecEdgeError, OutputError, UsageError
@@ -99,7 +99,7 @@ class RecordSink:
         regions: Regions written so far.
         images: Images written so far.
         without_defect: How many of them show no defect, and so gave no record.
-        failures: Items that failed so far.
+        failures: Items that failed so far, with those of an earlier run that this one does not try again.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class RecordSink:
         self.regions = 0
         self.images = 0
         self.without_defect = 0
-        self.failures = 0
+        self.failures = len(kept.failures)
 
     def begin(self, run: RunFacts, names: _Names) -> None:
         """Takes what is known when an engine is open and the images are found.
@@ -143,17 +143,9 @@ class RecordSink:
         self._run = run
         self._names = names
 
-    def is_done(self, path: Path, problems: Sequence[MvrecEdgeError] = ()) -> bool:
-        """Whether an earlier run has written this image already.
-
-        Args:
-            path: The image.
-            problems: What is wrong with the sources. An image of theirs that failed may be classified from another.
-        """
-        image = str(path)
-        if image in self._kept.classified:
-            return True
-        return image in self._kept.images and all(_image_of(problem) != image for problem in problems)
+    def is_done(self, path: Path) -> bool:
+        """Whether an earlier run has finished this image already, so that nothing of it failed."""
+        return str(path) in self._kept.images
 
     def kept_lines(self) -> Iterable[tuple[str, Any]]:
         """What an earlier run has written already, as `read_results` gives it; to be read before anything is added."""
@@ -184,10 +176,11 @@ class RecordSink:
 
     def write_problems(self, problems: Sequence[MvrecEdgeError]) -> None:
         """Writes what was wrong with a source beside its images, such as one unreadable label file."""
-        self.failures += len(problems)
         say_problems(problems)
         records = [self._failure(problem, _image_of(problem)) for problem in problems]
-        self._put([record for record in records if failure_key(record) not in self._kept.failures])
+        new = [record for record in records if failure_key(record) not in self._kept.failures]
+        self.failures += len(new)
+        self._put(new)
 
     def show_table(self) -> None:
         """Prints the table on stdout, where one was asked for."""
@@ -341,12 +334,13 @@ class ResultPlaces:
 
 
 @contextlib.contextmanager
-def open_sink(places: ResultPlaces, run: RunFacts) -> Iterator[RecordSink]:
+def open_sink(places: ResultPlaces, run: RunFacts, asked: Asked = NOTHING_ASKED) -> Iterator[RecordSink]:
     """Opens what `classify` writes to; the table on stdout is printed when the block ends.
 
     Args:
         places: Where the results go; folders that are missing are made.
         run: The facts that each record names, as far as they are known.
+        asked: What is classified; what of it failed in the run that this one goes on with is tried again.
 
     Raises:
         OutputError: Something exists already, or is of another run, or cannot be written.
@@ -355,7 +349,9 @@ def open_sink(places: ResultPlaces, run: RunFacts) -> Iterator[RecordSink]:
     goes_on = places.resume and out is not None and out.exists()
     kept = NOTHING_KEPT
     if out is not None and goes_on:
-        kept = set_torn_end_aside(out, run)
+        kept = take_up(out, run, asked)
+        if kept.tried_again:
+            say(f"tried again: {counted(kept.tried_again, 'item')} that failed")
     elif out is not None and out.exists() and not places.overwrite:
         raise OutputError("exists already", where=out, fix="give --resume to go on with it, or --overwrite")
     pictures = None
@@ -369,7 +365,7 @@ def open_sink(places: ResultPlaces, run: RunFacts) -> Iterator[RecordSink]:
             from mvrec_edge.cli.csv_file import CsvFile
 
             records = (line for _, line in read_results(out)) if out is not None and goes_on else None
-            table = CsvFile(places.csv, kept=records, overwrite=places.overwrite)
+            table = CsvFile(places.csv, kept=records, began=kept.first, overwrite=places.overwrite)
             stack.callback(table.close)
         lines = _lines_on_stdout(places) if out is None else _lines_in_file(stack, out, goes_on=goes_on)
         keep_rows = bool(places.table) if places.out is not None else lines is None

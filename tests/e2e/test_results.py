@@ -326,6 +326,51 @@ def test_a_failed_input_is_written_once_however_often_a_run_goes_on(line: Path) 
     assert len(records()) == 5
 
 
+def test_what_failed_is_tried_again_and_counts_while_it_fails(line: Path) -> None:
+    """Also a region alone: all records of its image are written anew, and the first record may be of a failure."""
+    bad, good = line / "in" / "a" / "0.jpg", (line / "in" / "a" / "1.jpg").read_bytes()
+    shutil.copy(line / "in/a/1.png", line / "in/a/0.png")
+    bad.write_bytes(good[:40])
+    Path("boxes.csv").write_text("image,x1,y1,x2,y2\nin/b/1.jpg,8,10,20,30\nin/b/1.jpg,900,10,990,30\n")
+    arguments = ("in/a", "boxes.csv", "--out", "r.jsonl", "--csv", "r.csv", "--report", "r.html")
+    classify(*arguments, code=1)
+    for _ in range(2):
+        said = classify(*arguments, "--resume", code=1).stderr
+        assert "2 items failed" in said
+        assert [row["image"] for row in rows()] == [record["image"] for record in records()]
+        assert sum("error" in record for record in records()) == 2
+        assert len(page()["problems"]) == 2
+    whole = records()
+
+    bad.write_bytes(good)
+    Path("boxes.csv").write_text("image,x1,y1,x2,y2\nin/b/1.jpg,8,10,20,30\nin/b/1.jpg,30,10,40,30\n")
+    said = classify(*arguments, "--resume").stderr
+    assert "failed;" not in said
+    assert not any("error" in record for record in records())
+    assert sorted(record["image"] for record in records()) == sorted(record["image"] for record in whole)
+    assert [row["image"] for row in rows()] == [record["image"] for record in records()]
+    assert not page()["problems"]
+    # What is whole stays whole.
+    classify(*arguments, "--resume")
+    assert len(records()) == len(whole)
+
+
+def test_a_failure_that_a_run_does_not_ask_for_stays_and_counts(line: Path) -> None:
+    shutil.copy(line / "in/a/1.png", line / "in/a/0.png")
+    (line / "in/a/0.jpg").write_text("no image")
+    classify("in/a", "--out", "r.jsonl", code=1)
+    draw(line / "in/b/2.jpg", 4)
+    Path("link.jsonl").symlink_to("r.jsonl")
+    classify("in/b", "--out", "link.jsonl", "--resume", code=1)
+    assert Path("link.jsonl").is_symlink()
+    said = classify("in/b", "--out", "link.jsonl", "--resume", code=1).stderr
+    assert "tried again" not in said
+    draw(line / "in/a/0.jpg", 5)
+    said = classify("in/a", "--out", "link.jsonl", "--resume").stderr
+    assert sum("error" in record for record in records()) == 0
+    assert Path("link.jsonl").is_symlink()
+
+
 def test_an_image_that_one_input_cannot_mark_is_done_from_another(line: Path) -> None:
     """Also where the run was interrupted after the failure was written."""
     alone = line / "in" / "a" / "0.jpg"
