@@ -8,9 +8,9 @@ from pathlib import Path
 from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.images import IMAGE_SUFFIXES
 from mvrec_edge.runtime.images.image_files import is_folder, is_regular_file
-from mvrec_edge.runtime.regions.annotation import Annotation, MaskFileShape
+from mvrec_edge.runtime.regions.annotation import Annotation
 from mvrec_edge.runtime.regions.formats.mask_trees import MaskTree, find_mask_trees
-from mvrec_edge.runtime.regions.formats.pairing import no_mask, pair_masks
+from mvrec_edge.runtime.regions.formats.pairing import mask_of_pair, no_mask, pair_masks
 from mvrec_edge.runtime.regions.label_files import clean_label
 from mvrec_edge.runtime.regions.listing import list_files
 from mvrec_edge.runtime.regions.shapes import WholeImageShape
@@ -75,7 +75,9 @@ def _add_folder(builder: SourceBuilder, root: Path, masks: Path | None, whole_im
     pairs.sort(key=lambda pair: pair[0].relative_to(root).parts)
     for index, (image, mask) in enumerate(pairs):
         place = root if masks is None else masks
-        annotation = Annotation(MaskFileShape(mask), _label(image, root), mask.relative_to(place).as_posix(), index)
+        annotation = Annotation(
+            mask_of_pair(image, mask), _label(image, root), mask.relative_to(place).as_posix(), index
+        )
         builder.add(image.relative_to(root).as_posix(), image, annotation)
 
 
@@ -155,7 +157,7 @@ def _add_one(builder: SourceBuilder, image: Path, masks: Path | None, whole_imag
         else:
             builder.problem(error)
     else:
-        builder.add(image.name, image, Annotation(MaskFileShape(mask), None, mask.name, 0))
+        builder.add(image.name, image, Annotation(mask_of_pair(image, mask), None, mask.name, 0))
 
 
 def _beside(path: Path) -> str | None:

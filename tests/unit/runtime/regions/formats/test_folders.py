@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mvrec_edge.runtime.errors import ImageError, InputError
 from mvrec_edge.runtime.images import read_image
@@ -191,3 +193,20 @@ def test_hidden_files_are_left_out(tmp_path, save_image, save_mask):
     source = open_source(tmp_path)
 
     assert (len(source), source.problems) == (1, ())
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".bmp", ".webp"])
+def test_an_image_and_a_mask_that_are_exchanged_are_told(tmp_path, save_mask, suffix):
+    few = np.full((*SIZE, 3), 90, np.uint8)
+    few[5:9], few[20:30] = 120, 7
+    Image.fromarray(few).save(tmp_path / "p.png")
+    Image.fromarray(np.where(few[:, :, 0] > 100, 255, 0).astype(np.uint8)).save(tmp_path / f"p{suffix}", lossless=True)
+
+    def problems():
+        return [str(error) for error in open_source(tmp_path).images[0].regions(SIZE).problems]
+
+    assert len(problems()) == 1
+    assert f"p{suffix} has two values, as a mask has" in problems()[0]
+    assert f"as p_mask{suffix}" in problems()[0]
+    (tmp_path / f"p{suffix}").rename(tmp_path / f"p_mask{suffix}")
+    assert problems() == []
