@@ -21,7 +21,7 @@ from mvrec_edge.runtime.images.pixels import scaled, to_rgb_uint8
 __all__ = ["IMAGE_SUFFIXES", "read_image", "read_mask", "read_mask_bytes"]
 
 # What folders are searched for; a file is read by its content, whatever its name.
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 def read_image(

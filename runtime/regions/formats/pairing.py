@@ -12,7 +12,7 @@ from mvrec_edge.runtime.regions.label_files import nfc
 __all__ = ["MASK_ENDINGS", "Pairing", "folded", "mask_of_pair", "no_mask", "pair_masks"]
 
 MASK_ENDINGS = ("_mask", ".mask")
-_JPEG = (".jpg", ".jpeg")
+_JPEG = (".jfif", ".jpe", ".jpeg", ".jpg")
 
 
 class Pairing:
