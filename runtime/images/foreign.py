@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["name_of"]
+__all__ = ["UNREAD_SUFFIXES", "name_of"]
+
+# How files of image formats that are not read end: in a folder of images, one of these may be an image that is lost.
+_UNREAD = """
+    3fr apng arw avif cr2 cr3 crw dcm dib dng emf eps exr gif hdr heic heif hif j2c j2k jif jng jp2 jpf jph jpx jxl jxr
+    mng nef nrw orf pam pbm pcx pef pfm pgm pnm ppm psb psd raf raw rw2 sgi srw svg tga wdp wmf xcf xpm
+"""
+UNREAD_SUFFIXES = tuple(f".{ending}" for ending in _UNREAD.split())
 
 # The first bytes of a file; the longer ones of two that begin alike come first.
 _BEGINNINGS = (

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import ImageError
 
-__all__ = ["scaled", "to_rgb_uint8"]
+__all__ = ["has_two_values", "scaled", "to_rgb_uint8"]
 
 
 def scaled(values: npt.NDArray[Any], bits: int) -> npt.NDArray[np.uint8]:
@@ -69,3 +69,13 @@ def to_rgb_uint8(array: npt.ArrayLike) -> npt.NDArray[np.uint8]:
     if eight.shape[2] == 1:
         eight = np.repeat(eight, 3, axis=2)
     return np.ascontiguousarray(eight)
+
+
+def has_two_values(image: npt.NDArray[np.uint8]) -> bool:
+    """Whether an image, uint8 `[H, W, 3]`, has two colours at most, as bilevel images and most masks have."""
+    first = image[0, 0]
+    others = (image != first).any(axis=2)
+    if not others.any():
+        return True
+    second = image.reshape(-1, image.shape[2])[int(others.argmax())]
+    return not bool((others & (image != second).any(axis=2)).any())

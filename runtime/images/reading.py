@@ -21,7 +21,7 @@ from mvrec_edge.runtime.images.pixels import scaled, to_rgb_uint8
 __all__ = ["IMAGE_SUFFIXES", "read_image", "read_mask", "read_mask_bytes"]
 
 # What folders are searched for; a file is read by its content, whatever its name.
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 def read_image(
@@ -69,8 +69,8 @@ def read_mask(
         uint8 `[H, W]`, 0 or 255; all zero where nothing is marked.
 
     Raises:
-        ImageError: As for `read_image`; or all colours are the same and only the alpha channel has a shape, so
-            that it is not known which of the two was meant.
+        ImageError: As for `read_image`; or the mask could mean two things, looks like a photo, or is a lossy file
+            whose values are gray at most (see `marked`).
     """
     path = Path(path)
     return read_mask_bytes(read_bytes(path), path, warn=warn)
@@ -96,7 +96,7 @@ def read_mask_bytes(
         raise ImageError("the image file is empty", where=where, fix="copy or save it again")
     header = _header(data, where)
     samples = _decode(data, header, where, warn, for_mask=True)
-    return upright(marked(samples, header, where), header.orientation)
+    return upright(marked(samples, header, where, warn), header.orientation)
 
 
 def _header(data: bytes, where: object) -> ImageHeader:

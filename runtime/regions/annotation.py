@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError, ImageError, InputWarning
-from mvrec_edge.runtime.images import read_mask
+from mvrec_edge.runtime.images import read_image, read_mask
+from mvrec_edge.runtime.images.pixels import has_two_values
 from mvrec_edge.runtime.regions.components import regions_of_mask
 from mvrec_edge.runtime.regions.region import Region
 from mvrec_edge.runtime.regions.shapes import DrawnShape, check_mask_size
@@ -26,9 +27,11 @@ class MaskFileShape:
 
     Attributes:
         path: The mask's file.
+        guessed_for: The image, where the suffixes alone tell which of the two files is the mask.
     """
 
     path: Path
+    guessed_for: Path | None = None
 
     def regions(
         self,
@@ -39,11 +42,24 @@ class MaskFileShape:
     ) -> list[Region]:
         """Reads the mask and splits it; raises `AnnotationError` where it cannot be used."""
         try:
+            if self.guessed_for is not None:
+                self._check_guess(self.guessed_for)
             mask = read_mask(self.path, warn=warn)
         except ImageError as error:
             raise AnnotationError(f"the mask cannot be used: {error.what}", where=self.path, fix=error.fix) from error
         check_mask_size((mask.shape[0], mask.shape[1]), image_size, str(self.path))
         return regions_of_mask(mask, label=annotation.label, source=annotation.source, min_area=min_area)
+
+    def _check_guess(self, image: Path) -> None:
+        """Refuses a pair in which the image is black and white, as masks are, and the mask is not."""
+        # Nearly all masks have two values: then the image is not read a second time.
+        if has_two_values(read_image(self.path)) or not has_two_values(read_image(image)):
+            return
+        raise AnnotationError(
+            f"{image.name} has two values, as a mask has, and this file has more: image and mask seem to be exchanged",
+            where=self.path,
+            fix=f"name the mask with the ending _mask, as {image.stem}_mask{image.suffix}",
+        )
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from mvrec_edge.runtime.errors import AnnotationError, InputError
+from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning
 from mvrec_edge.runtime.images import IMAGE_SUFFIXES
+from mvrec_edge.runtime.images.foreign import UNREAD_SUFFIXES
 from mvrec_edge.runtime.images.image_files import is_folder, is_regular_file
-from mvrec_edge.runtime.regions.annotation import Annotation, MaskFileShape
+from mvrec_edge.runtime.regions.annotation import Annotation
 from mvrec_edge.runtime.regions.formats.mask_trees import MaskTree, find_mask_trees
-from mvrec_edge.runtime.regions.formats.pairing import no_mask, pair_masks
+from mvrec_edge.runtime.regions.formats.pairing import mask_of_pair, no_mask, pair_masks
 from mvrec_edge.runtime.regions.label_files import clean_label
 from mvrec_edge.runtime.regions.listing import list_files
 from mvrec_edge.runtime.regions.shapes import WholeImageShape
-from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
+from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder, named
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["has_masks", "open_folders"]
 
@@ -71,14 +74,18 @@ def _add_folder(builder: SourceBuilder, root: Path, masks: Path | None, whole_im
         pairs = _in_tree(tree, [image for image in files if not tree.holds(image)], builder)
     if whole_images and not pairs:
         builder.problems.clear()
+        _name_unread(builder, root, files)
         for index, image in enumerate(files):
             name = image.relative_to(root).as_posix()
             builder.add(name, image, Annotation(WholeImageShape(), _label(image, root), f"{name}#0", index))
         return
+    _name_unread(builder, root, (file for pair in pairs for file in pair))
     pairs.sort(key=lambda pair: pair[0].relative_to(root).parts)
     for index, (image, mask) in enumerate(pairs):
         place = root if masks is None else masks
-        annotation = Annotation(MaskFileShape(mask), _label(image, root), mask.relative_to(place).as_posix(), index)
+        annotation = Annotation(
+            mask_of_pair(image, mask), _label(image, root), mask.relative_to(place).as_posix(), index
+        )
         builder.add(image.relative_to(root).as_posix(), image, annotation)
 
 
@@ -106,6 +113,27 @@ def _pairs(root: Path, files: list[Path], builder: SourceBuilder) -> list[tuple[
         pairs.extend(pairing.masks.items())
         builder.problems.extend(pairing.problems)
     return pairs
+
+
+def _name_unread(builder: SourceBuilder, root: Path, used: Iterable[Path]) -> None:
+    """Names the files of image formats that are not read: in a folder of a class, one is an image that would be lost.
+
+    Args:
+        builder: Given a problem for each of these, and one warning of all others.
+        root: The folder that was given.
+        used: What is read. A file beside one of the same name, as a camera's raw file, is lost nowhere.
+    """
+    read = {image.with_suffix("") for image in used}
+    others: list[Path] = []
+    for file in list_files(root, UNREAD_SUFFIXES):
+        if file.with_suffix("") in read or _label(file, root) is None:
+            others.append(file)
+            continue
+        what = f"is a file of the image format {file.suffix.lower()}, which is not read"
+        builder.problem(AnnotationError(what, where=file, fix="save it as PNG, or take it out of the folder"))
+    if others:
+        what = f"{counted(len(others), 'file')} of image formats that are not read: {named(others)}"
+        builder.warnings.append(InputWarning(what, str(root), "save as PNG what is an image of a part"))
 
 
 def _in_tree(tree: MaskTree, images: list[Path], builder: SourceBuilder) -> list[tuple[Path, Path]]:
@@ -158,7 +186,7 @@ def _add_one(builder: SourceBuilder, image: Path, masks: Path | None, whole_imag
         else:
             builder.problem(error)
     else:
-        builder.add(image.name, image, Annotation(MaskFileShape(mask), None, mask.name, 0))
+        builder.add(image.name, image, Annotation(mask_of_pair(image, mask), None, mask.name, 0))
 
 
 def _beside(path: Path) -> str | None:

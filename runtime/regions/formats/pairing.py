@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mvrec_edge.runtime.errors import AnnotationError
+from mvrec_edge.runtime.regions.annotation import MaskFileShape
 from mvrec_edge.runtime.regions.label_files import nfc
 
-__all__ = ["MASK_ENDINGS", "Pairing", "folded", "no_mask", "pair_masks"]
+__all__ = ["MASK_ENDINGS", "Pairing", "folded", "mask_of_pair", "no_mask", "pair_masks"]
 
 MASK_ENDINGS = ("_mask", ".mask")
-_JPEG = (".jpg", ".jpeg")
+_JPEG = (".jfif", ".jpe", ".jpeg", ".jpg")
 
 
 class Pairing:
@@ -42,6 +43,13 @@ def pair_masks(files: Iterable[Path]) -> Pairing:
     pairing.problems = [error for _, error in _pair(rest, folded, pairing)]
     pairing.masks = dict(sorted(pairing.masks.items()))
     return pairing
+
+
+def mask_of_pair(image: Path, mask: Path) -> MaskFileShape:
+    """The shape that a mask gives; it knows where only the suffixes told which of the two files is the mask."""
+    same = image.parent == mask.parent and folded(image.stem) == folded(mask.stem)
+    # A JPEG never has two values alone.
+    return MaskFileShape(mask, image if same and image.suffix.lower() not in _JPEG else None)
 
 
 def folded(name: str) -> str:

@@ -223,3 +223,38 @@ def test_bytes_of_a_label_file_are_read_like_a_file(tmp_path):
         with pytest.raises(ImageError, match=expected) as caught:
             read_mask_bytes(bad, "a.json#0")
         assert caught.value.where == "a.json#0"
+
+
+def test_a_photo_is_no_mask_whatever_its_file(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    for name, photo in (("a.png", noise), ("b.tif", noise[:, :, 0]), ("c.jpg", noise), ("d.webp", noise)):
+        Image.fromarray(photo).save(tmp_path / name)
+        with pytest.raises(ImageError, match=r"looks like a photo: \d+% of its pixels .*_mask"):
+            read_mask(tmp_path / name)
+    cv2.imwrite(str(tmp_path / "e.png"), noise[:, :, 0].astype(np.uint16) * 200)
+    with pytest.raises(ImageError, match="photo"):
+        read_mask(tmp_path / "e.png")
+
+
+def test_soft_edges_and_numbers_of_many_things_are_masks(tmp_path):
+    soft = cv2.GaussianBlur(np.kron(EXPECTED, np.ones((4, 4), np.uint8)), (0, 0), 4)
+    assert len(np.unique(soft)) > 100
+    numbers = np.kron(np.arange(60, dtype=np.uint8).reshape(6, 10), np.ones((8, 8), np.uint8))
+    for name, mask in (("soft.png", soft), ("numbers.png", numbers)):
+        Image.fromarray(mask).save(tmp_path / name)
+        np.testing.assert_array_equal(read_mask(tmp_path / name) > 0, mask > 0)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp"])
+def test_a_lossy_mask_of_gray_values_is_refused_and_of_small_numbers_warned_of(tmp_path, suffix):
+    for value in (0, 3, 30, 100):
+        Image.fromarray((SHAPE * value).astype(np.uint8)).save(tmp_path / f"{value}{suffix}", quality=95)
+    said = []
+
+    assert not read_mask(tmp_path / f"0{suffix}", warn=said.append).any()
+    assert said == []
+    assert not read_mask(tmp_path / f"3{suffix}", warn=said.append).any()
+    assert ["marks no defect" in str(warning) for warning in said] == [True]
+    for value in (30, 100):
+        with pytest.raises(ImageError, match=r"its values go up to \d+ only.*save the mask as PNG"):
+            read_mask(tmp_path / f"{value}{suffix}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mvrec_edge.runtime.errors import ImageError, InputError
 from mvrec_edge.runtime.images import read_image
@@ -191,3 +193,48 @@ def test_hidden_files_are_left_out(tmp_path, save_image, save_mask):
     source = open_source(tmp_path)
 
     assert (len(source), source.problems) == (1, ())
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".bmp", ".webp"])
+def test_an_image_and_a_mask_that_are_exchanged_are_told(tmp_path, save_mask, suffix):
+    few = np.full((*SIZE, 3), 90, np.uint8)
+    few[5:9], few[20:30] = 120, 7
+    Image.fromarray(few).save(tmp_path / "p.png")
+    Image.fromarray(np.where(few[:, :, 0] > 100, 255, 0).astype(np.uint8)).save(tmp_path / f"p{suffix}", lossless=True)
+
+    def problems():
+        return [str(error) for error in open_source(tmp_path).images[0].regions(SIZE).problems]
+
+    assert len(problems()) == 1
+    assert f"p{suffix} has two values, as a mask has" in problems()[0]
+    assert f"as p_mask{suffix}" in problems()[0]
+    (tmp_path / f"p{suffix}").rename(tmp_path / f"p_mask{suffix}")
+    assert problems() == []
+
+
+def test_jpeg_files_of_all_endings_are_images(tmp_path, save_image, save_mask):
+    for name in ("a.jfif", "b.JPE", "c.jpeg"):
+        Image.fromarray(np.full((*SIZE, 3), 90, np.uint8)).save(tmp_path / name, "JPEG")
+        save_mask((tmp_path / name).with_suffix(".png"), BOX)
+
+    assert masks_by_image(open_source(tmp_path)) == {"a.jfif": "a.png", "b.JPE": "b.png", "c.jpeg": "c.png"}
+
+
+@pytest.mark.parametrize("crops", [True, False])
+def test_files_of_formats_that_are_not_read_are_named(tmp_path, save_image, save_mask, crops):
+    save_image(tmp_path / "dent" / "a.jpg")
+    if not crops:
+        save_mask(tmp_path / "dent" / "a_mask.png", BOX)
+    for name in ("dent/g.gif", "dent/j.JP2", "dent/a.cr2", "dent/notes.txt", "logo.svg"):
+        (tmp_path / name).write_bytes(b"x")
+
+    source = open_source(tmp_path, whole_images=crops)
+
+    assert [item.id for item in source] == ["dent/a.jpg"]
+    assert [(error.where, error.what) for error in source.problems] == [
+        (str(tmp_path / "dent/g.gif"), "is a file of the image format .gif, which is not read"),
+        (str(tmp_path / "dent/j.JP2"), "is a file of the image format .jp2, which is not read"),
+    ]
+    assert [warning.what for warning in source.warnings] == [
+        "2 files of image formats that are not read: a.cr2, logo.svg"
+    ]
