@@ -44,10 +44,8 @@ def change_cache(path: Path, change: Callable[[SupportCache], Changed | None], o
         changed = change(before)
         if changed is None:
             if options.as_json:
-                instances = len(before.labels)
-                show_json(
-                    {"cache": str(path), "change": None, "instances": instances, "written": False, "kept_as": None}
-                )
+                unchanged = {"instances": len(before.labels), "written": False, "kept_as": None}
+                show_json({"cache": str(path), "change": None, **unchanged})
             return
         say("fitting the changed cache again and checking it ...")
         total = len(before.labels) + len(changed.cache.labels)
