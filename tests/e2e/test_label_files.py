@@ -117,6 +117,29 @@ CASES: dict[str, tuple[dict[str, str | bytes], int, str]] = {
         1,
         "skipped: a.csv#0: the row has 10 cells, but the table only 6 columns",
     ),
+    "thousands": (
+        {"a.csv": "image;x1;y1;x2;y2;label\na.png;1.234;1.100;1.300;1.200;dent\n"},
+        3,
+        "'x1' of a.csv#0 is '1.234', and all numbers with '.' have three digits behind it",
+    ),
+    "an open quote": (
+        {"a.csv": f'{BOXES}a.png,5,6,30,20,"dent\na.png,40,30,60,50,pit\n'},
+        3,
+        "a quote that opens in the row of line 2 is never closed",
+    ),
+    "JSON Lines with names of columns": (
+        {
+            "a.jsonl": '{"file": "a.png", "box": [5, 6, 30, 20], "Class": "dent"}\n'
+            '{"img": "a.png", "box": [40, 30, 60, 50], "category": "pit"}'
+        },
+        0,
+        DENT,
+    ),
+    "a comment among YOLO's names": (
+        {"a.txt": "0 .2 .2 .2 .2\n1 .6 .6 .2 .2", "classes.txt": "# classes\ndent\npit"},
+        3,
+        "line 1 looks like a comment",
+    ),
     "shares of the image": ({"a.csv": f"{BOXES}a.png,.1,.1,.4,.4,dent\n"}, 3, "shares of the image, from 0 to 1"),
     "an encoding that is declared": ({"a.xml": voc(label="Öl", encoding="ISO-8859-1")}, 0, OIL),
     "an encoding that is not known": (
