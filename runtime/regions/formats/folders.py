@@ -16,7 +16,7 @@ from mvrec_edge.runtime.regions.listing import list_files
 from mvrec_edge.runtime.regions.shapes import WholeImageShape
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
 
-__all__ = ["has_masks", "open_folders"]
+__all__ = ["has_masks", "mask_files", "open_folders"]
 
 _FORMAT = "folders"
 _NOTHING = "there is no image with a mask"
@@ -57,6 +57,13 @@ def open_folders(path: Path, masks: Path | None = None, *, whole_images: bool = 
 def has_masks(folder: Path) -> bool:
     """Whether images of a folder have masks that would be read, were there no label file."""
     return bool(_pairs(folder, list_files(folder, IMAGE_SUFFIXES), SourceBuilder(folder, _FORMAT)))
+
+
+def mask_files(folder: Path, files: list[Path]) -> set[Path]:
+    """Which of the image files of a folder are masks: those with an image, and all in a folder of masks."""
+    pairs = _pairs(folder, files, SourceBuilder(folder, _FORMAT))
+    trees = find_mask_trees(folder, files)
+    return {mask for _, mask in pairs} | {file for file in files if any(tree.holds(file) for tree in trees)}
 
 
 def _add_folder(builder: SourceBuilder, root: Path, masks: Path | None, whole_images: bool) -> None:
