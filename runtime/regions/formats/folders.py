@@ -19,6 +19,8 @@ from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
 __all__ = ["has_masks", "mask_files", "open_folders"]
 
 _FORMAT = "folders"
+#: The folders of images and masks of an MVTec AD category.
+_MVTEC_AD = ("test", "ground_truth")
 _NOTHING = "there is no image with a mask"
 _FIX = "put a mask beside each image, or give --masks; where each image is a cut-out defect, give --input full"
 
@@ -167,5 +169,12 @@ def _add_one(builder: SourceBuilder, image: Path, masks: Path | None, whole_imag
 
 def _beside(path: Path) -> str | None:
     """What to do where the masks lie in a folder beside the one that was given."""
+    for place in (path, path.parent):
+        images, masks = (place / name for name in _MVTEC_AD)
+        if path in (place, images) and is_folder(images) and is_folder(masks):
+            return (
+                f"this is the layout of MVTec AD: give {images} with --masks {masks}; images without "
+                "a mask, such as those in 'good', are named as left out"
+            )
     tree = MaskTree.beside(path)
     return None if tree is None else f"the masks are in {tree.masks}: give --masks {tree.masks}, or the folder above"
