@@ -24,6 +24,7 @@ from mvrec_edge.runtime.regions.listing import is_picture_name, looking
 from mvrec_edge.runtime.regions.own_output import own_output
 from mvrec_edge.runtime.regions.recognition import Recognised, label_files_of, recognise
 from mvrec_edge.runtime.regions.source import RegionSource, named
+from mvrec_edge.runtime.regions.unlabelled import unlabelled_images
 from mvrec_edge.runtime.regions.unread import losses, unread_files
 
 __all__ = ["EMPTY", "SOURCE_FORMATS", "check_format", "check_written", "open_source"]
@@ -91,6 +92,7 @@ def open_source(
             source = _open(recognised, place, mask_place, root, whole_images=whole_images)
             if is_folder(place) and mask_place is None and recognised.format != "aitex":
                 source = _with_unread(source, place, recognised, root, chosen=format != "auto")
+                source = _with_unlabelled(source, place, root, needs_defect=empty == "error")
         except InputError as error:
             if not look.own:
                 raise
@@ -197,6 +199,12 @@ def _with_unread(
         problems=(*source.problems, *broken, *problems),
         warnings=(*source.warnings, *warnings),
     )
+
+
+def _with_unlabelled(source: RegionSource, folder: Path, root: Path | None, *, needs_defect: bool) -> RegionSource:
+    """The source, and what is to be said of the images that no label file is about."""
+    problems, warnings = unlabelled_images(folder, root, source, needs_defect=needs_defect)
+    return dataclasses.replace(source, problems=(*source.problems, *problems), warnings=(*source.warnings, *warnings))
 
 
 def _open_label_files(found: Recognised, place: Path, root: Path | None) -> RegionSource:

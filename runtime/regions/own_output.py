@@ -18,7 +18,14 @@ _LINES = (".json", ".jsonl", ".ndjson", ".txt")
 # The mark stands before the pixels; a record is one line, a document of ours is short.
 _PICTURE_HEAD = 1024
 _LONGEST_LINE = 1 << 20
-_DOCUMENT = re.compile(rb'^  "schema": "mvrec-edge/', re.MULTILINE)
+_DOCUMENT = re.compile(rb'^  "schema": "mvrec-edge/([a-z-]*)', re.MULTILINE)
+#: What the documents are, by the word in their schema.
+_DOCUMENTS = {
+    "bundle": "the manifest of a bundle",
+    "plan": "the description of a TensorRT plan",
+    "speeds": "the times of engines",
+    "support-cache": "the description of a support cache",
+}
 _EVALUATION = re.compile(rb'^  "class_names": \[.*^  "results": \[', re.MULTILINE | re.DOTALL)
 
 
@@ -86,8 +93,8 @@ def _of_table(first: bytes) -> str | None:
 
 
 def _of_text(first: bytes, more: bytes) -> str | None:
-    if _DOCUMENT.search(more):
-        return "a file of mvrec-edge"
+    if (document := _DOCUMENT.search(more)) is not None:
+        return _document(document[1].decode())
     if _EVALUATION.search(more):
         return "an evaluation"
     if not first.lstrip().startswith(b"{"):
@@ -96,4 +103,12 @@ def _of_text(first: bytes, more: bytes) -> str | None:
         entry = json.loads(first)
     except (ValueError, RecursionError):
         return None
-    return "results of 'mvrec-edge classify'" if is_record(entry) else None
+    if not is_record(entry):
+        return None
+    # A document of ours may have been written anew on one line.
+    kind = str(entry.get("schema", "")).removeprefix("mvrec-edge/").partition("/")[0]
+    return _document(kind) if kind in _DOCUMENTS else "results of 'mvrec-edge classify'"
+
+
+def _document(kind: str) -> str:
+    return _DOCUMENTS.get(kind, "a file of mvrec-edge")

@@ -116,6 +116,7 @@ class RegionSource:
         label_files: The files that hold all labels, where there are few; none where each image has one of its own.
         left_out: Files that were not looked at, since mvrec-edge wrote them or is about to.
         masks_unread: Whether there are masks as well, which the label file comes before.
+        names_file: The file with the names of the classes, where the format has one.
         unread: Label files of another format that are not read, by their format.
     """
 
@@ -128,6 +129,7 @@ class RegionSource:
     left_out: tuple[Path, ...] = ()
     masks_unread: bool = False
     unread: tuple[tuple[str, tuple[Path, ...]], ...] = ()
+    names_file: Path | None = None
 
     def __iter__(self) -> Iterator[SourceImage]:
         return iter(self.images)
@@ -156,6 +158,9 @@ class RegionSource:
             parts.append(counted(len(usable), "region"))
         parts.append(counted(len(labels), "label"))
         line = f"read as {title}: {', '.join(parts)}"
+        if self.names_file is not None:
+            inside = self.names_file.is_relative_to(self.path)
+            line += f", named by {self.names_file.name if inside else self.names_file}"
         if good := sum(not image.annotations for image in self.images):
             line += f"; {counted(good, 'image')} without a defect"
         if self.left_out:

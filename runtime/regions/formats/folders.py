@@ -19,9 +19,11 @@ from mvrec_edge.runtime.regions.shapes import WholeImageShape
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder, named
 from mvrec_edge.runtime.wording import counted
 
-__all__ = ["has_masks", "open_folders"]
+__all__ = ["has_masks", "mask_files", "open_folders"]
 
 _FORMAT = "folders"
+#: The folders of images and masks of an MVTec AD category.
+_MVTEC_AD = ("test", "ground_truth")
 _NOTHING = "there is no image with a mask"
 _FIX = (
     "put a mask beside each image, or give --masks, or a CSV file of boxes with the columns image,x1,y1,x2,y2; "
@@ -63,6 +65,13 @@ def open_folders(path: Path, masks: Path | None = None, *, whole_images: bool = 
 def has_masks(folder: Path) -> bool:
     """Whether images of a folder have masks that would be read, were there no label file."""
     return bool(_pairs(folder, list_files(folder, IMAGE_SUFFIXES), SourceBuilder(folder, _FORMAT)))
+
+
+def mask_files(folder: Path, files: list[Path]) -> set[Path]:
+    """Which of the image files of a folder are masks: those with an image, and all in a folder of masks."""
+    pairs = _pairs(folder, files, SourceBuilder(folder, _FORMAT))
+    trees = find_mask_trees(folder, files)
+    return {mask for _, mask in pairs} | {file for file in files if any(tree.holds(file) for tree in trees)}
 
 
 def _add_folder(builder: SourceBuilder, root: Path, masks: Path | None, whole_images: bool) -> None:
@@ -191,5 +200,12 @@ def _add_one(builder: SourceBuilder, image: Path, masks: Path | None, whole_imag
 
 def _beside(path: Path) -> str | None:
     """What to do where the masks lie in a folder beside the one that was given."""
+    for place in (path, path.parent):
+        images, masks = (place / name for name in _MVTEC_AD)
+        if path in (place, images) and is_folder(images) and is_folder(masks):
+            return (
+                f"this is the layout of MVTec AD: give {images} with --masks {masks}; images without "
+                "a mask, such as those in 'good', are named as left out"
+            )
     tree = MaskTree.beside(path)
     return None if tree is None else f"the masks are in {tree.masks}: give --masks {tree.masks}, or the folder above"

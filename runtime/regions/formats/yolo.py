@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableSha
 from mvrec_edge.runtime.regions.formats.yolo_lines import looks_like_yolo, yolo_shape
 from mvrec_edge.runtime.regions.formats.yolo_names import (
     NAME_FILES,
+    TREES,
     YAML_SUFFIXES,
     YoloNames,
     describes_yolo,
@@ -29,7 +31,7 @@ __all__ = ["is_yolo", "open_yolo", "yolo_label_files"]
 
 _FORMAT = "yolo"
 _LABELS = (".txt",)
-_IMAGE_TREES, _LABEL_TREES = ("images", "Images", "JPEGImages"), ("labels", "Labels")
+_IMAGE_TREES, _LABEL_TREES = TREES[:3], TREES[3:]
 # Lists of files, and what people and programs write beside their labels.
 _NO_LABELS = (*NAME_FILES, "train.txt", "val.txt", "valid.txt", "test.txt", "requirements.txt", "license.txt")
 _TRIED = 20
@@ -89,12 +91,14 @@ def open_yolo(path: Path, image_root: Path | None = None) -> RegionSource:
         reader.add_images_without_labels()
     if classes.path is None:
         reader.tally.add(
-            "the classes have no names and are called by their numbers",
+            "the classes have no names and are called by their numbers"
+            + (f"; {classes.unused}" if classes.unused else ""),
             folder,
             "put data.yaml or classes.txt into the folder",
         )
     builder.warnings.extend(reader.tally.warnings())
-    return builder.build("no YOLO label file has an image", "give the folder above 'images' and 'labels'")
+    source = builder.build("no YOLO label file has an image", "give the folder above 'images' and 'labels'")
+    return dataclasses.replace(source, names_file=classes.path)
 
 
 @dataclass

@@ -13,15 +13,18 @@ from mvrec_edge.runtime.images.image_files import is_regular_file
 from mvrec_edge.runtime.regions.label_files import clean_label, read_text
 from mvrec_edge.runtime.regions.listing import list_files
 
-__all__ = ["NAME_FILES", "YAML_SUFFIXES", "YoloNames", "describes_yolo", "find_names"]
+__all__ = ["NAME_FILES", "TREES", "YAML_SUFFIXES", "YoloNames", "describes_yolo", "find_names"]
 
 NAME_FILES = ("classes.txt", "_darknet.labels")
 YAML_SUFFIXES = (".yaml", ".yml")
 _NAMES_SUFFIX = ".names"
+#: What the trees of a set are called.
+TREES = ("images", "Images", "JPEGImages", "labels", "Labels")
 
 # A set's YAML file says where its images are, or how many classes there are.
 _OF_A_SET = ("train", "val", "test", "path", "nc")
-_KEY = re.compile(r"([A-Za-z_][\w-]*)\s*:(?:\s+(.*))?")
+_KEY = re.compile(r"(['\"]?)([A-Za-z_][\w-]*)\1\s*:(?:\s+(.*))?")
+_HINT = re.compile(r"\bnames\b.*:")
 _NUMBERED = re.compile(r"(\d{1,6})\s*:\s+(.+)")
 # What would make a plain scalar mean something else: anchors, tags, blocks, nested collections.
 _NOT_PLAIN = re.compile(r"[&*!|>%@`\[\]{},]|.*(: |\s#)")
@@ -36,10 +39,12 @@ class YoloNames:
     Attributes:
         path: The file that says so; None where there is none.
         names: Class number to name.
+        unused: Where there are none, a file that was found and is not used, and why.
     """
 
     path: Path | None
     names: dict[int, str]
+    unused: str = ""
 
 
 def describes_yolo(path: Path) -> bool:
@@ -54,6 +59,9 @@ def describes_yolo(path: Path) -> bool:
 def find_names(folder: Path, label_folders: Iterable[Path]) -> YoloNames:
     """Looks for the class names of a set: in its folder, beside its label files, then in the two folders above.
 
+    Above, a YAML file counts where it describes a set, as a subset is often given alone. A plain list of names may
+    belong to anything there: it counts only in the folder that holds the tree of the labels or images.
+
     Args:
         folder: The folder that was opened.
         label_folders: The folders of its label files.
@@ -62,8 +70,16 @@ def find_names(folder: Path, label_folders: Iterable[Path]) -> YoloNames:
         InputError: A file is not understood, is about keypoints, has an empty line or a comment among its names, or two
             of them disagree.
     """
-    for places in ((folder, *label_folders), *((place,) for place in list(folder.absolute().parents)[:_ABOVE])):
-        found = [names for place in dict.fromkeys(places) for names in _in_folder(place)]
+    whole = folder.absolute()
+    inside = dict.fromkeys((folder, *label_folders))
+    unused = ""
+    for places in (inside, *([place] for place in list(whole.parents)[:_ABOVE])):
+        found = [names for place in places for names in _in_folder(place)]
+        if places is not inside:
+            taken = [names for names in found if names.path is not None and _counts_above(names.path, whole)]
+            if found and not taken:
+                unused = unused or f"{found[0].path} lies above the folder and is not used"
+            found = taken
         for other in found[1:]:
             if other.names != found[0].names:
                 raise InputError(
@@ -73,7 +89,23 @@ def find_names(folder: Path, label_folders: Iterable[Path]) -> YoloNames:
                 )
         if found:
             return found[0]
-    return YoloNames(None, {})
+    return YoloNames(None, {}, unused or _not_found_in(inside))
+
+
+def _counts_above(path: Path, folder: Path) -> bool:
+    """Whether a file with names in a folder above belongs to the set."""
+    if path.suffix.lower() in YAML_SUFFIXES:
+        return describes_yolo(path)
+    return any(part in TREES for part in folder.relative_to(path.parent.absolute()).parts)
+
+
+def _not_found_in(folders: Iterable[Path]) -> str:
+    """The line of a YAML file that speaks of names where they are not looked for."""
+    for file in (file for folder in folders for file in list_files(folder, YAML_SUFFIXES, recursive=False)):
+        for number, line in enumerate(read_text(file).splitlines(), start=1):
+            if _HINT.search(_uncommented(line)):
+                return f"line {number} of {file} has 'names' not at its beginning, and is not read"
+    return ""
 
 
 def _in_folder(folder: Path) -> list[YoloNames]:
@@ -117,9 +149,9 @@ def _top_level(text: str) -> dict[str, list[str]]:
         if key is None:
             lines.append(bare)
         else:
-            lines = [key[2] or ""]
+            lines = [key[3] or ""]
             # Twice is no YAML; the second one is kept apart so that it is not understood.
-            keys[key[1] if key[1] not in keys else f"{key[1]} "] = lines
+            keys[key[2] if key[2] not in keys else f"{key[2]} "] = lines
     return keys
 
 

@@ -177,3 +177,16 @@ def test_a_mask_over_nearly_all_of_the_image_is_warned_of(tmp_path, save_image, 
 
     assert (len(reading.regions), reading.problems) == (1, ())
     assert ["the mask covers 92% of the image" in str(warning) for warning in reading.warnings] == [True] * warned
+
+
+@pytest.mark.parametrize("given", ["", "test"])
+def test_the_layout_of_mvtec_ad_is_named_with_the_way_to_read_it(tmp_path, save_image, save_mask, given):
+    images, masks = tmp_path / "test", tmp_path / "ground_truth"
+    save_image(images / "crack" / "000.png")
+    save_mask(masks / "crack" / "000_mask.png", BOX)
+
+    with pytest.raises(InputError) as caught:
+        open_source(tmp_path / given)
+
+    assert caught.value.fix.startswith(f"this is the layout of MVTec AD: give {images} with --masks {masks}")
+    assert read(open_source(images, masks=masks)) == [("crack", "crack/000_mask.png#0")]

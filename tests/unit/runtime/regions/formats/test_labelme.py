@@ -337,6 +337,7 @@ def test_a_copied_label_file_is_warned_of(tmp_path, save_image):
     assert [warning.what for warning in source.warnings] == [
         "it names another image than the one with its own name; the named one is taken",
         "a.json and b.json are about the same image, a.png",
+        "1 image has no annotation and is not looked at",
     ]
 
 

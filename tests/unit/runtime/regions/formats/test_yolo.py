@@ -325,3 +325,56 @@ def test_a_folder_without_label_files_is_refused(tmp_path, save_image):
 
     with pytest.raises(InputError, match="no YOLO label file has an image"):
         open_source(tmp_path)
+
+
+def names_of(folder, save_image):
+    """Opens a set of one image, whose label file lies beside it."""
+    save_image(folder / "a.png")
+    (folder / "a.txt").write_text("0 .5 .5 .2 .2")
+    return open_source(folder, format="yolo")
+
+
+@pytest.mark.parametrize("name", ["classes.txt", "obj.names", "list.yaml"])
+@pytest.mark.parametrize("above", ["", "proj"])
+def test_an_unrelated_list_of_names_above_is_named_and_not_used(tmp_path, save_image, name, above):
+    (tmp_path / "proj" / "set").mkdir(parents=True)
+    file = tmp_path / above / name
+    file.write_text("names: [other]" if name == "list.yaml" else "other\n")
+
+    source = names_of(tmp_path / "proj" / "set", save_image)
+
+    assert source.images[0].annotations[0].label == "0"
+    assert source.warnings[0].what == (
+        f"the classes have no names and are called by their numbers; {file} lies above the folder and is not used"
+    )
+    assert "named by" not in source.describe()
+
+
+@pytest.mark.parametrize(("name", "text"), [("data.yaml", "train: images\nnames: [dent]\n"), ("classes.txt", "dent\n")])
+def test_names_above_the_tree_of_labels_are_used_and_named(tmp_path, save_image, name, text):
+    (tmp_path / name).write_text(text)
+
+    source = names_of(tmp_path / "labels" / "train", save_image)
+
+    assert source.images[0].annotations[0].label == "dent"
+    assert source.describe().endswith(f"1 label, named by {tmp_path / name}")
+
+
+@pytest.mark.parametrize("key", ['"names":', "'names':", "names :", '"names" :'])
+def test_a_quoted_key_is_read(tmp_path, save_image, key):
+    (tmp_path / "data.yaml").write_text(f"train: x\n{key} [dent, scratch]\n")
+
+    source = names_of(tmp_path, save_image)
+
+    assert source.images[0].annotations[0].label == "dent"
+    assert source.describe().endswith("1 label, named by data.yaml")
+
+
+@pytest.mark.parametrize("text", ["train: x\ndata:\n  names: [dent]\n", "# set\n{train: x, names: [dent]}\n"])
+def test_names_that_are_not_found_in_a_file_are_named_with_their_line(tmp_path, save_image, text):
+    (tmp_path / "data.yaml").write_text(text)
+    line = 1 + next(number for number, each in enumerate(text.splitlines()) if "names" in each)
+
+    [warning] = names_of(tmp_path, save_image).warnings
+
+    assert f"line {line} of {tmp_path / 'data.yaml'} has 'names' not at its beginning" in warning.what
