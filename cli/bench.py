@@ -15,6 +15,7 @@ from mvrec_edge.cli.options import BundlePath, Overwrite, Threads
 
 if TYPE_CHECKING:
     from mvrec_edge.bench.budget import Budget
+    from mvrec_edge.cli.output_paths import Outputs
 
 __all__ = ["bench"]
 
@@ -97,6 +98,13 @@ class _FileOptions:
             show_default=False,
         ),
     ] = None
+
+    @property
+    def outputs(self) -> Outputs:
+        """The files that are written."""
+        from mvrec_edge.cli.output_paths import Outputs
+
+        return Outputs({"--json": self.json_file, "--markdown": self.markdown_file, "--plot": self.plot})
 
     def check(self, *, overwrite: bool) -> None:
         """Refuses files that could not be written, before the first minute of measuring.
@@ -196,6 +204,7 @@ def bench(
     from mvrec_edge.runtime.threads import usable_cpus
 
     budget = measuring.budget(batch, threads)
+    files.outputs.check([bundle, checkpoint])
     files.check(overwrite=overwrite)
     opened = Bundle.load(bundle)
     precisions = opened.precisions

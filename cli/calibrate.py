@@ -203,9 +203,13 @@ def calibrate(
     Example: mvrec-edge calibrate encoder.bundle labelled/ --rebase a.safetensors --precision int8 --out b.safetensors
     """
     from mvrec_edge.calib.calibration import rebased_settings
+    from mvrec_edge.cli.output_paths import Outputs
     from mvrec_edge.runtime import Bundle, SupportCache
     from mvrec_edge.runtime.errors import OutputError
 
+    outputs = Outputs({"--out": out, "--tune-plot": tuning.tune_plot})
+    # The cache that --rebase names may be replaced: a version of it is kept.
+    outputs.check([bundle, None if support.is_dir() else support])
     if out.exists() and not overwrite:
         raise OutputError("exists already", where=out, fix="choose another name, or give --overwrite")
     # All options are looked at before the encoder runs, which may take minutes.
@@ -214,7 +218,7 @@ def calibrate(
     before = None if rebase is None else SupportCache.load(rebase)
     told = settings.region_input if before is None else rebased_settings(settings, before).region_input
     opened = Bundle.load(bundle, graphs=())
-    labelled = reading.read(support, region_input=told)
+    labelled = reading.read(support, region_input=told, outputs=outputs)
     if tuning.tune:
         cache = _tuned(opened, labelled, settings, tuning, encoding, precision)
     else:

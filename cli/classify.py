@@ -25,6 +25,7 @@ from mvrec_edge.cli.options import (
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from mvrec_edge.cli.output_paths import Outputs
     from mvrec_edge.cli.records import ResultPlaces
     from mvrec_edge.cli.run_facts import RunFacts
     from mvrec_edge.runtime import ClassifySettings, SupportCache
@@ -91,9 +92,12 @@ class _ResultOptions:
         return ResultPlaces(self.out, self.csv, self.overlay, self.table, self.resume, overwrite)
 
     @property
-    def written(self) -> list[Path]:
+    def outputs(self) -> Outputs:
         """What the run writes, none of which is read."""
-        return [path for path in (self.out, self.csv, self.overlay, self.report) if path is not None]
+        from mvrec_edge.cli.output_paths import Outputs
+
+        files = {"--out": self.out, "--csv": self.csv, "--report": self.report}
+        return Outputs(files, pictures={"--overlay": self.overlay})
 
     def open_report(
         self, cache: SupportCache, run: RunFacts, *, overwrite: bool
@@ -237,9 +241,11 @@ def classify(
     from mvrec_edge.runtime.classifier import matching_precision
 
     settings, places = deciding.settings(min_area), results.places(overwrite=overwrite)
+    outputs = results.outputs
+    outputs.check([bundle, cache, *(path for path in inputs if not path.is_dir())])
     opened, loaded = Bundle.load(bundle, graphs=()), SupportCache.load(cache)
     told = settings.region_input or loaded.region_input
-    sources, problems = reading.open_all(inputs, region_input=told, written=results.written)
+    sources, problems = reading.open_all(inputs, region_input=told, outputs=outputs)
     # What does not go together is said before an engine is opened.
     precision = matching_precision(opened, loaded, precision)
     settings.check_cache(loaded)

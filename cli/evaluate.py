@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,6 +26,7 @@ from mvrec_edge.cli.options import (
 if TYPE_CHECKING:
     from mvrec_edge.calib import EvaluateSettings, EvaluationSet, LabelledSet
     from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
+    from mvrec_edge.cli.output_paths import Outputs
     from mvrec_edge.runtime import ViewPlan
     from mvrec_edge.runtime.report import Section
 
@@ -149,6 +149,15 @@ class ResultOptions:
                 raise UsageError("a report shows pictures, and --features has none", fix="leave out --report")
             check_place(self.report, overwrite=overwrite)
 
+    @property
+    def outputs(self) -> Outputs:
+        """What the run writes."""
+        from mvrec_edge.calib.evaluation.documents import FILES
+        from mvrec_edge.cli.output_paths import Outputs
+
+        written = {} if self.out is None else {f"--out ({name})": self.out / name for name in FILES}
+        return Outputs({"--out": self.out, "--report": self.report, **written})
+
     def embedding_store(self) -> EmbeddingStore | None:
         """Where embeddings are kept between runs."""
         from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
@@ -192,6 +201,12 @@ class SetOptions:
             show_default=False,
         ),
     ] = None
+
+    @property
+    def read_whole(self) -> list[Path | None]:
+        """What is read besides folders of images."""
+        sets = [path for path in (self.support, self.query) if path is not None and not path.is_dir()]
+        return [self.bundle, self.features, *sets]
 
     def check_features_alone(self) -> None:
         """Refuses sets beside features."""
@@ -255,8 +270,9 @@ def evaluate(
     from mvrec_edge.cli.console import ConsoleObserver, say, show
 
     settings = asking.settings()
+    results.outputs.check(of.read_whole)
     results.check(of.features, overwrite=overwrite)
-    encoded = _encoded(of, settings, results.embedding_store, reading, encoding, precision)
+    encoded = _encoded(of, settings, results, reading, encoding, precision)
     evaluation = evaluate_embeddings(encoded.data, settings, observer=ConsoleObserver())
     # The classes of the head that is named first, as in a report: all heads fill a window, and have the same queries.
     shown = next(each for each in evaluation.heads if each.shots == max(settings.protocol.shots))
@@ -292,7 +308,7 @@ def evaluate(
 def _encoded(
     of: SetOptions,
     settings: EvaluateSettings,
-    open_store: Callable[[], EmbeddingStore | None],
+    results: ResultOptions,
     reading: LabelledOptions,
     encoding: EngineOptions,
     precision: str | None,
@@ -319,7 +335,14 @@ def _encoded(
     images = KeptImages()
     paths = (of.support,) if of.query is None else (of.support, of.query)
     sets = [
-        reading.read(path, f"reading {path.name}", region_input=settings.region_input, images=images) for path in paths
+        reading.read(
+            path,
+            f"reading {path.name}",
+            region_input=settings.region_input,
+            images=images,
+            outputs=results.outputs,
+        )
+        for path in paths
     ]
     query = None if of.query is None else sets[1]
     if query is not None and settings.region_input == "mask":
@@ -328,7 +351,7 @@ def _encoded(
             say(f"warning: {mixing}")
     # Before an engine is opened, which may take minutes.
     check_sets(sets[0], query, settings)
-    store = open_store()
+    store = results.embedding_store()
     with encoding.open(opened, precision, say) as engine:
         data = encode_sets(engine, sets[0], query, settings, store=store, observer=ConsoleObserver())
         plan = settings.plan(engine.image_size)

@@ -14,6 +14,7 @@ from mvrec_edge.cli.options import FORMATS, LabelledOptions, Overwrite, SourceOp
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mvrec_edge.cli.output_paths import Outputs
     from mvrec_edge.export.checkpoint import EncoderWeights
     from mvrec_edge.export.precision import Calibration
     from mvrec_edge.runtime import Bundle
@@ -60,14 +61,15 @@ class _CalibrationOptions:
         ),
     ] = "ms"
 
-    def read(self, reading: SourceOptions, size: int) -> Calibration | None:
+    def read(self, reading: SourceOptions, size: int, outputs: Outputs) -> Calibration | None:
         """Their views, of so many pixels; None where none were given. See `cut_calibration` for what is raised."""
         if self.calibration is None:
             return None
         from mvrec_edge.cli.calibration import cut_calibration
 
         path = self.calibration
-        labelled = LabelledOptions(reading.source_format, reading.masks, reading.image_root, reading.empty).read(path)
+        how = LabelledOptions(reading.source_format, reading.masks, reading.image_root, reading.empty)
+        labelled = how.read(path, outputs=outputs)
         return cut_calibration(
             labelled, path, size=size, views=self.calibration_view_recipe, shots=self.calibration_shots
         )
@@ -124,6 +126,7 @@ def export(
     Example: mvrec-edge export clip_l14.pth --precision fp32,fp16,bf16,int8 --calibration labelled/ --out encoder.bundle
     """
     from mvrec_edge.cli.console import say
+    from mvrec_edge.cli.output_paths import Outputs
     from mvrec_edge.pocket import POCKET, POCKET_PRECISIONS, copy_pocket
     from mvrec_edge.runtime.bundle import check_free, parse_precisions
     from mvrec_edge.runtime.errors import UsageError
@@ -134,16 +137,18 @@ def export(
             fix="example: mvrec-edge export checkpoint.pth --out encoder.bundle",
         )
     precisions = parse_precisions(precision)
+    pocket = str(checkpoint) == POCKET
+    outputs = Outputs({}, folders={"--out": out})
+    outputs.check([None if pocket else checkpoint])
     check_free(out, overwrite=overwrite)
     failures: list[EnvironmentUnfitError] = []
-    pocket = str(checkpoint) == POCKET
     if pocket and set(precisions) <= set(POCKET_PRECISIONS) and calibrating.calibration is None:
         say("copying the finished bundle of the pocket encoder")
         bundle = copy_pocket(out, overwrite=overwrite)
     else:
         _require_libraries(pocket=pocket)
         weights = _weights(checkpoint, random_weights, seed)
-        calibration = calibrating.read(reading, weights.architecture.image_size)
+        calibration = calibrating.read(reading, weights.architecture.image_size, outputs)
         bundle = _exported(weights, out, precisions, calibration, failures, accept=accept, overwrite=overwrite)
     _say_bundle(out, bundle)
     for failure in failures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import importlib
 import os
@@ -112,8 +113,11 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, MvrecEdgeError):
         return str(error), error.exit_code
     if isinstance(error, OSError):
-        place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror or error}", _OUTPUT
+        reason = str(error.strerror or error)
+        # Whatever writes a file names it; what is left without a name is what is printed.
+        unwritten = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+        unnamed = f"stdout: cannot be written: {reason}" if unwritten else reason
+        return f"{error.filename}: {reason}" if error.filename else unnamed, _OUTPUT
     return (
         f"this is a bug in mvrec-edge: {type(error).__name__}: {error} "
         "(run 'mvrec-edge --debug ...' and report what it prints)",

@@ -13,6 +13,7 @@ import typer
 if TYPE_CHECKING:
     from mvrec_edge.calib import LabelledSet
     from mvrec_edge.calib.instances.kept_images import KeptImages
+    from mvrec_edge.cli.output_paths import Outputs
     from mvrec_edge.runtime import Bundle, Engine
     from mvrec_edge.runtime.errors import InputError
     from mvrec_edge.runtime.regions import RegionSource
@@ -254,16 +255,21 @@ class SourceOptions:
     image_root: ImageRoot = None
     empty: Empty = EmptyImages.skip
 
-    def open(self, path: Path, *, region_input: str | None = None, written: Sequence[Path] = ()) -> RegionSource:
+    def open(self, path: Path, *, region_input: str | None = None, outputs: Outputs | None = None) -> RegionSource:
         """Opens the images at a place, and says what it was recognised as; see `open_source` for what is raised.
 
         Args:
             path: The place.
             region_input: What the encoder is told about where defects are; with `"full"` masks are not needed.
-            written: Files and folders that this run writes.
+            outputs: What this run writes; what would be written over what is read is refused.
         """
         from mvrec_edge.cli.console import say
         from mvrec_edge.runtime import open_source
+
+        if outputs is not None:
+            for folder in (path, self.masks, self.image_root):
+                if folder is not None:
+                    outputs.check_folder(folder)
 
         source = open_source(
             path,
@@ -272,37 +278,38 @@ class SourceOptions:
             image_root=self.image_root,
             whole_images=region_input == "full",
             empty=self.empty.value,
-            leave_out=written,
+            leave_out=() if outputs is None else outputs.beside_images,
         )
+        if outputs is not None:
+            outputs.check_source(source)
         say(f"{path}: {source.describe()}")
         return source
 
     def open_all(
-        self, paths: Sequence[Path], *, region_input: str | None = None, written: Sequence[Path] = ()
+        self, paths: Sequence[Path], *, region_input: str | None = None, outputs: Outputs | None = None
     ) -> tuple[list[RegionSource], list[InputError]]:
         """Opens several places, and says what each was recognised as and what is odd about it as a whole.
 
         Args:
             paths: The places; one that is bad costs only itself.
             region_input: What the encoder is told about where defects are; with `"full"` masks are not needed.
-            written: Files and folders that this run writes.
+            outputs: What this run writes.
 
         Returns:
             What could be opened, at least one, and what was wrong with the others.
 
         Raises:
             InputError: None could be opened.
-            UsageError: What would be written is one of the inputs.
+            UsageError: What would be written is read.
         """
         from mvrec_edge.cli.console import say_problems, say_warnings
         from mvrec_edge.runtime.errors import InputError
-        from mvrec_edge.runtime.regions.opening import check_written
 
         sources: list[RegionSource] = []
         problems: list[InputError] = []
         for path in paths:
             try:
-                sources.append(self.open(path, region_input=region_input, written=written))
+                sources.append(self.open(path, region_input=region_input, outputs=outputs))
             except InputError as error:
                 problems.append(error)
             else:
@@ -311,7 +318,6 @@ class SourceOptions:
             # The last one is said by whoever ends the command.
             say_problems(problems[:-1])
             raise problems[-1]
-        check_written(sources, written)
         return sources, problems
 
 
@@ -329,6 +335,7 @@ class LabelledOptions(SourceOptions):
         label: str | None = None,
         region_input: str | None = None,
         images: KeptImages | None = None,
+        outputs: Outputs | None = None,
     ) -> LabelledSet:
         """Reads every labelled region at a place, with a bar, and prints what was skipped and what is odd.
 
@@ -338,12 +345,13 @@ class LabelledOptions(SourceOptions):
             label: The class of every region; by default what its annotation says.
             region_input: What the encoder is told about where defects are; with `"full"` masks are not needed.
             images: Where pixels are kept for encoding, which several sets may share.
+            outputs: What this run writes.
         """
         from mvrec_edge.calib import read_labelled
         from mvrec_edge.cli.console import count_bar, say, say_problems, say_warnings
         from mvrec_edge.runtime.wording import counted
 
-        source = self.open(path, region_input=region_input)
+        source = self.open(path, region_input=region_input, outputs=outputs)
         with count_bar(title, len(source), "images") as advance:
             labelled = read_labelled(source, min_area=self.min_area, label=label, images=images, progress=advance)
         say_problems(labelled.problems)

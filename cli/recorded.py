@@ -14,7 +14,7 @@ from mvrec_edge.runtime.images.image_files import is_regular_file
 from mvrec_edge.runtime.report import ReportWriter, check_record
 from mvrec_edge.runtime.wording import counted
 
-__all__ = ["add_recorded"]
+__all__ = ["add_recorded", "recorded_images"]
 
 
 def add_recorded(page: ReportWriter, lines: Iterable[tuple[str, Any]], images: Path | None = None) -> list[InputError]:
@@ -51,6 +51,12 @@ def add_recorded(page: ReportWriter, lines: Iterable[tuple[str, Any]], images: P
         say(f"warning: {lost} (give their folder with 'mvrec-edge report --images')")
         page.note(f"{lost[0].upper()}{lost[1:]}.")
     return wrong
+
+
+def recorded_images(lines: Iterable[tuple[str, Any]], images: Path | None = None) -> set[Path]:
+    """The images that `add_recorded` reads, where they are there."""
+    named = {line.get("image") for _, line in lines if isinstance(line, dict) and isinstance(line.get("image"), str)}
+    return {place for name in named if (place := _find(Path(str(name)), images)) is not None}
 
 
 def _checked(

@@ -58,7 +58,8 @@ def report(
     Example: mvrec-edge report results.jsonl --cache line.safetensors --images incoming/ --out report.html
     """
     from mvrec_edge.cli.console import say, say_problems
-    from mvrec_edge.cli.recorded import add_recorded
+    from mvrec_edge.cli.output_paths import Outputs
+    from mvrec_edge.cli.recorded import add_recorded, recorded_images
     from mvrec_edge.cli.results_file import last_run, read_results
     from mvrec_edge.runtime import SupportCache
     from mvrec_edge.runtime.errors import InputError, UsageError
@@ -66,14 +67,17 @@ def report(
 
     if images is not None and not images.is_dir():
         raise InputError("there is no such folder", where=images, fix="check the path given with --images")
+    target = out or results.with_suffix(".html")
+    outputs = Outputs({"--out": target})
+    outputs.check([results, cache])
     run = last_run(results)
     named = run.get("cache")
     if cache is None and not isinstance(named, str):
         raise UsageError("the records do not name their support cache", where=results, fix="give it with --cache")
     place = cache or Path(str(named))
+    outputs.check_read([place, *recorded_images(read_results(results), images)])
     loaded = SupportCache.load(place)
     command = AddCommand(str(place), str(run["bundle"]), run.get("min_area")) if "bundle" in run else None
-    target = out or results.with_suffix(".html")
     with open_report(target, loaded, f"Classified with {place.name}", overwrite=overwrite, command=command) as page:
         assert page is not None  # noqa: S101 - a path was given
         page.add_details(_records_section(results, run), support_section(loaded, place.name))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,11 @@ class Changed:
         origins: int64 `[NK]`, the place of each instance in the cache before; -1 for one that was not there.
         summary: The change in words, such as `"added 1 instance of 'dent'"`.
         notes: What the reader should know besides, one line each.
+        renamed: The names before of classes that have another name now, by the new ones.
     """
 
     cache: SupportCache
     origins: npt.NDArray[np.int64]
     summary: str
     notes: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)

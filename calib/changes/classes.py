@@ -29,7 +29,8 @@ def rename_class(cache: SupportCache, old: str, new: str) -> Changed:
             fix=f"to make one class of the two: support merge CACHE '{old}' --into '{new}'",
         )
     names = tuple(new if name == old else name for name in cache.class_names)
-    return Changed(cache.changed(class_names=names), _everyone(cache), f"renamed '{old}' to '{new}'")
+    summary = f"renamed '{old}' to '{new}'"
+    return Changed(cache.changed(class_names=names), _everyone(cache), summary, renamed={new: old})
 
 
 def merge_classes(cache: SupportCache, classes: Sequence[str], into: str) -> Changed:

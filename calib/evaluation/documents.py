@@ -12,7 +12,10 @@ from mvrec_edge.calib.observer import SILENT, Observer
 from mvrec_edge.runtime.errors import MissingDependencyError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, writing
 
-__all__ = ["write_evaluation"]
+__all__ = ["FILES", "write_evaluation"]
+
+#: The files that an evaluation may write.
+FILES = tuple(f"{name}.{kind}" for name in ("evaluation", "unknown") for kind in ("json", "md", "png"))
 
 
 def write_evaluation(

@@ -34,6 +34,8 @@ class EvaluationSet:
         support_images: int64 `[S]`, equal for instances of one image; None where images are not known.
         query_images: int64 `[Q]`, numbered as those of the support; None where there is no query or images are not
             known.
+        support_regions: int64 `[S]`, equal for one region of one image; None where regions are not known.
+        query_regions: int64 `[Q]`, numbered as those of the support; None where there is no query or none is known.
     """
 
     class_names: tuple[str, ...]
@@ -43,11 +45,20 @@ class EvaluationSet:
     query_labels: npt.NDArray[np.int64] | None = None
     support_images: npt.NDArray[np.int64] | None = None
     query_images: npt.NDArray[np.int64] | None = None
+    support_regions: npt.NDArray[np.int64] | None = None
+    query_regions: npt.NDArray[np.int64] | None = None
 
     @property
     def places(self) -> KnownPlaces:
         """Labels and images alone."""
-        return KnownPlaces(self.support_labels, self.query_labels, self.support_images, self.query_images)
+        return KnownPlaces(
+            self.support_labels,
+            self.query_labels,
+            self.support_images,
+            self.query_images,
+            self.support_regions,
+            self.query_regions,
+        )
 
 
 @dataclass(frozen=True)

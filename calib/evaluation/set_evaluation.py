@@ -16,7 +16,7 @@ from mvrec_edge.calib.evaluation.protocol import (
     check_set,
     evaluate_heads,
 )
-from mvrec_edge.calib.evaluation.splitting import KnownPlaces, check_queries
+from mvrec_edge.calib.evaluation.splitting import KnownPlaces, check_queries, most_left_out
 from mvrec_edge.calib.evaluation.unknown import UnknownResult, check_unknown, check_unknown_set, evaluate_unknown
 from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
 from mvrec_edge.calib.instances.encoding import encode_instances
@@ -140,7 +140,7 @@ def check_sets(support: LabelledSet, query: LabelledSet | None, settings: Evalua
             )
     if settings.unknown:
         check_unknown(support.counts, None if query is None else query.counts, protocol.shots)
-    if protocol.split == "image":
+    if protocol.split == "image" or query is not None:
         needed = support.class_names if settings.unknown else ()
         check_queries(known_places(support, query), protocol.shots, protocol.draws, protocol.split, needed)
 
@@ -152,15 +152,21 @@ def known_places(support: LabelledSet, query: LabelledSet | None) -> KnownPlaces
         ImageError: An image cannot be read any more.
     """
     numbers = {name: number for number, name in enumerate(support.class_names)}
-    labels, images = [], []
+    labels, images, regions = [], [], []
     digits: dict[str, int] = {}
+    known: dict[tuple[object, ...], int] = {}
     for labelled in (support,) if query is None else (support, query):
         labels.append(np.array([numbers[instance.label] for instance in labelled.instances], np.int64))
         digests = image_digests(labelled)
         images.append(np.array([digits.setdefault(digest, len(digits)) for digest in digests], np.int64))
+        same = [
+            (digest, each.region.box, each.region.area)
+            for digest, each in zip(digests, labelled.instances, strict=True)
+        ]
+        regions.append(np.array([known.setdefault(each, len(known)) for each in same], np.int64))
     if query is None:
         return KnownPlaces(labels[0], support_images=images[0])
-    return KnownPlaces(labels[0], labels[1], images[0], images[1])
+    return KnownPlaces(*labels, *images, *regions)
 
 
 def encode_sets(
@@ -207,6 +213,8 @@ def encode_sets(
         known.query_labels,
         known.support_images,
         known.query_images,
+        known.support_regions,
+        known.query_regions,
     )
 
 
@@ -231,6 +239,9 @@ def evaluate_embeddings(
     check_set(data, protocol)
     if settings.unknown:
         check_unknown_set(data, protocol)
+    if left_out := most_left_out(data.places, protocol.shots, protocol.draws, protocol.split):
+        noun = "query" if left_out == 1 else "queries"
+        observer.remark(f"{left_out} {noun} left out, at most in one draw: the same region of the same image is a shot")
     with observer.phase("evaluating", trials * len(protocol.heads), "heads") as advance:
         heads = evaluate_heads(data, protocol, advance)
     unknown = None

@@ -12,7 +12,16 @@ from mvrec_edge.calib.instances.sampling import sample_by_image, sample_shots
 from mvrec_edge.runtime.errors import InputError, UsageError
 from mvrec_edge.runtime.wording import counted
 
-__all__ = ["SPLITS", "KnownPlaces", "Split", "check_queries", "check_split", "images_on_both_sides", "split_places"]
+__all__ = [
+    "SPLITS",
+    "KnownPlaces",
+    "Split",
+    "check_queries",
+    "check_split",
+    "images_on_both_sides",
+    "most_left_out",
+    "split_places",
+]
 
 #: Whether a draw takes single regions, or whole images.
 SPLITS = ("region", "image")
@@ -29,12 +38,16 @@ class KnownPlaces:
         query_labels: int64 `[Q]`, those of the queries; None to classify what was not drawn.
         support_images: int64 `[S]`, equal for instances of one image; None where images are not known.
         query_images: int64 `[Q]`, numbered as those of the support; None where there is no query or no image is known.
+        support_regions: int64 `[S]`, equal for one region of one image; None where regions are not known.
+        query_regions: int64 `[Q]`, numbered as those of the support; None where there is no query or none is known.
     """
 
     support_labels: _Integers
     query_labels: _Integers | None = None
     support_images: _Integers | None = None
     query_images: _Integers | None = None
+    support_regions: _Integers | None = None
+    query_regions: _Integers | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +72,7 @@ def split_places(known: KnownPlaces, shots: int, seed: int, split: str = "region
 
     `"region"` draws by the released protocol. `"image"` draws images until each class has its shots, by the same
     generator, and what lies on an image that was drawn is no query: where each image has one region, both draw the
-    same.
+    same. A query of a set of its own that is the same region of the same image as a shot is left out.
 
     Args:
         known: Labels and images.
@@ -82,6 +95,9 @@ def split_places(known: KnownPlaces, shots: int, seed: int, split: str = "region
     else:
         queries = np.arange(len(known.query_labels))
         query_labels, query_images = known.query_labels, known.query_images
+        if known.support_regions is not None and known.query_regions is not None:
+            # A shot that is a query as well would be told by itself.
+            queries = queries[~np.isin(known.query_regions, known.support_regions[drawn])]
     shared = np.empty(0, np.int64)
     if images is not None and query_images is not None:
         if split == "image":
@@ -135,6 +151,18 @@ def check_queries(known: KnownPlaces, shots: Sequence[int], draws: int, split: s
                     raise InputError(
                         f"{where} the class '{name}' or all others have no query", fix="ask for fewer shots"
                     )
+
+
+def most_left_out(known: KnownPlaces, shots: Sequence[int], draws: int, split: str) -> int:
+    """How many queries of a set of their own are shots as well, and so left out, in the draw that has the most."""
+    if known.query_regions is None or known.support_regions is None:
+        return 0
+    pairs = (
+        (known.query_regions, known.support_regions[split_places(known, count, seed, split).drawn])
+        for count in shots
+        for seed in range(draws)
+    )
+    return max(int(np.isin(queries, drawn).sum()) for queries, drawn in pairs)
 
 
 def images_on_both_sides(known: KnownPlaces, shots: Sequence[int], draws: int, split: str) -> int:

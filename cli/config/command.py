@@ -7,6 +7,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -16,7 +17,7 @@ from typer.core import TyperCommand
 from mvrec_edge.cli.config.renamed import check_names
 from mvrec_edge.cli.config.setting import Setting, arguments_of, settings_of, shared_table
 
-__all__ = ["CONFIGURED", "ConfiguredCommand", "add_configured", "command_settings", "place_arguments"]
+__all__ = ["CONFIGURED", "ConfiguredCommand", "add_configured", "command_settings", "config_in_use", "place_arguments"]
 
 # Where a command's function is, and its name, by the name of the command's table. To add one, add it here.
 _FUNCTIONS: Mapping[str, tuple[str, str]] = {
@@ -34,6 +35,9 @@ _FUNCTIONS: Mapping[str, tuple[str, str]] = {
 #: The commands that take `--config`, by the name of their table: all that read or write files but `init`, which writes
 #: such a file.
 CONFIGURED = tuple(_FUNCTIONS)
+
+#: The config file of the command that runs, which no output may replace.
+config_in_use: ContextVar[Path | None] = ContextVar("config_in_use", default=None)
 
 _Config = Annotated[
     Path | None,
@@ -73,8 +77,11 @@ def add_configured(app: typer.Typer, name: str) -> None:
     @functools.wraps(function)
     def with_config(**arguments: Any) -> Any:
         # Its values are in the other arguments already.
-        del arguments["config"]
-        return function(**arguments)
+        token = config_in_use.set(arguments.pop("config"))
+        try:
+            return function(**arguments)
+        finally:
+            config_in_use.reset(token)
 
     # typer reads both; a signature that is set by hand has to hold the annotations themselves and not their names.
     signature = inspect.signature(function, eval_str=True)

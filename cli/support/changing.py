@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +52,7 @@ def change_cache(path: Path, change: Callable[[SupportCache], Changed | None], o
         total += 0 if before.schedule is None else len(left_out(changed.cache))
         with count_bar("checking", total, "instances") as advance:
             proposal = propose(before, changed, anew=options.refit, progress=advance)
-        for line in (proposal.summary, *proposal.notes, *_compared(proposal.comparison)):
+        for line in (proposal.summary, *proposal.notes, *_compared(proposal.comparison, changed.renamed)):
             say(line)
         kept = None
         try:
@@ -80,15 +80,16 @@ def change_cache(path: Path, change: Callable[[SupportCache], Changed | None], o
         say(f"{path}: {instances} ({classes}); before: {path.name}.{kept}")
 
 
-def _compared(comparison: Comparison) -> list[str]:
-    """The comparison in lines."""
+def _compared(comparison: Comparison, renamed: Mapping[str, str]) -> list[str]:
+    """The comparison in lines; classes that were renamed are compared by what they were called before."""
     right = [sum(count for count, _ in counts.values()) for counts in (comparison.before, comparison.after)]
     of = [sum(total for _, total in counts.values()) for counts in (comparison.before, comparison.after)]
     if not any(of):
         return ["the change could not be checked: every class has a single instance or image, so none can be left out"]
     lines = [f"read rightly when left out: {right[0]} of {of[0]} before, {right[1]} of {of[1]} now"]
     for name, after in comparison.after.items():
-        before = comparison.before.get(name, (0, 0))
+        # A class that was renamed is the same class.
+        before = comparison.before.get(renamed.get(name, name), (0, 0))
         if before != after:
             lines.append(f"  {name}: {before[0]} of {before[1]} before, {after[0]} of {after[1]} now")
     lines += _readings("now misread", comparison.newly_misread)

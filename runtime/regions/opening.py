@@ -20,14 +20,14 @@ from mvrec_edge.runtime.regions.formats.not_read import AS_ONE_MASK_EACH, known_
 from mvrec_edge.runtime.regions.formats.voc import open_voc
 from mvrec_edge.runtime.regions.formats.yolo import open_yolo
 from mvrec_edge.runtime.regions.joining import join_sources, refuse_copies
-from mvrec_edge.runtime.regions.listing import is_picture_name, looking
+from mvrec_edge.runtime.regions.listing import looking
 from mvrec_edge.runtime.regions.own_output import own_output
 from mvrec_edge.runtime.regions.recognition import Recognised, label_files_of, recognise
 from mvrec_edge.runtime.regions.source import RegionSource, named
 from mvrec_edge.runtime.regions.unlabelled import unlabelled_images
 from mvrec_edge.runtime.regions.unread import losses, unread_files
 
-__all__ = ["EMPTY", "SOURCE_FORMATS", "check_format", "check_written", "open_source"]
+__all__ = ["EMPTY", "SOURCE_FORMATS", "check_format", "open_source"]
 
 SOURCE_FORMATS = ("folders", "labelme", "coco", "voc", "yolo", "mvtec-fs", "boxes", "aitex")
 
@@ -124,25 +124,6 @@ def check_format(name: str) -> None:
     """Raises `UsageError` where there is no annotation format of this name."""
     if name != "auto" and name not in SOURCE_FORMATS:
         raise UsageError(f"there is no annotation format '{name}'", fix=f"use auto, {', '.join(SOURCE_FORMATS)}")
-
-
-def check_written(sources: Iterable[RegionSource], written: Iterable[Path]) -> None:
-    """Refuses to write over what is read.
-
-    Args:
-        sources: What is read.
-        written: Files that are about to be written, and folders into which pictures named after images go.
-
-    Raises:
-        UsageError: A file that is read would be replaced.
-    """
-    places = {path.resolve(): path for path in written}
-    for source in sources:
-        for file in (*source.label_files, *(image.path for image in source)):
-            whole = file.resolve()
-            place = places.get(whole) or (places.get(whole.parent) if is_picture_name(file) else None)
-            if place is not None:
-                raise UsageError(f"would be written over what is read, {file}", where=place, fix="choose another place")
 
 
 def _recognise(place: Path, format: str, masks: Path | None, *, whole_images: bool) -> Recognised:  # noqa: A002

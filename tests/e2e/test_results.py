@@ -326,6 +326,14 @@ def test_a_failed_input_is_written_once_however_often_a_run_goes_on(line: Path) 
     assert len(records()) == 5
 
 
+def test_a_mask_that_is_read_is_not_replaced(line: Path) -> None:
+    before = Path("in/a/1.png").read_bytes()
+    for option in ("--out", "--csv", "--report"):
+        said = classify("in", option, "in/a/1.png", "--overwrite", code=2).stderr
+        assert f"in/a/1.png: {option} would be written over what is read, in" in said
+    assert Path("in/a/1.png").read_bytes() == before
+
+
 def test_what_failed_is_tried_again_and_counts_while_it_fails(line: Path) -> None:
     """Also a region alone: all records of its image are written anew, and the first record may be of a failure."""
     bad, good = line / "in" / "a" / "0.jpg", (line / "in" / "a" / "1.jpg").read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -83,3 +84,24 @@ def test_evaluate_keeps_an_image_on_one_side(tiny_bundle_path: Path, labelled: P
     too_many = call(*evaluate, "--split", "image", "--shots", 4)
     assert too_many.code == 3
     assert "with 4 shots drawn by image (seed 0) every image would be drawn" in too_many.err
+
+
+def test_evaluate_leaves_shots_out_of_a_query_set(tiny_bundle_path: Path, labelled: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(labelled, copy)
+    evaluate = ("evaluate", tiny_bundle_path, labelled, *QUICK, "--draws", 2, "--heads", "zip", "--no-keep")
+    ended = call(*evaluate, "--query", copy, "--shots", 2)
+    assert ended.code == 0
+    assert "4 queries left out, at most in one draw: the same region of the same image is a shot" in ended.err
+    nothing = call(*evaluate, "--query", copy, "--shots", 6)
+    assert nothing.code == 3
+    assert "none is left to classify" in nothing.err
+
+
+def test_a_renamed_class_is_no_new_one(tiny_bundle_path: Path, labelled: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "line.safetensors"
+    assert call("calibrate", tiny_bundle_path, labelled, *QUICK, "--out", cache).code == 0
+    ended = call("support", "rename", cache, "dent", "dint")
+    assert ended.code == 0
+    assert "renamed 'dent' to 'dint'" in ended.err
+    assert "dint: 0 of 0 before" not in ended.err

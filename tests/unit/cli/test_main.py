@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -66,3 +67,12 @@ def test_a_library_that_wraps_the_end_of_the_process_does_not_hide_it(monkeypatc
     finally:
         signal.signal(signal.SIGTERM, before)
     assert ended.value.code == 143
+
+
+def test_what_cannot_be_printed_is_said_of_stdout() -> None:
+    assert main._explain(OSError(errno.ENOSPC, "No space left on device")) == (
+        "stdout: cannot be written: No space left on device",
+        6,
+    )
+    assert main._explain(OSError(errno.ENOSPC, "No space left on device", "r.jsonl"))[0].startswith("r.jsonl: ")
+    assert main._explain(OSError("odd")) == ("odd", 6)

@@ -10,7 +10,6 @@ import pytest
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError, UsageError
 from mvrec_edge.runtime.regions import open_source
-from mvrec_edge.runtime.regions.opening import check_written
 from mvrec_edge.runtime.regions.own_output import mark_jpeg
 
 BOX = (10, 5, 19, 14)
@@ -267,19 +266,6 @@ def test_pictures_of_results_are_no_images(tmp_path, save_image, save_mask):
     assert ([item.id for item in source], source.problems) == (["a.png"], ())
     with pytest.raises(InputError, match="is a picture of results"):
         open_source(tmp_path / "a.jpg")
-
-
-def test_what_is_read_is_not_written_over(tmp_path, save_image, save_mask):
-    image = save_image(tmp_path / "a.jpg")
-    save_mask(tmp_path / "a.png", BOX)
-    table = tmp_path / "boxes.csv"
-    table.write_text("image,x1,y1,x2,y2\na.jpg,1,2,3,4\n")
-
-    for given, written in ((image, tmp_path), (tmp_path, tmp_path), (table, table), (image, image)):
-        source = open_source(given, leave_out=[written])
-        with pytest.raises(UsageError, match="would be written over what is read"):
-            check_written([source], [tmp_path / "else", written])
-    check_written([open_source(image)], [tmp_path / "results.jsonl", tmp_path / "pictures"])
 
 
 def test_bad_words_are_refused(tmp_path):
