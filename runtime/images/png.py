@@ -20,6 +20,14 @@ _WITHOUT_ALPHA, _WITH_ALPHA = (0, 2), (4, 6)
 # What may be left out, but changes what is read: transparency, orientation, animation.
 _MATTER = (b"tRNS", b"eXIf", b"acTL")
 # IHDR's bit depths for each colour type.
+# The kinds of colour in which a palette or a transparency means nothing.
+_NOT_WITH = {b"PLTE": (0, 4), b"tRNS": (4, 6)}
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+# First column and row of the seven passes of an interlaced file, and the steps.
+_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+_PIECE = 1 << 20
+# What libpng reads at most.
+_LONGEST = 1_000_000
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 
 
@@ -29,11 +37,17 @@ class PngHeader(ImageHeader):
 
     Attributes:
         ignored: The chunks, from and up to, that are left out of what the decoder sees.
+        pixels: The chunks of pixels, from and up to.
+        pixel_bits: How many bits a pixel has.
+        interlaced: Whether the pixels come in seven passes.
         colours: Where the palette and its transparency stand, from and up to each.
         transparent: The one colour that is transparent, gray or RGB, as values of 8 or 16 bits.
     """
 
     ignored: tuple[tuple[int, int], ...] = ()
+    pixels: tuple[tuple[int, int], ...] = ()
+    pixel_bits: int = 8
+    interlaced: bool = False
     colours: tuple[tuple[int, int], ...] = ()
     transparent: tuple[int, ...] = ()
 
@@ -46,7 +60,8 @@ class _Found:
     palette: bytes = b""
     transparency: bytes | None = None
     orientation: int = 1
-    pixels: bool = False
+    stream: list[memoryview] = field(default_factory=list)
+    pixels: list[tuple[int, int]] = field(default_factory=list)
     ignored: list[tuple[int, int]] = field(default_factory=list)
     colours: list[tuple[int, int]] = field(default_factory=list)
 
@@ -93,38 +108,69 @@ def _take(found: _Found, kind: bytes, content: memoryview, place: tuple[int, int
         found.header = bytes(content)
     elif kind == b"acTL":
         raise not_read(where, "an animated PNG file is not one image", fix="save the picture that is meant as PNG")
-    elif kind == b"PLTE":
-        found.palette = bytes(content)
-        found.colours.append(place)
-    elif kind == b"tRNS":
-        found.transparency = bytes(content)
-        found.colours.append(place)
+    elif kind not in (b"PLTE", b"IDAT", b"IEND") and kind[:1].isupper():
+        raise damaged(where, "the PNG file has a chunk that no reader knows, or two headers")
+    elif kind == b"IEND" and len(content):
+        raise damaged(where, "the IEND chunk of the PNG file is not empty")
+    elif kind in _NOT_WITH:
+        _take_colours(found, kind, content, place)
     elif kind == b"eXIf":
         found.orientation = orientation_of(bytes(content))
     elif kind == b"IDAT":
-        found.pixels = True
+        found.stream.append(content)
+        found.pixels.append(place)
     if not kind[:1].isupper() and kind != b"tRNS":
         # Colours are taken as they are stored, whatever the profile; and libpng would print its warnings.
         found.ignored.append(place)
 
 
+def _take_colours(found: _Found, kind: bytes, content: memoryview, place: tuple[int, int]) -> None:
+    """A palette or a transparency; one that means nothing or comes too late is left out, or libpng would warn of it."""
+    again = bool(found.palette) if kind == b"PLTE" else found.transparency is not None
+    if again or found.stream or found.header[9] in _NOT_WITH[kind]:
+        found.ignored.append(place)
+        return
+    found.colours.append(place)
+    if kind == b"PLTE":
+        found.palette = bytes(content)
+    else:
+        found.transparency = bytes(content)
+
+
 def _header(found: _Found, where: object) -> PngHeader:
     if not found.pixels:
         raise damaged(where, "the PNG file holds no pixels")
-    depth, colour = found.header[8:10]
+    depth, colour, compression, filtering, interlaced = found.header[8:13]
     if depth not in _DEPTHS.get(colour, ()):
         raise damaged(where, f"the PNG header says colour type {colour} with {depth} bits")
+    if compression or filtering or interlaced > 1:
+        raise damaged(where, "the PNG header names a method that there is not")
+    width, height = int.from_bytes(found.header[:4], "big"), int.from_bytes(found.header[4:8], "big")
+    if max(width, height) > _LONGEST:
+        raise not_read(
+            where, f"{width} x {height} pixels are not read: a side may have {_LONGEST}", fix="cut it in tiles"
+        )
+    _check_transparency(found, colour, where)
     return PngHeader(
         "PNG",
-        int.from_bytes(found.header[:4], "big"),
-        int.from_bytes(found.header[4:8], "big"),
+        width,
+        height,
         alpha=colour in _WITH_ALPHA or found.transparency is not None,
         orientation=found.orientation,
         palette=_palette(found, where) if colour == _PALETTE else None,
         ignored=tuple(found.ignored),
+        pixels=tuple(found.pixels),
+        pixel_bits=depth * _CHANNELS[colour],
+        interlaced=bool(interlaced),
         colours=tuple(found.colours),
         transparent=_transparent(found.transparency or b"", depth) if colour in _WITHOUT_ALPHA else (),
     )
+
+
+def _check_transparency(found: _Found, colour: int, where: object) -> None:
+    size = {0: 2, 2: 6}.get(colour)
+    if size and found.transparency is not None and len(found.transparency) != size:
+        raise damaged(where, "the transparency of the PNG file makes no sense")
 
 
 def _palette(found: _Found, where: object) -> npt.NDArray[np.uint8]:
@@ -144,18 +190,26 @@ def _transparent(content: bytes, depth: int) -> tuple[int, ...]:
     return tuple((stored * (255 // ((1 << depth) - 1)) if depth < 8 else stored).tolist())
 
 
-def for_the_decoder(data: bytes, header: PngHeader, *, numbered: bool) -> bytes:
-    """The file as the decoder should see it.
+def for_the_decoder(data: bytes, header: PngHeader, where: object, *, numbered: bool) -> bytes:
+    """The file as the decoder should see it: libpng prints what it does not like, so that it is given nothing such.
 
     Args:
         data: The whole file.
-        header: What `read_header` found in it.
+        header: What `read_header` found in it; its size has been checked.
+        where: The file, for messages.
         numbered: Whether each colour of the palette is to be replaced by its number, as a gray value.
+
+    Raises:
+        ImageError: The compressed pixels are damaged, or fewer than they should be.
     """
-    left_out = header.ignored + (header.colours if numbered else ())
+    surplus = _has_surplus(data, header, where)
+    left_out = header.ignored + (header.colours if numbered else ()) + (header.pixels if surplus else ())
     parts, place = [], 0
     for start, stop in sorted(left_out):
         parts.append(data[place:start])
+        if surplus and (start, stop) == header.pixels[0]:
+            stream = b"".join(data[first + 8 : last - 4] for first, last in header.pixels)
+            parts.append(_chunk(b"IDAT", zlib.compress(zlib.decompressobj().decompress(stream, _length(header)), 1)))
         if numbered and (start, stop) == header.colours[0]:
             parts.append(_numbers())
         place = stop
@@ -163,5 +217,40 @@ def for_the_decoder(data: bytes, header: PngHeader, *, numbered: bool) -> bytes:
 
 
 def _numbers() -> bytes:
-    content = b"PLTE" + bytes(number for number in range(256) for _ in range(3))
-    return (len(content) - 4).to_bytes(4, "big") + content + zlib.crc32(content).to_bytes(4, "big")
+    return _chunk(b"PLTE", bytes(number for number in range(256) for _ in range(3)))
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+
+
+def _length(header: PngHeader) -> int:
+    """How many bytes the pixels have, each row with the number of its filter before it."""
+    length = 0
+    for left, top, across, down in _PASSES if header.interlaced else ((0, 0, 1, 1),):
+        columns, rows = -(-(header.width - left) // across), -(-(header.height - top) // down)
+        if columns > 0 and rows > 0:
+            length += rows * (1 + (columns * header.pixel_bits + 7) // 8)
+    return length
+
+
+def _has_surplus(data: bytes, header: PngHeader, where: object) -> bool:
+    """Whether more is compressed than the pixels; raises where it is less, or damaged."""
+    stream = b"".join(data[first + 8 : last - 4] for first, last in header.pixels)
+    decompressor, found, needed = zlib.decompressobj(), 0, _length(header)
+    stride = 1 + (header.width * header.pixel_bits + 7) // 8
+    # Each piece copies what is left of the stream, so that there are few of a large image.
+    size = max(_PIECE, needed // 16)
+    try:
+        piece = decompressor.decompress(stream, size)
+        while piece and found <= needed:
+            filters = piece[-found % stride : max(0, needed - found) : stride]
+            if not header.interlaced and filters and max(filters) > 4:
+                raise damaged(where, "a row of the PNG file has a filter that there is not")
+            found += len(piece)
+            piece = decompressor.decompress(decompressor.unconsumed_tail, size)
+    except zlib.error as error:
+        raise damaged(where, "the pixels of the PNG file cannot be decompressed") from error
+    if found < needed or (found == needed and not decompressor.eof):
+        raise damaged(where, "the PNG file has fewer pixels than it should")
+    return found > needed or bool(decompressor.unused_data)

@@ -126,6 +126,9 @@ def _decode(
         if header.more_pages and warn is not None:
             what = "the TIFF file has more than one page, and the first one is read"
             warn(InputWarning(what, str(where), "save each page as a file of its own"))
+        if header.unknown and not for_mask and warn is not None:
+            what = f"of the {header.samples} channels of the TIFF file, {header.colours} are read as its colours"
+            warn(InputWarning(what, str(where), "where the others matter, save them as files of their own"))
         return tiff_pixels.decode(data, header, where, for_mask=for_mask)
     if not isinstance(header, jpeg.JpegHeader):
         return opencv.decode(data, header, where, for_mask=for_mask)

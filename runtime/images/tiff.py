@@ -49,9 +49,10 @@ class TiffHeader(ImageHeader):
         bits: 1 to 16 for each value.
         order: `"<"` or `">"`, the order of the bytes in a value.
         samples: Values for each pixel.
-        colours: How many of them make the colour; those behind are alpha or something else.
+        colours: How many of them make the colour; the one behind them is alpha, or unknown as all that follow.
         white_is_zero: Whether 0 is white.
         cmyk: Whether the colour is CMYK.
+        unknown: How many channels are neither colour nor alpha.
         premultiplied: Whether the colours have been multiplied by alpha.
         compression: TIFF's number for it.
         predictor: 1, or 2 where each value is the difference to the one before.
@@ -71,6 +72,7 @@ class TiffHeader(ImageHeader):
     colours: int = 1
     white_is_zero: bool = False
     cmyk: bool = False
+    unknown: int = 0
     premultiplied: bool = False
     compression: int = 1
     predictor: int = 1
@@ -107,6 +109,13 @@ def read_header(data: bytes, where: object) -> TiffHeader:
     extra = tags.many("extra samples")
     if not _COLOURS[kind] <= samples <= _MOST_SAMPLES or width * height * samples * ((bits + 7) // 8) > _MOST_BYTES:
         raise not_read(where, f"{width} x {height} pixels of {samples} channels with {bits} bits are not read")
+    extras = samples - _COLOURS[kind]
+    if extras > 1 and _COLOURS[kind] == 1:
+        raise not_read(
+            where,
+            f"the TIFF file has {samples} channels, but is said to be gray or to have a palette",
+            fix="save it in gray or RGB, with an alpha channel at most",
+        )
     tiled = "tiles" in tags
     planar = samples > 1 and tags.one("planes", 1) == 2
     part = (tags.one("tile width"), tags.one("tile height")) if tiled else (width, tags.one("strip height", height))
@@ -118,7 +127,7 @@ def read_header(data: bytes, where: object) -> TiffHeader:
         width,
         height,
         lossy=compression == JPEG,
-        alpha=samples > _COLOURS[kind],
+        alpha=extras > 0,
         orientation=_orientation(tags),
         palette=_palette(tags, bits) if kind == _PALETTE else None,
         bits=bits,
@@ -127,6 +136,7 @@ def read_header(data: bytes, where: object) -> TiffHeader:
         colours=_COLOURS[kind],
         white_is_zero=kind == _WHITE_IS_ZERO,
         cmyk=kind == _CMYK,
+        unknown=max(extras - 1, 0) if extra[:1] != (0,) else extras,
         premultiplied=bool(extra) and extra[0] == _ALPHA_MULTIPLIED,
         compression=compression,
         predictor=tags.one("predictor", 1),

@@ -44,6 +44,13 @@ def decode(data: bytes, header: TiffHeader, where: object, *, for_mask: bool) ->
         ImageError: A part is damaged, or has fewer pixels than it should; or, for an image, the colours have been
             multiplied by an alpha that is not opaque everywhere, so that they are not the picture's own.
     """
+    if header.unknown and for_mask:
+        raise not_read(
+            where,
+            f"the TIFF file has {header.samples} channels, of which some are neither colour nor alpha: it is not known "
+            "which of them is the mask",
+            fix="save the mask as a gray image",
+        )
     values = _values(data, header, where)
     top = (1 << header.bits) - 1
     alpha = values[:, :, header.colours] if header.alpha else None
@@ -66,7 +73,6 @@ def decode(data: bytes, header: TiffHeader, where: object, *, for_mask: bool) ->
 def _values(data: bytes, header: TiffHeader, where: object) -> npt.NDArray[Any]:
     """All values that are needed, `[H, W, channels]`, as numbers of the machine."""
     kind = np.uint8 if header.bits <= 8 else np.uint16
-    # One channel behind the colours is alpha; what is behind that is looked at by nobody.
     channels = header.colours + header.alpha
     values = np.empty((header.height, header.width, channels), kind)
     for part in _parts(data, header):

@@ -46,14 +46,14 @@ class MaskTree:
         return not self._same and file.resolve().is_relative_to(self._within)
 
     def mask_of(self, image: Path) -> Path:
-        """The mask of an image, found under the image's own path, in whatever form and case that is spelled.
+        """The mask of an image, found under the image's own path: the very name comes first.
 
         Raises:
             AnnotationError: There is none, or several.
         """
         inside = image.relative_to(self.images).with_suffix("")
         found: list[Path] = []
-        for spelled in (nfc, folded):
+        for spelled in (str, nfc, folded):
             names = {tuple(map(spelled, (*inside.parts[:-1], inside.name + end))) for end in ("", *MASK_ENDINGS)}
             candidates = [mask for name in names for mask in self._masks().get(tuple(map(folded, name)), ())]
             found = sorted(

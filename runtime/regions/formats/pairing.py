@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from mvrec_edge.runtime.errors import AnnotationError
@@ -33,14 +33,20 @@ def pair_masks(files: Iterable[Path]) -> Pairing:
 
     The mask of `a.jpg` is `a_mask.*` or `a.mask.*`; where there is none, it is the other file named `a`: the PNG, or
     of two files without a PNG the one that is not a JPEG, as nobody keeps an image losslessly and its mask as JPEG.
-    Names are compared in their composed form (NFC); what finds no partner so is tried once more whatever the case.
+    The very name comes first; what finds no partner so is tried in composed form (NFC), and then whatever the case.
+    Each image without a mask has a problem of its own.
 
     Args:
         files: The image files of one folder, sorted.
     """
     pairing = Pairing()
-    rest = [path for group, _ in _pair(files, nfc, pairing) for path in group]
-    pairing.problems = [error for _, error in _pair(rest, folded, pairing)]
+    rest = list(files)
+    failed: list[tuple[list[Path], AnnotationError]] = []
+    for spelled in (str, nfc, folded):
+        failed = _pair(rest, spelled, pairing)
+        rest = sorted(path for group, _ in failed for path in group)
+    for group, error in failed:
+        pairing.problems += _of_each_image(group, error)
     pairing.masks = dict(sorted(pairing.masks.items()))
     return pairing
 
@@ -79,6 +85,13 @@ def _pair(
         else:
             pairing.masks[image] = mask
     return rest
+
+
+def _of_each_image(group: list[Path], error: AnnotationError) -> Iterator[AnnotationError]:
+    """The problem of a group, once for each name that an image has in it; files of the very name are one image."""
+    by_name = {path.stem: path for path in reversed(group) if not path.stem.endswith(MASK_ENDINGS)}
+    for image in sorted(by_name.values()) or [Path(str(error.where))]:
+        yield AnnotationError(error.what, where=image, fix=error.fix)
 
 
 def _owner(stem: str, stems: Iterable[str]) -> str | None:

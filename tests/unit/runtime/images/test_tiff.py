@@ -212,3 +212,29 @@ def test_jpeg_parts_of_another_size_are_refused(tmp_path):
     refused(tmp_path, tiff({**tags, 256: [W + 1]}, [buffer.getvalue()]), "JPEG part of the TIFF file has 13 x 9 pixels")
     refused(tmp_path, tiff({**tags, 347: b"nonsense"}, [buffer.getvalue()]), "JPEG tables")
     refused(tmp_path, tiff(tags, [buffer.getvalue()[2:]]), "not the JPEG that it should be")
+
+
+@pytest.mark.parametrize("planes", [1, 2])
+def test_channels_of_unknown_meaning_are_not_dropped_without_a_word(tmp_path, planes):
+    def file(tags, channels, extra):
+        pixels = np.zeros((H, W, channels), np.uint8)
+        parts = [pixels.tobytes()] if planes == 1 else [pixels[:, :, 0].tobytes()] * channels
+        more = {} if extra is None else {338: extra}
+        return tiff({**tags, 258: [8] * channels, 277: [channels], 284: [planes], **more}, parts)
+
+    refused(tmp_path, file(GRAY, 3, None), "has 3 channels, but is said to be gray")
+    refused(tmp_path, file(GRAY, 3, [0, 0]), "3 channels", read_mask)
+    for channels, extra in ((6, [0, 0, 0]), (5, [2, 0]), (5, None), (4, [0])):
+        data = file(RGB, channels, extra)
+        refused(tmp_path, data, f"{channels} channels, of which some are neither colour nor alpha", read_mask)
+        said: list[InputWarning] = []
+        assert read_image(tmp_path / "a.tif", warn=said.append).shape == (H, W, 3)
+        assert [warning.what for warning in said] == [
+            f"of the {channels} channels of the TIFF file, 3 are read as its colours"
+        ]
+    said = []
+    for tags, channels, extra in ((GRAY, 2, None), (RGB, 4, [2]), (RGB, 4, None)):
+        (tmp_path / "a.tif").write_bytes(file(tags, channels, extra))
+        assert not read_mask(tmp_path / "a.tif").any()
+        read_image(tmp_path / "a.tif", warn=said.append)
+    assert said == []

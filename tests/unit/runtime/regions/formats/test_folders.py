@@ -238,3 +238,37 @@ def test_files_of_formats_that_are_not_read_are_named(tmp_path, save_image, save
     assert [warning.what for warning in source.warnings] == [
         "2 files of image formats that are not read: a.cr2, logo.svg"
     ]
+
+
+DECOMPOSED, COMPOSED = "e\u0301", "\xe9"
+
+
+@pytest.mark.parametrize("place", [".", "masks"])
+def test_two_forms_of_one_name_are_two_images_with_their_own_masks(tmp_path, save_image, save_mask, place):
+    for name in (DECOMPOSED, COMPOSED):
+        save_image(tmp_path / "set" / f"{name}.jpg")
+        save_mask(tmp_path / "set" / place / f"{name}.png", BOX)
+
+    source = open_source(tmp_path / "set", masks=None if place == "." else tmp_path / "set" / place)
+
+    assert source.problems == ()
+    assert masks_by_image(source) == {f"{name}.jpg": f"{name}.png" for name in (DECOMPOSED, COMPOSED)}
+
+
+def test_the_other_form_of_a_name_is_taken_where_there_is_no_other_and_each_image_left_is_a_problem(
+    tmp_path, save_image, save_mask
+):
+    save_image(tmp_path / f"{DECOMPOSED}.jpg")
+    save_mask(tmp_path / f"{COMPOSED}.png", BOX)
+    for name in (f"a{DECOMPOSED}.jpg", f"a{COMPOSED}.jpg"):
+        save_image(tmp_path / name)
+    save_mask(tmp_path / "ae\u0301.bmp", BOX)
+    for name in (f"b{DECOMPOSED}.jpg", f"b{COMPOSED}.jpg"):
+        save_image(tmp_path / name)
+
+    source = open_source(tmp_path)
+
+    assert masks_by_image(source) == {f"{DECOMPOSED}.jpg": f"{COMPOSED}.png", f"a{DECOMPOSED}.jpg": "ae\u0301.bmp"}
+    assert sorted(str(error.where) for error in source.problems) == sorted(
+        str(tmp_path / name) for name in (f"a{COMPOSED}.jpg", f"b{DECOMPOSED}.jpg", f"b{COMPOSED}.jpg")
+    )
