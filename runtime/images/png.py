@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.images.exif import orientation_of
-from mvrec_edge.runtime.images.header import ImageHeader, damaged, not_read, truncated
+from mvrec_edge.runtime.images.header import MAX_PIXELS, ImageHeader, damaged, not_read, truncated
 
 __all__ = ["SIGNATURE", "PngHeader", "for_the_decoder", "read_header"]
 
@@ -146,7 +146,8 @@ def _header(found: _Found, where: object) -> PngHeader:
     if compression or filtering or interlaced > 1:
         raise damaged(where, "the PNG header names a method that there is not")
     width, height = int.from_bytes(found.header[:4], "big"), int.from_bytes(found.header[4:8], "big")
-    if max(width, height) > _LONGEST:
+    # Of too many pixels `check_size` speaks.
+    if max(width, height) > _LONGEST and width * height <= MAX_PIXELS:
         raise not_read(
             where, f"{width} x {height} pixels are not read: a side may have {_LONGEST}", fix="cut it in tiles"
         )
