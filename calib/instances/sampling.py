@@ -31,16 +31,7 @@ def sample_shots(labels: Sequence[Label], shots: int, seed: int) -> list[int]:
     Raises:
         UsageError: `shots` is below 1.
     """
-    if shots < 1:
-        raise UsageError(f"at least 1 shot is needed, not {shots}")
-    by_class: dict[Label, list[int]] = {}
-    for index, label in enumerate(labels):
-        by_class.setdefault(label, []).append(index)
-    drawn: list[int] = []
-    for indices in by_class.values():
-        random.Random(seed).shuffle(indices)  # noqa: S311 (a draw that can be repeated, not a secret)
-        drawn.extend(indices[:shots])
-    return drawn
+    return sample_by_image(labels, range(len(labels)), shots, seed)
 
 
 def sample_by_image(labels: Sequence[Label], images: Sequence[Hashable], shots: int, seed: int) -> list[int]:
