@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 BINDINGS := .tensorrt-bindings
 TENSORRT_VERSIONS := 10.3.0 10.13.3.9 11.4.0.106
 
-.PHONY: demo pocket test test-slow browser browser-tools check format docs clean
+.PHONY: demo pocket test test-slow harness harness-short browser browser-tools check format docs clean
 
 # In an environment of its own, without PyTorch.
 demo: $(TRIAL)/.ready
@@ -21,10 +21,18 @@ demo: $(TRIAL)/.ready
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 test: $(READY) $(BINDINGS)
-	$(ONE_THREAD) $(BIN)/pytest -m "not slow" --numprocesses auto --dist loadfile --no-loadscope-reorder
+	$(ONE_THREAD) $(BIN)/pytest -m "not slow and not harness" --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-slow: $(READY) $(BINDINGS)
 	$(BIN)/pytest
+
+# Hostile inputs, faults, kills, threads, leaks (tests/harness): the first trials, and all of them, which takes hours and is
+# taken up where the last call ended.
+harness-short: $(READY)
+	$(ONE_THREAD) $(BIN)/pytest -m harness --numprocesses auto --dist load tests/harness
+
+harness: $(READY)
+	$(ONE_THREAD) $(BIN)/python -m tests.harness --results benchmarks/results/harness.json
 
 # Chromium and its driver, for the tests of the report; does nothing where they are there.
 browser-tools:

@@ -1,0 +1,14 @@
+"""The campaigns, by name."""
+
+from __future__ import annotations
+
+from tests.harness.campaign import Campaign
+
+
+def campaigns() -> dict[str, Campaign]:
+    """All campaigns by name, in the order in which they run."""
+    return {campaign.name: campaign for campaign in _all()}
+
+
+def _all() -> list[Campaign]:
+    return []
