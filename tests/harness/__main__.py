@@ -10,6 +10,7 @@ What was done is kept in `.harness/`, a file for each campaign; `--results FILE`
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -75,9 +76,7 @@ def _campaign(campaign: Campaign, state: Path, seconds: float, *, anew: bool) ->
     before = tally.trials
     with ProcessPoolExecutor(workers) as pool:
         left = chunks(range(before, amount), campaign.chunk)
-        while time.monotonic() - begin < seconds and (
-            round_ := [part for part, _ in zip(left, range(workers), strict=False)]
-        ):
+        while time.monotonic() - begin < seconds and (round_ := list(itertools.islice(left, workers))):
             for part in pool.map(_part, [campaign.name] * len(round_), round_):
                 for finding in part.findings:
                     print(f"\n{campaign.name} {finding.trial}: {finding.what}")
