@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import importlib
-import os
 import signal
 import sys
 import traceback
@@ -18,11 +18,13 @@ import typer.main
 from mvrec_edge import __version__
 from mvrec_edge.cli.console import say, spell_out_what_is_missing
 from mvrec_edge.cli.lazy_group import UNREAD, lazy_group
+from mvrec_edge.cli.standard_streams import drop_unwritten, fill_closed_streams
 
 __all__ = ["app", "main"]
 
 _BUG = 70
 _OUTPUT = 6
+_UNFIT = 5
 # What a shell reports for a process ended by SIGTERM.
 _TERMINATED = 143
 
@@ -86,6 +88,7 @@ def _options(
 
 def main() -> None:
     """Runs the command line; every error becomes one line on stderr and an exit code."""
+    fill_closed_streams()
     # Python does not unwind on its own when it is told to end, and an export would leave a gigabyte behind.
     signal.signal(signal.SIGTERM, _end)
     warnings.showwarning = _show_warning  # type: ignore[assignment]
@@ -105,8 +108,18 @@ def main() -> None:
         _fail(*_explain(error))
 
 
+_OUT_OF_MEMORY = (
+    "there is not enough memory (close other programs, or give smaller images, a smaller --batch or fewer --threads)"
+)
+# What libraries say where the system gives them no memory, each under an error of its own.
+_NO_MEMORY = ("bad_alloc", "cannot allocate memory", "failed to allocate memory", "insufficient memory")
+
+
 def _explain(error: Exception) -> tuple[str, int]:
     """The line and the exit code for an error."""
+    # First, since loading the errors takes memory, too.
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return _OUT_OF_MEMORY, _UNFIT
     # Imported here, because the runtime brings numpy and OpenCV along, which `--help` has no use for.
     from mvrec_edge.runtime.errors import MvrecEdgeError
 
@@ -115,9 +128,11 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError):
         reason = str(error.strerror or error)
         # Whatever writes a file names it; what is left without a name is what is printed.
-        unwritten = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+        unwritten = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
         unnamed = f"stdout: cannot be written: {reason}" if unwritten else reason
         return f"{error.filename}: {reason}" if error.filename else unnamed, _OUTPUT
+    if any(words in str(error).lower() for words in _NO_MEMORY):
+        return _OUT_OF_MEMORY, _UNFIT
     return (
         f"this is a bug in mvrec-edge: {type(error).__name__}: {error} "
         "(run 'mvrec-edge --debug ...' and report what it prints)",
@@ -128,15 +143,16 @@ def _explain(error: Exception) -> tuple[str, int]:
 def _fail(message: str, exit_code: int) -> None:
     if _Settings.debug:
         traceback.print_exc()
-    say("error: " + " ".join(message.split()))
+    # The exit code says it where stderr cannot.
+    with contextlib.suppress(OSError, ValueError):
+        say("error: " + " ".join(message.split()))
+    drop_unwritten()
     sys.exit(exit_code)
 
 
 def _end_unread() -> None:
     """Ends quietly where whoever read stdout has gone, as `head -1` does."""
-    # What is still in the buffer goes nowhere; Python would try once more when it ends.
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    drop_unwritten()
     sys.exit(UNREAD)
 
 

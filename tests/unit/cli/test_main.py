@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -76,3 +79,60 @@ def test_what_cannot_be_printed_is_said_of_stdout() -> None:
     )
     assert main._explain(OSError(errno.ENOSPC, "No space left on device", "r.jsonl"))[0].startswith("r.jsonl: ")
     assert main._explain(OSError("odd")) == ("odd", 6)
+
+
+@pytest.mark.parametrize(
+    ("words", "redirection", "code", "said"),
+    [
+        ("settings", ">&-", 6, "error: stdout: cannot be written: Bad file descriptor\n"),
+        ("settings", ">/dev/full", 6, "error: stdout: cannot be written: No space left on device\n"),
+        ("inspect nothing", ">&- 2>&- <&-", 3, ""),
+        ("inspect nothing", "2>/dev/full", 3, ""),
+    ],
+)
+def test_streams_that_are_closed_or_full_end_in_a_code_of_the_list(
+    words: str, redirection: str, code: int, said: str
+) -> None:
+    line = f"{shlex.quote(str(MVREC_EDGE))} {words} {redirection}"
+    ended = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", said)
+
+
+def test_a_file_does_not_take_the_place_of_a_closed_stream(tmp_path: Path) -> None:
+    line = f"{shlex.quote(str(MVREC_EDGE))} init {shlex.quote(str(tmp_path / 'line'))} >&- 2>&-"
+    assert subprocess.run(["sh", "-c", line], check=False).returncode in (0, 6)
+    assert (tmp_path / "line").is_dir()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        ImportError("libx.so: failed to map segment from shared object: cannot allocate memory"),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("[E:onnxruntime] Failed to allocate memory for requested buffer of size 12"),
+    ],
+)
+def test_want_of_memory_is_told_as_what_it_is(error: Exception) -> None:
+    line, code = main._explain(error)
+    assert (line.partition(" (")[0], code) == ("there is not enough memory", 5)
+
+
+def test_a_cache_that_does_not_fit_into_memory_is_told_in_one_line(tmp_path: Path) -> None:
+    header = json.dumps({"embeddings": {"dtype": "F16", "shape": [1 << 31], "data_offsets": [0, 1 << 32]}}).encode()
+    cache = tmp_path / "a.safetensors"
+    with cache.open("wb") as stream:
+        stream.write(len(header).to_bytes(8, "little") + header)
+        stream.truncate(8 + len(header) + (1 << 32))  # sparse: takes no space
+    most = 3 << 30
+    ended = subprocess.run(
+        [MVREC_EDGE, "inspect", cache],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (most, most)),
+    )
+    assert ended.returncode == 5
+    assert ended.stderr.startswith("error: there is not enough memory (close other programs")
+    assert ended.stderr.count("\n") == 1
