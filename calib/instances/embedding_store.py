@@ -13,7 +13,7 @@ from mvrec_edge.runtime.files.reading import read_bounded
 from mvrec_edge.runtime.regions import Region
 from mvrec_edge.runtime.views import ViewPlan
 
-__all__ = ["EmbeddingStore"]
+__all__ = ["EmbeddingStore", "entry_bytes"]
 
 _HASH_BYTES = 32
 
@@ -77,10 +77,15 @@ class EmbeddingStore:
         with writing(self.folder):
             self._path(key).parent.mkdir(exist_ok=True)
         with atomic_write(self._path(key)) as stream:
-            stream.write(_hash(key, values) + values)
+            stream.write(entry_bytes(key, values))
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.f32"
+
+
+def entry_bytes(key: str, values: bytes) -> bytes:
+    """The content of an entry: its hash, and the values."""
+    return _hash(key, values) + values
 
 
 def _hash(key: str, values: bytes) -> bytes:

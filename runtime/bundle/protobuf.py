@@ -23,6 +23,7 @@ class Field(NamedTuple):
 
     Attributes:
         number: Its number in the message's definition.
+        wire: How its value is encoded: 0 a number, 1 eight bytes, 2 as many bytes as it says, 5 four bytes.
         start: Where its tag begins.
         begin: Where its value begins; for a number, where the field ends.
         end: Where its value ends.
@@ -30,6 +31,7 @@ class Field(NamedTuple):
     """
 
     number: int
+    wire: int
     start: int
     begin: int
     end: int
@@ -57,7 +59,7 @@ def fields(data: Data, begin: int, end: int) -> Iterator[Field]:
             raise ValueError("field number")
         if wire == _VARINT:
             value, position = _read_varint(data, position, end)
-            yield Field(number, start, position, position, value)
+            yield Field(number, wire, start, position, position, value)
             continue
         if wire == _LENGTH:
             length, position = _read_varint(data, position, end)
@@ -67,7 +69,7 @@ def fields(data: Data, begin: int, end: int) -> Iterator[Field]:
             raise ValueError("wire type")
         if position + length > end:
             raise ValueError("length")
-        yield Field(number, start, position, position + length, None)
+        yield Field(number, wire, start, position, position + length, None)
         position += length
 
 

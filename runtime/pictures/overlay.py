@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.regions.region import Box, Region
 
-__all__ = ["OverlayItem", "class_colour", "draw_outline", "draw_predictions"]
+__all__ = ["OverlayItem", "class_colour", "class_colour_at", "draw_outline", "draw_predictions"]
 
 _Pixels = npt.NDArray[np.uint8]
 _Colour = tuple[int, int, int]
@@ -51,6 +51,11 @@ class OverlayItem:
     probability: float | None = None
 
 
+def class_colour_at(place: int) -> tuple[int, int, int]:
+    """The colour of the class at a place of the list of all classes, as `class_colour` gives it."""
+    return _PALETTE[place % len(_PALETTE)]
+
+
 def class_colour(label: str, classes: Sequence[str] = ()) -> tuple[int, int, int]:
     """The colour of a class, RGB; the same in every run and on every machine.
 
@@ -60,7 +65,7 @@ def class_colour(label: str, classes: Sequence[str] = ()) -> tuple[int, int, int
             its name.
     """
     if label in classes:
-        return _PALETTE[list(classes).index(label) % len(_PALETTE)]
+        return class_colour_at(list(classes).index(label))
     return _PALETTE[zlib.crc32(label.encode(errors="replace")) % len(_PALETTE)]
 
 

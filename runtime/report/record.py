@@ -38,6 +38,7 @@ class ReportLimits:
 
     Attributes:
         regions: Regions that are listed, the first ones.
+        probabilities: Probabilities of the regions that are listed; each region has one of every class.
         pictures: Bytes of the pictures of regions.
         views: Bytes of the pictures of views.
         support: Bytes of the pictures of support instances; those that are named as nearest come first.
@@ -46,6 +47,7 @@ class ReportLimits:
     """
 
     regions: int = 20_000
+    probabilities: int = 1 << 22
     pictures: int = 32 << 20
     views: int = 16 << 20
     support: int = 8 << 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError
@@ -42,7 +42,7 @@ def check_record(record: Any, where: str) -> dict[str, Any]:
     checked["nearest"] = [_neighbour(item, where) for item in _listed(checked.get("nearest"), where)]
     times = checked.get("ms")
     times = times if isinstance(times, dict) else {}
-    checked["ms"] = {stage: times[stage] if _number(times.get(stage)) else 0.0 for stage in _STAGES}
+    checked["ms"] = {stage: float(times[stage]) if _number(times.get(stage)) else 0.0 for stage in _STAGES}
     return checked
 
 
@@ -85,7 +85,8 @@ def _whole(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # Compared and not converted: a whole number may be too large for a float.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _broken(what: str, where: str) -> AnnotationError:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import AnnotationError, MvrecEdgeError, OutputError
 from mvrec_edge.runtime.files import atomic_write, writing
-from mvrec_edge.runtime.pictures.overlay import class_colour
+from mvrec_edge.runtime.pictures.overlay import class_colour, class_colour_at
 from mvrec_edge.runtime.pictures.region_picture import SHEET_COLUMNS, PictureStore, region_picture, view_sheet
 from mvrec_edge.runtime.prediction import Prediction
 from mvrec_edge.runtime.regions.region import Region
@@ -109,6 +109,8 @@ class ReportWriter:
         self._limits = limits or ReportLimits()
         # Both grow where a prediction was made against another cache than this one, as after a reload.
         self._names = list(cache.class_names)
+        self._known_names = set(self._names)
+        self._probabilities = 0
         self._support = SupportList(cache, self._limits.instances)
         self._records: list[dict[str, Any]] = []
         self._embeddings: list[npt.NDArray[np.float16] | None] = []
@@ -194,9 +196,12 @@ class ReportWriter:
         self._counts["regions"] += 1
         self._milliseconds += [record["ms"][stage] for stage in ("crop", "encode", "classify")]
         index = len(self._records)
-        if index >= self._limits.regions:
+        new = [name for name in record["probabilities"] if name not in self._known_names]
+        self._probabilities += len(self._names) + len(new)
+        if index >= self._limits.regions or self._probabilities > self._limits.probabilities:
             return
-        self._names += [name for name in record["probabilities"] if name not in self._names]
+        self._names += new
+        self._known_names.update(new)
         self._records.append(region_record(image_path, record, self._names, nearest))
         self._embeddings.append(_compact(embedding))
         if image is None or region is None:
@@ -256,8 +261,11 @@ class ReportWriter:
             "written": datetime.now().astimezone().isoformat(timespec="seconds"),
             # The classes of the cache first, as the probabilities are in their order.
             "classes": [
-                {"name": name, "colour": "#{:02x}{:02x}{:02x}".format(*class_colour(name, names))}
-                for name in [*names, *sorted(seen - set(names))]
+                {"name": name, "colour": "#{:02x}{:02x}{:02x}".format(*colour)}
+                for name, colour in (
+                    *((name, class_colour_at(place)) for place, name in enumerate(names)),
+                    *((name, class_colour(name)) for name in sorted(seen - set(names))),
+                )
             ],
             "known": len(names),
             "regions": self._records,

@@ -28,13 +28,16 @@ class NumberedFiles:
         return self.path.with_name(f"{self.path.name}.{number}")
 
     def numbers(self) -> list[int]:
-        """The numbers there are, ascending."""
-        found = (self._pattern.fullmatch(each.name) for each in self.path.parent.iterdir())
-        return sorted(int(match[1]) for match in found if match)
+        """The numbers of the states there are, ascending. A folder, a pipe or a link to nowhere is none."""
+        return [number for number in self._taken() if self.at(number).is_file()]
 
     def next_number(self) -> int:
         """The number after the highest."""
-        return max(self.numbers(), default=0) + 1
+        return max(self._taken(), default=0) + 1
+
+    def _taken(self) -> list[int]:
+        found = (self._pattern.fullmatch(each.name) for each in self.path.parent.iterdir())
+        return sorted(int(match[1]) for match in found if match)
 
     def keep_present(self) -> int:
         """Keeps the file's present state under the next number; the file stays where it is.

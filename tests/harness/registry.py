@@ -11,4 +11,6 @@ def campaigns() -> dict[str, Campaign]:
 
 
 def _all() -> list[Campaign]:
-    return []
+    from tests.harness.parsers.own_files import OwnFiles
+
+    return [OwnFiles()]
