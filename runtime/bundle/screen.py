@@ -72,7 +72,7 @@ _WORDS = {("attribute", 20): frozenset({*range(11), 13, 14}), ("tensor", 14): fr
 _LOOKED_INTO = frozenset({"graph", "node", "attribute", "tensor", "opset"})
 _MOST_NESTED = 8
 _LONGEST_ENTRY = 1024
-# Of all messages together; the pocket encoder's graph has 2,672, that of an encoder of 24 blocks some ten times as many.
+# Of all messages together. The pocket encoder's graph has 2,672, that of one of 24 blocks some ten times as many.
 _MOST_FIELDS = 1 << 18
 
 #: Bytes of one element by ONNX's number of its type, for the types that a bundle keeps beside its graph.

@@ -65,6 +65,7 @@ LARGEST_SEED = 1 << 63
 # What the header takes beside the words of the instances.
 _HEADER_ROOM = 1 << 17
 _ADAPTER = ("weight", "bias", "keys")
+_LARGEST_TUNED = 1e9
 _LEFT_OUT = "novelty.left_out"
 _LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 
@@ -473,8 +474,9 @@ def _check_adapter(adapter: Adapter | None, instances: int, channels: int) -> No
     shapes = {"weight": (channels, channels), "bias": (channels,), "keys": (instances, channels)}
     for name, shape in shapes.items():
         values = getattr(adapter, name)
-        if values.dtype != np.float32 or values.shape != shape or not np.isfinite(values).all():
-            raise SupportError(f"the adapter's {name} must be finite float32 {list(shape)}")
+        # NaN is not within any bounds. The squares of larger values add up to infinity.
+        if values.dtype != np.float32 or values.shape != shape or not (np.abs(values) <= _LARGEST_TUNED).all():
+            raise SupportError(f"the adapter's {name} must be float32 {list(shape)} up to {_LARGEST_TUNED:g}")
 
 
 def _adapter(tensors: dict[str, npt.NDArray[Any]], names: set[str]) -> Adapter | None:

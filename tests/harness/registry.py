@@ -12,5 +12,6 @@ def campaigns() -> dict[str, Campaign]:
 
 def _all() -> list[Campaign]:
     from tests.harness.parsers.own_files import OwnFiles
+    from tests.harness.tampering.tampered import Tampering
 
-    return [OwnFiles()]
+    return [OwnFiles(), Tampering()]
