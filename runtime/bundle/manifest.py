@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shlex
 from dataclasses import dataclass
@@ -169,11 +170,10 @@ class Manifest:
         """
         earlier = _earlier(data, where)
         if earlier is not None:
-            raise IntegrityError(
-                "is of an earlier version, whose graphs held their weights",
-                where=where,
-                fix=f"export it again: {_export_command(earlier, where)}",
-            )
+            fix = "export the bundle again"
+            with contextlib.suppress(IntegrityError):
+                fix = f"export it again: {_export_command(earlier, where)}"
+            raise IntegrityError("is of an earlier version, whose graphs held their weights", where=where, fix=fix)
         fields = read_signed_json(data, where, schema=SCHEMA, again="export the bundle again")
         if fields.payload.get("input") != _INPUT or fields.payload.get("output") != _OUTPUT:
             raise IntegrityError("describes an input or output this version does not know", where=where)
@@ -236,7 +236,11 @@ def _earlier(data: bytes, where: str) -> Fields | None:
 
 
 def _export_command(fields: Fields, where: str) -> str:
-    """The command that makes a bundle of the schema before anew."""
+    """The command that makes a bundle of the schema before anew, as far as its manifest says how.
+
+    Raises:
+        IntegrityError: It does not say so.
+    """
     weights = _weights(fields.object("weights"))
     graphs = [Fields(item, f"{where}: graphs") for item in fields.sequence("graphs", most=_MOST_FILES)]
     precisions = [graph.choice("precision", *PRECISIONS) for graph in graphs]

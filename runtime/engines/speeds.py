@@ -13,7 +13,7 @@ from mvrec_edge.runtime.errors import IntegrityError, OutputError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes
 from mvrec_edge.runtime.files.json_documents import read_json
 from mvrec_edge.runtime.files.reading import read_bounded
-from mvrec_edge.runtime.files.user_cache import belongs_to_user, user_cache, user_cache_path
+from mvrec_edge.runtime.files.user_cache import belongs_to_user, made_by_user, user_cache, user_cache_path
 
 __all__ = ["SpeedKey", "read_speeds", "record_speeds"]
 
@@ -70,7 +70,7 @@ def record_speeds(speeds: Mapping[SpeedKey, float]) -> None:
 def _load() -> dict[str, float]:
     path = user_cache_path() / _NAME
     try:
-        if not belongs_to_user(path.parent):
+        if not (belongs_to_user(path.parent) and made_by_user(path)):
             return {}
         data = read_bounded(path, _LARGEST_FILE)
         times = read_json(data, str(path), schema=SCHEMA).object("milliseconds_per_view")

@@ -83,7 +83,7 @@ def ensure_plan(
     graph = bundle.graph(precision)
     key = PlanKey.of(bundle.manifest.graph_digest(precision), str(tensorrt.__version__), gpu, profile)
     # A plan holds code: it is looked for only where nobody else can have put one.
-    folder = user_cache() / "plans"
+    folder = user_cache("plans")
     path = plan_path(key)
     if not force:
         try:
@@ -98,7 +98,6 @@ def ensure_plan(
         f"minutes, once; it is kept as {path}"
     )
     with writing(path):
-        folder.mkdir(mode=0o700, exist_ok=True)
         # In a folder of its own, so that a build that fails leaves an earlier plan as it was, and no part of a new one.
         work = tempfile.TemporaryDirectory(dir=folder, prefix=".build-")
     with work:

@@ -18,7 +18,7 @@ from mvrec_edge.runtime.errors import IntegrityError, UsageError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes, sha256_file
 from mvrec_edge.runtime.files.json_documents import read_json
 from mvrec_edge.runtime.files.reading import read_bounded
-from mvrec_edge.runtime.files.user_cache import user_cache_path
+from mvrec_edge.runtime.files.user_cache import made_by_user, user_cache_path
 
 __all__ = ["PlanKey", "built_profiles", "plan_path", "record_plan", "verified_plan"]
 
@@ -115,6 +115,8 @@ def verified_plan(key: PlanKey, path: Path) -> bytes | None:
     record = path.with_suffix(".json")
     if not path.is_file() or not record.is_file():
         return None
+    if not (made_by_user(path) and made_by_user(record)):
+        raise IntegrityError("was made by another user", where=path, fix="remove it")
     if path.is_symlink() or record.is_symlink() or path.stat().st_size > _LARGEST_PLAN:
         raise IntegrityError("is not a plan of this program", where=path, fix="remove it")
     fields = read_json(_bytes_of(record, _LARGEST_RECORD), str(record), schema=_SCHEMA, again="build it again")

@@ -13,10 +13,12 @@ from mvrec_edge.runtime.errors import IntegrityError
 from mvrec_edge.runtime.files.json_documents import (
     Fields,
     canonical_json,
+    parse_json,
     read_json,
     read_signed_json,
     signed_json,
 )
+from tests.harness.limits import cost_of, fault
 
 FIELDS = Fields({"text": "a", "int": 3, "float": 0.5, "list": ["a"], "object": {"b": 1}, "null": None}, "file.json")
 
@@ -129,3 +131,58 @@ def test_changes_of_what_is_covered_are_noticed() -> None:
 def test_another_schema_is_refused() -> None:
     with pytest.raises(IntegrityError, match=r"'mvrec-edge/thing/2' is not known.*reads 'mvrec-edge/thing/1'"):
         read_signed_json(SIGNED, "f", schema="mvrec-edge/thing/1", covers=[b"tensor"])
+
+
+_MEGABYTE = 1_000_000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" * _MEGABYTE,
+        b'{"a":' * (_MEGABYTE // 5),
+        b"[" + (b"[" * 900 + b"]" * 900 + b",") * 550 + b"0]",
+        b"[" * 33 + b"]" * 33,
+        b"[]," * 400_000,
+        b'{"a":1,"a":2}',
+        b'{"n":NaN}',
+        b'{"n":-Infinity}',
+        b'{"n":1e400}',
+        b'{"n":1' + b"0" * 400 + b"}",
+        b"9" * _MEGABYTE,
+        '{"schema":"s"}'.encode("utf-16"),
+        b'\xef\xbb\xbf{"schema":"s"}',
+        b'"' * _MEGABYTE,
+        # Brackets that a hasty look would take for the inside of a text.
+        b'["\\\\",' + b"[" * 40 + b'"',
+    ],
+)
+def test_a_text_that_takes_much_or_says_two_things_is_not_parsed(data: bytes) -> None:
+    cost = cost_of(lambda: read_json(data, "f", schema="s"))
+    assert fault(cost) is None
+    assert "is not valid JSON" in str(cost.refusal)
+
+
+def test_brackets_and_commas_in_texts_are_no_depth() -> None:
+    text = "[{" * 500 + '\\"' + "[" * 100
+    assert read_json(json.dumps({"schema": "s", "text": text}), "f", schema="s").text("text") == text
+    assert parse_json("[" * 32 + "]" * 32) is not None
+
+
+@pytest.mark.parametrize("value", [10**399, -(10**399)])
+def test_a_number_beyond_floats_is_out_of_every_range(value: int) -> None:
+    with pytest.raises(IntegrityError, match="'n' is not a number from 0 to 1"):
+        Fields({"n": value}, "f").number("n", 0, 1)
+
+
+def test_a_document_of_another_digest_is_not_parsed() -> None:
+    """The text is no JSON at all: had it been parsed, the message would say so."""
+    data = SIGNED.replace(b'"a"', b'"a')
+    with pytest.raises(IntegrityError, match="was changed after it was written"):
+        read_signed_json(data, "f", schema=SCHEMA, covers=[b"tensor"])
+
+
+def test_a_digest_that_is_right_does_not_open_the_bounds() -> None:
+    payload = {"schema": SCHEMA, "deep": json.loads("[" * 200 + "]" * 200)}
+    with pytest.raises(IntegrityError, match="is not valid JSON"):
+        read_signed_json(signed_json(payload), "f", schema=SCHEMA)

@@ -55,3 +55,12 @@ def test_a_place_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytest
     os.chown(tmp_path / "a", 12345, -1)
     with pytest.raises(OutputError, match="another user owns it"):
         user_cache()
+
+
+def test_a_folder_within_is_checked_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MVREC_EDGE_CACHE", str(tmp_path / "a"))
+    inner = user_cache("plans")
+    assert (inner, inner.stat().st_mode & 0o777) == (tmp_path / "a" / "plans", 0o700)
+    inner.chmod(0o777)
+    with pytest.raises(OutputError, match="plans: is not used as this user's cache folder"):
+        user_cache("plans")

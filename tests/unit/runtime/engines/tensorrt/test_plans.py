@@ -176,3 +176,22 @@ def test_profiles_of_the_plans_that_are_there(tmp_path: Path, monkeypatch: pytes
     record_plan(nonsense, plan_path(nonsense))
     record.write_bytes(record.read_bytes()[:-20])
     assert [str(profile) for profile in built_profiles(KEY)] == ["1:9:27"]
+
+
+@pytest.mark.parametrize("suffix", [".plan", ".json"])
+def test_a_plan_of_another_user_is_refused(path: Path, suffix: str) -> None:
+    """The folder may have been open to others before its owner closed it."""
+    if os.geteuid() != 0:
+        pytest.skip("only an administrator can give a file to another user")
+    os.chown(path.with_suffix(suffix), 12345, -1)
+    with pytest.raises(IntegrityError, match="was made by another user"):
+        verified_plan(KEY, path)
+
+
+def test_a_pipe_in_place_of_a_record_is_passed_over(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MVREC_EDGE_CACHE", str(path.parent / "user"))
+    other = plan_path(KEY)
+    other.parent.mkdir(parents=True)
+    other.write_bytes(PLAN)
+    os.mkfifo(other.with_suffix(".json"))
+    assert built_profiles(KEY) == []
