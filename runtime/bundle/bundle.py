@@ -181,6 +181,19 @@ def _check_names_and_sizes(folder: Path, manifest: Manifest) -> None:
             manifest.file(name)
 
 
+def _readable(manifest: Manifest, where: Path) -> bytes:
+    """The bytes of a manifest, which were read back: an export takes long, and its bundle shall be one."""
+    try:
+        data = manifest.serialise()
+        if len(data) > _LARGEST_MANIFEST:
+            raise ValueError("it is too large")
+        Manifest.parse(data, str(where))
+    except (ValueError, IntegrityError) as error:
+        reason = error.what if isinstance(error, IntegrityError) else str(error)
+        raise OutputError(f"is not written, since nothing could read it: {reason}", where=where) from error
+    return data
+
+
 def check_free(path: str | Path, *, overwrite: bool = False) -> None:
     """Refuses a place where a bundle cannot go, before any work is done for it.
 
@@ -240,7 +253,11 @@ class write_bundle:  # noqa: N801 (a context manager, used like a function)
         weights: WeightsSource,
         graphs: tuple[GraphRecord, ...],
     ) -> Manifest:
-        """Hashes what the folder holds and writes the manifest, last."""
+        """Hashes what the folder holds and writes the manifest, last.
+
+        Raises:
+            OutputError: It cannot be written, or could not be read again.
+        """
         files = tuple(
             FileRecord(name=file.name, size=file.stat().st_size, sha256=sha256_file(file))
             for file in sorted(self.folder.iterdir())
@@ -248,8 +265,9 @@ class write_bundle:  # noqa: N801 (a context manager, used like a function)
         manifest = Manifest(
             created_by=created_by, architecture=architecture, weights=weights, graphs=graphs, files=files
         )
+        data = _readable(manifest, self.path / MANIFEST_NAME)
         with atomic_write(self.folder / MANIFEST_NAME) as stream:
-            stream.write(manifest.serialise())
+            stream.write(data)
         self._finished = True
         return manifest
 

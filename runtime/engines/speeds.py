@@ -20,6 +20,7 @@ __all__ = ["SpeedKey", "read_speeds", "record_speeds"]
 SCHEMA = "mvrec-edge/speeds/1"
 _NAME = "speeds.json"
 _MOST_ENTRIES = 4096
+_SHORTEST, _LONGEST = 1e-9, 1e9
 _LARGEST_FILE = 1 << 20
 
 
@@ -61,7 +62,9 @@ def read_speeds(keys: list[SpeedKey]) -> dict[SpeedKey, float]:
 
 def record_speeds(speeds: Mapping[SpeedKey, float]) -> None:
     """Keeps milliseconds per view; a folder that cannot be written is no error, the next run measures again."""
-    times = _load() | {key.digest: float(value) for key, value in speeds.items()}
+    # One that could not be read again would make the others unreadable, too.
+    measured = {key.digest: float(value) for key, value in speeds.items() if _SHORTEST <= value <= _LONGEST}
+    times = _load() | measured
     kept = dict(list(times.items())[-_MOST_ENTRIES:])
     with contextlib.suppress(OutputError), atomic_write(user_cache() / _NAME) as stream:
         stream.write(canonical_json({"schema": SCHEMA, "milliseconds_per_view": kept}))
@@ -74,7 +77,7 @@ def _load() -> dict[str, float]:
             return {}
         data = read_bounded(path, _LARGEST_FILE)
         times = read_json(data, str(path), schema=SCHEMA).object("milliseconds_per_view")
-        return {key: times.number(key, 1e-9, 1e9) for key in times.payload}
+        return {key: times.number(key, _SHORTEST, _LONGEST) for key in times.payload}
     except (OSError, IntegrityError):
         return {}
 

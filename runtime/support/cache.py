@@ -361,8 +361,8 @@ class SupportCache:
         Raises:
             SupportError: What would be written could not be read again.
         """
-        data = self.to_bytes()
         try:
+            data = self.to_bytes()
             self._read(*tensors_in(io.BytesIO(data), len(data)), Path("the new cache"))
         except ValueError as error:
             raise SupportError(f"the support cache is not written, since nothing could read it: {error}") from error

@@ -58,6 +58,21 @@ def test_a_failed_export_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("x" * 5000, "'name' is not a text"), ("x" * (1 << 20), "it is too large")],
+)
+def test_a_manifest_that_nothing_could_read_is_not_written(tmp_path: Path, name: str, said: str) -> None:
+    with (
+        pytest.raises(OutputError, match=f"manifest.json: is not written, since nothing could read it: {said}"),
+        write_bundle(tmp_path / "b") as draft,
+    ):
+        draft.finish(
+            created_by="test", architecture=ARCHITECTURE, weights=WeightsSource("checkpoint", name, ""), graphs=()
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_unfinished_draft_is_not_a_bundle(tmp_path: Path) -> None:
     with write_bundle(tmp_path / "b") as draft:
         (draft.folder / "x").write_bytes(b"")

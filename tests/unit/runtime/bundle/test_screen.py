@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mvrec_edge.runtime.bundle.screen import screen_onnx
 from mvrec_edge.runtime.errors import IntegrityError
+from tests.harness.limits import cost_of, fault
 
 onnx = pytest.importorskip("onnx", reason="onnx makes the graphs that are screened")
 DecodeError = pytest.importorskip("google.protobuf.message").DecodeError
@@ -457,3 +458,53 @@ def test_whatever_passes_means_the_same_to_the_onnx_library(
             entries = {entry.key: entry.value for entry in tensor.external_data}
             assert entries["location"] == WEIGHTS
             assert int(entries["offset"]) + int(entries["length"]) <= 32
+
+
+_KNOWN_TO_NOBODY = {
+    "a graph as a number": b"\x38\x01",
+    "a name as four bytes": b"\x15abcd",
+    "a version as a text": b"\x0a\x01a",
+}
+
+
+@pytest.mark.parametrize("extra", _KNOWN_TO_NOBODY.values(), ids=_KNOWN_TO_NOBODY)
+def test_a_field_in_another_encoding_is_refused(tmp_path: Path, extra: bytes) -> None:
+    """The libraries take it for a field that they do not know, and read on."""
+    path = _save(tmp_path / "a.onnx")
+    path.write_bytes(path.read_bytes() + extra)
+    assert onnx.load_from_string(path.read_bytes()).ByteSize() == path.stat().st_size
+    with pytest.raises(IntegrityError):
+        screen_onnx(path)
+
+
+@pytest.mark.parametrize(("number", "value"), [(14, 2), (14, 300)])
+def test_a_word_that_is_none_is_refused(tmp_path: Path, number: int, value: int) -> None:
+    def change(model: onnx.ModelProto) -> None:
+        varint = b""
+        while value >> 7 * len(varint):
+            varint += bytes([(value >> 7 * len(varint)) & 0x7F | 0x80])
+        tensor = model.graph.initializer[0]
+        tensor.MergeFromString(bytes([number << 3]) + varint[:-1] + bytes([varint[-1] & 0x7F]))
+
+    with pytest.raises(IntegrityError):
+        screen_onnx(_save(tmp_path / "a.onnx", change))
+
+
+def test_a_graph_of_millions_of_fields_is_refused_at_little_cost(tmp_path: Path) -> None:
+    path = _save(tmp_path / "a.onnx")
+    path.write_bytes(path.read_bytes() + b"\x12\x00" * 3_000_000)
+    cost = cost_of(lambda: screen_onnx(path))
+    assert fault(cost) is None
+    assert "too many fields" in str(cost.refusal)
+
+
+def test_a_shape_of_millions_of_sides_is_refused_at_little_cost(tmp_path: Path) -> None:
+    def change(model: onnx.ModelProto) -> None:
+        _beside(PLACE)(model)
+        model.graph.initializer[0].dims[:] = [1] * 3_000_000
+
+    (tmp_path / WEIGHTS).write_bytes(bytes(32))
+    path = _save(tmp_path / "a.onnx", change)
+    cost = cost_of(lambda: screen_onnx(path, tmp_path / WEIGHTS))
+    assert fault(cost) is None
+    assert cost.refusal is not None

@@ -35,6 +35,11 @@ def test_what_an_older_record_lacks_is_filled_in() -> None:
     assert checked["ms"] == {"crop": 0.0, "encode": 0.0, "classify": 0.0}
 
 
+def test_a_time_beyond_floats_is_left_out() -> None:
+    checked = check_record({**RECORD, "ms": {"crop": 10**400, "encode": 10**20, "classify": float("nan")}}, "a")
+    assert checked["ms"] == {"crop": 0.0, "encode": 1e20, "classify": 0.0}
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -51,6 +56,8 @@ def test_what_an_older_record_lacks_is_filled_in() -> None:
         {"probabilities": None},
         {"probabilities": {"dent": float("nan")}},
         {"probabilities": {"dent": 7}},
+        {"probabilities": {"dent": 10**400}},
+        {"nearest": [{"label": "dent", "source": "d.png#0", "similarity": 10**400}]},
         {"probabilities": {"dent": "1"}},
         {"annotated": 3},
         {"source": []},

@@ -270,3 +270,15 @@ def test_a_cache_without_plan_and_regions_without_pixels(
         report.add(Path("a.png"), None, [dataclasses.replace(each, embedding=None) for each in predictions])
     assert blocks(tmp_path / "b.html", "crop") == {}
     assert "xy" not in read(tmp_path / "b.html")["regions"][0]
+
+
+def test_records_that_each_name_classes_of_their_own_do_not_multiply(tmp_path: Path, cache: SupportCache) -> None:
+    record = {"image": "a.png", "label": "pit", "box": [1, 2, 3, 4]}
+    records = [check_record({**record, "probabilities": {f"{number}": 1.0}}, f"line {number}") for number in range(30)]
+    limits = ReportLimits(probabilities=4 + 5 + 6 + 7)
+    with ReportWriter(tmp_path / "r.html", cache, title="", limits=limits) as report:
+        report.add_records(Path("a.png"), None, records)
+    page = read(tmp_path / "r.html")
+    assert [len(region["p"]) for region in page["regions"]] == [4, 5, 6, 7]
+    assert "Not listed: 26 regions after the first 4." in page["left_out"]
+    assert [each["name"] for each in page["classes"]] == [*NAMES, "0", "1", "2", "3"]

@@ -15,6 +15,7 @@ import safetensors.numpy
 from mvrec_edge.runtime import HeadSettings, SupportCache, ViewPlan
 from mvrec_edge.runtime.errors import InputError, IntegrityError, MvrecEdgeError, OutputError, SupportError
 from mvrec_edge.runtime.files.json_documents import signed_json
+from mvrec_edge.runtime.support.cache import Adapter, check_words
 from mvrec_edge.runtime.support.novelty_calibration import NoveltyCalibration
 
 SCHEDULE = {"groups": [list(range(27))], "widening": [1.0, 1.5], "left_out": 0, "stopped": 0, "differed": 0}
@@ -146,6 +147,53 @@ def test_the_same_cache_gives_the_same_bytes(tmp_path: Path) -> None:
     make().save(tmp_path / "a")
     make().save(tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"head": HeadSettings(beta=1e300)}, "'beta' is not a number from 1e-06"),
+        ({"head": HeadSettings(temperature=float("nan"))}, "not JSON compliant"),
+        ({"shots": 1 << 21}, "'shots' is not a whole number"),
+        ({"seed": 1 << 64}, "'seed' is not a whole number"),
+        ({"class_names": ["crack", "D" * 5000]}, "'class_names' is not a list of texts"),
+        ({"encoder_name": "t" * 5000}, "'encoder_name' is not a text"),
+    ],
+)
+def test_what_nothing_could_read_is_not_written(tmp_path: Path, changes: dict[str, object], said: str) -> None:
+    with pytest.raises(SupportError, match=f"is not written, since nothing could read it: .*{said}"):
+        make(**changes).save(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "sources", "said"),
+    [
+        (["a", "b" * 4097], ["x"], "the class name 'b{40}...' has 4097 characters"),
+        (["a", "b"], ["x", "y" * 5000], "the name of an instance 'y{40}...' has 5000 characters"),
+        (["a", "b"], ["y" * 4000] * 5000, "cannot hold the names of 5000 instances"),
+    ],
+)
+def test_words_that_no_cache_holds_are_refused_before_encoding(names: list[str], sources: list[str], said: str) -> None:
+    with pytest.raises(SupportError, match=said):
+        check_words(names, sources)
+
+
+def test_words_that_just_fit_are_read_back(tmp_path: Path) -> None:
+    # A quotation mark takes four bytes in a text in a text.
+    sources = [f"{place:04}" + '"' * 4092 for place in range(1000)]
+    check_words(["crack", "Delle"], sources)
+    embeddings = np.random.default_rng(0).standard_normal((len(sources), 1, 2)).astype(np.float32)
+    labels = [place % 2 for place in range(len(sources))]
+    make(embeddings=embeddings, labels=labels, sources=sources, view_plan=None).save(tmp_path / "a")
+    assert SupportCache.load(tmp_path / "a").sources == tuple(sources)
+
+
+@pytest.mark.parametrize("value", [3e38, np.inf, np.nan])
+def test_a_tuned_value_whose_square_is_infinite_is_refused(value: float) -> None:
+    tuned = Adapter(np.full((8, 8), value, np.float32), np.zeros(8, np.float32), np.zeros((6, 8), np.float32))
+    with pytest.raises(SupportError, match="the adapter's weight must be float32"):
+        make(adapter=tuned)
 
 
 def test_without_plan_or_draw(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,18 @@ def test_what_cannot_be_kept_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         files.keep_present()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere"), lambda path: path.symlink_to("/dev/zero")]
+)
+def test_what_is_no_file_is_no_state_but_keeps_its_number(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    path = tmp_path / "a"
+    path.write_text("state")
+    make(tmp_path / "a.3")
+    files = NumberedFiles(path)
+    files.drop_double()
+    assert (files.numbers(), files.keep_present()) == ([], 4)
+    files.prune(1)
+    assert files.numbers() == [4]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a", "a.3", "a.4"]
