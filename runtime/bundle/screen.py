@@ -13,6 +13,7 @@ import math
 import mmap
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 from mvrec_edge.runtime.bundle.protobuf import Field, fields, integers
 from mvrec_edge.runtime.errors import IntegrityError
@@ -38,25 +39,58 @@ _ENTRY_KEY, _ENTRY_VALUE = 1, 2
 
 # How a field's value is encoded: a number, four or eight bytes, or as many as it says. Of repeated numbers, several may
 # stand in one field.
-_NUMBER, _EIGHT, _BYTES, _FOUR = (0,), (1,), (2,), (5,)
-_NUMBERS, _EIGHTS, _FOURS = (0, 2), (1, 2), (5, 2)
+_Wires: TypeAlias = tuple[int, ...]
+_NUMBER: _Wires = (0,)
+_BYTES: _Wires = (2,)
+_FOUR: _Wires = (5,)
+_NUMBERS: _Wires = (0, 2)
+_EIGHTS: _Wires = (1, 2)
+_FOURS: _Wires = (5, 2)
 
 #: The fields that each message may have: number to the kind of message in it, or to how the value is encoded. In
 #: another encoding it would be an unknown field to the libraries.
-_FIELDS: dict[str, dict[int, str | tuple[int, ...]]] = {
-    "model": dict.fromkeys((1, 5), _NUMBER)
-    | dict.fromkeys((2, 3, 4, 6), _BYTES)
-    | {7: "graph", 8: "opset", 14: "entry"},
+_FIELDS: dict[str, dict[int, str | _Wires]] = {
+    "model": {
+        **dict.fromkeys((1, 5), _NUMBER),
+        **dict.fromkeys((2, 3, 4, 6), _BYTES),
+        7: "graph",
+        8: "opset",
+        14: "entry",
+    },
     "opset": {1: _BYTES, 2: _NUMBER},
-    "graph": dict.fromkeys((2, 10), _BYTES)
-    | {1: "node", 5: "tensor", 11: "value", 12: "value", 13: "value", 14: "annotation", 16: "entry"},
-    "node": dict.fromkeys((1, 2, 3, 4, 6, 7), _BYTES) | {5: "attribute", 9: "entry"},
-    "attribute": dict.fromkeys((1, 4, 9, 13, 21), _BYTES)
-    | {2: _FOUR, 3: _NUMBER, 7: _FOURS, 8: _NUMBERS, 20: _NUMBER}
-    | {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 14: "type", 15: "type"},
-    "tensor": dict.fromkeys((6, 8, 9, 12), _BYTES)
-    | dict.fromkeys((1, 5, 7, 11), _NUMBERS)
-    | {2: _NUMBER, 4: _FOURS, 10: _EIGHTS, 13: "entry", 14: _NUMBER, 16: "entry"},
+    "graph": {
+        **dict.fromkeys((2, 10), _BYTES),
+        **dict.fromkeys((11, 12, 13), "value"),
+        1: "node",
+        5: "tensor",
+        14: "annotation",
+        16: "entry",
+    },
+    "node": {**dict.fromkeys((1, 2, 3, 4, 6, 7), _BYTES), 5: "attribute", 9: "entry"},
+    "attribute": {
+        **dict.fromkeys((1, 4, 9, 13, 21), _BYTES),
+        2: _FOUR,
+        3: _NUMBER,
+        7: _FOURS,
+        8: _NUMBERS,
+        20: _NUMBER,
+        5: "tensor",
+        6: "graph",
+        10: "tensor",
+        11: "graph",
+        14: "type",
+        15: "type",
+    },
+    "tensor": {
+        **dict.fromkeys((6, 8, 9, 12), _BYTES),
+        **dict.fromkeys((1, 5, 7, 11), _NUMBERS),
+        2: _NUMBER,
+        4: _FOURS,
+        10: _EIGHTS,
+        14: _NUMBER,
+        13: "entry",
+        16: "entry",
+    },
     "annotation": {1: _BYTES, 2: "entry"},
     "entry": {1: _BYTES, 2: _BYTES},
     "value": {1: _BYTES, 2: "type", 3: _BYTES, 4: "entry"},

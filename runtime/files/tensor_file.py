@@ -103,7 +103,7 @@ def tensors_in(stream: BinaryIO, size: int) -> tuple[dict[str, npt.NDArray[Any]]
         raise ValueError("its tensors do not end with it")
     # Nothing was read of them so far: a header that does not fit costs no memory.
     data = np.empty(room, np.uint8)
-    view = memoryview(data)
+    view = data.data
     while view.nbytes and (count := stream.readinto(view)):  # type: ignore[attr-defined]
         view = view[count:]
     if view.nbytes:

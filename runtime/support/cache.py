@@ -543,4 +543,4 @@ def _schedule(fields: Fields, shape: tuple[int, ...]) -> ViewSchedule | None:
 
 def _tensor_bytes(tensors: dict[str, npt.NDArray[Any]]) -> Iterator[memoryview]:
     """What the digest of the description covers: the tensors in the order of their names."""
-    return (memoryview(np.ascontiguousarray(tensors[name]).reshape(-1).view(np.uint8)) for name in sorted(tensors))
+    return (np.ascontiguousarray(tensors[name]).reshape(-1).view(np.uint8).data for name in sorted(tensors))

@@ -30,14 +30,12 @@ from mvrec_edge.cli.csv_file import CsvFile
 from mvrec_edge.cli.inspect import describe_bundle, describe_cache
 from mvrec_edge.cli.recorded import add_recorded
 from mvrec_edge.cli.results_file import last_run, read_results
-from mvrec_edge.runtime import Bundle, SupportCache
+from mvrec_edge.runtime import Bundle, DefectClassifier, Region, SupportCache
 from mvrec_edge.runtime.bundle import Golden
 from mvrec_edge.runtime.bundle.screen import VARIANT_DOMAINS, screen_onnx
-from mvrec_edge.runtime.classifier.support_in_use import SupportInUse
 from mvrec_edge.runtime.engines.speeds import read_speeds
 from mvrec_edge.runtime.engines.tensorrt.plans import PlanKey, built_profiles, plan_path, record_plan, verified_plan
 from mvrec_edge.runtime.errors import MvrecEdgeError
-from mvrec_edge.runtime.gradual import ViewUse
 from mvrec_edge.runtime.report import ReportWriter
 from mvrec_edge.runtime.support.versions import SupportVersions
 from mvrec_edge.testing import FakeEngine
@@ -60,9 +58,11 @@ __all__ = ["OwnFiles"]
 
 Trial = Callable[[random.Random], object]
 
-#: A page is written for each trial of the one, several files for each of the other.
-_SLOW = ("results", "versions")
-_OFTEN = 4
+#: Several files, or a whole page, are written for each trial of these.
+_SLOW = ("results", "resumed", "versions")
+_OFTEN = 5
+#: Caches that can be opened are classified with as often.
+_CLASSIFIED = 0.2
 #: Trials of which the digest is left wrong, or a byte of the whole file is changed.
 _RAW = 0.15
 
@@ -204,13 +204,19 @@ def _manifests(folder: Path) -> Trial:
 def _caches(folder: Path) -> Trial:
     seed, file = cache().to_bytes(), folder / "line.safetensors"
     engine = FakeEngine(image_size=VIEW_SIZE, embedding_dim=8, fingerprint=ENCODER)
+    image = np.zeros((40, 40, 3), np.uint8)
+    image[10:20, 10:20] = 200
+    regions = [Region.from_box((8, 8, 22, 22), (40, 40), None, "a.png#0")]
 
     def trial(source: random.Random) -> None:
         raw = source.random() < _RAW
         file.write_bytes(mutated_bytes(seed, source) if raw else mutated_tensor_file(seed, source))
         loaded = SupportCache.load(file)
         _show(describe_cache(loaded))
-        SupportInUse.open(loaded, engine, None, ViewUse(), None, 100)
+        classifier = DefectClassifier(engine, loaded)
+        if source.random() < _CLASSIFIED:
+            for prediction in classifier.classify(image, regions):
+                json.dumps(prediction.to_record(), allow_nan=False)
 
     return trial
 
