@@ -43,14 +43,14 @@ def test_calibrate_says_what_it_made(line: Path, tiny_bundle_path: Path, tmp_pat
         "--out",
         tmp_path / "a",
         "--resample",
-        "fast",
+        "exact",
     )
     assert "6 instances x 27 views (pit 2, scratch 2, stain 2)" in result.stderr
     assert "random weights" in result.stderr
     assert result.stdout == ""
     cache = SupportCache.load(tmp_path / "a")
     assert cache.shots == 2
-    assert cache.view_plan == ViewPlan.mso(size=56, resample="fast")
+    assert cache.view_plan == ViewPlan.mso(size=56, resample="exact")
     assert cache.fingerprint != SupportCache.load(line / "line.safetensors").fingerprint
 
 
