@@ -38,7 +38,7 @@ def run(
     cwd: Path | None = None,
     columns: int = _WIDTH,
     encoding: str = "utf-8",
-    on_said: Callable[[str], None] = _ignore,
+    on_line: Callable[[str], None] = _ignore,
 ) -> subprocess.CompletedProcess[str]:
     """Runs a command and returns what it printed; it must never end in a traceback.
 
@@ -48,11 +48,11 @@ def run(
         cwd: The folder it is run in, by default the present one.
         columns: How wide the terminal is.
         encoding: Of stdout.
-        on_said: Given what goes to stderr, piece by piece, for a test that acts when something is said.
+        on_line: Given what goes to stderr, piece by piece, for a test that acts when something is said.
     """
     words = [str(MVREC_EDGE), *map(str, arguments)]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        streams = (_written_to(1, out, encoding), _written_to(2, err, "utf-8", on_said))
+        streams = (_written_to(1, out, encoding), _written_to(2, err, "utf-8", on_line))
         with _as_a_process(words, cwd, columns), streams[0], streams[1]:
             returned = _exit_code()
         printed = [_read(out, encoding), _read(err, "utf-8")]

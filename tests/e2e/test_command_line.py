@@ -162,9 +162,9 @@ def test_inspect_shows_bundle_and_cache(line: Path, tiny_bundle_path: Path) -> N
 @pytest.mark.parametrize("head", ["auto", "zip", "zip-c", "zip-f"])
 def test_every_head_calibrates_and_classifies(line: Path, tiny_bundle_path: Path, tmp_path: Path, head: str) -> None:
     cache = tmp_path / "head.safetensors"
-    result = run(
-        "calibrate", tiny_bundle_path, line / "parts", "--head", head, "--steps", 3, "--triplet", 4, "--out", cache
-    )
+    training = ("--steps", 3, "--triplet", 4)
+    quick = ("--resample", "fast", "--out", cache)
+    result = run("calibrate", tiny_bundle_path, line / "parts", "--head", head, *training, *quick)
     if head == "auto":
         assert "log-loss" in result.stderr
         assert "by leaving each of 12 instances out" in result.stderr
@@ -185,6 +185,8 @@ def test_evaluate_encodes_once_and_reports(line: Path, tiny_bundle_path: Path, t
         2,
         "--heads",
         "auto,zip,zip-c",
+        "--resample",
+        "fast",
     )
     arguments += ("--store", tmp_path / "store")
     first = run(*arguments, "--out", tmp_path / "out")

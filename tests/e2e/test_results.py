@@ -234,7 +234,7 @@ def test_a_run_that_is_ended_says_what_it_kept_and_goes_on(line: Path, name: sig
             os.kill(os.getpid(), name)
 
     whole = ("in", "--out", "r.jsonl", "--csv", "r.csv", "--report", "r.html", "--overlay", "p")
-    said = classify(*whole, code=128 + name, on_said=end).stderr
+    said = classify(*whole, code=128 + name, on_line=end).stderr
     assert "interrupted: 3 images kept in r.jsonl (the last image is done again); the same command with" in said
     assert "report: r.html, 3 regions, " in said
     assert any(re.match("The run was interrupted: . images? of 4 ", note) for note in page()["notes"])
@@ -255,7 +255,7 @@ def test_ended_without_a_file_it_says_how_to_keep(line: Path) -> None:
         if "random weights" in text:
             os.kill(os.getpid(), signal.SIGINT)
 
-    said = classify("in", "--jsonl", code=130, on_said=end).stderr
+    said = classify("in", "--jsonl", code=130, on_line=end).stderr
     assert "interrupted after 0 images; with --out FILE, a run can go on with --resume" in said
 
 
@@ -306,7 +306,7 @@ def test_a_cache_that_is_loaded_again_is_in_the_records_from_there_on(line: Path
             first.changed(class_names=("dint", "pit")).save("line.safetensors")
             os.kill(os.getpid(), signal.SIGHUP)
 
-    classify("in", "--out", "r.jsonl", "--views", "auto", on_said=change)
+    classify("in", "--out", "r.jsonl", "--views", "auto", on_line=change)
     second = SupportCache.load("line.safetensors").digest
     assert second != first.digest
     digests = [record["run"]["cache_digest"] for record in records()]

@@ -27,10 +27,9 @@ from mvrec_edge.export.precision import (  # noqa: E402
 )
 from mvrec_edge.export.rendered_views import rendered_views  # noqa: E402
 from mvrec_edge.export.views_encoder import ViewsEncoder  # noqa: E402
-from mvrec_edge.runtime.bundle import Bundle, EncoderArchitecture, Golden, LabelRecord  # noqa: E402
+from mvrec_edge.runtime.bundle import Bundle, Golden, LabelRecord  # noqa: E402
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError  # noqa: E402
-
-SMALL = EncoderArchitecture(32, 16, 64, 2, 24)
+from tests.unit.export.conftest import SMALL  # noqa: E402
 
 
 def _calibration(flips: int = 0) -> Calibration:
