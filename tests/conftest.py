@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,27 +71,46 @@ def shared_data() -> Path:
     return folder
 
 
+def _exported(factory: pytest.TempPathFactory, name: str, *precisions: str) -> Path:
+    """A bundle of the tiny encoder, exported by the first process of a run that asks for it and read by all."""
+    pytest.importorskip("torch", reason="the export stage needs PyTorch")
+    base = factory.getbasetemp()
+    # Each process of a run has a folder of its own in that of the run.
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    path = folder / name
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            from mvrec_edge.export import export_bundle, random_weights
+
+            export_bundle(random_weights(TINY, seed=0), path, precisions=precisions)
+    return path
+
+
 @pytest.fixture(scope="session")
 def tiny_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of a tiny encoder with random weights, made by the export stage."""
-    pytest.importorskip("torch", reason="the export stage needs PyTorch")
-    from mvrec_edge.export import export_bundle, random_weights
+    """A bundle of a tiny encoder with random weights, made by the export stage; nobody may change it."""
+    return _exported(tmp_path_factory, "tiny.bundle", "fp32")
 
-    path = tmp_path_factory.mktemp("bundles") / "tiny.bundle"
-    export_bundle(random_weights(TINY, seed=0), path)
-    return path
+
+@pytest.fixture(scope="session")
+def half_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same encoder in fp32 and fp16."""
+    return _exported(tmp_path_factory, "half.bundle", "fp32", "fp16")
 
 
 @pytest.fixture(scope="session")
 def precisions_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same encoder in all four precisions."""
-    for library, reason in (("torch", "exports"), ("openvino", "checks bf16"), ("nncf", "makes int8")):
+    for library, reason in (("openvino", "checks bf16"), ("nncf", "makes int8")):
         pytest.importorskip(library, reason=f"{library} {reason}")
-    from mvrec_edge.export import export_bundle, random_weights
+    return _exported(tmp_path_factory, "precisions.bundle", "fp32", "fp16", "bf16", "int8")
 
-    path = tmp_path_factory.mktemp("bundles") / "precisions.bundle"
-    export_bundle(random_weights(TINY, seed=0), path, precisions=("fp32", "fp16", "bf16", "int8"))
-    return path
+
+@pytest.fixture
+def half_bundle(half_bundle_path: Path) -> Bundle:
+    """The same bundle, opened."""
+    return Bundle.load(half_bundle_path)
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ import safetensors.torch
 import torch
 
 from mvrec_edge.pocket import POCKET_WEIGHTS
+from mvrec_edge.runtime.bundle import EncoderArchitecture
 from training.descriptors import DESCRIPTORS
 from training.samples import BatchPlan, render_batch
-from training.train import POCKET, Student
+from training.train import Student
 
 __all__ = ["publish"]
 
@@ -43,11 +44,12 @@ def publish(run: Path, weights: Path = POCKET_WEIGHTS, results: Path = _RESULTS)
     plan = json.loads(state["plan"])
     if state["step"] != plan["steps"]:
         raise SystemExit(f"{run}: step {state['step']} of {plan['steps']}; let the training end first")
-    student = Student(plan["seed"])
+    student = Student(plan["seed"], EncoderArchitecture(**plan["encoder"]))
     student.load_state_dict(state["student"])
     encoder = student.encoder.state_dict()
     # The projection is linear: scaling its columns scales the parts of the embedding, leaving some out leaves them out.
-    encoder["proj"] = encoder["proj"][:, : POCKET.embedding_dim] * _balance(student)
+    scales = _balance(student)
+    encoder["proj"] = encoder["proj"][:, : len(scales)] * scales
     tensors = {name: value.to(torch.float16).contiguous() for name, value in encoder.items()}
     data = safetensors.torch.save(dict(sorted(tensors.items())))
     if len(data) > _LARGEST:
@@ -62,9 +64,9 @@ def publish(run: Path, weights: Path = POCKET_WEIGHTS, results: Path = _RESULTS)
 
 @torch.inference_mode()
 def _balance(student: Student) -> torch.Tensor:
-    """Factors for the embedding's channels, float32 `[C]`: what the parts' lengths shall be, over what they are.
+    """Factors for the embedding's channels but those of the guides, float32 `[C]`.
 
-    Training leaves the length of the class part free.
+    Each is what its part's length shall be, over what it is. Training leaves the length of the class part free.
     """
     views = np.concatenate([render_batch(BatchPlan(), seed=student.seed + 1, step=step).views for step in range(4)])
     of_class, described = student.eval()(torch.from_numpy(views))

@@ -23,19 +23,18 @@ from torch.utils.data import DataLoader, Dataset
 
 from mvrec_edge.export.encoder import AlphaClipEncoder
 from mvrec_edge.export.random_weights import NAMED_ARCHITECTURES
+from mvrec_edge.runtime.bundle import EncoderArchitecture
 from training.beginning import first_weights, spread_embeddings
 from training.descriptors import DESCRIPTORS, GUIDES
 from training.losses import contrastive_loss, retrieval_accuracy
 from training.samples import Batch, BatchPlan, render_batch
 
-__all__ = ["CLASS_CHANNELS", "GUIDED", "POCKET", "Student", "TrainingPlan", "train"]
+__all__ = ["GUIDED", "POCKET", "Student", "TrainingPlan", "train"]
 
 #: The pocket encoder: 7 MB in float16.
 POCKET = NAMED_ARCHITECTURES["pocket"]
 #: The same with channels for the guides, which are taken away when it is published.
 GUIDED = replace(POCKET, embedding_dim=POCKET.embedding_dim + len(GUIDES))
-#: Channels of the embedding that classes are told apart by; the others follow the descriptors, one each.
-CLASS_CHANNELS = POCKET.embedding_dim - len(DESCRIPTORS)
 
 _MEAN = (0.48145466, 0.4578275, 0.40821073, 0.5)
 _DEVIATION = (0.26862954, 0.26130258, 0.27577711, 0.26)
@@ -56,6 +55,7 @@ class TrainingPlan:
         describing: Weight of the mean squared error of the descriptors.
         batch: What a batch holds.
         whitening: Batches that the first embeddings are whitened on.
+        encoder: What is trained, with channels for the guides.
     """
 
     steps: int = 2600
@@ -68,6 +68,7 @@ class TrainingPlan:
     describing: float = 10.0
     batch: BatchPlan = field(default_factory=BatchPlan)
     whitening: int = 10
+    encoder: EncoderArchitecture = GUIDED
 
     def share_at(self, step: int) -> float:
         """Share of the largest learning rate that a step has, counted from 0."""
@@ -99,18 +100,24 @@ class Student(nn.Module):
 
     Args:
         seed: Decides the first weights.
+        architecture: The encoder's, with channels for the guides.
+
+    Attributes:
+        class_channels: Channels of the embedding that classes are told apart by; the others follow the descriptors and
+            guides, one each.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, architecture: EncoderArchitecture = GUIDED) -> None:
         super().__init__()
         self.seed = seed
-        self.encoder = AlphaClipEncoder(GUIDED)
-        self.encoder.load_state_dict(first_weights(GUIDED, seed))
+        self.class_channels = architecture.embedding_dim - len(DESCRIPTORS) - len(GUIDES)
+        self.encoder = AlphaClipEncoder(architecture)
+        self.encoder.load_state_dict(first_weights(architecture, seed))
 
     def forward(self, views: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """uint8 `[B, S, S, 4]` to the embedding's two parts, float32 `[B, CLASS_CHANNELS]` and `[B, D + G]`."""
+        """uint8 `[B, S, S, 4]` to the embedding's two parts, float32 `[B, class_channels]` and `[B, D + G]`."""
         embeddings = self.encoder(*_normalise(views)).float()
-        return embeddings[:, :CLASS_CHANNELS], embeddings[:, CLASS_CHANNELS:]
+        return embeddings[:, : self.class_channels], embeddings[:, self.class_channels :]
 
 
 class _Optimisers:
@@ -181,7 +188,7 @@ def train(
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(plan.seed)
-    student = Student(plan.seed)
+    student = Student(plan.seed, plan.encoder)
     optimisers = _Optimisers(student, plan)
     first, seconds = _restore(out / "checkpoint.pt", student, optimisers, plan)
     _cut_log(out / "log.jsonl", first)

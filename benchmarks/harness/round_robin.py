@@ -160,7 +160,7 @@ class RoundRobin:
         return seconds
 
     def _product(self, case: BenchCase, number: int) -> None:
-        """The best of a second of matrix products, of the size that is fastest."""
+        """The best of a second of matrix products, or of a cell's time, of the size that is fastest."""
         worker = self._workers[case.name]
         if case.name not in self._sides:
             self._sides[case.name] = self._fastest_side(worker)
@@ -179,10 +179,12 @@ class RoundRobin:
             found[side] = self._best_product(worker, side)
         return max(found, key=lambda side: side**3 / found[side])
 
-    @staticmethod
-    def _best_product(worker: Worker, side: int) -> float:
-        first = min(worker.run("product", side, _LEAST_PRODUCTS))
-        return min(first, *worker.run("product", side, max(_LEAST_PRODUCTS, int(_PRODUCTS_S / first))))
+    def _best_product(self, worker: Worker, side: int) -> float:
+        first = worker.run("product", side, _LEAST_PRODUCTS)
+        if sum(first) >= self.budget.seconds:
+            return min(first)
+        more = int(min(_PRODUCTS_S, self.budget.seconds) / min(first))
+        return min(*first, *worker.run("product", side, max(_LEAST_PRODUCTS, more)))
 
     def _end(self, case: BenchCase) -> None:
         worker = self._workers.pop(case.name, None)

@@ -111,8 +111,8 @@ def fine_tune(
     optimiser = AdamW([adapter.weight, adapter.bias, adapter.keys])
     # Half of the cores: where other work keeps them busy, a product on all of them waits for the last one.
     threads = max(1, usable_cpus() // 2)
-    for step in range(chosen.steps):
-        with limited_products(threads):
+    with limited_products(threads):
+        for step in range(chosen.steps):
             loss, gradients = loss_and_gradients(
                 adapter,
                 samples,
@@ -123,13 +123,13 @@ def fine_tune(
                 chosen.triplet,
                 projections=projections,
             )
-        if not np.isfinite(loss):
-            raise SupportError(
-                f"fine-tuning diverged at step {step + 1}: the loss is not finite", fix="use a smaller --triplet"
-            )
-        rate = cosine_rate(step, chosen.steps, chosen.rate, chosen.last_rate)
-        optimiser.step([gradients.weight, gradients.bias, gradients.keys], rate)
-        progress(step + 1, loss)
+            if not np.isfinite(loss):
+                raise SupportError(
+                    f"fine-tuning diverged at step {step + 1}: the loss is not finite", fix="use a smaller --triplet"
+                )
+            rate = cosine_rate(step, chosen.steps, chosen.rate, chosen.last_rate)
+            optimiser.step([gradients.weight, gradients.bias, gradients.keys], rate)
+            progress(step + 1, loss)
     head = HeadSettings(name="zip-f", beta=chosen.beta, aggregate=aggregate)
     return dataclasses.replace(cache, adapter=adapter, head=head)
 

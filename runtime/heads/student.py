@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from statistics import NormalDist
 from typing import TypeVar
@@ -64,6 +65,7 @@ def _between(angle: _Number, cosine: _Number, sine: _Number, degrees: int) -> _N
     return (angle + sine * total) * (2 / math.pi) if odd else sine * total
 
 
+@functools.cache
 def student_quantile(probability: float, degrees: int) -> float:
     """The value that is not exceeded with a probability.
 

@@ -166,13 +166,15 @@ def _free_place(box: Box, size: tuple[int, int], image: tuple[int, int], taken: 
         left = min(max(left, 0), max(image[0] - width - 1, 0))
         top = min(max(top, 0), max(image[1] - height - 1, 0))
         places.append((left, top, left + width, top + height))
-    return min(places, key=lambda place: sum(_overlap(place, other) for other in taken))
+    others = np.asarray(taken, np.int64).reshape(-1, 4)
+    return min(places, key=lambda place: _overlap(place, others))
 
 
-def _overlap(first: Box, second: Box) -> int:
-    across = min(first[2], second[2]) - max(first[0], second[0]) + 1
-    down = min(first[3], second[3]) - max(first[1], second[1]) + 1
-    return max(across, 0) * max(down, 0)
+def _overlap(box: Box, others: npt.NDArray[np.int64]) -> int:
+    """Pixels that a box shares with other boxes, int64 `[N, 4]`, each counted as often as it is shared."""
+    across = np.minimum(box[2], others[:, 2]) - np.maximum(box[0], others[:, 0]) + 1
+    down = np.minimum(box[3], others[:, 3]) - np.maximum(box[1], others[:, 1]) + 1
+    return int((np.maximum(across, 0) * np.maximum(down, 0)).sum())
 
 
 def _scaled(box: Box, factor: int) -> Box:

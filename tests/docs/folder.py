@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
-import signal
 import subprocess
-import sys
-import warnings
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
 
-from mvrec_edge.cli.main import main
 from tests.docs.page import Example
+from tests.e2e.commands import run as run_command
 
 __all__ = ["IMAGE_SIZE", "build", "check", "run", "spoil"]
 
@@ -69,27 +65,12 @@ def draw(folder: Path, name: str, what: str, size: tuple[int, ...] = IMAGE_SIZE)
     assert cv2.imwrite(str(path), pixels), name
 
 
-def run(
-    command: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> tuple[int, list[str]]:
+def run(command: str, folder: Path) -> tuple[int, list[str]]:
     """Runs a command line of a page in a folder; returns the exit code and the lines printed."""
     words = shlex.split(command)
     assert words[0] == "mvrec-edge", f"only mvrec-edge is run here, not: {command}"
-    capfd.readouterr()
-    on_terminate = signal.getsignal(signal.SIGTERM)
-    with monkeypatch.context() as patched:
-        patched.chdir(folder)
-        patched.setattr(sys, "argv", words)
-        patched.setattr(warnings, "showwarning", warnings.showwarning)
-        try:
-            main()
-            code = 0
-        except SystemExit as ended:
-            code = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
-        finally:
-            signal.signal(signal.SIGTERM, on_terminate)
-    printed = capfd.readouterr()
-    return code, (printed.out + printed.err).splitlines()
+    ended = run_command(*words[1:], code=None, cwd=folder)
+    return ended.returncode, (ended.stdout + ended.stderr).splitlines()
 
 
 def check(messages: Sequence[str], printed: Sequence[str], page: str) -> None:

@@ -42,19 +42,13 @@ def test_a_page_has_what_a_reader_looks_for(page: Path) -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"{example.page}: {example.heading}")
-def test_an_example_works_as_it_stands(
-    example: Example,
-    tmp_path: Path,
-    tiny_bundle_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+def test_an_example_works_as_it_stands(example: Example, tmp_path: Path, tiny_bundle_path: Path) -> None:
     assert set(example.files) <= set(example.tree), "a file is shown that the tree does not have"
     build(example, tmp_path, tiny_bundle_path)
     for step in example.steps:
         printed: list[str] = []
         for command in step.commands:
-            code, lines = run(command, tmp_path, monkeypatch, capfd)
+            code, lines = run(command, tmp_path)
             assert code == 0, f"{command}\n" + "\n".join(lines)
             printed += lines
         check(step.messages, printed, example.page)
@@ -82,15 +76,13 @@ def test_a_mistake_gives_the_message_that_is_quoted(
     mistake: Mistake,
     tmp_path: Path,
     tiny_bundle_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
 ) -> None:
     build(example, tmp_path, tiny_bundle_path)
     command = mistake.command or example.first_command
     if " classify " in command:
-        assert run(example.first_command, tmp_path, monkeypatch, capfd)[0] == 0
+        assert run(example.first_command, tmp_path)[0] == 0
     spoil(mistake.changes, tmp_path)
-    code, printed = run(command, tmp_path, monkeypatch, capfd)
+    code, printed = run(command, tmp_path)
     check(mistake.messages, printed, mistake.page)
     refused = any(message.startswith("error: ") for message in mistake.messages)
     skipped = any(message.startswith("skipped: ") for message in mistake.messages)

@@ -14,11 +14,12 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
+from unittest import mock
 
-from mvrec_edge.cli.main import main
+from mvrec_edge.cli import main
 
 __all__ = ["MVREC_EDGE", "error_line", "run", "run_process"]
 
@@ -27,29 +28,39 @@ _WIDTH = 200
 _QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 
 
+def _ignore(_: str) -> None:
+    """Where nobody acts on what is said."""
+
+
 def run(
     *arguments: object,
-    code: int = 0,
+    code: int | None = 0,
     cwd: Path | None = None,
-    environment: Mapping[str, str] | None = None,
     columns: int = _WIDTH,
+    encoding: str = "utf-8",
+    on_line: Callable[[str], None] = _ignore,
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a command and returns what it printed; it must end with the exit code `code` and never in a traceback.
+    """Runs a command and returns what it printed; it must never end in a traceback.
 
-    With an environment it is run in a process of its own, since libraries read theirs when they are loaded.
+    Args:
+        *arguments: The words of the command line after the program's name.
+        code: The exit code that it must end with; None for any.
+        cwd: The folder it is run in, by default the present one.
+        columns: How wide the terminal is.
+        encoding: Of stdout.
+        on_line: Given what goes to stderr, piece by piece, for a test that acts when something is said.
     """
-    if environment is not None:
-        return run_process(*arguments, code=code, cwd=cwd, environment=environment)
     words = [str(MVREC_EDGE), *map(str, arguments)]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        with _as_a_process(words, cwd, columns), _written_to(1, out), _written_to(2, err):
+        streams = (_written_to(1, out, encoding), _written_to(2, err, "utf-8", on_line))
+        with _as_a_process(words, cwd, columns), streams[0], streams[1]:
             returned = _exit_code()
-        printed = [_read(stream) for stream in (out, err)]
+        printed = [_read(out, encoding), _read(err, "utf-8")]
     return _checked(subprocess.CompletedProcess(words, returned, *printed), code)
 
 
 def run_process(
-    *arguments: object, code: int = 0, cwd: Path | None = None, environment: Mapping[str, str] | None = None
+    *arguments: object, code: int | None = 0, cwd: Path | None = None, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """The same in a process of its own, with these variables beside those of this process."""
     result = subprocess.run(
@@ -70,15 +81,15 @@ def error_line(result: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
-def _checked(result: subprocess.CompletedProcess[str], code: int) -> subprocess.CompletedProcess[str]:
-    assert result.returncode == code, f"exit code {result.returncode}\n{result.stdout}\n{result.stderr}"
+def _checked(result: subprocess.CompletedProcess[str], code: int | None) -> subprocess.CompletedProcess[str]:
+    assert code in (None, result.returncode), f"exit code {result.returncode}\n{result.stdout}\n{result.stderr}"
     assert "Traceback" not in result.stdout + result.stderr
     return result
 
 
 def _exit_code() -> int:
     try:
-        main()
+        main.main()
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     return 0
@@ -94,7 +105,7 @@ def _as_a_process(words: list[str], cwd: Path | None, columns: int) -> Iterator[
     os.environ["COLUMNS"] = str(columns)
     try:
         os.chdir(cwd or before)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), mock.patch.object(main._Settings, "told_to_end", False):
             warnings.resetwarnings()
             for category in _QUIET:
                 warnings.simplefilter("ignore", category)
@@ -110,14 +121,17 @@ def _as_a_process(words: list[str], cwd: Path | None, columns: int) -> Iterator[
 
 
 @contextlib.contextmanager
-def _written_to(number: int, target: IO[bytes]) -> Iterator[None]:
+def _written_to(
+    number: int, target: IO[bytes], encoding: str, on_written: Callable[[str], None] = _ignore
+) -> Iterator[None]:
     """Leads a standard stream into a file: what Python writes, what libraries write past it, and what children do."""
     name = "stdout" if number == 1 else "stderr"
     stream, saved = getattr(sys, name), os.dup(number)
     stream.flush()
     os.dup2(target.fileno(), number)
     errors = "strict" if number == 1 else "backslashreplace"
-    with io.TextIOWrapper(io.FileIO(number, "w", closefd=False), "utf-8", errors, write_through=True) as text:
+    with _Stream(io.FileIO(number, "w", closefd=False), encoding, errors, write_through=True) as text:
+        text.on_written = on_written
         setattr(sys, name, text)
         try:
             yield
@@ -128,7 +142,18 @@ def _written_to(number: int, target: IO[bytes]) -> Iterator[None]:
             os.close(saved)
 
 
-def _read(stream: IO[bytes]) -> str:
+class _Stream(io.TextIOWrapper):
+    """Tells of each piece that Python writes."""
+
+    on_written: Callable[[str], None] = staticmethod(_ignore)
+
+    def write(self, text: str) -> int:
+        count = super().write(text)
+        self.on_written(text)
+        return count
+
+
+def _read(stream: IO[bytes], encoding: str) -> str:
     stream.seek(0)
     # As a process's output is read: with line ends of every system.
-    return stream.read().decode().replace("\r\n", "\n")
+    return stream.read().decode(encoding).replace("\r\n", "\n")

@@ -16,5 +16,6 @@ def line(tmp_path_factory: pytest.TempPathFactory, tiny_bundle_path: Path) -> Pa
 
     folder = tmp_path_factory.mktemp("line")
     write_dataset(folder / "parts", families=("scratch", "stain", "pit"), per_class=4, size=(240, 320), seed=0)
-    run("calibrate", tiny_bundle_path, folder / "parts", "--shots", 2, "--out", folder / "line.safetensors")
+    quick = ("--shots", 2, "--resample", "fast")
+    run("calibrate", tiny_bundle_path, folder / "parts", *quick, "--out", folder / "line.safetensors")
     return folder

@@ -43,14 +43,14 @@ def test_calibrate_says_what_it_made(line: Path, tiny_bundle_path: Path, tmp_pat
         "--out",
         tmp_path / "a",
         "--resample",
-        "fast",
+        "exact",
     )
     assert "6 instances x 27 views (pit 2, scratch 2, stain 2)" in result.stderr
     assert "random weights" in result.stderr
     assert result.stdout == ""
     cache = SupportCache.load(tmp_path / "a")
     assert cache.shots == 2
-    assert cache.view_plan == ViewPlan.mso(size=56, resample="fast")
+    assert cache.view_plan == ViewPlan.mso(size=56, resample="exact")
     assert cache.fingerprint != SupportCache.load(line / "line.safetensors").fingerprint
 
 
@@ -162,9 +162,9 @@ def test_inspect_shows_bundle_and_cache(line: Path, tiny_bundle_path: Path) -> N
 @pytest.mark.parametrize("head", ["auto", "zip", "zip-c", "zip-f"])
 def test_every_head_calibrates_and_classifies(line: Path, tiny_bundle_path: Path, tmp_path: Path, head: str) -> None:
     cache = tmp_path / "head.safetensors"
-    result = run(
-        "calibrate", tiny_bundle_path, line / "parts", "--head", head, "--steps", 3, "--triplet", 4, "--out", cache
-    )
+    training = ("--steps", 3, "--triplet", 4)
+    quick = ("--resample", "fast", "--out", cache)
+    result = run("calibrate", tiny_bundle_path, line / "parts", "--head", head, *training, *quick)
     if head == "auto":
         assert "log-loss" in result.stderr
         assert "by leaving each of 12 instances out" in result.stderr
@@ -185,6 +185,8 @@ def test_evaluate_encodes_once_and_reports(line: Path, tiny_bundle_path: Path, t
         2,
         "--heads",
         "auto,zip,zip-c",
+        "--resample",
+        "fast",
     )
     arguments += ("--store", tmp_path / "store")
     first = run(*arguments, "--out", tmp_path / "out")

@@ -17,14 +17,12 @@ Command = Callable[..., list[str]]
 
 
 @pytest.fixture
-def command(
-    tmp_path: Path, tiny_bundle_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Command:
+def command(tmp_path: Path, tiny_bundle_path: Path) -> Command:
     """Runs `mvrec-edge` in a folder that holds a bundle, checks its exit code and returns what it printed."""
     (tmp_path / "encoder.bundle").symlink_to(tiny_bundle_path)
 
     def typed(line: str, *, code: int = 0, cwd: str = ".") -> list[str]:
-        ended, printed = run(f"mvrec-edge {line}", tmp_path / cwd, monkeypatch, capfd)
+        ended, printed = run(f"mvrec-edge {line}", tmp_path / cwd)
         assert ended == code, "\n".join(printed)
         return printed
 

@@ -62,9 +62,7 @@ def mask(first: list[int], last: list[int]) -> dict[str, object]:
 
 
 @pytest.fixture
-def calibrate(
-    tmp_path: Path, tiny_bundle_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
+def calibrate(tmp_path: Path, tiny_bundle_path: Path) -> Callable[..., str]:
     """Runs `calibrate` on an image of 80 x 60 pixels and the label files that are given; returns what it printed."""
     (tmp_path / "encoder.bundle").symlink_to(tiny_bundle_path)
     (tmp_path / "labels").mkdir()
@@ -81,7 +79,7 @@ def calibrate(
         line = (
             "mvrec-edge calibrate encoder.bundle labels --view-recipe ms --resample fast --head zip --out a.safetensors"
         )
-        ended, printed = run(line, tmp_path, monkeypatch, capfd)
+        ended, printed = run(line, tmp_path)
         assert ended == code, "\n".join(printed)
         return "\n".join(printed)
 
@@ -192,16 +190,11 @@ def test_calibrate_says_what_it_made_of_the_labels(
     assert said in calibrate(files, code)
 
 
-def test_classify_warns_once_for_each_image(
-    calibrate: Callable[..., str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+def test_classify_warns_once_for_each_image(calibrate: Callable[..., str], tmp_path: Path) -> None:
     calibrate({"a.json": labelme(dent(), dent(), imageWidth=40, imageHeight=30)}, 0)
 
     line = "mvrec-edge classify encoder.bundle a.safetensors labels --out a.jsonl"
-    code, printed = run(line, tmp_path, monkeypatch, capfd)
+    code, printed = run(line, tmp_path)
 
     assert code == 0
     assert printed.count(WRONG_SIZE) == 1

@@ -70,12 +70,13 @@ def test_every_region_of_every_image(shared_data: Path, tmp_path: Path) -> None:
     assert predictions_in("\n".join(made)) == first
 
 
-def test_a_support_instance_is_classified_as_itself(shared_data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("recipe", ["ms", pytest.param("mso", marks=pytest.mark.slow)])
+def test_a_support_instance_is_classified_as_itself(shared_data: Path, tmp_path: Path, recipe: str) -> None:
     """Encoded again, each support instance of the transistor table finds itself as its nearest neighbour."""
     table = shared_data / "mvtec_fs_transistor/CONFIG/transistor_config1/train.csv"
     bundle, cache = tmp_path / "pocket.bundle", tmp_path / "line.safetensors"
     run("export", "pocket", "--out", bundle)
-    run("calibrate", bundle, table, "--out", cache)
+    run("calibrate", bundle, table, "--view-recipe", recipe, "--out", cache)
     records = predictions_in(run("classify", bundle, cache, table).stdout)
     assert len(records) == 22
     for record in records:

@@ -18,8 +18,7 @@ import numpy as np
 import pytest
 
 from mvrec_edge.runtime import Bundle, SupportCache
-from tests.e2e.commands import MVREC_EDGE
-from tests.e2e.in_process import Ended, run_here
+from tests.e2e.commands import MVREC_EDGE, run
 
 FAST = ("--engine", "onnxruntime", "--threads", 1)
 
@@ -44,7 +43,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, tiny_bundle_path: Path) -> Pa
     for number in range(6):
         draw(folder / "labelled" / ("dent", "pit")[number % 2] / f"{number}.jpg", number)
     here = ("--view-recipe", "ms", "--resample", "fast", "--out", folder / "line.safetensors")
-    run_here("calibrate", folder / "b.bundle", folder / "labelled", *here, *FAST)
+    run("calibrate", folder / "b.bundle", folder / "labelled", *here, *FAST)
     return folder
 
 
@@ -60,8 +59,8 @@ def line(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def classify(*arguments: object, code: int = 0, **options: Any) -> Ended:
-    return run_here("classify", "b.bundle", "line.safetensors", *arguments, *FAST, code=code, **options)
+def classify(*arguments: object, code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
+    return run("classify", "b.bundle", "line.safetensors", *arguments, *FAST, code=code, **options)
 
 
 def records(path: str = "r.jsonl") -> list[dict[str, Any]]:
@@ -115,11 +114,11 @@ def test_every_record_can_be_traced(line: Path) -> None:
     assert [record["picture"] for record in regions] == [f"pictures/{n}.jpg" for n in ("1", "2", "2", "1-2")]
     assert all(Path(record["picture"]).is_file() for record in regions)
     assert [record["region"] for record in regions] == ["in/a/1.jpg#0", "in/a/2.jpg#0", "in/a/2.jpg#1", "in/b/1.jpg#0"]
-    shown = run_here("inspect", "line.safetensors").stdout
+    shown = run("inspect", "line.safetensors").stdout
     assert f"digest           {digest}\n" in shown
     assert shown.count(digest) == 1
-    assert json.loads(run_here("inspect", "line.safetensors", "--json").stdout)["digest"] == digest
-    assert f", digest {digest[:16]}\n" in run_here("support", "history", "line.safetensors").stdout
+    assert json.loads(run("inspect", "line.safetensors", "--json").stdout)["digest"] == digest
+    assert f", digest {digest[:16]}\n" in run("support", "history", "line.safetensors").stdout
 
 
 def test_a_table_says_what_the_records_say(line: Path) -> None:
@@ -290,7 +289,7 @@ def test_resume_refuses_another_view_use(line: Path, change: tuple[str, ...], wo
 def test_resume_refuses_another_cache(line: Path) -> None:
     classify("in", "--out", "r.jsonl")
     before = Path("r.jsonl").read_bytes()
-    run_here("support", "rename", "line.safetensors", "dent", "dint")
+    run("support", "rename", "line.safetensors", "dent", "dint")
     said = classify("in", "--out", "r.jsonl", "--resume", code=6).stderr
     assert "its records were made otherwise, so nothing is appended: cache digest " in said
     assert Path("r.jsonl").read_bytes() == before
@@ -395,22 +394,22 @@ def test_an_image_that_one_input_cannot_mark_is_done_from_another(line: Path) ->
 
 def test_a_report_of_a_results_file(line: Path) -> None:
     classify("in", "--out", "out/r.jsonl", "--report", "run.html")
-    ended = run_here("report", "out/r.jsonl")
+    ended = run("report", "out/r.jsonl")
     assert "report: out/r.html, 4 regions" in ended.stderr
-    made, run = page("out/r.html"), page("run.html")
+    made, of_run = page("out/r.html"), page("run.html")
     for key in ("classes", "views", "order", "add", "counts"):
-        assert made[key] == run[key]
-    assert [region["add"] for region in made["regions"]] == [region["add"] for region in run["regions"]]
-    run_here("report", "out/r.jsonl", code=6)
-    run_here("report", "out/r.jsonl", "--out", "new/x.html", "--cache", "line.safetensors", "--images", "in")
+        assert made[key] == of_run[key]
+    assert [region["add"] for region in made["regions"]] == [region["add"] for region in of_run["regions"]]
+    run("report", "out/r.jsonl", code=6)
+    run("report", "out/r.jsonl", "--out", "new/x.html", "--cache", "line.safetensors", "--images", "in")
     assert len(page("new/x.html")["regions"]) == 4
 
     with Path("out/r.jsonl").open("a") as stream:
         stream.write('{"torn')
-    ended = run_here("report", "out/r.jsonl", "--overwrite", code=1)
+    ended = run("report", "out/r.jsonl", "--overwrite", code=1)
     assert "skipped: out/r.jsonl, line 5: is no line of JSON" in ended.stderr
-    run_here("support", "rename", "line.safetensors", "dent", "dint")
-    ended = run_here("report", "out/r.jsonl", "--overwrite", code=1)
+    run("support", "rename", "line.safetensors", "dent", "dint")
+    ended = run("report", "out/r.jsonl", "--overwrite", code=1)
     assert "warning: the records were made with another state of the support cache" in ended.stderr
 
 
@@ -436,12 +435,12 @@ def test_the_command_of_the_page_adds_the_region(line: Path, way: str) -> None:
     region = data["regions"][1]
     assert region["add"][0] == ("boxes.csv#1" if way == "csv" else f"{name}#1")
     words = [*data["add"]["before"], *region["add"], *data["add"]["after"], "--label=-odd", *map(str, FAST)]
-    said = run_here(*words[1:], "--force").stderr
+    said = run(*words[1:], "--force").stderr
     assert "added 1 instance of '-odd'" in said
     added = SupportCache.load("line.safetensors")
     assert added.counts["-odd"] == 1
     assert [record["region"] for record in records() if "error" not in record][1] == region["add"][0]
-    again = run_here(*words[1:], "--force").stderr
+    again = run(*words[1:], "--force").stderr
     assert "nothing to add: the defect is in the cache already" in again
 
 
@@ -457,7 +456,7 @@ def test_the_command_of_the_page_adds_the_region(line: Path, way: str) -> None:
 def test_a_region_that_is_not_there_is_said(line: Path, source: str, words: str) -> None:
     Path("boxes.csv").write_text("image,x1,y1,x2,y2\nin/a/1.jpg,8,10,20,30\nin/a/1.jpg,200,10,220,30\n")
     before = Path("line.safetensors").read_bytes()
-    said = run_here("support", "add", "line.safetensors", source, "--bundle", "b.bundle", "--label", "x", *FAST, code=3)
+    said = run("support", "add", "line.safetensors", source, "--bundle", "b.bundle", "--label", "x", *FAST, code=3)
     assert words in said.stderr
     assert Path("line.safetensors").read_bytes() == before
 
@@ -468,9 +467,9 @@ def test_an_image_that_a_label_file_beside_it_marks(line: Path) -> None:
         shutil.copy(line / "in/a/1.jpg", line / "plain" / name)
     (line / "plain" / "boxes.csv").write_text("image,x1,y1,x2,y2,label\n1.jpg,8,10,20,30,dent\n2.jpg,8,10,20,30,pit\n")
     arguments = ("--bundle", "b.bundle", *FAST, "--force")
-    said = run_here("support", "add", "line.safetensors", "plain/2.jpg#1", *arguments).stderr
+    said = run("support", "add", "line.safetensors", "plain/2.jpg#1", *arguments).stderr
     assert "added 1 instance of 'pit'" in said
-    said = run_here("support", "add", "line.safetensors", "plain/2.jpg#0", *arguments, code=3).stderr
+    said = run("support", "add", "line.safetensors", "plain/2.jpg#0", *arguments, code=3).stderr
     assert "plain/2.jpg: there is no entry 0 for a region" in said
 
 
@@ -478,19 +477,19 @@ HOSTILE = "x\x1b[2J\u202e\x9by"
 
 
 def test_labels_reach_no_terminal_raw(line: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    run_here("support", "rename", "line.safetensors", "dent", HOSTILE)
+    run("support", "rename", "line.safetensors", "dent", HOSTILE)
     everything = [
         classify("in", "--jsonl"),
         classify("in", "--table"),
         classify("in", "--out", "r.jsonl", "--csv", "r.csv", "--report", "r.html"),
-        run_here("inspect", "line.safetensors"),
-        run_here("inspect", "line.safetensors", "--json"),
-        run_here("support", "list", "line.safetensors", "--check"),
-        run_here("support", "list", "line.safetensors", "--json"),
-        run_here("support", "history", "line.safetensors"),
-        run_here("support", "rename", "line.safetensors", "none", "x", code=3),
-        run_here("support", "remove", "line.safetensors", "0", "--dry-run", "--json", "--force"),
-        run_here("report", "r.jsonl", "--overwrite"),
+        run("inspect", "line.safetensors"),
+        run("inspect", "line.safetensors", "--json"),
+        run("support", "list", "line.safetensors", "--check"),
+        run("support", "list", "line.safetensors", "--json"),
+        run("support", "history", "line.safetensors"),
+        run("support", "rename", "line.safetensors", "none", "x", code=3),
+        run("support", "remove", "line.safetensors", "0", "--dry-run", "--json", "--force"),
+        run("report", "r.jsonl", "--overwrite"),
     ]
     shown = "".join(ended.stdout + ended.stderr for ended in everything)
     assert not {"\x1b", "\u202e", "\x9b"} & set(shown)
@@ -500,7 +499,7 @@ def test_labels_reach_no_terminal_raw(line: Path, capsysbinary: pytest.CaptureFi
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 def test_a_console_that_is_not_utf8_ends_nothing(line: Path, encoding: str) -> None:
-    run_here("support", "rename", "line.safetensors", "dent", "裂纹")
+    run("support", "rename", "line.safetensors", "dent", "裂纹")
     os.rename("in/b/1.jpg", "in/b/1 \udcff.jpg")  # noqa: PTH104 - the name is no text
     os.rename("in/b/1.png", "in/b/1 \udcff.png")  # noqa: PTH104
     printed = classify("in", "--jsonl", encoding=encoding).stdout
@@ -510,9 +509,9 @@ def test_a_console_that_is_not_utf8_ends_nothing(line: Path, encoding: str) -> N
     shown = classify("in", "--table", "--out", "r.jsonl", "--csv", "r.csv", "--report", "r.html", "--overlay", "p",
                      encoding=encoding).stdout  # fmt: skip
     assert "1 \\xff.jpg" in shown
-    listed = run_here("support", "list", "line.safetensors", encoding=encoding).stdout
+    listed = run("support", "list", "line.safetensors", encoding=encoding).stdout
     assert "\\u88c2\\u7eb9" in listed
-    assert json.loads(run_here("support", "list", "line.safetensors", "--json", encoding=encoding).stdout)
+    assert json.loads(run("support", "list", "line.safetensors", "--json", encoding=encoding).stdout)
     for path in ("r.jsonl", "r.csv", "r.html"):
         assert Path(path).read_bytes().decode("utf-8")
     assert records()[-1]["picture"] == "p/1 \udcff.jpg"
@@ -547,6 +546,6 @@ def test_bad_calls_say_what_to_do_and_leave_nothing(
 ) -> None:
     Path("text.txt").write_text("just text\n")
     before = sorted(line.glob("[!.]*"))
-    assert words in run_here(*arguments, code=code).stderr
+    assert words in run(*arguments, code=code).stderr
     assert sorted(line.glob("[!.]*")) == before
     assert Path("text.txt").read_text() == "just text\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import re
 import subprocess
@@ -72,6 +73,7 @@ def _name(part: str, source: Path) -> str:
     return ".".join(pieces[:-1] if pieces[-1] == "__init__" else pieces)
 
 
+@functools.cache
 def _imports(source: Path, *, at_import: bool = False) -> list[str]:
     """The modules that a file imports; those that run when it is imported, or all, within functions as well."""
     tree = ast.parse(source.read_text())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mvrec_edge.runtime import SupportCache, ViewPlan
-from tests.unit.cli.in_process import call
+from tests.e2e.commands import run
 
 
 @pytest.fixture
@@ -30,17 +30,14 @@ def line(tmp_path: Path) -> Path:
 
 def test_a_cache_comes_from_the_file(line: Path) -> None:
     config = ("--config", line / "c.toml")
-    listed = call("support", "list", *config)
-    assert (listed.code, len(json.loads(listed.out))) == (0, 12)
-    removed = call("support", "remove", *config, "0", "4")
-    assert removed.code == 0
-    assert "10 instances" in removed.err
-    renamed = call("support", "rename", *config, "stain", "oil")
-    assert renamed.code == 0
+    assert len(json.loads(run("support", "list", *config).stdout)) == 12
+    removed = run("support", "remove", *config, "0", "4")
+    assert "10 instances" in removed.stderr
+    run("support", "rename", *config, "stain", "oil")
     assert SupportCache.load(line / "line.safetensors").class_names == ("dent", "scratch", "oil")
-    assert call("support", "history", *config).out.count("\n") == 3
-    back = call("support", "rollback", *config, "--to", 1)
-    assert (back.code, len(SupportCache.load(line / "line.safetensors").labels)) == (0, 12)
+    assert run("support", "history", *config).stdout.count("\n") == 3
+    run("support", "rollback", *config, "--to", 1)
+    assert len(SupportCache.load(line / "line.safetensors").labels) == 12
 
 
 @pytest.mark.parametrize(
@@ -57,33 +54,30 @@ def test_what_is_in_neither_place_is_said_with_both(
 ) -> None:
     config = "[paths]\nbundle = 'no.bundle'\ncache = 'line.safetensors'\n"
     (line / "c.toml").write_text("\n".join(row for row in config.splitlines() if not row.startswith(key)))
-    ended = call(*words, "--config", line / "c.toml")
-    assert ended.code == 2
-    assert f"{spelled} is neither on the command line nor in the config file" in ended.err
-    assert f"give it on the command line, or write '{key}' below [{table}] in the file" in ended.err
-    assert ended.err.count("\n") == 1
+    ended = run(*words, "--config", line / "c.toml", code=2)
+    assert f"{spelled} is neither on the command line nor in the config file" in ended.stderr
+    assert f"give it on the command line, or write '{key}' below [{table}] in the file" in ended.stderr
+    assert ended.stderr.count("\n") == 1
 
 
 def test_inspect_takes_its_path_from_either_place(line: Path) -> None:
-    shown = call("inspect", "--config", line / "c.toml", line / "line.safetensors")
-    assert shown.code == 0
+    shown = run("inspect", "--config", line / "c.toml", line / "line.safetensors")
     (line / "c.toml").write_text("[inspect]\npath = 'line.safetensors'\n")
-    assert call("inspect", "--config", line / "c.toml").out == shown.out
+    assert run("inspect", "--config", line / "c.toml").stdout == shown.stdout
 
 
 def test_a_bundle_comes_from_the_file(line: Path) -> None:
     for words in (("verify",), ("bench",), ("build",), ("doctor",)):
-        ended = call(*words, "--config", line / "c.toml")
-        assert "no.bundle" in ended.err + ended.out, words
-        assert ended.code != 0
+        ended = run(*words, "--config", line / "c.toml", code=None)
+        assert "no.bundle" in ended.stderr + ended.stdout, words
+        assert ended.returncode != 0
 
 
 def test_the_file_is_checked_by_every_command(line: Path) -> None:
     (line / "c.toml").write_text("[support.add]\nlable = 'dent'\n")
     for words in (("support", "list", line / "line.safetensors"), ("inspect", line / "line.safetensors"), ("doctor",)):
-        ended = call(*words, "--config", line / "c.toml")
-        assert ended.code == 2
-        assert "[support.add] has no setting 'lable'" in ended.err
+        ended = run(*words, "--config", line / "c.toml", code=2)
+        assert "[support.add] has no setting 'lable'" in ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -97,14 +91,12 @@ def test_the_file_is_checked_by_every_command(line: Path) -> None:
     ],
 )
 def test_an_old_name_is_refused_with_the_new_one(words: tuple[str, ...], message: str) -> None:
-    ended = call(*words)
-    assert ended.code == 2
-    assert message in ended.err
-    assert ended.err.count("\n") == 1
+    ended = run(*words, code=2)
+    assert message in ended.stderr
+    assert ended.stderr.count("\n") == 1
 
 
 def test_the_number_of_views_of_classify_keeps_its_name() -> None:
-    shown = call("classify", "--views", "3", "--help")
-    assert shown.code == 0
-    assert "--views" in shown.out
-    assert "--view-recipe" not in shown.out
+    shown = run("classify", "--views", "3", "--help")
+    assert "--views" in shown.stdout
+    assert "--view-recipe" not in shown.stdout

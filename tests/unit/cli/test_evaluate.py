@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from tests.unit.cli.in_process import call
+from tests.e2e.commands import run
 
 NAMES = ("crack", "dent", "stain")
 QUICK = ("--draws", 2, "--heads", "zip,zip-c")
@@ -30,9 +30,8 @@ def features(tmp_path: Path) -> Path:
 
 
 def test_each_class_is_shown_with_its_queries(features: Path) -> None:
-    ended = call("evaluate", "--features", features / "bare", "--shots", "1,2", *QUICK, "--out", features / "out")
-    assert ended.code == 0
-    lines = [line.split() for line in ended.out.splitlines()]
+    ended = run("evaluate", "--features", features / "bare", "--shots", "1,2", *QUICK, "--out", features / "out")
+    lines = [line.split() for line in ended.stdout.splitlines()]
     assert lines[0] == ["accuracy,", "%", "1", "shot", "2", "shots"]
     # Each draw leaves 57 and 54; an instance that both draws take is never a query.
     assert lines[3] == ["queries", "60", "59"]
@@ -40,9 +39,9 @@ def test_each_class_is_shown_with_its_queries(features: Path) -> None:
     assert lines[7][:4] == ["crack", "2", "of", "30"]
     assert lines[9][:5] == ["stain", "2", "of", "6", "5"]
     assert lines[10][:5] == ["all", "6", "of", "60", "59"]
-    assert ended.err.count("warning: fewer than 20 queries of stain (5): ") == 1
-    assert "crack (" not in ended.err
-    assert "on one side" not in ended.err
+    assert ended.stderr.count("warning: fewer than 20 queries of stain (5): ") == 1
+    assert "crack (" not in ended.stderr
+    assert "on one side" not in ended.stderr
     written = json.loads((features / "out" / "evaluation.json").read_text())
     assert written["split"] == "region"
     assert len(written["cautions"]) == 1
@@ -53,7 +52,7 @@ def test_each_class_is_shown_with_its_queries(features: Path) -> None:
     # Four of six are left in each of two draws.
     assert stain["answers"] == 8
     assert stain["accuracy"] == stain["right"] / 8
-    _check_sums(ended.out, written)
+    _check_sums(ended.stdout, written)
     text = (features / "out" / "evaluation.md").read_text()
     assert "| stain | 2 of 6 | 5 |" in text
     assert "**Caution**: fewer than 20 queries of stain (5)" in text
@@ -75,16 +74,14 @@ def _check_sums(shown: str, written: dict[str, Any]) -> None:
 
 
 def test_images_on_both_sides_are_counted_and_kept_apart(features: Path) -> None:
-    whole = call("evaluate", "--features", features / "imaged", "--shots", 2, *QUICK)
-    assert whole.code == 0
-    assert "regions both among the shots and among the queries of a draw" in whole.err
-    assert "--split image keeps each image on one side" in whole.err
-    apart = call("evaluate", "--features", features / "imaged", "--shots", 2, *QUICK, "--split", "image")
-    assert apart.code == 0
-    assert "on one side" not in apart.err
+    whole = run("evaluate", "--features", features / "imaged", "--shots", 2, *QUICK)
+    assert "regions both among the shots and among the queries of a draw" in whole.stderr
+    assert "--split image keeps each image on one side" in whole.stderr
+    apart = run("evaluate", "--features", features / "imaged", "--shots", 2, *QUICK, "--split", "image")
+    assert "on one side" not in apart.stderr
     # One image of each class is drawn, and not the same in both draws.
-    assert apart.out.splitlines()[2].startswith("zip-c")
-    assert apart.out.splitlines()[3].split() == ["queries", "60"]
+    assert apart.stdout.splitlines()[2].startswith("zip-c")
+    assert apart.stdout.splitlines()[3].split() == ["queries", "60"]
 
 
 @pytest.mark.parametrize(
@@ -95,14 +92,13 @@ def test_images_on_both_sides_are_counted_and_kept_apart(features: Path) -> None
     ],
 )
 def test_a_split_that_cannot_be_made(features: Path, split: str, message: str) -> None:
-    ended = call("evaluate", "--features", features / "bare", *QUICK, "--split", split)
-    assert ended.code == 2
-    assert message in ended.err
-    assert ended.err.count("\n") == 1
+    ended = run("evaluate", "--features", features / "bare", *QUICK, "--split", split, code=2)
+    assert message in ended.stderr
+    assert ended.stderr.count("\n") == 1
 
 
 def test_a_class_whose_images_are_all_drawn_is_named(features: Path) -> None:
-    ended = call("evaluate", "--features", features / "imaged", "--shots", 6, *QUICK, "--split", "image")
-    assert ended.code == 0
-    assert "queries of stain (0)" in ended.err
-    assert next(line for line in ended.out.splitlines() if line.startswith("stain")).split()[4:] == ["0", "-", "-", "-"]
+    ended = run("evaluate", "--features", features / "imaged", "--shots", 6, *QUICK, "--split", "image")
+    assert "queries of stain (0)" in ended.stderr
+    stain = next(line for line in ended.stdout.splitlines() if line.startswith("stain"))
+    assert stain.split()[4:] == ["0", "-", "-", "-"]

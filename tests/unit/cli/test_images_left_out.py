@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mvrec_edge.runtime import SupportCache
-from tests.unit.cli.in_process import call
+from tests.e2e.commands import run
 
 QUICK = ("--view-recipe", "none", "--resample", "fast", "--engine", "onnxruntime", "--threads", 1)
 
@@ -38,13 +38,12 @@ def labelled(tmp_path: Path) -> Path:
 
 def test_calibrate_leaves_an_image_out_as_a_whole(tiny_bundle_path: Path, labelled: Path, tmp_path: Path) -> None:
     calibrate = ("calibrate", tiny_bundle_path, labelled, *QUICK)
-    ended = call(*calibrate, "--out", tmp_path / "line.safetensors", "--reject-rate", "5%")
-    assert ended.code == 0
-    assert "accuracy on the support itself, with 12 instances left out in turn" in ended.err
+    ended = run(*calibrate, "--out", tmp_path / "line.safetensors", "--reject-rate", "5%")
+    assert "accuracy on the support itself, with 12 instances left out in turn" in ended.stderr
     # The verdict is what `support list --check` shows instance by instance.
-    listed = call("support", "list", tmp_path / "line.safetensors", "--check")
-    right = 12 - listed.out.count("<- misread")
-    verdict, schedule, limits, written = ended.err.splitlines()[-4:]
+    listed = run("support", "list", tmp_path / "line.safetensors", "--check")
+    right = 12 - listed.stdout.count("<- misread")
+    verdict, schedule, limits, written = ended.stderr.splitlines()[-4:]
     assert verdict.startswith(f"{right} of 12 examples {'is' if right == 1 else 'are'} read rightly by the others (")
     assert "views" in schedule
     assert limits.startswith("unknown defects: ")
@@ -54,54 +53,45 @@ def test_calibrate_leaves_an_image_out_as_a_whole(tiny_bundle_path: Path, labell
 
     (labelled / "dent" / "b.bmp").unlink()
     (labelled / "dent" / "b.png").unlink()
-    ended = call(*calibrate, "--out", tmp_path / "one.safetensors")
-    assert ended.code == 0
-    assert "the class 'dent' has all its instances on a single image, so none can be left out" in ended.err
-    assert "; 3 examples whose class has no other image cannot be checked\n" in ended.err
-    tuned = call(*calibrate, "--tune", "--out", tmp_path / "tuned.safetensors")
-    assert tuned.code == 3
-    assert "the class 'dent' lies on a single image" in tuned.err
+    ended = run(*calibrate, "--out", tmp_path / "one.safetensors")
+    assert "the class 'dent' has all its instances on a single image, so none can be left out" in ended.stderr
+    assert "; 3 examples whose class has no other image cannot be checked\n" in ended.stderr
+    tuned = run(*calibrate, "--tune", "--out", tmp_path / "tuned.safetensors", code=3)
+    assert "the class 'dent' lies on a single image" in tuned.stderr
     (labelled / "scratch" / "d.bmp").unlink()
     (labelled / "scratch" / "d.png").unlink()
-    limited = call(*calibrate, "--reject-rate", "5%", "--out", tmp_path / "limited.safetensors")
-    assert limited.code == 3
-    assert "every class has all its instances on a single image" in limited.err
-    listed = call("support", "list", tmp_path / "one.safetensors", "--check")
-    assert listed.out.count("(the only image)") == 3
+    limited = run(*calibrate, "--reject-rate", "5%", "--out", tmp_path / "limited.safetensors", code=3)
+    assert "every class has all its instances on a single image" in limited.stderr
+    listed = run("support", "list", tmp_path / "one.safetensors", "--check")
+    assert listed.stdout.count("(the only image)") == 3
 
 
 def test_evaluate_keeps_an_image_on_one_side(tiny_bundle_path: Path, labelled: Path, tmp_path: Path) -> None:
     evaluate = ("evaluate", tiny_bundle_path, labelled, *QUICK, "--draws", 2, "--heads", "zip", "--shots", 2)
     evaluate += ("--store", tmp_path / "store")
-    by_region = call(*evaluate)
-    assert by_region.code == 0
-    assert "4 images have regions both among the shots and among the queries of a draw" in by_region.err
-    by_image = call(*evaluate, "--split", "image")
-    assert by_image.code == 0
-    assert "both among the shots" not in by_image.err
+    by_region = run(*evaluate)
+    assert "4 images have regions both among the shots and among the queries of a draw" in by_region.stderr
+    by_image = run(*evaluate, "--split", "image")
+    assert "both among the shots" not in by_image.stderr
     # Of the three defects of an image two are drawn, and the third is no query either.
-    assert next(line for line in by_image.out.splitlines() if line.startswith("dent")).split()[4] in ("3", "6")
-    too_many = call(*evaluate, "--split", "image", "--shots", 4)
-    assert too_many.code == 3
-    assert "with 4 shots drawn by image (seed 0) every image would be drawn" in too_many.err
+    assert next(line for line in by_image.stdout.splitlines() if line.startswith("dent")).split()[4] in ("3", "6")
+    too_many = run(*evaluate, "--split", "image", "--shots", 4, code=3)
+    assert "with 4 shots drawn by image (seed 0) every image would be drawn" in too_many.stderr
 
 
 def test_evaluate_leaves_shots_out_of_a_query_set(tiny_bundle_path: Path, labelled: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(labelled, copy)
     evaluate = ("evaluate", tiny_bundle_path, labelled, *QUICK, "--draws", 2, "--heads", "zip", "--no-keep")
-    ended = call(*evaluate, "--query", copy, "--shots", 2)
-    assert ended.code == 0
-    assert "4 queries left out, at most in one draw: the same region of the same image is a shot" in ended.err
-    nothing = call(*evaluate, "--query", copy, "--shots", 6)
-    assert nothing.code == 3
-    assert "none is left to classify" in nothing.err
+    ended = run(*evaluate, "--query", copy, "--shots", 2)
+    assert "4 queries left out, at most in one draw: the same region of the same image is a shot" in ended.stderr
+    nothing = run(*evaluate, "--query", copy, "--shots", 6, code=3)
+    assert "none is left to classify" in nothing.stderr
 
 
 def test_a_renamed_class_is_no_new_one(tiny_bundle_path: Path, labelled: Path, tmp_path: Path) -> None:
     cache = tmp_path / "line.safetensors"
-    assert call("calibrate", tiny_bundle_path, labelled, *QUICK, "--out", cache).code == 0
-    ended = call("support", "rename", cache, "dent", "dint")
-    assert ended.code == 0
-    assert "renamed 'dent' to 'dint'" in ended.err
-    assert "dint: 0 of 0 before" not in ended.err
+    run("calibrate", tiny_bundle_path, labelled, *QUICK, "--out", cache)
+    ended = run("support", "rename", cache, "dent", "dint")
+    assert "renamed 'dent' to 'dint'" in ended.stderr
+    assert "dint: 0 of 0 before" not in ended.stderr

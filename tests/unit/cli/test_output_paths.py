@@ -13,7 +13,7 @@ import pytest
 from mvrec_edge.cli.output_paths import Outputs
 from mvrec_edge.runtime import open_source
 from mvrec_edge.runtime.errors import UsageError
-from tests.unit.cli.in_process import call
+from tests.e2e.commands import run
 
 
 def save_image(path: Path) -> Path:
@@ -121,7 +121,5 @@ def test_commands_refuse_and_leave_everything(here: Path, tiny_bundle_path: Path
         ("export", "w.pth", "--out", "w.pth", "--overwrite"),
         ("bench", "b.bundle", "--json", "x", "--markdown", "x"),
     ):
-        ended = call(*command)
-        assert ended.code == 2, (command, ended.err)
-        assert "written" in ended.err
+        assert "written" in run(*command, code=2).stderr, command
         assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from mvrec_edge.runtime import Bundle, SupportCache
-from tests.unit.cli.in_process import Ended, call
+from tests.e2e.commands import run
 from tests.unit.cli.test_support_labels import make_cache
 
 
@@ -31,9 +32,9 @@ class Line:
         self.folder, self.bundle = folder, bundle
         self.cache = make_cache(folder / "line.safetensors", encoder=Bundle.load(bundle).fingerprint())
 
-    def add(self, *words: object) -> Ended:
+    def add(self, *words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
         options = ("--bundle", self.bundle, "--engine", "onnxruntime", "--label", "MT_Fray", "--force")
-        return call("support", "add", self.cache, *words, *options)
+        return run("support", "add", self.cache, *words, *options, code=code)
 
     @property
     def added(self) -> tuple[str, ...]:
@@ -53,75 +54,67 @@ def line(tmp_path: Path, tiny_bundle_path: Path) -> Line:
 
 
 def test_images_of_one_name_in_two_folders_are_two_images(line: Line) -> None:
-    assert line.add(line.folder / "cam1" / "0001.jpg#0").code == 0
+    line.add(line.folder / "cam1" / "0001.jpg#0")
     ended = line.add(line.folder / "cam2" / "0001.jpg#0")
-    assert ended.code == 0
-    assert "in the cache already" not in ended.err
-    assert "are they the same defect" not in ended.err
+    assert "in the cache already" not in ended.stderr
+    assert "are they the same defect" not in ended.stderr
     assert line.added == ("0001.png#0", "0001.png#0")
 
 
 def test_of_a_folder_only_the_images_that_are_there_are_left_out(line: Line) -> None:
-    assert line.add(line.folder / "cam1").code == 0
+    line.add(line.folder / "cam1")
     ended = line.add(line.folder / "cam2", line.folder / "cam1")
-    assert ended.code == 0
-    assert "left out 1 defect whose image, source and class are in the cache already" in ended.err
+    assert "left out 1 defect whose image, source and class are in the cache already" in ended.stderr
     assert line.added == ("0001.png#0", "0001.png#0", "0002.png#0")
 
 
 def test_two_folders_at_once(line: Line) -> None:
-    assert line.add(line.folder / "cam1", line.folder / "cam2").code == 0
+    line.add(line.folder / "cam1", line.folder / "cam2")
     assert len(line.added) == 3
 
 
 def test_what_is_left_out_by_its_name_alone_is_said(line: Line) -> None:
-    assert line.add(line.folder / "cam1").code == 0
+    line.add(line.folder / "cam1")
     line.forget_images()
-    ended = line.add(line.folder / "cam2")
-    assert ended.code == 1
-    assert "warning: left out 1 defect by source and class alone, such as '" in ended.err
-    assert str(Path("cam2", "0001.jpg")) in ended.err
+    ended = line.add(line.folder / "cam2", code=1)
+    assert "warning: left out 1 defect by source and class alone, such as '" in ended.stderr
+    assert str(Path("cam2", "0001.jpg")) in ended.stderr
     assert line.added == ("0001.png#0", "0002.png#0")
     before = line.cache.read_bytes()
-    ended = line.add(line.folder / "cam2" / "0001.jpg", line.folder / "cam1")
-    assert ended.code == 1
-    assert "left out 2 defects by source and class alone" in ended.err
+    ended = line.add(line.folder / "cam2" / "0001.jpg", line.folder / "cam1", code=1)
+    assert "left out 2 defects by source and class alone" in ended.stderr
     assert line.cache.read_bytes() == before
-    assert line.add(line.folder / "cam2", "--again").code == 0
+    line.add(line.folder / "cam2", "--again")
     assert line.added == ("0001.png#0", "0002.png#0", "0001.png#0")
 
 
 def test_nothing_to_add_is_one_line_and_no_error(line: Line) -> None:
-    assert line.add(line.folder / "cam2").code == 0
+    line.add(line.folder / "cam2")
     before = line.cache.read_bytes()
     ended = line.add(line.folder / "cam2", "--json")
-    assert ended.code == 0
-    *recognised, said = ended.err.splitlines()
+    *recognised, said = ended.stderr.splitlines()
     assert all(": read as " in each for each in recognised)
     assert said.startswith("nothing to add: all 2 defects are in the cache already (--again ")
-    record = json.loads(ended.out)
+    record = json.loads(ended.stdout)
     assert (record["change"], record["written"], record["instances"]) == (None, False, 11)
     assert line.cache.read_bytes() == before
     assert not line.cache.with_name(f"{line.cache.name}.2").exists()
-    again = line.add(line.folder / "cam2", "--again")
-    assert again.code == 3
-    assert "every new instance is in the cache already" in again.err
+    again = line.add(line.folder / "cam2", "--again", code=3)
+    assert "every new instance is in the cache already" in again.stderr
 
 
 def test_a_copy_under_another_name_is_nothing_new_either(line: Line) -> None:
-    assert line.add(line.folder / "cam1").code == 0
+    line.add(line.folder / "cam1")
     for suffix in (".jpg", ".png"):
         shutil.move(line.folder / "cam1" / f"0001{suffix}", line.folder / "cam1" / f"renamed{suffix}")
     ended = line.add(line.folder / "cam1")
-    assert ended.code == 0
-    assert "nothing to add: the defect is in the cache already" in ended.err
+    assert "nothing to add: the defect is in the cache already" in ended.stderr
     assert line.added == ("0001.png#0",)
 
 
 def test_a_defect_that_could_not_be_read_still_counts(line: Line) -> None:
-    assert line.add(line.folder / "cam1").code == 0
+    line.add(line.folder / "cam1")
     (line.folder / "cam1" / "0002.jpg").write_bytes(b"no image")
     shutil.copy(line.folder / "cam1" / "0001.png", line.folder / "cam1" / "0002.png")
-    ended = line.add(line.folder / "cam1")
-    assert ended.code == 1
-    assert "nothing to add" in ended.err
+    ended = line.add(line.folder / "cam1", code=1)
+    assert "nothing to add" in ended.stderr

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mvrec_edge.runtime import Bundle, SupportCache, ViewPlan
-from tests.unit.cli.in_process import call
+from tests.e2e.commands import run
 
 NAMES = ("MT_Break", "MT_Crack", "MT_Fray")
 
@@ -43,29 +43,27 @@ def cache(tmp_path: Path) -> Path:
 )
 def test_a_slip_is_asked_about(cache: Path, words: tuple[str, ...], code: int, message: str) -> None:
     before = cache.read_bytes()
-    ended = call("support", words[0], cache, *words[1:])
-    assert ended.code == code
-    assert message in ended.err
+    ended = run("support", words[0], cache, *words[1:], code=code)
+    assert message in ended.stderr
     assert cache.read_bytes() == before
 
 
 def test_who_insists_gets_a_new_class(cache: Path) -> None:
-    assert call("support", "rename", cache, "MT_Fray", "MT_crack", "--new-class").code == 0
+    run("support", "rename", cache, "MT_Fray", "MT_crack", "--new-class")
     assert SupportCache.load(cache).class_names == ("MT_Break", "MT_Crack", "MT_crack")
 
 
 def test_another_spelling_of_the_class_itself_is_no_slip(cache: Path) -> None:
-    assert call("support", "rename", cache, "MT_Fray", "MT_fray").code == 0
-    assert call("support", "merge", cache, "MT_Break", "MT_Crack", "--into", "MT_Breaks").code == 0
+    run("support", "rename", cache, "MT_Fray", "MT_fray")
+    run("support", "merge", cache, "MT_Break", "MT_Crack", "--into", "MT_Breaks")
     assert SupportCache.load(cache).class_names == ("MT_Breaks", "MT_fray")
 
 
 def test_classes_of_a_cache_that_is_merged_are_looked_at(cache: Path) -> None:
     other = make_cache(cache.with_name("other.safetensors"), ("MT_Break", "MT crack"), seed=1)
-    refused = call("support", "merge", cache, other)
-    assert refused.code == 3
-    assert "other.safetensors: there is no class 'MT crack' yet: did you mean 'MT_Crack'?" in refused.err
-    assert call("support", "merge", cache, other, "--new-class", "--force").code == 0
+    refused = run("support", "merge", cache, other, code=3)
+    assert "other.safetensors: there is no class 'MT crack' yet: did you mean 'MT_Crack'?" in refused.stderr
+    run("support", "merge", cache, other, "--new-class", "--force")
     assert SupportCache.load(cache).class_names == (*NAMES, "MT crack")
 
 
@@ -80,15 +78,13 @@ def test_a_label_typed_for_new_defects_is_asked_about(tiny_bundle_path: Path, tm
         cv2.imwrite(str(tmp_path / "in" / folder / "part.jpg"), image)
         cv2.imwrite(str(tmp_path / "in" / folder / "part.png"), mask)
     add = ("support", "add", cache, "--bundle", tiny_bundle_path, "--engine", "onnxruntime", "--force")
-    typed = call(*add, tmp_path / "in" / "part.jpg", "--label", "MT_break")
-    assert typed.code == 2
-    assert "there is no class 'MT_break' yet: did you mean 'MT_Break'? (give --new-class" in typed.err
+    typed = run(*add, tmp_path / "in" / "part.jpg", "--label", "MT_break", code=2)
+    assert "there is no class 'MT_break' yet: did you mean 'MT_Break'? (give --new-class" in typed.stderr
     # And one that the name of a folder gives.
     (tmp_path / "in" / "part.jpg").unlink()
     (tmp_path / "in" / "part.png").unlink()
-    read = call(*add, tmp_path / "in")
-    assert read.code == 3
-    assert "did you mean 'MT_Break'?" in read.err
+    read = run(*add, tmp_path / "in", code=3)
+    assert "did you mean 'MT_Break'?" in read.stderr
     assert len(SupportCache.load(cache).labels) == 9
-    assert call(*add, tmp_path / "in", "--new-class").code == 0
+    run(*add, tmp_path / "in", "--new-class")
     assert SupportCache.load(cache).class_names == (*NAMES, "MT_brake", "mt_break")

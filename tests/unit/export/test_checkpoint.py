@@ -18,16 +18,10 @@ import safetensors.torch  # noqa: E402
 from mvrec_edge.export import random_weights, read_checkpoint  # noqa: E402
 from mvrec_edge.export.layout import expected_shapes  # noqa: E402
 from mvrec_edge.export.random_weights import NAMED_ARCHITECTURES  # noqa: E402
-from mvrec_edge.runtime.bundle import EncoderArchitecture  # noqa: E402
 from mvrec_edge.runtime.errors import CheckpointError  # noqa: E402
+from tests.unit.export.conftest import SMALL  # noqa: E402
 
 Tensors = dict[str, "torch.Tensor"]
-TINY = EncoderArchitecture(32, 16, 64, 2, 24)
-
-
-@pytest.fixture
-def tensors() -> Tensors:
-    return random_weights(TINY, seed=0).tensors
 
 
 def prefixed(prefix: str) -> Callable[[Tensors], Tensors]:
@@ -61,7 +55,7 @@ FORMS: dict[str, Callable[[Tensors], object]] = {
 def test_every_form_gives_the_same_weights(tensors: Tensors, tmp_path: Path, form: str) -> None:
     torch.save(FORMS[form](tensors), tmp_path / "a.pth")
     weights = read_checkpoint(tmp_path / "a.pth")
-    assert weights.architecture == TINY
+    assert weights.architecture == SMALL
     assert weights.source_name == "a.pth"
     assert len(weights.sha256) == 64
     assert weights.seed is None
@@ -91,7 +85,7 @@ def test_form_and_precision_are_told(tensors: Tensors, tmp_path: Path) -> None:
         assert word in mixed.form
     safetensors.torch.save_file(tensors, tmp_path / "c.pth")
     assert read_checkpoint(tmp_path / "c.pth").form == "safetensors file"
-    assert random_weights(TINY, seed=0).form == "drawn weights"
+    assert random_weights(SMALL, seed=0).form == "drawn weights"
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
@@ -107,12 +101,12 @@ def test_other_precisions_become_float32(tensors: Tensors, tmp_path: Path, dtype
 @pytest.mark.parametrize("name", ["a.safetensors", "a.pth"])
 def test_safetensors_are_told_by_their_bytes(tensors: Tensors, tmp_path: Path, name: str) -> None:
     safetensors.torch.save_file(tensors, tmp_path / name)
-    assert read_checkpoint(tmp_path / name).architecture == TINY
+    assert read_checkpoint(tmp_path / name).architecture == SMALL
 
 
 def test_the_old_file_format_is_read(tensors: Tensors, tmp_path: Path) -> None:
     torch.save(tensors, tmp_path / "a.pth", _use_new_zipfile_serialization=False)
-    assert read_checkpoint(tmp_path / "a.pth").architecture == TINY
+    assert read_checkpoint(tmp_path / "a.pth").architecture == SMALL
 
 
 @pytest.mark.parametrize("name", NAMED_ARCHITECTURES)

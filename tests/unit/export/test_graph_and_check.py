@@ -29,18 +29,17 @@ from mvrec_edge.export.check import (  # noqa: E402
 )
 from mvrec_edge.export.encoder import load_encoder  # noqa: E402
 from mvrec_edge.export.graph import OPSET, trace_graph  # noqa: E402
-from mvrec_edge.export.graph_file import weights_of  # noqa: E402
+from mvrec_edge.export.graph_file import load_graph, save_graph, weights_of  # noqa: E402
 from mvrec_edge.export.views_encoder import ViewsEncoder  # noqa: E402
-from mvrec_edge.runtime.bundle import Bundle, CheckRecord, EncoderArchitecture  # noqa: E402
+from mvrec_edge.runtime.bundle import Bundle, CheckRecord  # noqa: E402
 from mvrec_edge.runtime.bundle.screen import screen_onnx  # noqa: E402
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, OutputError  # noqa: E402
-
-TINY = EncoderArchitecture(32, 16, 64, 2, 24)
+from tests.unit.export.conftest import SMALL  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def module() -> ViewsEncoder:
-    return ViewsEncoder(load_encoder(random_weights(TINY, seed=0)))
+    return ViewsEncoder(load_encoder(random_weights(SMALL, seed=0)))
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +65,11 @@ def check_graph(
 def test_drawn_weights_are_the_same_everywhere() -> None:
     """Recorded once; numpy promises that PCG64 keeps its stream."""
     digest = hashlib.sha256()
-    for name, value in sorted(random_weights(TINY, seed=0).tensors.items()):
+    for name, value in sorted(random_weights(SMALL, seed=0).tensors.items()):
         digest.update(name.encode() + value.numpy().tobytes())
     assert digest.hexdigest() == "8b9d054fb3b0bc6aed1734e4363630106b4018a6b2ddb5bed2e37b8f5c8fdbe9"
-    other = random_weights(TINY, seed=1).tensors["proj"]
-    assert not torch.equal(other, random_weights(TINY, seed=0).tensors["proj"])
+    other = random_weights(SMALL, seed=1).tensors["proj"]
+    assert not torch.equal(other, random_weights(SMALL, seed=0).tensors["proj"])
 
 
 def test_interface(graph: Path) -> None:
@@ -100,10 +99,14 @@ def test_no_trace_of_the_machine(graph: Path) -> None:
         assert word not in data
 
 
-def test_the_same_weights_give_the_same_bytes(module: ViewsEncoder, graph: Path, tmp_path: Path) -> None:
-    again = ViewsEncoder(load_encoder(random_weights(TINY, seed=0)))
+def test_the_same_weights_give_the_same_bytes_and_the_exporter_is_silent(
+    module: ViewsEncoder, graph: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    again = ViewsEncoder(load_encoder(random_weights(SMALL, seed=0)))
     path = tmp_path / graph.name
+    capfd.readouterr()
     trace_graph(again, path)
+    assert capfd.readouterr() == ("", "")
     assert path.read_bytes() == graph.read_bytes()
     assert weights_of(path).read_bytes() == weights_of(graph).read_bytes()
 
@@ -116,11 +119,6 @@ def test_only_the_class_token_leaves_the_last_block(graph: Path) -> None:
     }
     hidden = [shapes[node.output[0]] for node in model.graph.node if node.op_type == "Sigmoid"]
     assert [shape[-2:] for shape in hidden] == [[5, 256], [1, 256]]
-
-
-def test_the_exporter_is_silent(module: ViewsEncoder, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    trace_graph(module, tmp_path / "a.onnx")
-    assert capfd.readouterr() == ("", "")
 
 
 def test_another_process_gives_the_same_bytes(graph: Path, tmp_path: Path) -> None:
@@ -158,9 +156,9 @@ def test_little_plumbing(graph: Path) -> None:
     weights = {item.name for item in model.graph.initializer}
     for node in model.graph.node:
         assert not (node.op_type in {"Slice", "Transpose"} and node.input[0] in weights)
-    assert counts["LayerNormalization"] == 2 * TINY.layers + 2
+    assert counts["LayerNormalization"] == 2 * SMALL.layers + 2
     # Four products with weights and two of attention in a block, the last block's queries apart; and the projection.
-    assert counts["MatMul"] == 6 * TINY.layers + 2
+    assert counts["MatMul"] == 6 * SMALL.layers + 2
 
 
 def test_onnxruntime_recognises_the_activation(graph: Path, tmp_path: Path) -> None:
@@ -171,13 +169,13 @@ def test_onnxruntime_recognises_the_activation(graph: Path, tmp_path: Path) -> N
     counts = Counter(
         node.op_type for node in onnx.load(tmp_path / "optimised.onnx", load_external_data=False).graph.node
     )
-    assert (counts["QuickGelu"], counts["Sigmoid"]) == (TINY.layers, 0)
-    assert counts["LayerNormalization"] == 2 * TINY.layers + 2
+    assert (counts["QuickGelu"], counts["Sigmoid"]) == (SMALL.layers, 0)
+    assert counts["LayerNormalization"] == 2 * SMALL.layers + 2
 
 
-def test_a_folder_that_is_not_there(module: ViewsEncoder, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there(graph: Path, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
-        trace_graph(module, tmp_path / "nowhere" / "a.onnx")
+        save_graph(load_graph(graph), tmp_path / "nowhere" / "a.onnx")
 
 
 def test_the_check_passes_the_traced_graph(module: ViewsEncoder, graph: Path) -> None:
@@ -299,13 +297,13 @@ def test_a_graph_that_differs_is_never_written(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(pipeline, "trace_graph", trace_something_else)
     with pytest.raises(EnvironmentUnfitError, match="does not compute what the PyTorch module computes"):
-        export_bundle(random_weights(TINY, seed=0), tmp_path / "b")
+        export_bundle(random_weights(SMALL, seed=0), tmp_path / "b")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_bundle_records_what_was_checked(tmp_path: Path) -> None:
     said: list[str] = []
-    export_bundle(random_weights(TINY, seed=7), tmp_path / "b", say=said.append)
+    export_bundle(random_weights(SMALL, seed=7), tmp_path / "b", say=said.append)
     bundle = Bundle.load(tmp_path / "b")
     (record,) = bundle.manifest.graphs
     assert {(check.kind, check.batch) for check in record.checks} == {

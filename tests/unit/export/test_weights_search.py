@@ -19,18 +19,12 @@ torch = pytest.importorskip("torch", reason="the export stage needs PyTorch")
 
 import safetensors.torch  # noqa: E402
 
-from mvrec_edge.export import random_weights, read_checkpoint  # noqa: E402
+from mvrec_edge.export import read_checkpoint  # noqa: E402
 from mvrec_edge.export.numpy_values import NUMPY_STAND_INS  # noqa: E402
-from mvrec_edge.runtime.bundle import EncoderArchitecture  # noqa: E402
 from mvrec_edge.runtime.errors import CheckpointError  # noqa: E402
+from tests.unit.export.conftest import SMALL  # noqa: E402
 
 Tensors = dict[str, "torch.Tensor"]
-TINY = EncoderArchitecture(32, 16, 64, 2, 24)
-
-
-@pytest.fixture
-def tensors() -> Tensors:
-    return random_weights(TINY, seed=0).tensors
 
 
 def under(prefix: str, state: Tensors) -> Tensors:
@@ -127,7 +121,7 @@ FORMS: dict[str, Callable[[Tensors], object]] = {
 def test_the_one_encoder_is_found(tensors: Tensors, tmp_path: Path, form: str) -> None:
     torch.save(FORMS[form](tensors), tmp_path / "a.pth")
     weights = read_checkpoint(tmp_path / "a.pth")
-    assert weights.architecture == TINY
+    assert weights.architecture == SMALL
     assert set(weights.tensors) == set(tensors)
     for name, value in tensors.items():
         torch.testing.assert_close(weights.tensors[name], value, rtol=0, atol=0)
@@ -145,7 +139,7 @@ def test_how_it_was_stored_is_told(tensors: Tensors, tmp_path: Path) -> None:
 @pytest.mark.parametrize("prefix", ["_orig_mod.", "model.visual.", "encoder."])
 def test_a_safetensors_file_may_have_a_prefix(tensors: Tensors, tmp_path: Path, prefix: str) -> None:
     safetensors.torch.save_file(under(prefix, tensors), tmp_path / "a.safetensors")
-    assert read_checkpoint(tmp_path / "a.safetensors").architecture == TINY
+    assert read_checkpoint(tmp_path / "a.safetensors").architecture == SMALL
 
 
 SEVERAL: dict[str, tuple[Callable[[Tensors], object], tuple[str, ...]]] = {
@@ -189,7 +183,7 @@ def test_of_several_none_is_chosen(
     for word in words:
         assert word in str(caught.value)
     _run(str(caught.value), monkeypatch, tmp_path)
-    assert read_checkpoint(tmp_path / "one.pth").architecture == TINY
+    assert read_checkpoint(tmp_path / "one.pth").architecture == SMALL
 
 
 def test_of_several_in_a_safetensors_file_one_is_saved_too(
@@ -278,7 +272,7 @@ def test_values_of_any_numpy_are_stepped_over(tensors: Tensors, tmp_path: Path, 
     torch.save({"state_dict": tensors, "accuracy": value}, tmp_path / "a.pth")
     for written in (b"numpy._core.multiarray", b"numpy.core.multiarray"):
         _renamed(tmp_path / "a.pth", written, f"numpy.{core}.multiarray".encode())
-    assert read_checkpoint(tmp_path / "a.pth").architecture == TINY
+    assert read_checkpoint(tmp_path / "a.pth").architecture == SMALL
 
 
 def test_nothing_of_numpy_is_called(tensors: Tensors, tmp_path: Path) -> None:
@@ -289,7 +283,7 @@ def test_nothing_of_numpy_is_called(tensors: Tensors, tmp_path: Path) -> None:
             return np.float64(1).__reduce__()[0], (np.dtype("O"), b"\xff" * 8)
 
     torch.save({"state_dict": tensors, "x": Forged()}, tmp_path / "a.pth")
-    assert read_checkpoint(tmp_path / "a.pth").architecture == TINY
+    assert read_checkpoint(tmp_path / "a.pth").architecture == SMALL
     assert not set(NUMPY_STAND_INS) & set(torch.serialization.get_safe_globals())
 
 

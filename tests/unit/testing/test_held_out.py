@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ from mvrec_edge.testing.surfaces import DEFECT_FAMILIES, SURFACES, render_defect
 SEEDS = range(12)
 
 
+@functools.cache
 def _painted(family: str, seed: int, size: tuple[int, int] = (480, 640)) -> tuple[np.ndarray, np.ndarray]:
     """What a family does to an even canvas, in absolute grey levels, and the mask it returns."""
     canvas = np.full((*size, 3), 128, np.float32)

@@ -15,23 +15,19 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="it runs the graphs")
 
 
 from mvrec_edge.bench.workloads import noise_views  # noqa: E402
-from mvrec_edge.export import export_bundle, random_weights  # noqa: E402
 from mvrec_edge.export.fusion import fuse_products  # noqa: E402
 from mvrec_edge.export.graph_file import load_graph, load_outline  # noqa: E402
 from mvrec_edge.runtime import Bundle  # noqa: E402
-from mvrec_edge.runtime.bundle import EncoderArchitecture  # noqa: E402
 from mvrec_edge.runtime.engines.onnxruntime.cpu_session import CpuSession  # noqa: E402
+from tests.conftest import TINY  # noqa: E402
 
-LAYERS = 3
 # Queries, keys, values, what joins the heads, and the two layers after it.
-PRODUCTS = 6 * LAYERS
-SMALL = EncoderArchitecture(56, 14, 128, LAYERS, 48)
+PRODUCTS = 6 * TINY.layers
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    out = tmp_path_factory.mktemp("bundles") / "small.bundle"
-    return export_bundle(random_weights(SMALL, 0), out, precisions=("fp32", "int8"))
+@pytest.fixture
+def bundle(precisions_bundle: Bundle) -> Bundle:
+    return precisions_bundle
 
 
 def by_the_letter(graph: Path | bytes) -> np.ndarray:
@@ -40,7 +36,7 @@ def by_the_letter(graph: Path | bytes) -> np.ndarray:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     source = graph if isinstance(graph, bytes) else str(graph)
     session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(None, {"views": noise_views(3, SMALL.image_size)})[0])
+    return np.asarray(session.run(None, {"views": noise_views(3, TINY.image_size)})[0])
 
 
 def variant(bundle: Bundle) -> Path:
@@ -67,7 +63,7 @@ def test_every_product_of_weights_is_int8_and_takes_its_bias_in(bundle: Bundle) 
 def test_computes_what_the_standard_operators_say(bundle: Bundle) -> None:
     # Its own operator overflows on a processor without VNNI, unless the session is opened as the engine does.
     session = CpuSession(onnxruntime, variant(bundle), "int8")
-    got, want = session.run(noise_views(3, SMALL.image_size)), by_the_letter(bundle.graph("int8"))
+    got, want = session.run(noise_views(3, TINY.image_size)), by_the_letter(bundle.graph("int8"))
     # Sums of int8 products are exact in one and float32 in the other, so a value may round to the next byte.
     np.testing.assert_allclose(got, want, atol=0.01 * np.abs(want).max())
     cosines = (got * want).sum(axis=1) / (np.linalg.norm(got, axis=1) * np.linalg.norm(want, axis=1))

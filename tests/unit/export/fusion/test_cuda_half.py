@@ -13,20 +13,15 @@ pytest.importorskip("torch", reason="the graphs are exported here")
 onnxruntime = pytest.importorskip("onnxruntime", reason="it runs the graphs")
 
 from mvrec_edge.bench.workloads import noise_views  # noqa: E402
-from mvrec_edge.export import export_bundle, random_weights  # noqa: E402
 from mvrec_edge.export.fusion import fuse_attention  # noqa: E402
 from mvrec_edge.export.graph_file import load_graph, load_outline  # noqa: E402
 from mvrec_edge.runtime import Bundle  # noqa: E402
-from mvrec_edge.runtime.bundle import EncoderArchitecture  # noqa: E402
-
-LAYERS = 3
-SMALL = EncoderArchitecture(56, 14, 128, LAYERS, 48)
+from tests.conftest import TINY  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    out = tmp_path_factory.mktemp("bundles") / "small.bundle"
-    return export_bundle(random_weights(SMALL, 0), out, precisions=("fp32", "fp16"))
+@pytest.fixture
+def bundle(half_bundle: Bundle) -> Bundle:
+    return half_bundle
 
 
 def run(graph: Path | bytes) -> np.ndarray:
@@ -34,13 +29,13 @@ def run(graph: Path | bytes) -> np.ndarray:
     options.log_severity_level = 3
     source = graph if isinstance(graph, bytes) else str(graph)
     session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(None, {"views": noise_views(3, SMALL.image_size)})[0])
+    return np.asarray(session.run(None, {"views": noise_views(3, TINY.image_size)})[0])
 
 
 def test_computes_the_same_with_far_fewer_nodes(bundle: Bundle) -> None:
     path, record = bundle.variant("fp16", "onnxruntime-cuda") or pytest.fail("it is listed")
     # The last block has one query, and stays as it is.
-    assert record.summary == f"{LAYERS - 1} fused attentions"
+    assert record.summary == f"{TINY.layers - 1} fused attentions"
     kinds = collections.Counter(node.op_type for node in load_outline(path).graph.node)
     assert (kinds["Attention"], kinds["QuickGelu"], kinds["SkipLayerNormalization"]) == (2, 3, 4)
     assert kinds["Softmax"] == 1
@@ -60,7 +55,7 @@ def test_channels_as_large_as_those_of_trained_encoders_do_no_harm(bundle: Bundl
             values[:, [7, 100]] += np.float32([400.0, -150.0])
             weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
     want = run(model.SerializeToString())
-    assert fuse_attention(model, bundle.path) == LAYERS - 1
+    assert fuse_attention(model, bundle.path) == TINY.layers - 1
     got = run(model.SerializeToString())
     cosines = (got * want).sum(axis=1) / (np.linalg.norm(got, axis=1) * np.linalg.norm(want, axis=1))
     assert cosines.min() > 0.99999

@@ -12,27 +12,20 @@ pytest.importorskip("torch", reason="the export stage needs PyTorch")
 onnx = pytest.importorskip("onnx", reason="the export stage needs onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="the export stage needs ONNX Runtime")
 
-from mvrec_edge.export import random_weights  # noqa: E402
 from mvrec_edge.export.check import seeded_views  # noqa: E402
-from mvrec_edge.export.encoder import load_encoder  # noqa: E402
-from mvrec_edge.export.graph import trace_graph  # noqa: E402
 from mvrec_edge.export.precision.projections import separate_projections  # noqa: E402
-from mvrec_edge.export.views_encoder import ViewsEncoder  # noqa: E402
-from mvrec_edge.runtime.bundle import EncoderArchitecture  # noqa: E402
-
-SMALL = EncoderArchitecture(56, 14, 128, 3, 48)
+from mvrec_edge.runtime import Bundle  # noqa: E402
+from tests.conftest import TINY  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def traced(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("graphs") / "encoder.onnx"
-    trace_graph(ViewsEncoder(load_encoder(random_weights(SMALL, 0))), path)
-    return path
+@pytest.fixture
+def traced(tiny_bundle: Bundle) -> Path:
+    return tiny_bundle.graph("fp32")
 
 
 def run(model: onnx.ModelProto) -> np.ndarray:
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(None, {"views": seeded_views(3, SMALL.image_size, seed=0)})[0])
+    return np.asarray(session.run(None, {"views": seeded_views(3, TINY.image_size, seed=0)})[0])
 
 
 def test_computes_the_same_without_splits_and_scales(traced: Path) -> None:
@@ -40,10 +33,10 @@ def test_computes_the_same_without_splits_and_scales(traced: Path) -> None:
     separate_projections(separated)
     onnx.checker.check_model(separated)
     before, after = (collections.Counter(node.op_type for node in model.graph.node) for model in (plain, separated))
-    assert (before["Split"], after["Split"]) == (SMALL.layers, 0)
+    assert (before["Split"], after["Split"]) == (TINY.layers, 0)
     # Queries, keys and values in all blocks but the last, which has its query apart.
-    assert after["MatMul"] - before["MatMul"] == 2 * (SMALL.layers - 1) + 1
-    assert before["Mul"] - after["Mul"] == SMALL.layers - 1
+    assert after["MatMul"] - before["MatMul"] == 2 * (TINY.layers - 1) + 1
+    assert before["Mul"] - after["Mul"] == TINY.layers - 1
     np.testing.assert_allclose(run(separated), run(plain), atol=1e-6 * np.abs(run(plain)).max())
 
 

@@ -13,28 +13,27 @@ onnx = pytest.importorskip("onnx", reason="the export stage needs onnx")
 from mvrec_edge.export import random_weights  # noqa: E402
 from mvrec_edge.export.check import open_runner, reference_embeddings, seeded_views  # noqa: E402
 from mvrec_edge.export.encoder import load_encoder  # noqa: E402
-from mvrec_edge.export.graph import trace_graph  # noqa: E402
 from mvrec_edge.export.graph_file import save_graph, weights_of  # noqa: E402
 from mvrec_edge.export.precision.typed import NARROW_TYPES, narrow_products  # noqa: E402
 from mvrec_edge.export.views_encoder import ViewsEncoder  # noqa: E402
-from mvrec_edge.runtime.bundle import EncoderArchitecture, limits_of  # noqa: E402
+from mvrec_edge.runtime.bundle import Bundle, limits_of  # noqa: E402
 from mvrec_edge.runtime.bundle.screen import screen_onnx  # noqa: E402
 from mvrec_edge.runtime.errors import EnvironmentUnfitError  # noqa: E402
+from tests.conftest import TINY  # noqa: E402
 
-SMALL = EncoderArchitecture(56, 14, 128, 3, 48)
 FLOAT = onnx.TensorProto.FLOAT
 
 
 @pytest.fixture(scope="module")
 def module() -> ViewsEncoder:
-    return ViewsEncoder(load_encoder(random_weights(SMALL, seed=0)))
+    """What the float32 graph computes."""
+    return ViewsEncoder(load_encoder(random_weights(TINY, seed=0)))
 
 
-@pytest.fixture(scope="module")
-def exact(module: ViewsEncoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("graph") / "encoder.onnx"
-    trace_graph(module, path)
-    return path
+@pytest.fixture
+def exact(tiny_bundle: Bundle) -> Path:
+    """The float32 graph."""
+    return tiny_bundle.graph("fp32")
 
 
 def _typed(exact: Path, precision: str) -> onnx.ModelProto:
@@ -73,7 +72,7 @@ def test_types_stand_in_the_graph(exact: Path, precision: str) -> None:
             bias = any(types[name] == narrow for name in node.input)
             assert kinds == ({narrow} if bias else {FLOAT})
         seen.append(node.op_type)
-    assert seen.count("MatMul") == 6 * SMALL.layers + 2
+    assert seen.count("MatMul") == 6 * TINY.layers + 2
     assert types["views"] == onnx.TensorProto.UINT8
     assert types["embedding"] == FLOAT
 

@@ -52,15 +52,16 @@ def test_some_unknown_defects_are_no_drift() -> None:
 @pytest.mark.parametrize("one_class", [False, True])
 def test_no_more_false_alarms_than_stated(classes: int, shots: int, one_class: bool) -> None:
     generator = np.random.default_rng(3)
-    window, windows, alarms = 50, 5_000, 0
-    for _ in range(windows):
+    window, windows = 50, 5_000
+    seen, limits = np.empty((windows, window)), np.empty(windows)
+    for number in range(windows):
         known = known_distances(generator, classes, shots)
         monitor = DriftMonitor(window, known)
         labels = np.zeros(window, int) if one_class else generator.integers(0, classes, window)
-        seen = (generator.normal(0.5, 0.1, window) - known.distances[labels]) / known.spread
-        # The monitor's own sum without its bookkeeping, so that 5,000 windows take less than a second.
-        alarms += bool(np.median(seen) > monitor.limit)
-    assert alarms / windows <= FALSE_ALARMS
+        seen[number] = (generator.normal(0.5, 0.1, window) - known.distances[labels]) / known.spread
+        limits[number] = monitor.limit
+    # The monitor's own median without its bookkeeping, so that 5,000 windows take less than a second.
+    assert np.mean(np.median(seen, axis=1) > limits) <= FALSE_ALARMS
 
 
 @pytest.mark.parametrize("window", [0, 9, 100_001, -5])

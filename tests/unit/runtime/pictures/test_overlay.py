@@ -65,8 +65,8 @@ def test_tags_keep_apart_where_there_is_room() -> None:
     for box in (first, second):
         places.append(_free_place(box, (80, 20), (640, 480), taken))
         taken.append(places[-1])
-    assert sum(_overlap(place, other) for place in places for other in (first, second)) == 0
-    assert _overlap(*places) == 0
+    assert sum(_overlap(place, np.array([first, second])) for place in places) == 0
+    assert _overlap(places[0], np.array(places[1:])) == 0
 
 
 def test_a_tag_stays_inside_the_image() -> None:

@@ -11,20 +11,17 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="it runs the graphs")
 pytest.importorskip("torch", reason="the graphs are exported here")
 
 from mvrec_edge.bench.workloads import noise_views  # noqa: E402
-from mvrec_edge.export import export_bundle, random_weights  # noqa: E402
 from mvrec_edge.runtime import Bundle, open_engine  # noqa: E402
-from mvrec_edge.runtime.bundle import EncoderArchitecture  # noqa: E402
 from mvrec_edge.runtime.engines.onnxruntime.gpu_session import FusedVariant, GpuSession  # noqa: E402
 from mvrec_edge.runtime.errors import EnvironmentUnfitError  # noqa: E402
+from tests.conftest import TINY  # noqa: E402
 
-SMALL = EncoderArchitecture(56, 14, 128, 3, 48)
 CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    out = tmp_path_factory.mktemp("bundles") / "small.bundle"
-    return export_bundle(random_weights(SMALL, 0), out, precisions=("fp32", "fp16"))
+@pytest.fixture
+def bundle(half_bundle: Bundle) -> Bundle:
+    return half_bundle
 
 
 class StandIn:
@@ -103,7 +100,7 @@ def test_what_the_library_cannot_do_is_left_out_and_said(
 ) -> None:
     session = session_of(bundle, StandIn(refused), precision)
     assert session.device == f"gpu 0 through CUDAExecutionProvider{device}"
-    views = noise_views(3, SMALL.image_size)
+    views = noise_views(3, TINY.image_size)
     with open_engine("onnxruntime", bundle, precision="fp32") as engine:
         want = engine.encode(views)
     np.testing.assert_allclose(session.run(views), want, atol=0.02 * np.abs(want).max())
@@ -112,7 +109,7 @@ def test_what_the_library_cannot_do_is_left_out_and_said(
 
 def test_answers_of_a_batch_size_do_not_share_their_memory(bundle: Bundle) -> None:
     session = session_of(bundle, StandIn())
-    views = noise_views(4, SMALL.image_size)
+    views = noise_views(4, TINY.image_size)
     first = session.run(views[:2])
     kept = first.copy()
     second = session.run(views[2:])
@@ -123,7 +120,7 @@ def test_answers_of_a_batch_size_do_not_share_their_memory(bundle: Bundle) -> No
 def test_only_so_many_batch_sizes_are_captured(bundle: Bundle) -> None:
     library = StandIn()
     session = session_of(bundle, library)
-    views = noise_views(20, SMALL.image_size)
+    views = noise_views(20, TINY.image_size)
     for count in (*range(1, 19), 1, 2):
         session.run(views[:count])
     assert library.graph_numbers == [*map(str, range(1, 17)), "-1", "-1"]
@@ -132,8 +129,8 @@ def test_only_so_many_batch_sizes_are_captured(bundle: Bundle) -> None:
 def test_too_many_views_for_its_memory_is_one_line(bundle: Bundle) -> None:
     session = session_of(bundle, StandIn(most=2))
     with pytest.raises(EnvironmentUnfitError, match=r"with 3 views: CUDA failure 2: out of memory.*smaller --batch"):
-        session.run(noise_views(3, SMALL.image_size))
-    assert session.run(noise_views(2, SMALL.image_size)).shape == (2, SMALL.embedding_dim)
+        session.run(noise_views(3, TINY.image_size))
+    assert session.run(noise_views(2, TINY.image_size)).shape == (2, TINY.embedding_dim)
 
 
 def test_a_graph_that_opens_in_no_way_is_an_error(bundle: Bundle) -> None:
@@ -144,7 +141,7 @@ def test_a_graph_that_opens_in_no_way_is_an_error(bundle: Bundle) -> None:
 @pytest.mark.skipif(not CUDA, reason="this ONNX Runtime has no CUDA")
 @pytest.mark.parametrize(("precision", "cosine"), [("fp32", 0.999999), ("fp16", 0.9999)])
 def test_on_a_real_gpu(bundle: Bundle, precision: str, cosine: float) -> None:
-    views = noise_views(5, SMALL.image_size)
+    views = noise_views(5, TINY.image_size)
     with open_engine("onnxruntime", bundle, precision="fp32") as engine:
         want = engine.encode(views)
     with open_engine("onnxruntime", bundle, precision=precision, provider="cuda") as engine:

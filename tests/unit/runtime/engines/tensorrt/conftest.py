@@ -84,22 +84,9 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stand
     _purge()
 
 
-@pytest.fixture(scope="session")
-def two_precisions_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of a tiny encoder in fp32 and fp16."""
-    pytest.importorskip("torch", reason="the export stage needs PyTorch")
-    from mvrec_edge.export import export_bundle, random_weights
-    from mvrec_edge.runtime.bundle import EncoderArchitecture
-
-    tiny = EncoderArchitecture(image_size=56, patch_size=14, width=128, layers=3, embedding_dim=64)
-    path = tmp_path_factory.mktemp("bundles") / "two.bundle"
-    export_bundle(random_weights(tiny, seed=0), path, precisions=("fp32", "fp16"))
-    return path
-
-
 @pytest.fixture
-def bundle(two_precisions_path: Path) -> Bundle:
-    return Bundle.load(two_precisions_path)
+def bundle(half_bundle: Bundle) -> Bundle:
+    return half_bundle
 
 
 def pixels(count: int, seed: int = 0) -> np.ndarray:

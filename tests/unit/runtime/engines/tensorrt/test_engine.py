@@ -25,10 +25,10 @@ def _nothing_is_held(stand_ins: Any) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def wanted(two_precisions_path: Path) -> Any:
+def wanted(half_bundle_path: Path) -> Any:
     """Embeddings of ONNX Runtime, by precision and number of views."""
     views = np.random.default_rng(0).integers(0, 256, (60, 56, 56, 4), dtype=np.uint8)
-    bundle = Bundle.load(two_precisions_path)
+    bundle = Bundle.load(half_bundle_path)
     answers = {}
     for precision in ("fp32", "fp16"):
         with open_engine("onnxruntime", bundle, precision=precision) as engine:
