@@ -22,7 +22,7 @@ from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.heads import head_class, head_names
 from mvrec_edge.runtime.regions.kinds import MIXED
 from mvrec_edge.runtime.regions.region import REGION_INPUTS, check_region_input
-from mvrec_edge.runtime.support.cache import SupportCache
+from mvrec_edge.runtime.support.cache import LARGEST_SEED, MOST_INSTANCES, SupportCache
 from mvrec_edge.runtime.support.reject_rate import check_rate
 from mvrec_edge.runtime.views import ViewPlan
 
@@ -86,6 +86,11 @@ class CalibrateSettings:
             raise UsageError(f"at least 1 shot is needed, not {self.shots}")
         if self.seed < 0:
             raise UsageError(f"a seed is 0 or above, not {self.seed}")
+        # What a support cache can hold; the numbers may have thousands of digits.
+        if self.shots is not None and self.shots > MOST_INSTANCES:
+            raise UsageError(f"at most {MOST_INSTANCES} shots can be drawn of each class")
+        if self.seed > LARGEST_SEED:
+            raise UsageError(f"a seed is at most {LARGEST_SEED}")
         if self.reject_rate is not None:
             check_rate(self.reject_rate)
         self.plan()
@@ -104,11 +109,8 @@ class CalibrateSettings:
             )
         if self.shots is None:
             return labelled
-        for name, count in labelled.counts.items():
-            if count < self.shots:
-                observer.remark(
-                    f"warning: the class '{name}' has fewer than {self.shots} instances; all of them are used"
-                )
+        for line in labelled.too_few(self.shots):
+            observer.remark(line)
         return labelled.draw(self.shots, self.seed)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from mvrec_edge.runtime.errors import UsageError
 
 __all__ = ["check_integer", "check_number"]
@@ -18,10 +20,13 @@ def check_integer(what: str, value: object) -> None:
 
 
 def check_number(what: str, value: object) -> None:
-    """Refuses what is not a number.
+    """Refuses what is not a finite number.
 
     Raises:
         UsageError: It is something else.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UsageError(f"{what} must be a number, not {value!r}")
+    # Compared and not converted: a whole number may be too large for a float.
+    if not -sys.float_info.max <= value <= sys.float_info.max:
+        raise UsageError(f"{what} must be a finite number")

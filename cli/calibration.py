@@ -29,7 +29,7 @@ def cut_calibration(labelled: LabelledSet, path: Path, *, size: int, views: str,
     import numpy as np
 
     from mvrec_edge.calib import compare_decisions
-    from mvrec_edge.cli.console import count_bar
+    from mvrec_edge.cli.console import count_bar, say
     from mvrec_edge.export.precision import Calibration
     from mvrec_edge.runtime import ViewPlan, crop_views
     from mvrec_edge.runtime.errors import SupportError
@@ -42,6 +42,8 @@ def cut_calibration(labelled: LabelledSet, path: Path, *, size: int, views: str,
             where=path,
             fix="give a set with labels of at least two classes",
         )
+    for line in labelled.too_few(shots):
+        say(line)
     # The first draw of the protocol; no user asks for another here.
     drawn = labelled.draw(shots, seed=0)
     cut = np.empty((len(drawn.instances), plan.count, size, size, 4), np.uint8)

@@ -17,7 +17,7 @@ from mvrec_edge.calib.fitting.selection import (
 from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.heads import head_class, head_names
 from mvrec_edge.runtime.heads.aggregation import AGGREGATIONS
-from mvrec_edge.runtime.support.cache import HeadSettings, SupportCache
+from mvrec_edge.runtime.support.cache import LARGEST_PARAMETER, SMALLEST_PARAMETER, HeadSettings, SupportCache
 
 __all__ = ["HEAD_CHOICES", "HeadFit", "check_head", "describe_fit", "fit_head"]
 
@@ -46,14 +46,15 @@ def check_head(name: str, beta: float | None = None, aggregate: str | None = Non
     """Refuses a head that `fit_head` cannot fit; asked before the encoder runs, which may take minutes.
 
     Raises:
-        UsageError: There is no such head or aggregation, beta is not above 0, or `auto` is told beta or aggregation.
+        UsageError: There is no such head or aggregation, beta is not one that a cache holds, or `auto` is told beta or
+            aggregation.
     """
     if name not in HEAD_CHOICES:
         raise UsageError(f"there is no head '{name}'", fix="one of " + ", ".join(HEAD_CHOICES))
     if aggregate is not None and aggregate not in AGGREGATIONS:
         raise UsageError(f"there is no aggregation '{aggregate}'", fix="one of " + ", ".join(AGGREGATIONS))
-    if beta is not None and not beta > 0:
-        raise UsageError(f"beta must be above 0, not {beta}")
+    if beta is not None and not SMALLEST_PARAMETER <= beta <= LARGEST_PARAMETER:
+        raise UsageError(f"beta must be from {SMALLEST_PARAMETER:g} to {LARGEST_PARAMETER:g}, not {beta:g}")
     if name == "auto" and (beta is not None or aggregate is not None):
         raise UsageError("the head 'auto' chooses beta and aggregation itself", fix="name a head to set them")
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes, sha256_file, writing
+from mvrec_edge.runtime.files.reading import read_bounded
 from mvrec_edge.runtime.regions import Region
 from mvrec_edge.runtime.views import ViewPlan
 
@@ -59,8 +60,7 @@ class EmbeddingStore:
         """The embedding kept under a key, float32 `[V, C]`, or None where there is none that is whole."""
         size = _HASH_BYTES + shape[0] * shape[1] * 4
         try:
-            with self._path(key).open("rb") as stream:
-                content = stream.read(size + 1)
+            content = read_bounded(self._path(key), size)
         except OSError:
             return None
         if len(content) != size or content[:_HASH_BYTES] != _hash(key, content[_HASH_BYTES:]):

@@ -16,7 +16,7 @@ from mvrec_edge.calib.instances.thumbnails import Thumbnails
 from mvrec_edge.runtime.classifier import check_view_size, warn_if_random
 from mvrec_edge.runtime.engines import Engine
 from mvrec_edge.runtime.engines.encoding import ImageRegions, encode_images
-from mvrec_edge.runtime.support.cache import INSTANCE_FIELDS, SupportCache, float16_embeddings
+from mvrec_edge.runtime.support.cache import INSTANCE_FIELDS, SupportCache, check_words, float16_embeddings
 from mvrec_edge.runtime.support.instance_rows import join_rows, take_rows
 from mvrec_edge.runtime.views import ViewPlan
 
@@ -142,9 +142,11 @@ def encode_for_cache(
 
     Raises:
         ImageError: An image cannot be read any more.
-        SupportError: An embedding cannot be stored as float16.
+        SupportError: A cache cannot hold the names of the classes and instances, or an embedding as float16.
         UsageError: The plan's view size is not the engine's.
     """
+    sources = tuple(instance.source for instance in labelled.instances)
+    check_words(labelled.class_names, sources)
     thumbnails = Thumbnails(labelled, tuple(dict.fromkeys((*class_names, *labelled.class_names))))
     embeddings = encode_instances(
         engine, labelled, plan, thumbnails=thumbnails if pictures else None, progress=progress
@@ -152,7 +154,7 @@ def encode_for_cache(
     return EncodedInstances(
         embeddings=float16_embeddings(embeddings),
         labels=tuple(instance.label for instance in labelled.instances),
-        sources=tuple(instance.source for instance in labelled.instances),
+        sources=sources,
         thumbnails=tuple(thumbnails.pictures),
         images=image_digests(labelled),
     )

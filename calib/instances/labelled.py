@@ -100,6 +100,14 @@ class LabelledSet:
         labels = [instance.label for instance in self.instances]
         return self.with_instances(self.instances[place] for place in sample_shots(labels, shots, seed))
 
+    def too_few(self, shots: int) -> list[str]:
+        """A line for each class that has fewer instances than are to be drawn, for whoever asked for them."""
+        return [
+            f"warning: the class '{name}' has fewer than {shots} instances; all of them are used"
+            for name, count in self.counts.items()
+            if count < shots
+        ]
+
     def with_region_input(self, kind: str) -> LabelledSet:
         """Changes what the encoder is told about each region; the windows stay where they are.
 

@@ -22,6 +22,9 @@ __all__ = ["MAX_BYTES", "one_level", "read_config", "tables_of"]
 #: A config file may be this long; the one that `init` writes has some 10 KB.
 MAX_BYTES = 1 << 18
 
+# The library takes the square of a name's parts. A line of file names may have many dots before an equals sign, too.
+_MOST_DOTS = 256
+
 Commands = Mapping[str, Mapping[str, Setting]]
 
 
@@ -99,6 +102,7 @@ def one_level(document: Mapping[str, Any], tables: Collection[str]) -> dict[str,
 
 def _load(path: Path) -> dict[str, Any]:
     from mvrec_edge.runtime.errors import InputError
+    from mvrec_edge.runtime.files.reading import read_bounded
     from mvrec_edge.runtime.images.image_files import is_regular_file
 
     if not is_regular_file(path):
@@ -106,19 +110,25 @@ def _load(path: Path) -> dict[str, Any]:
             "there is no such config file", where=path, fix="'mvrec-edge init DIR' writes one with every setting"
         )
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        data = read_bounded(path, MAX_BYTES)
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", where=path, fix="check its rights") from error
-    if len(data) > MAX_BYTES:
-        raise InputError(f"is larger than {MAX_BYTES // 1024} KiB", where=path, fix="give a config file")
+        raise InputError(f"cannot be read: {error.strerror or error}", where=path, fix="give a config file") from error
     try:
-        return tomllib.loads(data.decode("utf-8-sig"))
+        text = data.decode("utf-8-sig")
+        if any(name.count(".") > _MOST_DOTS for line in text.split("\n") for name in _names_in(line)):
+            raise InputError("has a name of too many parts", where=path, fix="write tables in lines of their own")
+        return tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise InputError("is not UTF-8 text", where=path, fix="save it as UTF-8") from error
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else shown_reason(error)
         raise InputError(f"is not valid TOML: {reason}", where=path, fix="texts and paths need quotes") from error
+
+
+def _names_in(line: str) -> list[str]:
+    """What may be the names of settings and tables in a line, with what else stands before them."""
+    *before, rest = line.split("=")
+    return [*before, rest] if line.lstrip().startswith("[") else before
 
 
 def shown_reason(error: Exception) -> str:

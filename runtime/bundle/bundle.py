@@ -17,6 +17,7 @@ from mvrec_edge.runtime.errors import InputError, IntegrityError, OutputError
 from mvrec_edge.runtime.files import atomic_write, sha256_file
 from mvrec_edge.runtime.files.draft_folder import DraftFolder, recover_folder
 from mvrec_edge.runtime.files.held_file import FileState, HeldFile
+from mvrec_edge.runtime.files.reading import read_bounded
 
 __all__ = ["Bundle", "check_free", "write_bundle"]
 
@@ -63,9 +64,13 @@ class Bundle:
                 where=folder,
                 fix="give the folder that 'mvrec-edge export' wrote",
             )
-        if source.stat().st_size > _LARGEST_MANIFEST:
-            raise IntegrityError("is too large for a manifest", where=source, fix="export the bundle again")
-        manifest = Manifest.parse(source.read_bytes(), str(source))
+        try:
+            data = read_bounded(source, _LARGEST_MANIFEST)
+        except OSError as error:
+            raise IntegrityError(
+                f"cannot be read: {error.strerror or error}", where=source, fix="copy or export the bundle again"
+            ) from error
+        manifest = Manifest.parse(data, str(source))
         _check_names_and_sizes(folder, manifest)
         bundle = cls(folder, manifest)
         later = {

@@ -12,6 +12,7 @@ from mvrec_edge.runtime.engines.processor import read_processor
 from mvrec_edge.runtime.errors import IntegrityError, OutputError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes
 from mvrec_edge.runtime.files.json_documents import read_json
+from mvrec_edge.runtime.files.reading import read_bounded
 from mvrec_edge.runtime.files.user_cache import belongs_to_user, user_cache, user_cache_path
 
 __all__ = ["SpeedKey", "read_speeds", "record_speeds"]
@@ -69,9 +70,10 @@ def record_speeds(speeds: Mapping[SpeedKey, float]) -> None:
 def _load() -> dict[str, float]:
     path = user_cache_path() / _NAME
     try:
-        if path.stat().st_size > _LARGEST_FILE or not belongs_to_user(path.parent):
+        if not belongs_to_user(path.parent):
             return {}
-        times = read_json(path.read_bytes(), str(path), schema=SCHEMA).object("milliseconds_per_view")
+        data = read_bounded(path, _LARGEST_FILE)
+        times = read_json(data, str(path), schema=SCHEMA).object("milliseconds_per_view")
         return {key: times.number(key, 1e-9, 1e9) for key in times.payload}
     except (OSError, IntegrityError):
         return {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import io
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +16,8 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import InputError, IntegrityError, MvrecEdgeError, SupportError, UsageError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes
-from mvrec_edge.runtime.files.json_documents import Fields, read_signed_json, signed_json
-from mvrec_edge.runtime.files.tensor_file import read_tensors
+from mvrec_edge.runtime.files.json_documents import MAX_TEXT, Fields, read_signed_json, signed_json
+from mvrec_edge.runtime.files.tensor_file import LARGEST_HEADER, read_tensors, tensors_in
 from mvrec_edge.runtime.regions.kinds import MIXED
 from mvrec_edge.runtime.regions.region import REGION_INPUTS
 from mvrec_edge.runtime.support.image_groups import can_be_left_out, image_groups
@@ -28,7 +30,18 @@ from mvrec_edge.runtime.views.plan import ViewPlan
 from mvrec_edge.runtime.views.schedule import ViewSchedule
 from mvrec_edge.runtime.wording import counted
 
-__all__ = ["INSTANCE_FIELDS", "Adapter", "HeadSettings", "SupportCache", "float16_embeddings"]
+__all__ = [
+    "INSTANCE_FIELDS",
+    "LARGEST_PARAMETER",
+    "LARGEST_SEED",
+    "MOST_INSTANCES",
+    "SMALLEST_PARAMETER",
+    "Adapter",
+    "HeadSettings",
+    "SupportCache",
+    "check_words",
+    "float16_embeddings",
+]
 
 SCHEMA = "mvrec-edge/support-cache/1"
 
@@ -43,7 +56,14 @@ INSTANCE_FIELDS: dict[str, Any] = {
     "thumbnails": b"",
 }
 
-_MOST_INSTANCES = 1 << 20
+#: Bounds of a head's beta and temperature, of the instances of a cache and of the shots it was drawn with, and of the
+#: seed of the draw.
+SMALLEST_PARAMETER, LARGEST_PARAMETER = 1e-6, 1e6
+MOST_INSTANCES = 1 << 20
+LARGEST_SEED = 1 << 63
+
+# What the header takes beside the words of the instances.
+_HEADER_ROOM = 1 << 17
 _ADAPTER = ("weight", "bias", "keys")
 _LEFT_OUT = "novelty.left_out"
 _LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
@@ -55,9 +75,9 @@ class HeadSettings:
 
     Attributes:
         name: `"zip"`, `"zip-c"` or `"zip-f"`.
-        beta: Sharpness of the similarity, > 0.
+        beta: Sharpness of the similarity, 1e-6 to 1e6.
         aggregate: `"uncertainty"` or `"mean"`.
-        temperature: Divides the logits before the softmax, > 0.
+        temperature: Divides the logits before the softmax, 1e-6 to 1e6.
     """
 
     name: str = "zip"
@@ -293,8 +313,9 @@ class SupportCache:
 
         Raises:
             OutputError: The file cannot be written.
+            SupportError: What would be written could not be read again.
         """
-        data = self.to_bytes()
+        data = self.readable_bytes()
         with atomic_write(Path(path)) as stream:
             stream.write(data)
 
@@ -333,6 +354,21 @@ class SupportCache:
         text = signed_json(description, _tensor_bytes(tensors)).decode()
         return safetensors.numpy.save(tensors, metadata={"mvrec_edge": text})
 
+    def readable_bytes(self) -> bytes:
+        """The bytes of its file, which were read back: a cache holds labelled work, and shall not be lost unnoticed.
+
+        Raises:
+            SupportError: What would be written could not be read again.
+        """
+        data = self.to_bytes()
+        try:
+            self._read(*tensors_in(io.BytesIO(data), len(data)), Path("the new cache"))
+        except ValueError as error:
+            raise SupportError(f"the support cache is not written, since nothing could read it: {error}") from error
+        except MvrecEdgeError as error:
+            raise SupportError(f"the support cache is not written, since nothing could read it: {error.what}") from error
+        return data
+
     @classmethod
     def load(cls, path: str | Path) -> SupportCache:
         """Reads a cache, trusting nothing in it.
@@ -342,7 +378,10 @@ class SupportCache:
             IntegrityError: The file was changed after it was written, or is of an unknown schema.
         """
         path = Path(path)
-        tensors, metadata = read_tensors(path, "a support cache")
+        return cls._read(*read_tensors(path, "a support cache"), path)
+
+    @classmethod
+    def _read(cls, tensors: dict[str, npt.NDArray[Any]], metadata: dict[str, str], path: Path) -> SupportCache:
         text = metadata.get("mvrec_edge")
         tuned = {f"adapter.{name}" for name in _ADAPTER}
         optional = tuned | {_LEFT_OUT} | THUMBNAIL_TENSORS
@@ -351,28 +390,28 @@ class SupportCache:
                 "is not a support cache", where=path, fix="give the file that 'mvrec-edge calibrate' wrote"
             )
         fields = read_signed_json(
-            text.encode(), str(path), schema=SCHEMA, again="calibrate again", covers=_tensor_bytes(tensors)
+            text.encode("utf-8", "surrogatepass"), str(path), schema=SCHEMA, again="calibrate again", covers=_tensor_bytes(tensors)
         )
         head = fields.object("head")
         try:
             return cls.from_embeddings(
                 tensors["embeddings"],
                 tensors["labels"],
-                fields.texts("class_names", most=_MOST_INSTANCES),
-                sources=fields.texts("sources", most=_MOST_INSTANCES),
-                images=fields.texts("images", most=_MOST_INSTANCES) if "images" in fields.payload else (),
+                fields.texts("class_names", most=MOST_INSTANCES),
+                sources=fields.texts("sources", most=MOST_INSTANCES),
+                images=fields.texts("images", most=MOST_INSTANCES) if "images" in fields.payload else (),
                 view_plan=_view_plan(fields),
                 encoder=fields.text("encoder", longest=64),
                 encoder_name=fields.text("encoder_name"),
                 random_weights=fields.payload.get("random_weights") is True,
                 head=HeadSettings(
                     name=head.text("name", longest=64),
-                    beta=head.number("beta", 1e-6, 1e6),
+                    beta=head.number("beta", SMALLEST_PARAMETER, LARGEST_PARAMETER),
                     aggregate=head.choice("aggregate", "uncertainty", "mean"),
-                    temperature=head.number("temperature", 1e-6, 1e6),
+                    temperature=head.number("temperature", SMALLEST_PARAMETER, LARGEST_PARAMETER),
                 ),
-                shots=fields.optional_integer("shots", 1, _MOST_INSTANCES),
-                seed=fields.optional_integer("seed", 0, 2**63),
+                shots=fields.optional_integer("shots", 1, MOST_INSTANCES),
+                seed=fields.optional_integer("seed", 0, LARGEST_SEED),
                 adapter=_adapter(tensors, tuned),
                 schedule=_schedule(fields, tensors["embeddings"].shape),
                 novelty=_novelty(tensors, fields),
@@ -381,6 +420,31 @@ class SupportCache:
             )
         except SupportError as error:
             raise IntegrityError(error.what, where=path, fix="calibrate again") from error
+
+
+def check_words(class_names: Sequence[str], sources: Sequence[str]) -> None:
+    """Refuses classes and sources that a cache cannot hold; asked before anything is encoded.
+
+    Args:
+        class_names: The classes.
+        sources: Where each instance was read from.
+
+    Raises:
+        SupportError: A text is too long, or all are.
+    """
+    for what, texts in (("class name", class_names), ("name of an instance", sources)):
+        if longest := next((text for text in texts if len(text) > MAX_TEXT), None):
+            raise SupportError(
+                f"the {what} '{longest[:40]}...' has {len(longest)} characters, and a support cache holds {MAX_TEXT}",
+                fix="give it a shorter name",
+            )
+    # As the file holds them: a text of JSON in a text of JSON, and of each instance the digest of its image.
+    words = len(json.dumps(canonical_json([list(class_names), list(sources)]).decode(), ensure_ascii=False).encode())
+    if len(sources) > MOST_INSTANCES or words + 48 * len(sources) > LARGEST_HEADER - _HEADER_ROOM:
+        raise SupportError(
+            f"a support cache cannot hold the names of {counted(len(sources), 'instance')}",
+            fix="draw fewer with --shots",
+        )
 
 
 def float16_embeddings(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float16]:
@@ -469,6 +533,6 @@ def _schedule(fields: Fields, shape: tuple[int, ...]) -> ViewSchedule | None:
         raise IntegrityError(error.what, where=fields.where, fix="calibrate again") from error
 
 
-def _tensor_bytes(tensors: dict[str, npt.NDArray[Any]]) -> Iterator[bytes]:
+def _tensor_bytes(tensors: dict[str, npt.NDArray[Any]]) -> Iterator[memoryview]:
     """What the digest of the description covers: the tensors in the order of their names."""
-    return (np.ascontiguousarray(tensors[name]).tobytes() for name in sorted(tensors))
+    return (memoryview(np.ascontiguousarray(tensors[name]).reshape(-1).view(np.uint8)) for name in sorted(tensors))

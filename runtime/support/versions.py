@@ -77,8 +77,9 @@ class SupportVersions:
 
         Raises:
             OutputError: The folder cannot be written; the present version stays.
+            SupportError: What would be written could not be read again; the same.
         """
-        data = cache.to_bytes()
+        data = cache.readable_bytes()
         if not self.path.exists():
             with atomic_write(self.path) as stream:
                 stream.write(data)

@@ -10,10 +10,12 @@ from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
 from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt, logger
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, OutputError
 from mvrec_edge.runtime.files import atomic_write
+from mvrec_edge.runtime.files.reading import read_bounded
 
 __all__ = ["build_plan"]
 
 _MOST_PARSER_ERRORS = 3
+_LARGEST_TIMING_CACHE = 1 << 28
 
 Progress = Callable[[str, int, int], None]
 
@@ -89,7 +91,7 @@ def build_plan(
 def _timing_cache(config: Any, path: Path | None) -> Any:
     if path is None:
         return None
-    kept = path.read_bytes() if path.is_file() else b""
+    kept = _kept_timings(path)
     cache = config.create_timing_cache(kept)
     # None or False: not a cache, or made by another version or GPU. Its timings are of no use here, and an empty one
     # takes its place.
@@ -97,6 +99,14 @@ def _timing_cache(config: Any, path: Path | None) -> Any:
         cache = config.create_timing_cache(b"")
         config.set_timing_cache(cache, ignore_mismatch=False)
     return cache
+
+
+def _kept_timings(path: Path) -> bytes:
+    """What is there; nothing where it cannot be read, since it can be measured again."""
+    try:
+        return read_bounded(path, _LARGEST_TIMING_CACHE)
+    except OSError:
+        return b""
 
 
 def _parser_errors(parser: Any) -> str:

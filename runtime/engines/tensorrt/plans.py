@@ -17,6 +17,7 @@ from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
 from mvrec_edge.runtime.errors import IntegrityError, UsageError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes, sha256_file
 from mvrec_edge.runtime.files.json_documents import read_json
+from mvrec_edge.runtime.files.reading import read_bounded
 from mvrec_edge.runtime.files.user_cache import user_cache_path
 
 __all__ = ["PlanKey", "built_profiles", "plan_path", "record_plan", "verified_plan"]
@@ -70,9 +71,9 @@ def built_profiles(key: PlanKey) -> list[BatchProfile]:
     found: list[tuple[int, BatchProfile]] = []
     for record in plan_path(key).parent.glob("*.json"):
         try:
-            if record.stat().st_size > _LARGEST_RECORD or not record.with_suffix(".plan").is_file():
+            if not record.with_suffix(".plan").is_file():
                 continue
-            stored = read_json(record.read_bytes(), str(record), schema=_SCHEMA).object("key")
+            stored = read_json(read_bounded(record, _LARGEST_RECORD), str(record), schema=_SCHEMA).object("key")
             other = dataclasses.replace(key, profile=stored.text("profile", longest=64))
             if stored.payload == dataclasses.asdict(other) and plan_path(other) == record.with_suffix(".plan"):
                 found.append((record.stat().st_mtime_ns, BatchProfile.parse(other.profile)))
@@ -114,15 +115,26 @@ def verified_plan(key: PlanKey, path: Path) -> bytes | None:
     record = path.with_suffix(".json")
     if not path.is_file() or not record.is_file():
         return None
-    linked = path.is_symlink() or record.is_symlink()
-    if linked or record.stat().st_size > _LARGEST_RECORD or path.stat().st_size > _LARGEST_PLAN:
+    if path.is_symlink() or record.is_symlink() or path.stat().st_size > _LARGEST_PLAN:
         raise IntegrityError("is not a plan of this program", where=path, fix="remove it")
-    fields = read_json(record.read_bytes(), str(record), schema=_SCHEMA, again="build it again")
+    fields = read_json(_bytes_of(record, _LARGEST_RECORD), str(record), schema=_SCHEMA, again="build it again")
     stored = dict(fields.object("key").payload)
     if stored != dataclasses.asdict(key):
         changed = sorted(name for name, value in dataclasses.asdict(key).items() if stored.get(name) != value)
         raise IntegrityError(f"was built for another {', '.join(changed)}", where=path, fix="build it again")
-    plan = path.read_bytes()
-    if len(plan) != fields.integer("size", 0, _LARGEST_PLAN) or sha256_bytes(plan) != fields.text("sha256", longest=64):
+    size = fields.integer("size", 0, _LARGEST_PLAN)
+    # Its size first: of a plan that is longer nothing is read.
+    fits = path.stat().st_size == size
+    plan = _bytes_of(path, size) if fits else b""
+    if not fits or sha256_bytes(plan) != fields.text("sha256", longest=64):
         raise IntegrityError("was changed after it was built", where=path, fix="build it again")
     return plan
+
+
+def _bytes_of(path: Path, most: int) -> bytes:
+    try:
+        return read_bounded(path, most)
+    except OSError as error:
+        raise IntegrityError(
+            f"is not a plan of this program: {error.strerror or error}", where=path, fix="remove it"
+        ) from error

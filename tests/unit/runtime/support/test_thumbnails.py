@@ -80,7 +80,7 @@ def _save_forged(path: Path, **changes: np.ndarray | None) -> None:
     forged = {name: value for name, value in tensors.items() if value is not None}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cache_module, "pack", lambda _: forged)
-        cache.save(path)
+        path.write_bytes(cache.to_bytes())
 
 
 _SIZE = len(jpeg())
