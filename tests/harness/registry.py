@@ -11,4 +11,8 @@ def campaigns() -> dict[str, Campaign]:
 
 
 def _all() -> list[Campaign]:
-    return []
+    from tests.harness.tampering.swapped import SwappedFiles
+
+    return [
+        SwappedFiles(),
+    ]
