@@ -366,7 +366,9 @@ class SupportCache:
         except ValueError as error:
             raise SupportError(f"the support cache is not written, since nothing could read it: {error}") from error
         except MvrecEdgeError as error:
-            raise SupportError(f"the support cache is not written, since nothing could read it: {error.what}") from error
+            raise SupportError(
+                f"the support cache is not written, since nothing could read it: {error.what}"
+            ) from error
         return data
 
     @classmethod
@@ -390,7 +392,11 @@ class SupportCache:
                 "is not a support cache", where=path, fix="give the file that 'mvrec-edge calibrate' wrote"
             )
         fields = read_signed_json(
-            text.encode("utf-8", "surrogatepass"), str(path), schema=SCHEMA, again="calibrate again", covers=_tensor_bytes(tensors)
+            text.encode("utf-8", "surrogatepass"),
+            str(path),
+            schema=SCHEMA,
+            again="calibrate again",
+            covers=_tensor_bytes(tensors),
         )
         head = fields.object("head")
         try:

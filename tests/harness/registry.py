@@ -11,8 +11,10 @@ def campaigns() -> dict[str, Campaign]:
 
 
 def _all() -> list[Campaign]:
+    from tests.harness.sharing.campaign import Sharing
     from tests.harness.tampering.swapped import SwappedFiles
 
     return [
+        Sharing(),
         SwappedFiles(),
     ]

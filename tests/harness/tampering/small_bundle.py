@@ -23,11 +23,11 @@ GRAPH, WEIGHTS, VARIANT = "encoder.fp32.onnx", "encoder.fp32.weights", "encoder.
 SIZE, _CHANNELS = 16, 64
 
 
-def write_small_bundle(path: Path, seed: int, *, golden: bool = False) -> Bundle:
+def write_small_bundle(path: Path, seed: int, *, golden: bool = False, overwrite: bool = False) -> Bundle:
     """Writes a bundle of fp32 with a variant; another seed gives another graph and other weights, of the same sizes."""
     draw = np.random.default_rng(seed)
     weights = draw.standard_normal((SIZE * SIZE * 4, _CHANNELS)).astype("<f4")
-    with write_bundle(path) as draft:
+    with write_bundle(path, overwrite=overwrite) as draft:
         (draft.folder / WEIGHTS).write_bytes(weights.tobytes())
         for name in (GRAPH, VARIANT):
             (draft.folder / name).write_bytes(_graph(seed, weights.nbytes))

@@ -140,33 +140,35 @@ class _Change:
         setattr(holder, name, called)
 
 
+_OPENING = tuple((f"{when} opening", 0) for when in ("before", "after"))
 _MOMENTS = {
     "onnxruntime": (
-        *(("open", number) for number in range(8)),
-        *((f"{when} {what}", 0) for what in ("opening", "running") for when in ("before", "after")),
-        ("before running", 2),
+        *(("open", number) for number in range(5)),
+        *(_OPENING * 2),
+        *((f"{when} running", number) for when in ("before", "after") for number in range(3)),
         ("between", 1),
     ),
     # Opening runs it once, too.
     "openvino": (
-        *(("open", number) for number in range(8)),
-        *((f"{when} {what}", 0) for what in ("opening", "running") for when in ("before", "after")),
-        ("before running", 3),
+        *(("open", number) for number in range(4)),
+        *(_OPENING * 2),
+        *((f"{when} running", number) for when in ("before", "after") for number in range(4)),
         ("between", 1),
     ),
-    "golden": tuple(("open", number) for number in range(6)),
-    "cache": tuple(("open", number) for number in range(2)),
-    "plan": tuple(("open", number) for number in range(4)),
+    "golden": tuple(("open", number) for number in range(7)),
+    "cache": (("open", 0),),
+    "plan": tuple(("open", number) for number in range(2)),
 }
 _FILES = {
-    "onnxruntime": (GRAPH, WEIGHTS, VARIANT, _MANIFEST),
-    "openvino": (GRAPH, WEIGHTS, _MANIFEST),
+    "onnxruntime": (WEIGHTS, WEIGHTS, WEIGHTS, VARIANT, VARIANT, GRAPH, _MANIFEST),
+    "openvino": (WEIGHTS, WEIGHTS, GRAPH, _MANIFEST),
     "golden": (_GOLDEN, _MANIFEST),
     "cache": ("a.safetensors",),
     "plan": ("a.plan", "a.json"),
 }
 # Engines have more to try.
-_SUBJECTS = ("onnxruntime", "openvino", "onnxruntime", "golden", "onnxruntime", "openvino", "cache", "plan")
+_SUBJECTS = ("onnxruntime", "openvino", "onnxruntime", "golden", "onnxruntime", "openvino", "onnxruntime", "plan")
+_SUBJECTS = (*_SUBJECTS, *_SUBJECTS[:-1], "cache")
 
 
 class SwappedFiles(Campaign):
