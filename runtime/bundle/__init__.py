@@ -13,6 +13,7 @@ from mvrec_edge.runtime.bundle.certificate import (
     VariantRecord,
 )
 from mvrec_edge.runtime.bundle.golden import Golden
+from mvrec_edge.runtime.bundle.held_graph import HeldGraph
 from mvrec_edge.runtime.bundle.manifest import FileRecord, Manifest, WeightsSource
 from mvrec_edge.runtime.bundle.precision import PRECISIONS, PrecisionLimits, limits_of, parse_precisions
 
@@ -26,6 +27,7 @@ __all__ = [
     "FileRecord",
     "Golden",
     "GraphRecord",
+    "HeldGraph",
     "LabelRecord",
     "Manifest",
     "PrecisionLimits",

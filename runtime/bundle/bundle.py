@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mvrec_edge.runtime.bundle.architecture import EncoderArchitecture
 from mvrec_edge.runtime.bundle.certificate import GraphRecord, VariantRecord
+from mvrec_edge.runtime.bundle.held_graph import HeldGraph, folder_state
 from mvrec_edge.runtime.bundle.manifest import MANIFEST_NAME, FileRecord, Manifest, WeightsSource
 from mvrec_edge.runtime.bundle.screen import VARIANT_DOMAINS, screen_onnx
 from mvrec_edge.runtime.errors import InputError, IntegrityError, OutputError
 from mvrec_edge.runtime.files import atomic_write, sha256_file
 from mvrec_edge.runtime.files.draft_folder import DraftFolder, recover_folder
+from mvrec_edge.runtime.files.held_file import FileState, HeldFile
 from mvrec_edge.runtime.files.reading import read_bounded
 
 __all__ = ["Bundle", "check_free", "write_bundle"]
@@ -31,7 +35,7 @@ class Bundle:
 
     path: Path
     manifest: Manifest
-    _verified: set[str] = field(default_factory=set, repr=False, compare=False)
+    _verified: dict[str, FileState] = field(default_factory=dict, repr=False, compare=False)
     _screened: set[str] = field(default_factory=set, repr=False, compare=False)
 
     @classmethod
@@ -77,7 +81,8 @@ class Bundle:
         }
         for record in manifest.files:
             if record.name not in later:
-                bundle._check_hash(record.name)
+                with contextlib.closing(HeldFile(folder / record.name)) as file:
+                    bundle._check_hash(file)
         return bundle
 
     @property
@@ -104,16 +109,19 @@ class Bundle:
         return next((name for name in self.precisions if self.fingerprint(name) == fingerprint), None)
 
     def graph(self, precision: str = "fp32") -> Path:
-        """The path of the ONNX graph of one precision. Its weights lie beside it, where it says; both may be opened.
+        """The path of the ONNX graph of one precision. Its weights lie beside it, where it says.
 
-        The hashes of both were checked, and the graph was looked through for what must not be run.
+        The hashes of both were checked, and the graph was looked through for what must not be run. Whoever opens them
+        afterwards asks `hold` instead, since others may take their place meanwhile.
 
         Raises:
             UsageError: The bundle has none of that precision.
             IntegrityError: A file was changed, or the graph holds something that must not be run.
         """
         record = self.manifest.graph(precision)
-        return self._checked(record.file, record.weights)
+        held = self._held(record, {record.file: ()})
+        held.close()
+        return held.graph
 
     def variant(self, precision: str, target: str) -> tuple[Path, VariantRecord] | None:
         """The graph of one precision with the operators of one engine, checked like `graph`, and its record.
@@ -129,30 +137,94 @@ class Bundle:
             The same as `graph`.
         """
         record = self.manifest.graph(precision)
-        for variant in record.variants:
-            if variant.target == target:
-                return self._checked(variant.file, record.weights, VARIANT_DOMAINS), variant
-        return None
+        variant = _variant(record, target)
+        if variant is None:
+            return None
+        held = self._held(record, {variant.file: VARIANT_DOMAINS}, variant)
+        held.close()
+        return held.variant
 
-    def _checked(self, file: str, weights: str, domains: Sequence[str] = ()) -> Path:
-        self._check_hash(file)
-        self._check_hash(weights)
-        if file not in self._screened:
-            screen_onnx(self.path / file, self.path / weights, domains)
-            self._screened.add(file)
-        return self.path / file
+    def hold(self, precision: str, target: str | None = None) -> HeldGraph:
+        """Opens the graph of one precision and its weights, checks both like `graph`, and keeps them open.
 
-    def _check_hash(self, name: str) -> None:
-        """Hashes a file once, and compares with the manifest."""
-        if name in self._verified:
-            return
-        if sha256_file(self.path / name) != self.manifest.file(name).sha256:
+        Args:
+            precision: The precision.
+            target: One of `VARIANT_TARGETS`: the variant for it is opened and checked as well, where there is one.
+
+        Returns:
+            The files; whoever asks for them closes them.
+
+        Raises:
+            The same as `graph`.
+        """
+        record = self.manifest.graph(precision)
+        variant = _variant(record, target)
+        graphs: dict[str, Sequence[str]] = {record.file: ()}
+        if variant is not None:
+            graphs[variant.file] = VARIANT_DOMAINS
+        return self._held(record, graphs, variant)
+
+    def hold_file(self, name: str) -> HeldFile:
+        """Opens one of the files, checks its hash, and keeps it open.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            The file; whoever asks for it closes it.
+
+        Raises:
+            IntegrityError: The bundle has no such file, or it was changed.
+        """
+        sha256 = self.manifest.file(name).sha256
+        file = HeldFile(self._folder() / name)
+        try:
+            if self._verified.get(name) != file.state:
+                file.settle()
+                self._check_hash(file)
+        except BaseException:
+            file.close()
+            raise
+        file.sha256 = sha256
+        return file
+
+    def _held(
+        self, record: GraphRecord, graphs: Mapping[str, Sequence[str]], variant: VariantRecord | None = None
+    ) -> HeldGraph:
+        """Opens, hashes and screens graphs, each with the domains that it may use, and their weights."""
+        with contextlib.ExitStack() as opened:
+            folder = self._folder()
+            before = folder_state(folder)
+            files: dict[str, HeldFile] = {}
+            for name in (*graphs, record.weights):
+                files[name] = self.hold_file(name)
+                opened.callback(files[name].close)
+            for name, domains in graphs.items():
+                if name not in self._screened:
+                    screen_onnx(folder / name, folder / record.weights, domains, handle=files[name].handle)
+                    self._screened.add(name)
+            opened.pop_all()
+            return HeldGraph(folder, files.values(), record.file, variant, before)
+
+    def _folder(self) -> Path:
+        """The folder without links: one on the way may lead elsewhere between two files."""
+        return Path(os.path.realpath(self.path))
+
+    def _check_hash(self, file: HeldFile) -> None:
+        """Compares a file's hash with the manifest; one that was changed just now is hashed again before it is used."""
+        name = file.path.name
+        if file.digest() != self.manifest.file(name).sha256:
             raise IntegrityError(
                 "was changed after it was exported: its hash differs from the manifest's",
                 where=self.path / name,
                 fix="copy or export the bundle again",
             )
-        self._verified.add(name)
+        if file.settled:
+            self._verified[name] = file.state
+
+
+def _variant(record: GraphRecord, target: str | None) -> VariantRecord | None:
+    return next((variant for variant in record.variants if variant.target == target), None)
 
 
 def _check_names_and_sizes(folder: Path, manifest: Manifest) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,9 +57,10 @@ class Golden:
         Raises:
             IntegrityError: The bundle has none, or they do not fit its encoder.
         """
-        bundle.manifest.file(GOLDEN_NAME)
         path = bundle.path / GOLDEN_NAME
-        tensors, _ = read_tensors(path, "a file of golden views")
+        with contextlib.closing(bundle.hold_file(GOLDEN_NAME)) as file:
+            tensors, _ = read_tensors(path, "a file of golden views")
+            file.check_place()
         size, channels = bundle.architecture.image_size, bundle.architecture.embedding_dim
         views = tensors.get("views", np.empty(0, np.uint8))
         names = [_REFERENCE, *(f"embeddings.{name}" for name in bundle.precisions)]

@@ -6,13 +6,10 @@ https://protobuf.dev/programming-guides/encoding
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["Data", "Field", "fields", "integers"]
-
-Data = bytes | mmap.mmap
+__all__ = ["Field", "fields", "integers"]
 
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 _FIXED_SIZES = {_EIGHT_BYTES: 8, _FOUR_BYTES: 4}
@@ -38,7 +35,7 @@ class Field(NamedTuple):
     value: int | None
 
 
-def fields(data: Data, begin: int, end: int) -> Iterator[Field]:
+def fields(data: bytes, begin: int, end: int) -> Iterator[Field]:
     """Yields the fields of one message; values are not looked into.
 
     Args:
@@ -73,7 +70,7 @@ def fields(data: Data, begin: int, end: int) -> Iterator[Field]:
         position += length
 
 
-def integers(data: Data, field: Field) -> list[int]:
+def integers(data: bytes, field: Field) -> list[int]:
     """The numbers of a repeated int64 field: one, or several that are packed into its bytes."""
     if field.value is not None:
         return [_signed(field.value)]
@@ -88,7 +85,7 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
-def _read_varint(data: Data, position: int, end: int) -> tuple[int, int]:
+def _read_varint(data: bytes, position: int, end: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if position >= end:

@@ -10,7 +10,7 @@ version of ONNX puts there. Field numbers are those of `onnx.proto3` in the ONNX
 from __future__ import annotations
 
 import math
-import mmap
+import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -108,12 +108,16 @@ _MOST_NESTED = 8
 _LONGEST_ENTRY = 1024
 # Of all messages together. The pocket encoder's graph has 2,672, that of one of 24 blocks some ten times as many.
 _MOST_FIELDS = 1 << 18
+# Our own graphs, whose tensors lie beside them, have some hundred kilobytes.
+_LARGEST_GRAPH = 1 << 26
 
 #: Bytes of one element by ONNX's number of its type, for the types that a bundle keeps beside its graph.
 _ELEMENT_BYTES = {1: 4, 2: 1, 3: 1, 6: 4, 7: 8, 10: 2, 16: 2}
 
 
-def screen_onnx(path: Path, weights: Path | None = None, domains: Collection[str] = ()) -> None:
+def screen_onnx(
+    path: Path, weights: Path | None = None, domains: Collection[str] = (), *, handle: int | None = None
+) -> None:
     """Refuses an ONNX file with other external data, foreign operators, local functions or sparse tensors.
 
     Only lengths are followed, so the cost depends on the number of nodes, not on the size of the weights.
@@ -124,19 +128,28 @@ def screen_onnx(path: Path, weights: Path | None = None, domains: Collection[str
             location without any folder, and lie within it with as many bytes as its shape and type take; tensors may
             overlap, since nothing is written there. None: every tensor is in the ONNX file.
         domains: Whose operators it may use beside ONNX's own.
+        handle: The ONNX file's descriptor, where it is open already.
 
     Raises:
-        IntegrityError: The file is not a well-formed protocol buffer, or holds something refused or not known here.
+        IntegrityError: The file is larger than 64 MiB, is not a well-formed protocol buffer, or holds something refused
+            or not known here.
     """
+    # Read, and not mapped: a mapped file that is cut meanwhile ends the process.
+    with path.open("rb") if handle is None else os.fdopen(os.dup(handle), "rb") as stream:
+        stream.seek(0)
+        data = stream.read(_LARGEST_GRAPH + 1)
+    if len(data) > _LARGEST_GRAPH:
+        raise IntegrityError(
+            f"has more than {_LARGEST_GRAPH >> 20} MiB, too many for a graph", where=path, fix="export the bundle again"
+        )
     try:
-        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            _Screen(data, path, weights, _STANDARD_DOMAINS.union(domains)).model()
+        _Screen(data, path, weights, _STANDARD_DOMAINS.union(domains)).model()
     except (ValueError, IndexError) as error:
         raise IntegrityError("is not a well-formed ONNX file", where=path, fix="export the bundle again") from error
 
 
 class _Screen:
-    def __init__(self, data: mmap.mmap, path: Path, weights: Path | None, domains: frozenset[str]) -> None:
+    def __init__(self, data: bytes, path: Path, weights: Path | None, domains: frozenset[str]) -> None:
         self.data = data
         self.path = path
         self.location = None if weights is None else weights.name

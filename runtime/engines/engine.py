@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -10,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol, final
 import numpy as np
 import numpy.typing as npt
 
+from mvrec_edge.runtime.engines.forked import outlive_forked_children
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError
 
 if TYPE_CHECKING:
-    from mvrec_edge.runtime.bundle import Bundle
+    from mvrec_edge.runtime.bundle import Bundle, HeldGraph
 
 __all__ = [
     "CPU_BATCH",
@@ -40,7 +43,8 @@ class Engine(ABC):
 
     Several threads may share an engine: batches are computed one after the other, whichever thread they come from. A
     batch takes all cores, or the whole GPU, so two at once would gain nothing; and a library's request or context holds
-    one batch.
+    one batch. An engine is used in the process that opened it: the threads and the GPU of a library do not live on in a
+    forked child.
 
     Args:
         image_size: Side S of a view in pixels.
@@ -85,7 +89,9 @@ class Engine(ABC):
         self.threads = threads
         self.encoder_name = encoder_name
         self._turn = threading.Lock()
+        self._process = os.getpid()
         self._closed = False
+        outlive_forked_children(self)
 
     @final
     def encode(
@@ -102,7 +108,9 @@ class Engine(ABC):
 
         Raises:
             UsageError: The views have another shape or dtype.
-            EnvironmentUnfitError: The engine is closed, or answered with something that is not a finite embedding.
+            EnvironmentUnfitError: The engine is closed, was opened by a process that this one was forked from, or
+                answered with something that is not a finite embedding.
+            IntegrityError: The files that it computes from were changed.
         """
         expected = (self.image_size, self.image_size, 4)
         if views.dtype != np.uint8 or views.ndim != 4 or views.shape[1:] != expected:
@@ -113,6 +121,8 @@ class Engine(ABC):
         embeddings = np.empty((len(views), self.embedding_dim), np.float32)
         for start in range(0, len(views), self.batch):
             part = np.ascontiguousarray(views[start : start + self.batch])
+            # Before the lock, which a thread of the parent may have held when the process was forked.
+            self._check_process()
             with self._turn:
                 if self._closed:
                     raise EnvironmentUnfitError("the engine is closed", fix="open it again")
@@ -134,7 +144,12 @@ class Engine(ABC):
 
     @final
     def close(self) -> None:
-        """Frees what the engine holds, after the batch that another thread may be computing; may be called twice."""
+        """Frees what the engine holds, after the batch that another thread may be computing; may be called twice.
+
+        In a forked child it does nothing: what the engine holds is the parent's.
+        """
+        if os.getpid() != self._process:
+            return
         with self._turn:
             if not self._closed:
                 self._closed = True
@@ -142,6 +157,13 @@ class Engine(ABC):
 
     def _close(self) -> None:  # noqa: B027 (some engines have nothing to free)
         """Frees what the engine holds; called once."""
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise EnvironmentUnfitError(
+                f"the engine {self.name} was opened before this process was forked, and does not run in a forked child",
+                fix="open an engine in each process that encodes, or share one among threads",
+            )
 
     def __enter__(self) -> Engine:
         return self
@@ -169,18 +191,29 @@ class Session(Protocol):
 
 
 class GraphEngine(Engine):
-    """An engine that is one session over one graph of a bundle.
+    """An engine that is one session over one graph of a bundle, whose files it keeps open and watches.
 
     Args:
         bundle: The bundle.
         precision: The graph's precision.
-        session: The open session.
+        open_session: Opens the session from the paths of the files it is given.
         batch: Most views that are computed at once.
         threads: CPU threads at most.
+        target: The variant that is opened beside the graph of standard operators, where the bundle has it.
+
+    Raises:
+        IntegrityError: The files are not those of the bundle, or hold something that must not be run.
     """
 
     def __init__(
-        self, bundle: Bundle, precision: str, session: Session, batch: int, threads: int | None = None
+        self,
+        bundle: Bundle,
+        precision: str,
+        open_session: Callable[[HeldGraph], Session],
+        batch: int,
+        threads: int | None = None,
+        *,
+        target: str | None = None,
     ) -> None:
         super().__init__(
             image_size=bundle.architecture.image_size,
@@ -192,14 +225,21 @@ class GraphEngine(Engine):
             threads=threads,
             encoder_name=encoder_name(bundle, precision),
         )
-        self._session = session
-        self.device = session.device
+        with contextlib.ExitStack() as opened:
+            self._files = bundle.hold(precision, target)
+            opened.callback(self._files.close)
+            with self._files.opening():
+                self._session = open_session(self._files)
+            opened.pop_all()
+        self.device = self._session.device
 
     def _encode_batch(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-        return self._session.run(views)
+        with self._files.reading():
+            return self._session.run(views)
 
     def _close(self) -> None:
         self._session.close()
+        self._files.close()
 
 
 def encoder_name(bundle: Bundle, precision: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from mvrec_edge.runtime.engines.processor import read_processor
 from mvrec_edge.runtime.errors import IntegrityError, OutputError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes
+from mvrec_edge.runtime.files.file_lock import locked
 from mvrec_edge.runtime.files.json_documents import read_json
 from mvrec_edge.runtime.files.reading import read_bounded
 from mvrec_edge.runtime.files.user_cache import belongs_to_user, made_by_user, user_cache, user_cache_path
@@ -64,10 +65,14 @@ def record_speeds(speeds: Mapping[SpeedKey, float]) -> None:
     """Keeps milliseconds per view; a folder that cannot be written is no error, the next run measures again."""
     # One that could not be read again would make the others unreadable, too.
     measured = {key.digest: float(value) for key, value in speeds.items() if _SHORTEST <= value <= _LONGEST}
-    times = _load() | measured
-    kept = dict(list(times.items())[-_MOST_ENTRIES:])
-    with contextlib.suppress(OutputError), atomic_write(user_cache() / _NAME) as stream:
-        stream.write(canonical_json({"schema": SCHEMA, "milliseconds_per_view": kept}))
+    with contextlib.suppress(OutputError):
+        path = user_cache() / _NAME
+        # Another process may keep times of its own between reading and writing.
+        with locked(path):
+            times = _load() | measured
+            kept = dict(list(times.items())[-_MOST_ENTRIES:])
+            with atomic_write(path) as stream:
+                stream.write(canonical_json({"schema": SCHEMA, "milliseconds_per_view": kept}))
 
 
 def _load() -> dict[str, float]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.bundle import Bundle, Golden, limits_of
 from mvrec_edge.runtime.engines import open_engine
-from mvrec_edge.runtime.errors import EnvironmentUnfitError, MvrecEdgeError
+from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, MvrecEdgeError
 
 __all__ = ["Verdict", "verify_bundle"]
 
@@ -71,7 +71,7 @@ def verify_bundle(
         A verdict for each engine and graph, as soon as it is there.
 
     Raises:
-        IntegrityError: The bundle has no golden views, or they do not fit it.
+        IntegrityError: The bundle has no golden views, they do not fit it, or a file was changed.
     """
     golden = Golden.of(bundle)
     for name, provider in engines:
@@ -84,6 +84,9 @@ def verify_bundle(
                 ) as engine:
                     answers = engine.encode(golden.views)
                     device = engine.device
+            except IntegrityError:
+                # A changed file is no answer of the machine.
+                raise
             except MvrecEdgeError as error:
                 yield Verdict(words, precision, limit=limit, reason=str(error))
             else:

@@ -12,6 +12,15 @@ def campaigns() -> dict[str, Campaign]:
 
 def _all() -> list[Campaign]:
     from tests.harness.parsers.own_files import OwnFiles
+    from tests.harness.sharing.campaign import Sharing
+    from tests.harness.soak.campaign import Soak
+    from tests.harness.tampering.swapped import SwappedFiles
     from tests.harness.tampering.tampered import Tampering
 
-    return [OwnFiles(), Tampering()]
+    return [
+        Soak(),
+        OwnFiles(),
+        Tampering(),
+        SwappedFiles(),
+        Sharing(),
+    ]

@@ -12,7 +12,7 @@ from mvrec_edge.runtime.engines.onnxruntime.onnxruntime_library import load_libr
 from mvrec_edge.runtime.engines.processor import read_processor
 
 if TYPE_CHECKING:
-    from mvrec_edge.runtime.bundle import Bundle
+    from mvrec_edge.runtime.bundle import Bundle, HeldGraph
 
 __all__ = ["OnnxRuntimeEngine", "open_session"]
 
@@ -30,7 +30,7 @@ class OnnxRuntimeEngine(GraphEngine):
     Raises:
         MissingDependencyError: ONNX Runtime is not installed.
         EnvironmentUnfitError: The installed version cannot run the graph, or not on this provider.
-        IntegrityError: The graph holds something that must not be run.
+        IntegrityError: The graph holds something that must not be run, or was exchanged while it was opened.
         UsageError: There is no such provider, or the bundle has no such graph.
     """
 
@@ -50,12 +50,20 @@ class OnnxRuntimeEngine(GraphEngine):
         provider = provider or "cpu"
         able = self.precisions if provider == "cpu" else (*self.precisions, "bf16")
         precision = preferred_precision(bundle, precision, able, f"{self.name} on {provider}")
-        graph, target = bundle.graph(precision), _target(provider)
-        found = None if target is None else bundle.variant(precision, target)
-        variant = None if found is None else FusedVariant(found[0], found[1].summary)
-        session = open_session(graph, precision, provider, threads, variant=variant)
         self.on_gpu = provider != "cpu"
-        super().__init__(bundle, precision, session, batch or (GPU_BATCH if self.on_gpu else CPU_BATCH), threads)
+
+        def opened(files: HeldGraph) -> Session:
+            variant = None if files.variant is None else FusedVariant(files.variant[0], files.variant[1].summary)
+            return open_session(files.graph, precision, provider, threads, variant=variant)
+
+        super().__init__(
+            bundle,
+            precision,
+            opened,
+            batch or (GPU_BATCH if self.on_gpu else CPU_BATCH),
+            threads,
+            target=_target(provider),
+        )
 
 
 def _target(provider: str) -> str | None:

@@ -25,7 +25,7 @@ class OpenVinoEngine(GraphEngine):
     Raises:
         MissingDependencyError: OpenVINO is not installed.
         EnvironmentUnfitError: The installed version cannot run the graph.
-        IntegrityError: The graph holds something that must not be run.
+        IntegrityError: The graph holds something that must not be run, or was exchanged while it was opened.
         UsageError: The bundle has no such graph.
     """
 
@@ -36,5 +36,10 @@ class OpenVinoEngine(GraphEngine):
         self, bundle: Bundle, *, precision: str | None = None, batch: int | None = None, threads: int | None = None
     ) -> None:
         precision = preferred_precision(bundle, precision, self.precisions, self.name)
-        session = OpenVinoSession(bundle.graph(precision), precision, threads)
-        super().__init__(bundle, precision, session, batch or CPU_BATCH, threads)
+        super().__init__(
+            bundle,
+            precision,
+            lambda files: OpenVinoSession(files.graph, precision, threads),
+            batch or CPU_BATCH,
+            threads,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 from collections.abc import Callable
@@ -80,7 +81,8 @@ def ensure_plan(
         OutputError: The plan cannot be written.
     """
     tensorrt = load_tensorrt()
-    graph = bundle.graph(precision)
+    # A plan that is there is not used for a graph that was changed.
+    bundle.graph(precision)
     key = PlanKey.of(bundle.manifest.graph_digest(precision), str(tensorrt.__version__), gpu, profile)
     # A plan holds code: it is looked for only where nobody else can have put one.
     folder = user_cache("plans")
@@ -103,14 +105,14 @@ def ensure_plan(
     with work:
         fresh = Path(work.name) / "fresh.plan"
         request = {
-            "graph": str(graph),
             "image_size": bundle.architecture.image_size,
             "profile": str(profile),
             "workspace": workspace,
             "timing_cache": str(timing_cache or folder / "timing.cache"),
             "target": str(fresh),
         }
-        _run(request, progress)
+        with contextlib.closing(bundle.hold(precision)) as files, files.opening(mapped=False):
+            _run(request | {"graph": str(files.graph)}, progress)
         with writing(path):
             # Never the new plan under the old record: between the two steps there is no plan at all.
             path.with_suffix(".json").unlink(missing_ok=True)

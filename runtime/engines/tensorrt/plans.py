@@ -117,7 +117,7 @@ def verified_plan(key: PlanKey, path: Path) -> bytes | None:
         return None
     if not (made_by_user(path) and made_by_user(record)):
         raise IntegrityError("was made by another user", where=path, fix="remove it")
-    if path.is_symlink() or record.is_symlink() or path.stat().st_size > _LARGEST_PLAN:
+    if path.is_symlink() or record.is_symlink() or _size_of(path) > _LARGEST_PLAN:
         raise IntegrityError("is not a plan of this program", where=path, fix="remove it")
     fields = read_json(_bytes_of(record, _LARGEST_RECORD), str(record), schema=_SCHEMA, again="build it again")
     stored = dict(fields.object("key").payload)
@@ -126,11 +126,19 @@ def verified_plan(key: PlanKey, path: Path) -> bytes | None:
         raise IntegrityError(f"was built for another {', '.join(changed)}", where=path, fix="build it again")
     size = fields.integer("size", 0, _LARGEST_PLAN)
     # Its size first: of a plan that is longer nothing is read.
-    fits = path.stat().st_size == size
+    fits = _size_of(path) == size
     plan = _bytes_of(path, size) if fits else b""
     if not fits or sha256_bytes(plan) != fields.text("sha256", longest=64):
         raise IntegrityError("was changed after it was built", where=path, fix="build it again")
     return plan
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        # Removed just now: no size that fits.
+        return -1
 
 
 def _bytes_of(path: Path, most: int) -> bytes:

@@ -14,6 +14,7 @@ from mvrec_edge.runtime import Engine, engine_names, open_engine
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError
 from mvrec_edge.testing import FakeEngine
 from tests.unit.runtime.engines.sharing import check_shared_by_threads
+from tests.unit.runtime.engines.watching import check_forked
 
 
 def views(count: int, size: int = 24, seed: int = 0) -> npt.NDArray[np.uint8]:
@@ -123,3 +124,7 @@ def test_closing_waits_for_the_batch_that_is_computed() -> None:
         encoding.result()
         closing.result()
     assert events == ["encoded", "closed"]
+
+
+def test_a_forked_child_is_told() -> None:
+    check_forked(FakeEngine(image_size=24))

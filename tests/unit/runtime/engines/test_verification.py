@@ -73,3 +73,14 @@ def test_golden_views_that_do_not_fit(tiny_bundle: Bundle, tmp_path: Path, chang
 def test_a_bundle_without_golden_views(tiny_bundle: Bundle, tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match=r"golden\.safetensors"):
         list(verify_bundle(_changed(tiny_bundle, tmp_path, None), [("onnxruntime", None)]))
+
+
+@pytest.mark.parametrize("name", ["golden.safetensors", "encoder.fp32.weights"])
+def test_a_file_that_was_changed_since_is_an_error(tiny_bundle: Bundle, tmp_path: Path, name: str) -> None:
+    bundle = _changed(tiny_bundle, tmp_path, {})
+    file = bundle.path / name
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(IntegrityError, match=f"{name}: was changed after it was exported"):
+        list(verify_bundle(bundle, [("onnxruntime", None)]))

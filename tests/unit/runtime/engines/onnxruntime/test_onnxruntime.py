@@ -15,6 +15,7 @@ from mvrec_edge.runtime.engines.onnxruntime.cpu_session import CpuSession
 from mvrec_edge.runtime.engines.processor import Processor
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, MissingDependencyError, UsageError
 from tests.unit.runtime.engines.sharing import check_shared_by_threads
+from tests.unit.runtime.engines.watching import check_forked, check_watched
 
 
 def test_encodes_and_describes_itself(tiny_bundle: Bundle) -> None:
@@ -162,3 +163,13 @@ def test_bfloat16_has_no_kernel_here(precisions_bundle: Bundle) -> None:
 def test_threads_get_their_own_embeddings(precisions_bundle: Bundle, precision: str) -> None:
     with open_engine("onnxruntime", precisions_bundle, precision=precision, batch=2, threads=1) as engine:
         check_shared_by_threads(engine)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_files_are_watched(precisions_bundle: Bundle, precision: str) -> None:
+    check_watched(precisions_bundle, lambda bundle: open_engine("onnxruntime", bundle, precision=precision, threads=1))
+
+
+def test_a_forked_child_is_told(tiny_bundle: Bundle) -> None:
+    with open_engine("onnxruntime", tiny_bundle, threads=2) as engine:
+        check_forked(engine)

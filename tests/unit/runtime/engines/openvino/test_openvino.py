@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mvrec_edge.runtime.bundle import EncoderArchitecture, GraphRecord, WeightsS
 from mvrec_edge.runtime.engines.openvino import OpenVinoSession
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, MissingDependencyError
 from tests.unit.runtime.engines.sharing import check_shared_by_threads
+from tests.unit.runtime.engines.watching import check_forked, check_watched
 
 
 def _pixels(bundle: Bundle, count: int = 5) -> np.ndarray:
@@ -133,3 +135,26 @@ def test_threads_get_their_own_embeddings(precisions_bundle: Bundle, precision: 
     pytest.importorskip("openvino", reason="OpenVINO is what is tested")
     with open_engine("openvino", precisions_bundle, precision=precision, batch=2, threads=1) as engine:
         check_shared_by_threads(engine)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_files_are_watched(precisions_bundle: Bundle, precision: str) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is what is tested")
+    check_watched(precisions_bundle, lambda bundle: open_engine("openvino", bundle, precision=precision, threads=1))
+
+
+def test_a_forked_child_is_told(tiny_bundle: Bundle) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is what is tested")
+    with open_engine("openvino", tiny_bundle, threads=2) as engine:
+        check_forked(engine)
+
+
+def test_a_child_that_was_forked_beside_an_engine_ends() -> None:
+    """By itself it would wait in the library's destructor for threads that it does not have."""
+    pytest.importorskip("openvino", reason="OpenVINO is what is tested")
+    script = (
+        "import os; from mvrec_edge.pocket import POCKET_BUNDLE; from mvrec_edge.runtime import Bundle, open_engine;"
+        "engine = open_engine('openvino', Bundle.load(POCKET_BUNDLE), threads=2);"
+        "child = os.fork(); child == 0 or (os.waitpid(child, 0), engine.close())"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=100)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 import sys
 from collections.abc import Iterator
@@ -284,6 +285,23 @@ def test_other_weights_are_another_plan(ask: Ask, tmp_path: Path) -> None:
     other = ask()
     assert other.built
     assert other.path != first.path
+
+
+@pytest.mark.parametrize("name", ["encoder.fp16.onnx", "encoder.fp16.weights"])
+def test_files_that_are_exchanged_while_a_plan_is_built_make_no_plan(
+    ask: Ask, stand_ins: Any, tmp_path: Path, name: str
+) -> None:
+    place = tmp_path / "b"
+    shutil.copytree(ask.bundle.path, place)
+    bundle = Bundle.load(place)
+
+    def exchange(*_: object) -> None:
+        (place / "new").write_bytes((place / name).read_bytes())
+        (place / "new").replace(place / name)
+
+    with pytest.raises(IntegrityError, match=f"{name}: was changed or exchanged while it was opened"):
+        ensure_plan(bundle, "fp16", GPU, PROFILE, progress=exchange)
+    assert ".plan" not in stand_ins.files
 
 
 def test_timings_are_kept_and_used_again(ask: Ask, stand_ins: Any, header: Any) -> None:

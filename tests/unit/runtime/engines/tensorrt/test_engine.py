@@ -14,6 +14,7 @@ from mvrec_edge.runtime.engines.tensorrt import BatchProfile
 from mvrec_edge.runtime.engines.tensorrt.tensorrt_engine import TensorRtEngine
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError, UsageError
 from tests.unit.runtime.engines.sharing import check_shared_by_threads
+from tests.unit.runtime.engines.watching import check_forked
 
 SMALL = BatchProfile(1, 2, 4)
 
@@ -216,3 +217,8 @@ def test_threads_get_their_own_embeddings(stand_ins: Any, bundle: Bundle, librar
         stand_ins.without("cuda")
     with TensorRtEngine(bundle, profile=SMALL) as engine:
         check_shared_by_threads(engine)
+
+
+def test_a_forked_child_is_told(bundle: Bundle) -> None:
+    with TensorRtEngine(bundle, precision="fp32", profile=SMALL) as engine:
+        check_forked(engine)
