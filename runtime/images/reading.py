@@ -18,7 +18,7 @@ from mvrec_edge.runtime.images.image_files import read_bytes
 from mvrec_edge.runtime.images.masks import marked
 from mvrec_edge.runtime.images.pixels import scaled, to_rgb_uint8
 
-__all__ = ["DAMAGED", "IMAGE_SUFFIXES", "check_damaged", "read_image", "read_mask", "read_mask_bytes"]
+__all__ = ["DAMAGED", "IMAGE_SUFFIXES", "check_damaged", "decode_image", "read_image", "read_mask", "read_mask_bytes"]
 
 # What folders are searched for; a file is read by its content, whatever its name.
 IMAGE_SUFFIXES = (".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -55,14 +55,33 @@ def read_image(
     """
     check_damaged(damaged)
     path = Path(path)
-    data = read_bytes(path)
+    return decode_image(read_bytes(path), path, warn=warn, damaged=damaged)
+
+
+def decode_image(
+    data: bytes, where: object, *, warn: Callable[[InputWarning], None] | None = None, damaged: str = "refuse"
+) -> npt.NDArray[np.uint8]:
+    """Decodes an image from the bytes of its file.
+
+    Args:
+        data: A whole image file. Its size in bytes is the caller's to bound; its pixels are bounded here.
+        where: Where the bytes come from, for messages.
+        warn: As for `read_image`.
+        damaged: As for `read_image`.
+
+    Returns:
+        As `read_image`.
+
+    Raises:
+        ImageError: As for `read_image`.
+    """
     try:
-        header = _header(data, path)
-        samples = _decode(data, header, path, warn, for_mask=False)
+        header = _header(data, where)
+        samples = _decode(data, header, where, warn, for_mask=False)
     except DamagedImageError as reason:
         if not data.startswith(jpeg.SIGNATURE):
             raise
-        header, samples = _salvaged(data, path, reason, warn, damaged)
+        header, samples = _salvaged(data, where, reason, warn, damaged)
     return to_rgb_uint8(upright(scaled(samples.colours, samples.bits), header.orientation))
 
 
@@ -120,18 +139,18 @@ def read_mask_bytes(
 
 
 def _salvaged(
-    data: bytes, path: Path, reason: DamagedImageError, warn: Callable[[InputWarning], None] | None, damaged: str
+    data: bytes, where: object, reason: DamagedImageError, warn: Callable[[InputWarning], None] | None, damaged: str
 ) -> tuple[ImageHeader, Samples]:
     """What is there of a damaged JPEG; raises what was found where it is not wanted, or nothing is there."""
     if damaged == "refuse":
         fix = f"{reason.fix}; or give --damaged warn to use it as far as it can be decoded"
-        raise DamagedImageError(reason.what, where=path, fix=fix) from reason
-    salvaged = jpeg.salvage(data, path)
+        raise DamagedImageError(reason.what, where=where, fix=fix) from reason
+    salvaged = jpeg.salvage(data, where)
     if salvaged is None:
         raise reason
     if warn is not None:
         what = f"{reason.what}; the image is used all the same"
-        warn(DamageWarning(what, str(path), "copy it again, or find out why the camera's program writes it so"))
+        warn(DamageWarning(what, str(where), "copy it again, or find out why the camera's program writes it so"))
     return salvaged[1], Samples(salvaged[0], 8)
 
 

@@ -11,4 +11,9 @@ def campaigns() -> dict[str, Campaign]:
 
 
 def _all() -> list[Campaign]:
-    return []
+    from tests.harness.images.campaigns import DamagedImages, ImageIndependence
+
+    return [
+        DamagedImages(),
+        ImageIndependence(),
+    ]
