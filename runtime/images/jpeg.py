@@ -33,6 +33,7 @@ _SCAN = b"\xff\xda"
 _END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # Markers without a length.
 _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+_SPACES = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 # A progressive file may have ten or so; each costs as much as a whole sequential picture.
 _MOST_SCANS = 500
 _COEFFICIENTS = 64
@@ -240,7 +241,7 @@ def salvage(data: bytes, where: object) -> tuple[npt.NDArray[np.uint8], JpegHead
         while walk.step():
             pass
     # The walk may have ended before the last scan, and each costs as much as a picture.
-    if walk.size is None or data.count(_SCAN) > _MOST_SCANS:
+    if walk.size is None or len(walk.missing) not in _SPACES or data.count(_SCAN) > _MOST_SCANS:
         return None
     header = JpegHeader("JPEG", *walk.size, lossy=True, orientation=walk.orientation or 1, components=len(walk.missing))
     header.check_size(where)
@@ -256,7 +257,7 @@ def _strictly(stream: bytes, header: JpegHeader, where: object) -> npt.NDArray[n
 
 def _decoded(stream: bytes, header: JpegHeader, where: object, *, strict: bool) -> npt.NDArray[np.uint8]:
     simplejpeg = base_library("simplejpeg")
-    space = {1: "GRAY", 3: "RGB", 4: "CMYK"}[header.components]
+    space = _SPACES[header.components]
     try:
         pixels: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(stream, colorspace=space, strict=strict)
     except Exception as reason:

@@ -12,8 +12,10 @@ def campaigns() -> dict[str, Campaign]:
 
 def _all() -> list[Campaign]:
     from tests.harness.images.campaigns import DamagedImages, ImageIndependence
+    from tests.harness.messages.campaign import Messages
 
     return [
         DamagedImages(),
         ImageIndependence(),
+        Messages(),
     ]

@@ -235,6 +235,16 @@ def test_damage_lets_no_bound_be_passed(tmp_path):
     assert salvage(bytes(whole[:-2]) + bytes(whole[scan:-2]) * 501, "a") is None
 
 
+def test_channels_of_one_number_are_not_salvaged(tmp_path):
+    whole = bytearray(jpeg())
+    frame = whole.index(b"\xff\xc0")
+    whole[frame + 13] = whole[frame + 10]
+    (tmp_path / "a.jpg").write_bytes(whole)
+
+    with pytest.raises(DamagedImageError, match="have the same number"):
+        read_image(tmp_path / "a.jpg", damaged="warn")
+
+
 def test_a_kind_that_is_not_read_is_not_salvaged(tmp_path):
     whole = bytearray(jpeg())
     whole[whole.index(b"\xff\xc0") + 4] = 12
