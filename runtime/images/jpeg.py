@@ -246,20 +246,27 @@ def salvage(data: bytes, where: object) -> tuple[npt.NDArray[np.uint8], JpegHead
     header = JpegHeader("JPEG", *walk.size, lossy=True, orientation=walk.orientation or 1, components=len(walk.missing))
     header.check_size(where)
     try:
-        return _decoded(data, header, where, strict=False), header
+        # After an error that is no mere warning libjpeg leaves rows as they were in memory, and nobody says so.
+        first, again = (_decoded(data, header, where, strict=False, fill=fill) for fill in (0, 255))
     except ImageError:
         return None
+    return (first, header) if np.array_equal(first, again) else None
 
 
 def _strictly(stream: bytes, header: JpegHeader, where: object) -> npt.NDArray[np.uint8]:
     return _decoded(stream, header, where, strict=True)
 
 
-def _decoded(stream: bytes, header: JpegHeader, where: object, *, strict: bool) -> npt.NDArray[np.uint8]:
+def _decoded(
+    stream: bytes, header: JpegHeader, where: object, *, strict: bool, fill: int | None = None
+) -> npt.NDArray[np.uint8]:
+    """Decodes into memory that holds `fill`, or anything where every error is raised."""
     simplejpeg = base_library("simplejpeg")
+    size = header.height * header.width * header.components
+    buffer = None if fill is None else np.full(size, fill, np.uint8)
     space = _SPACES[header.components]
     try:
-        pixels: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(stream, colorspace=space, strict=strict)
+        pixels: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(stream, colorspace=space, strict=strict, buffer=buffer)
     except Exception as reason:
         if "subsampling" in str(reason):
             raise not_read(where, "the channels of the JPEG file are sampled in an unusual way, not read") from reason

@@ -13,9 +13,11 @@ def campaigns() -> dict[str, Campaign]:
 def _all() -> list[Campaign]:
     from tests.harness.images.campaigns import DamagedImages, ImageIndependence
     from tests.harness.messages.campaign import Messages
+    from tests.harness.messages.terminal import TerminalEscapes
 
     return [
         DamagedImages(),
         ImageIndependence(),
         Messages(),
+        TerminalEscapes(),
     ]

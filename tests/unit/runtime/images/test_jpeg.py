@@ -194,13 +194,24 @@ def test_a_damaged_file_is_refused_or_used_with_a_warning_that_says_what_is_wron
         np.testing.assert_array_equal(found[:8, :14], read(tmp_path, jpeg())[0][:8, :14])
 
 
-def test_what_is_used_of_a_damaged_file_does_not_depend_on_what_was_read_before(tmp_path):
-    (tmp_path / "a.jpg").write_bytes(damaged("cut"))
+def test_memory_of_earlier_images_is_never_taken_for_a_picture(tmp_path):
+    """Where a table is missing libjpeg ends without a pixel, and the library that calls it says nothing."""
+    whole = jpeg(progressive=True)
+    table = whole.index(b"\xff\xc4")
+    length = int.from_bytes(whole[table + 2 : table + 4], "big")
+    (tmp_path / "a.jpg").write_bytes(whole[:table] + whole[table + 2 + length :])
+
+    with pytest.raises(DamagedImageError, match="was not defined"):
+        read_image(tmp_path / "a.jpg", damaged="warn")
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+def test_what_is_used_of_a_damaged_file_does_not_depend_on_what_was_in_memory(tmp_path, options):
+    (tmp_path / "a.jpg").write_bytes(damaged("cut, with an end", **options))
     first = read_image(tmp_path / "a.jpg", damaged="warn")
     for value in (0, 255):
-        read(tmp_path, jpeg())
-        np.full(PICTURE.shape, value, np.uint8)
-        (tmp_path / "a.jpg").write_bytes(damaged("cut"))
+        for _ in range(3):
+            np.full(PICTURE.shape, value, np.uint8)
         np.testing.assert_array_equal(read_image(tmp_path / "a.jpg", damaged="warn"), first)
 
 
