@@ -60,7 +60,7 @@ def _draw(path: Path, seed: int) -> None:
     image = np.random.default_rng(seed).integers(60, 120, (48, 64, 3), np.uint8)
     mask = np.zeros((48, 64), np.uint8)
     mask[10 : 26 + seed % 7, 8:24] = 255
-    image[mask > 0] = 20 * (seed % 10)
+    image[mask > 0] = (0, 250)[seed % 2]
     cv2.imwrite(str(path), image)
     cv2.imwrite(str(path.with_suffix(".png")), mask)
 
@@ -557,5 +557,14 @@ _MACHINE = (
     ),
 )
 
+_WORSE = (
+    # Each pit has itself as a dent for its nearest neighbour.
+    Trigger(
+        "support add line.safetensors labelled/pit --bundle b.bundle --label dent --engine onnxruntime",
+        7,
+        "would be misread, so nothing is written",
+    ),
+)
+
 #: All of them, in the order of their exit codes.
-TRIGGERS: tuple[Trigger, ...] = (*_ITEMS, *_USAGE, *_INPUT, *_LABEL_FILES, *_INTEGRITY, *_MACHINE, *_OUTPUT)
+TRIGGERS: tuple[Trigger, ...] = (*_ITEMS, *_USAGE, *_INPUT, *_LABEL_FILES, *_INTEGRITY, *_MACHINE, *_OUTPUT, *_WORSE)
