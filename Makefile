@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TOOLS := .venv-supply
 TRIAL := .venv-demo
 READY := $(VENV)/.ready
 
@@ -11,7 +12,7 @@ READY := $(VENV)/.ready
 BINDINGS := .tensorrt-bindings
 TENSORRT_VERSIONS := 10.3.0 10.13.3.9 11.4.0.106
 
-.PHONY: demo pocket test test-slow harness harness-short browser browser-tools check format docs clean
+.PHONY: demo pocket test test-slow harness harness-short supply lock browser browser-tools check format docs clean
 
 # In an environment of its own, without PyTorch.
 demo: $(TRIAL)/.ready
@@ -33,6 +34,14 @@ harness-short: $(READY)
 
 harness: $(READY)
 	$(ONE_THREAD) $(BIN)/python -m tests.harness --results benchmarks/results/harness.json
+
+# What the project stands on: known holes, licences, lock files with hashes, a bill of materials (supply/check.py).
+supply: $(READY) $(TOOLS)/.ready
+	$(BIN)/python supply/check.py --tools $(TOOLS)/bin --sbom $(TOOLS)/sbom.json
+
+# The lock files anew, with the newest versions that pyproject.toml allows.
+lock: $(READY) $(TOOLS)/.ready
+	$(BIN)/python supply/check.py --tools $(TOOLS)/bin --write
 
 # Chromium and its driver, for the tests of the report; does nothing where they are there.
 browser-tools:
@@ -68,7 +77,7 @@ docs: $(READY)
 	$(BIN)/mvrec-edge settings --markdown > docs/config.md
 
 clean:
-	rm -rf $(VENV) $(TRIAL) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output $(BINDINGS)
+	rm -rf $(VENV) $(TRIAL) $(TOOLS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output $(BINDINGS)
 
 $(BINDINGS): | $(READY)
 	mkdir -p $@
@@ -79,6 +88,11 @@ $(BINDINGS): | $(READY)
 $(TRIAL)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(TRIAL)
 	$(TRIAL)/bin/pip install --quiet --editable '.[cpu]'
+	touch $@
+
+$(TOOLS)/.ready:
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet 'cyclonedx-bom>=7,<8' 'pip-audit>=2.9,<3' 'uv>=0.5,<1'
 	touch $@
 
 $(READY): pyproject.toml

@@ -6,11 +6,18 @@ from tests.harness.campaign import Campaign
 
 
 def campaigns() -> dict[str, Campaign]:
-    """All campaigns by name, in the order in which they run."""
+    """All campaigns by name, in the order in which they run: the longest first, so that no core is idle at the end."""
     return {campaign.name: campaign for campaign in _all()}
 
 
 def _all() -> list[Campaign]:
+    from tests.harness.faults.campaign import Faults
+    from tests.harness.faults.crashes import Crashes
+    from tests.harness.images.campaigns import DamagedImages, ImageIndependence
+    from tests.harness.kills.campaign import Kills
+    from tests.harness.messages.campaign import Messages
+    from tests.harness.messages.terminal import TerminalEscapes
+    from tests.harness.parsers.outside import OutsideImages, OutsideLabels, OutsideTensors
     from tests.harness.parsers.own_files import OwnFiles
     from tests.harness.sharing.campaign import Sharing
     from tests.harness.soak.campaign import Soak
@@ -20,7 +27,17 @@ def _all() -> list[Campaign]:
     return [
         Soak(),
         OwnFiles(),
+        OutsideLabels(),
+        OutsideImages(),
+        OutsideTensors(),
+        Faults(),
+        Crashes(),
+        Kills(),
         Tampering(),
         SwappedFiles(),
         Sharing(),
+        DamagedImages(),
+        ImageIndependence(),
+        Messages(),
+        TerminalEscapes(),
     ]

@@ -115,7 +115,7 @@ def verified_plan(key: PlanKey, path: Path) -> bytes | None:
     record = path.with_suffix(".json")
     if not path.is_file() or not record.is_file():
         return None
-    if not (made_by_user(path) and made_by_user(record)):
+    if _of_another_user(path) or _of_another_user(record):
         raise IntegrityError("was made by another user", where=path, fix="remove it")
     if path.is_symlink() or record.is_symlink() or _size_of(path) > _LARGEST_PLAN:
         raise IntegrityError("is not a plan of this program", where=path, fix="remove it")
@@ -131,6 +131,14 @@ def verified_plan(key: PlanKey, path: Path) -> bytes | None:
     if not fits or sha256_bytes(plan) != fields.text("sha256", longest=64):
         raise IntegrityError("was changed after it was built", where=path, fix="build it again")
     return plan
+
+
+def _of_another_user(path: Path) -> bool:
+    try:
+        return not made_by_user(path)
+    except OSError:
+        # Removed just now: reading it says so.
+        return False
 
 
 def _size_of(path: Path) -> int:
