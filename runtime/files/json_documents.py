@@ -5,17 +5,40 @@ What is read back is taken field by field, and every value has a type and a boun
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from mvrec_edge.runtime.errors import IntegrityError
-from mvrec_edge.runtime.files.writing import sha256_bytes
+from mvrec_edge.runtime.files.writing import Buffer, sha256_bytes
 
-__all__ = ["Fields", "canonical_json", "read_json", "read_signed_json", "signed_json"]
+__all__ = [
+    "MAX_TEXT",
+    "Fields",
+    "canonical_json",
+    "parse_json",
+    "read_json",
+    "read_signed_json",
+    "schema_of",
+    "signed_json",
+]
 
-_MAX_TEXT = 4096
+#: Characters of a text in a document, unless its field says otherwise.
+MAX_TEXT = 4096
+
+_DEEPEST = 32
+_MOST_VALUES = 1 << 20
+_MOST_DIGITS = 400
+# One of these stands before each value but the first.
+_BEFORE_VALUES = (b",", b"[", b"{")
+_TEXT = re.compile(rb'"[^"]*"')
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+# As the canonical form writes them: fields of the document itself, and no last ones.
+_DIGEST = re.compile(rb'^  "digest": "([0-9a-f]{64})",\n', re.MULTILINE)
+_SCHEMA = re.compile(rb'^  "schema": "([ -!#-~]{1,64})"', re.MULTILINE)
 
 
 class Fields:
@@ -38,7 +61,7 @@ class Fields:
     def _wrong(self, key: str, wanted: str) -> IntegrityError:
         return IntegrityError(f"'{key}' is not {wanted}", where=self.where, fix="make the file anew")
 
-    def text(self, key: str, *, longest: int = _MAX_TEXT) -> str:
+    def text(self, key: str, *, longest: int = MAX_TEXT) -> str:
         """A string of at most `longest` characters."""
         value = self.payload.get(key)
         if not isinstance(value, str) or len(value) > longest:
@@ -59,10 +82,9 @@ class Fields:
     def number(self, key: str, low: float, high: float) -> float:
         """A finite number from `low` to `high`."""
         value = self.payload.get(key)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-            raise self._wrong(key, "a finite number")
-        if not low <= value <= high:
-            raise self._wrong(key, f"a number from {low} to {high}")
+        # Compared and not converted: a whole number may be too large for a float. NaN is not within any bounds.
+        if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+            raise self._wrong(key, f"a number from {low:g} to {high:g}")
         return float(value)
 
     def choice(self, key: str, *choices: str) -> str:
@@ -75,7 +97,7 @@ class Fields:
     def texts(self, key: str, *, most: int) -> tuple[str, ...]:
         """A list of at most `most` strings."""
         value = self.sequence(key, most=most)
-        if not all(isinstance(item, str) and len(item) <= _MAX_TEXT for item in value):
+        if not all(isinstance(item, str) and len(item) <= MAX_TEXT for item in value):
             raise self._wrong(key, "a list of texts")
         return tuple(value)
 
@@ -95,27 +117,92 @@ def read_json(data: bytes | str, where: str, *, schema: str, again: str = "make 
     """Reads a document of one schema.
 
     Args:
-        data: What the file holds.
+        data: What the file holds; whoever reads it bounds its size.
         where: The file, for messages.
         schema: The one schema that is read, the document's field `schema`.
         again: What to do where the document cannot be read, for messages.
 
     Raises:
-        IntegrityError: It is no JSON object, is nested too deeply, or is of another schema.
+        IntegrityError: It is no JSON object, is nested too deeply, holds too many values, a name twice or a number that
+            is not finite, or is of another schema.
     """
     try:
-        payload = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        payload = parse_json(data)
+    except ValueError as error:
         raise IntegrityError("is not valid JSON", where=where, fix="make the file anew") from error
     fields = Fields(payload, where)
     found = fields.text("schema")
     if found != schema:
-        raise IntegrityError(
-            f"the schema '{found[:64]}' is not known to this version, which reads '{schema}'",
-            where=where,
-            fix=f"{again} with this version",
-        )
+        raise _other_schema(found, where, schema, again)
     return fields
+
+
+def parse_json(data: bytes | str) -> Any:
+    """Parses JSON as this program writes it, in time and memory that the size of the text bounds.
+
+    Raises:
+        ValueError: It is not JSON, is nested deeper than 32 levels, holds more than a million values, a name twice in
+            one object, a number that is not finite, or one of more than 400 digits.
+    """
+    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    # Before anything is parsed: a text of brackets takes a thousand times its size.
+    if sum(map(raw.count, _BEFORE_VALUES)) > _MOST_VALUES or _is_too_deep(raw):
+        raise ValueError("too many values, or nested too deeply")
+    try:
+        # UTF-8 and nothing that the library would guess: what was counted above is what is parsed.
+        text = raw.decode("utf-8")
+        return json.loads(
+            text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole, object_pairs_hook=_without_doubles
+        )
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _is_too_deep(data: bytes) -> bool:
+    """Whether arrays and objects are nested too deeply; brackets in texts do not count."""
+    if data.count(b"[") + data.count(b"{") <= _DEEPEST:
+        return False
+    # Steps that need no more memory than a few times the text: texts are taken out, then all but the brackets.
+    unescaped = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    depth = 0
+    for bracket in _TEXT.sub(b"", unescaped).translate(None, _NO_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > _DEEPEST:
+            return True
+    return False
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number is not finite")
+    return value
+
+
+def _whole(text: str) -> int:
+    # Converting digits takes the square of their number in some versions of Python.
+    if len(text) > _MOST_DIGITS:
+        raise ValueError("a number has too many digits")
+    return int(text)
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice in an object")
+    return found
+
+
+def _other_schema(found: str, where: str, schema: str, again: str) -> IntegrityError:
+    return IntegrityError(
+        f"the schema '{found[:64]}' is not known to this version, which reads '{schema}'",
+        where=where,
+        fix=f"{again} with this version",
+    )
 
 
 def canonical_json(payload: Any) -> bytes:
@@ -134,11 +221,11 @@ def canonical_json(payload: Any) -> bytes:
     return (text + "\n").encode("utf-8", "backslashreplace")
 
 
-def signed_json(payload: Mapping[str, Any], covers: Iterable[bytes] = ()) -> bytes:
+def signed_json(payload: Mapping[str, Any], covers: Iterable[Buffer] = ()) -> bytes:
     """Serialises an object with one more field, `digest`: SHA-256 over its canonical form and what it covers.
 
     Args:
-        payload: The object; a `digest` that it has is replaced.
+        payload: The object, which has a `schema`; a `digest` that it has is replaced.
         covers: Other bytes that must not change either, such as the tensors that the object describes.
     """
     signed = {key: value for key, value in payload.items() if key != "digest"}
@@ -147,21 +234,35 @@ def signed_json(payload: Mapping[str, Any], covers: Iterable[bytes] = ()) -> byt
 
 
 def read_signed_json(
-    data: bytes, where: str, *, schema: str, again: str = "make the file anew", covers: Iterable[bytes] = ()
+    data: bytes, where: str, *, schema: str, again: str = "make the file anew", covers: Iterable[Buffer] = ()
 ) -> Fields:
     """Reads what `signed_json` wrote. The arguments that `read_json` has as well mean the same.
+
+    The bytes are hashed as they are before they are parsed, so that any change is noticed, and one by accident before
+    anything else is done.
 
     Raises:
         IntegrityError: It is not a JSON object, of another schema, or a byte of it or of what it covers was changed.
     """
-    fields = read_json(data, where, schema=schema, again=again)
-    fields.text("digest")
-    try:
-        # All bytes are compared: a digest of what was parsed alone would not notice another blank.
-        unchanged = signed_json(fields.payload, covers) == data
-    except (ValueError, RecursionError):
-        # NaN, or nesting that the parser takes and the writer would not.
-        unchanged = False
-    if not unchanged:
+    found = schema_of(data)
+    if found is not None and found != schema:
+        raise _other_schema(found, where, schema, again)
+    digest = _DIGEST.search(data)
+    if digest is None or digest[1] != _digest_of(data, digest, covers):
         raise IntegrityError("was changed after it was written", where=where, fix=again)
-    return fields
+    return read_json(data, where, schema=schema, again=again)
+
+
+def schema_of(data: bytes) -> str | None:
+    """What a document in the canonical form says of its schema, whatever else it holds; None where it says nothing."""
+    found = _SCHEMA.search(data)
+    return None if found is None else found[1].decode()
+
+
+def _digest_of(data: bytes, line: re.Match[bytes], covers: Iterable[Buffer]) -> bytes:
+    """The digest that `signed_json` writes: over the text without the line of the digest, and over what it covers."""
+    digest = hashlib.sha256()
+    view = memoryview(data)
+    for part in (view[: line.start()], view[line.end() :], *covers):
+        digest.update(part)
+    return digest.hexdigest().encode()

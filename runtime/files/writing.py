@@ -7,11 +7,13 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from mvrec_edge.runtime.errors import OutputError
+from mvrec_edge.runtime.files.reading import open_regular
 
 __all__ = [
+    "Buffer",
     "atomic_write",
     "confirm_rename",
     "partial_name",
@@ -23,12 +25,15 @@ __all__ = [
     "writing",
 ]
 
+#: What is hashed: bytes, or what lends its own without a copy.
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
 _CHUNK = 1 << 22
 #: Characters of a file's name in that of its temporary file; a name of 255 bytes is the longest that file systems take.
 _LONGEST = 40
 
 
-def sha256_bytes(*parts: bytes) -> str:
+def sha256_bytes(*parts: Buffer) -> str:
     """SHA-256 of the parts one after the other, in hexadecimal."""
     digest = hashlib.sha256()
     for part in parts:
@@ -37,9 +42,9 @@ def sha256_bytes(*parts: bytes) -> str:
 
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal, read in pieces."""
+    """SHA-256 of a regular file in hexadecimal, read in pieces."""
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
