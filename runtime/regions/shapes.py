@@ -13,7 +13,7 @@ import numpy as np
 
 from mvrec_edge.runtime.errors import AnnotationError, ImageError
 from mvrec_edge.runtime.images import read_mask_bytes
-from mvrec_edge.runtime.regions.formats.rle import decode_rle
+from mvrec_edge.runtime.regions.formats.rle import region_of_rle
 from mvrec_edge.runtime.regions.region import Region
 
 __all__ = [
@@ -79,7 +79,7 @@ class PolygonShape:
         """The region the polygons enclose; raises `AnnotationError` as `Region.from_polygon` does."""
         parts: Any = self.polygons[0] if len(self.polygons) == 1 else list(self.polygons)
         region = Region.from_polygon(parts, image_size, annotation.box, annotation.label, annotation.source)
-        if max(region.origin) <= 1 and max(region.patch.shape) <= 2:
+        if max(region.origin) <= 1 and max(region.patch_size) <= 2:
             values = (value for polygon in self.polygons for pair in polygon for value in pair)
             check_pixels(values, annotation.source)
         return [region]
@@ -123,8 +123,7 @@ class RleShape:
                 "the run-length mask has no size [height, width]", where=annotation.source, fix="export it again"
             )
         check_mask_size((size[0], size[1]), image_size, annotation.source)
-        mask = decode_rle(self.counts, image_size, annotation.source)
-        return [Region(mask, annotation.box, annotation.label, annotation.source)]
+        return [region_of_rle(self.counts, image_size, annotation.box, annotation.label, annotation.source)]
 
 
 @dataclass(frozen=True)
@@ -228,12 +227,12 @@ class UnionShape:
         """What any of the shapes covers; raises `AnnotationError` where one of them cannot be used."""
         regions = [region for part in self.parts for region in part.regions(image_size)]
         left, top = (min(region.origin[axis] for region in regions) for axis in (0, 1))
-        right = max(region.origin[0] + region.patch.shape[1] for region in regions)
-        bottom = max(region.origin[1] + region.patch.shape[0] for region in regions)
+        right = max(region.origin[0] + region.patch_size[1] for region in regions)
+        bottom = max(region.origin[1] + region.patch_size[0] for region in regions)
         patch = np.zeros((bottom - top, right - left), np.uint8)
         for region in regions:
             x, y = region.origin[0] - left, region.origin[1] - top
-            patch[y : y + region.patch.shape[0], x : x + region.patch.shape[1]] |= region.patch
+            patch[y : y + region.patch_size[0], x : x + region.patch_size[1]] |= region.patch
         return [Region.from_patch(patch, (left, top), image_size, annotation.label, annotation.source)]
 
 

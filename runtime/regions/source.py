@@ -9,6 +9,7 @@ from pathlib import Path
 from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning
 from mvrec_edge.runtime.regions.annotation import Annotation, MaskFileShape, UnusableShape, size_warnings
 from mvrec_edge.runtime.regions.components import MAX_INSTANCES
+from mvrec_edge.runtime.regions.drawing_budget import drawing_budget
 from mvrec_edge.runtime.regions.region import Region
 from mvrec_edge.runtime.regions.shapes import WholeImageShape
 from mvrec_edge.runtime.wording import counted
@@ -86,14 +87,15 @@ class SourceImage:
         indexed: list[tuple[int, Region]] = []
         problems: list[AnnotationError] = []
         warnings = size_warnings(self.annotations, size, self.path)
-        for annotation in self.annotations:
-            try:
-                found = annotation.regions(size, min_area, warn=warnings.append)
-            except AnnotationError as error:
-                problems.append(error)
-            else:
-                indexed.extend((annotation.index, region) for region in found)
-                warnings.extend(_warn_of_size(annotation, found))
+        with drawing_budget():
+            for annotation in self.annotations:
+                try:
+                    found = annotation.regions(size, min_area, warn=warnings.append)
+                except AnnotationError as error:
+                    problems.append(error)
+                else:
+                    indexed.extend((annotation.index, region) for region in found)
+                    warnings.extend(_warn_of_size(annotation, found))
         if self.needs_defect and not indexed and not problems:
             problems.append(
                 AnnotationError(

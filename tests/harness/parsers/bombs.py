@@ -125,7 +125,9 @@ def _text(name: str, text: Callable[[], str | bytes], size: tuple[int, int] = (8
     return make
 
 
-def _yolo(names: str | None, lines: Callable[[], str], size: tuple[int, int] = (_SIDE, _SIDE)) -> Callable[[Path], Call]:
+def _yolo(
+    names: str | None, lines: Callable[[], str], size: tuple[int, int] = (_SIDE, _SIDE)
+) -> Callable[[Path], Call]:
     def make(folder: Path) -> Call:
         _image(folder)
         (folder / "a.txt").write_text(lines(), "utf-8")
@@ -229,12 +231,7 @@ def _tiff(bits: int, samples: int, *, compression: int = 8, strips: int = 1, sid
             entries += struct.pack("<HHI", tag, kind, len(values)) + content.ljust(4, b"\0")
     directory = outside + len(body)
     return (
-        struct.pack("<2sHI", b"II", 42, directory)
-        + packed
-        + body
-        + struct.pack("<H", len(tags))
-        + entries
-        + bytes(4)
+        struct.pack("<2sHI", b"II", 42, directory) + packed + body + struct.pack("<H", len(tags)) + entries + bytes(4)
     )
 
 
@@ -401,9 +398,7 @@ BOMBS = (
         "COCO: runs over the whole image",
         _coco(
             lambda: [
-                _annotation(
-                    n, segmentation={"size": [_SIDE, _SIDE], "counts": [0, _SIDE * _SIDE]}, bbox=[0, 0, 9, 9]
-                )
+                _annotation(n, segmentation={"size": [_SIDE, _SIDE], "counts": [0, _SIDE * _SIDE]}, bbox=[0, 0, 9, 9])
                 for n in range(5_000)
             ]
         ),
@@ -444,7 +439,9 @@ BOMBS = (
     Bomb("VOC: entities", _text("a.xml", _laughs)),
     Bomb("VOC: deep", _text("a.xml", lambda: "<annotation>" + "<a>" * 1_000_000)),
     Bomb("VOC: a million elements", _text("a.xml", lambda: _voc("<a/>" * 1_000_000))),
-    Bomb("VOC: a million attributes", _text("a.xml", lambda: _voc("".join(f"<a b{n}='{n}'/>" for n in range(900_000))))),
+    Bomb(
+        "VOC: a million attributes", _text("a.xml", lambda: _voc("".join(f"<a b{n}='{n}'/>" for n in range(900_000))))
+    ),
     Bomb(
         "VOC: an element of many attributes",
         _text("a.xml", lambda: _voc("<a " + " ".join(f"b{n}='1'" for n in range(300_000)) + "/>")),
@@ -464,10 +461,14 @@ BOMBS = (
         "CSV: 100,000 columns",
         _text(
             "a.csv",
-            lambda: "image,x1,y1,x2,y2,label," + ",".join(f"c{n}" for n in range(100_000)) + "\na.png,1,1,5,5,dent\n" * 99,
+            lambda: (
+                "image,x1,y1,x2,y2,label," + ",".join(f"c{n}" for n in range(100_000)) + "\na.png,1,1,5,5,dent\n" * 99
+            ),
         ),
     ),
-    Bomb("CSV: a cell of 30 MB", _text("a.csv", lambda: 'image,x1,y1,x2,y2,label\n"' + "a" * 30_000_000 + '",1,1,5,5,d')),
+    Bomb(
+        "CSV: a cell of 30 MB", _text("a.csv", lambda: 'image,x1,y1,x2,y2,label\n"' + "a" * 30_000_000 + '",1,1,5,5,d')
+    ),
     Bomb(
         "CSV: millions of rows", _text("a.csv", lambda: "image,x1,y1,x2,y2,label\n" + "a.png,1,1,5,5,d\n" * 3_000_000)
     ),
@@ -477,7 +478,10 @@ BOMBS = (
         _text(
             "a.csv",
             lambda: (
-                "part,img_rel_path,x1,x2,y1,y2,label,points\n.,a.png,1,5,1,5,dent," + '"[' + "[1,1]," * 4_000_000 + '[1,2]]"\n'
+                "part,img_rel_path,x1,x2,y1,y2,label,points\n.,a.png,1,5,1,5,dent,"
+                + '"['
+                + "[1,1]," * 4_000_000
+                + '[1,2]]"\n'
             ),
         ),
     ),
@@ -531,13 +535,17 @@ BOMBS = (
         "features: a header of 60 MB",
         _features(
             lambda: _safetensors(
-                b"{" + b",".join(b'"%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}' % n for n in range(1_100_000)) + b"}"
+                b"{"
+                + b",".join(b'"%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}' % n for n in range(1_100_000))
+                + b"}"
             )
         ),
     ),
     Bomb(
         "features: 3 million metadata",
-        _features(lambda: _safetensors(b'{"__metadata__":{' + b",".join(b'"%d":"a"' % n for n in range(3_000_000)) + b"}}")),
+        _features(
+            lambda: _safetensors(b'{"__metadata__":{' + b",".join(b'"%d":"a"' % n for n in range(3_000_000)) + b"}}")
+        ),
     ),
     Bomb("features: a deep header", _features(lambda: _safetensors(b'{"a":' + b"[" * 40_000_000))),
     Bomb(
@@ -565,14 +573,18 @@ BOMBS = (
     Bomb("checkpoint: a bytearray of 6 GB", _checkpoint(lambda: _torch_file(_pickle_bytearray(6 << 30)))),
     Bomb("checkpoint: a bytearray in the old format", _checkpoint(lambda: _pickle_bytearray(6 << 30))),
     Bomb("checkpoint: deep lists", _checkpoint(lambda: _torch_file(_pickle_nested(5_000_000)))),
-    Bomb("checkpoint: a pickle of many lists", _checkpoint(lambda: _torch_file(b"\x80\x02](" + b"]" * 8_000_000 + b"e."))),
+    Bomb(
+        "checkpoint: a pickle of many lists", _checkpoint(lambda: _torch_file(b"\x80\x02](" + b"]" * 8_000_000 + b"e."))
+    ),
     Bomb("checkpoint: many entries", _checkpoint(lambda: _zipped((f"a/{n}", b"") for n in range(200_000)))),
     Bomb("checkpoint: tensors that claim much", _checkpoint(lambda: _wide_tensor((1 << 15, 1 << 15)))),
     Bomb(
         "checkpoint: a safetensors header of 60 MB",
         _checkpoint(
             lambda: _safetensors(
-                b"{" + b",".join(b'"%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}' % n for n in range(1_100_000)) + b"}"
+                b"{"
+                + b",".join(b'"%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}' % n for n in range(1_100_000))
+                + b"}"
             )
         ),
     ),
