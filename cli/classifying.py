@@ -93,6 +93,7 @@ class ClassifyRun:
             did. What was done until then is written.
         """
         done = 0
+        damaged: list[Path] = []
         try:
             self._write_problems()
             with image_bar("classifying", len(self._images)) as progress:
@@ -108,6 +109,8 @@ class ClassifyRun:
                     if self._page is not None:
                         names = self.names(image.path, image.predictions)
                         self._page.add(image.path, image.image, image.predictions, image.problems, names)
+                        if image.damage is not None:
+                            damaged.append(image.path)
                     done += 1
                     progress.image()
         except (KeyboardInterrupt, SystemExit, BrokenPipeError) as ended:
@@ -117,6 +120,11 @@ class ClassifyRun:
                     "were not classified."
                 )
             return ended
+        finally:
+            if self._page is not None and damaged:
+                self._page.note(
+                    f"Damaged and used all the same: {counted(len(damaged), 'image')}, such as {damaged[0]}."
+                )
         return None
 
     def _write_problems(self) -> None:

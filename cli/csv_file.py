@@ -20,9 +20,9 @@ COLUMNS = (
     *("image", "source", "region", "mask", "box_x1", "box_y1", "box_x2", "box_y2", "area", "label", "probability"),
     *("second_label", "second_probability", "nearest_class", "novelty", "unknown", "annotated", "nearest_label"),
     *("nearest_source", "nearest_similarity", "views", "stopped", "change_risk", "ms_crop", "ms_encode", "ms_classify"),
-    *("error_what", "error_where", "error_fix", "picture", "time", "run_version", "run_cache", "run_cache_digest"),
-    *("run_bundle", "run_encoder", "run_precision", "run_engine", "run_device", "run_views", "run_risk"),
-    *("run_budget_ms", "run_reject_rate", "run_min_area", "run_region_input"),
+    *("error_what", "error_where", "error_fix", "picture", "damaged", "time", "run_version", "run_cache"),
+    *("run_cache_digest", "run_bundle", "run_encoder", "run_precision", "run_engine", "run_device", "run_views"),
+    *("run_risk", "run_budget_ms", "run_reject_rate", "run_min_area", "run_region_input"),
 )
 _SIDES = ("x1", "y1", "x2", "y2")
 _END = "\r\n"

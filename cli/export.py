@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -68,7 +69,7 @@ class _CalibrationOptions:
         from mvrec_edge.cli.calibration import cut_calibration
 
         path = self.calibration
-        how = LabelledOptions(reading.source_format, reading.masks, reading.image_root, reading.empty)
+        how = LabelledOptions(**dataclasses.asdict(reading))
         labelled = how.read(path, outputs=outputs)
         return cut_calibration(
             labelled, path, size=size, views=self.calibration_view_recipe, shots=self.calibration_shots

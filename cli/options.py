@@ -23,6 +23,8 @@ __all__ = [
     "Batch",
     "BundlePath",
     "CachePath",
+    "Damaged",
+    "DamagedImages",
     "Empty",
     "EmptyImages",
     "EngineName",
@@ -70,6 +72,13 @@ class EmptyImages(str, Enum):
     error = "error"
 
 
+class DamagedImages(str, Enum):
+    """What is done with an image that is damaged, as it is named on the command line."""
+
+    refuse = "refuse"
+    warn = "warn"
+
+
 def _format(name: str) -> SourceFormat:
     """A format by its name; raises `UsageError` with all names where there is none, in our words and in one line."""
     if name not in SourceFormat.__members__.values():
@@ -107,6 +116,15 @@ Empty = Annotated[
         "--empty",
         help="What an image without a defect is, by its empty mask or because nothing is drawn on it: 'skip' counts it "
         "and goes on, 'error' reports it as an item that failed.",
+    ),
+]
+Damaged = Annotated[
+    DamagedImages,
+    typer.Option(
+        "--damaged",
+        help="What is done with an image that is damaged: 'refuse' reports it as an item that failed; 'warn' uses a "
+        "JPEG as far as it can be decoded, with a warning that says what is damaged. Masks and other formats are "
+        "always refused.",
     ),
 ]
 RegionInput = Annotated[
@@ -254,6 +272,7 @@ class SourceOptions:
     masks: Masks = None
     image_root: ImageRoot = None
     empty: Empty = EmptyImages.skip
+    damaged: Damaged = DamagedImages.refuse
 
     def open(self, path: Path, *, region_input: str | None = None, outputs: Outputs | None = None) -> RegionSource:
         """Opens the images at a place, and says what it was recognised as; see `open_source` for what is raised.
@@ -278,6 +297,7 @@ class SourceOptions:
             image_root=self.image_root,
             whole_images=region_input == "full",
             empty=self.empty.value,
+            damaged=self.damaged.value,
             leave_out=() if outputs is None else outputs.beside_images,
         )
         if outputs is not None:

@@ -38,7 +38,9 @@ def add_recorded(page: ReportWriter, lines: Iterable[tuple[str, Any]], images: P
         pixels = None
         place = _find(Path(image), images)
         try:
-            pixels = None if place is None else read_image(place)
+            # A run that used a damaged image shows what it saw.
+            damaged = "warn" if together[0].get("damaged") else "refuse"
+            pixels = None if place is None else read_image(place, damaged=damaged)
         except InputError as error:
             page.add_problems([error], image)
         if pixels is None:

@@ -162,7 +162,7 @@ class RecordSink:
             picture = str(self._pictures.save(result.path, result.image, result.predictions))
         names = self._names(result.path, result.predictions)
         records = [
-            self._record(result.path, prediction, name, picture)
+            self._record(result, prediction, name, picture)
             for prediction, name in zip(result.predictions, names, strict=True)
         ]
         records += [self._failure(problem, str(result.path)) for problem in result.problems]
@@ -251,15 +251,16 @@ class RecordSink:
             self._milliseconds[stage] += getattr(prediction.milliseconds, stage)
 
     def _record(
-        self, path: Path, prediction: Prediction, name: RegionName | None, picture: str | None
+        self, result: ClassifiedImage, prediction: Prediction, name: RegionName | None, picture: str | None
     ) -> dict[str, Any]:
         self._digest = prediction.cache or self._digest
         return {
-            "image": str(path),
+            "image": str(result.path),
             **prediction.to_record(),
             "region": None if name is None else str(name),
             "mask": None if name is None or name.mask is None else str(name.mask),
             "picture": picture,
+            "damaged": result.damage,
             **self._facts(),
         }
 

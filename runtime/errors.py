@@ -4,6 +4,7 @@
     ├── UsageError                2   the call or the command line does not make sense
     ├── InputError                3   something given to us cannot be used
     │   ├── ImageError                an image or a mask file
+    │   │   └── DamagedImageError     one that is truncated or damaged
     │   ├── AnnotationError           a label file, a region, a table
     │   ├── CheckpointError           encoder weights
     │   └── SupportError              a labelled set that cannot make a classifier
@@ -25,6 +26,8 @@ from dataclasses import dataclass
 __all__ = [
     "AnnotationError",
     "CheckpointError",
+    "DamageWarning",
+    "DamagedImageError",
     "EnvironmentUnfitError",
     "FingerprintMismatchError",
     "ImageError",
@@ -56,6 +59,11 @@ class InputWarning:
 
     def __str__(self) -> str:
         return _one_line(self.what, self.where, self.fix)
+
+
+@dataclass(frozen=True)
+class DamageWarning(InputWarning):
+    """An image that is damaged, and is used all the same since that was asked for."""
 
 
 class MvrecEdgeError(Exception):
@@ -101,6 +109,10 @@ class InputError(MvrecEdgeError):
 
 class ImageError(InputError):
     """An image or a mask file cannot be used."""
+
+
+class DamagedImageError(ImageError):
+    """An image or a mask file is truncated or damaged."""
 
 
 class AnnotationError(InputError):

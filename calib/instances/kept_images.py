@@ -34,14 +34,17 @@ class KeptImages:
         self.kept_bytes = 0
         self._most = most
         self._pixels: dict[Path, npt.NDArray[np.uint8]] = {}
+        self._damaged: dict[Path, str] = {}
 
-    def keep(self, path: Path, pixels: npt.NDArray[np.uint8]) -> None:
+    def keep(self, path: Path, pixels: npt.NDArray[np.uint8], *, damaged: str = "refuse") -> None:
         """Keeps an image where there is room.
 
         Args:
             path: Its file.
             pixels: uint8 `[H, W, 3]`, RGB, as `read_image` returned it.
+            damaged: What it was told of damaged images, for reading this one again.
         """
+        self._damaged[path] = damaged
         if path not in self._pixels and self.kept_bytes + pixels.nbytes <= self._most:
             self._pixels[path] = pixels
             self.kept_bytes += pixels.nbytes
@@ -53,4 +56,4 @@ class KeptImages:
             ImageError: The image was not kept, and cannot be read any more.
         """
         kept = self._pixels.get(path)
-        return read_image(path) if kept is None else kept
+        return read_image(path, damaged=self._damaged.get(path, "refuse")) if kept is None else kept

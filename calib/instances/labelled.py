@@ -11,7 +11,6 @@ from pathlib import Path
 from mvrec_edge.calib.instances.kept_images import KeptImages
 from mvrec_edge.calib.instances.sampling import sample_shots
 from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning, SupportError
-from mvrec_edge.runtime.images import read_image
 from mvrec_edge.runtime.regions import Region, RegionSource
 from mvrec_edge.runtime.regions.kinds import common_kind
 
@@ -157,7 +156,7 @@ def read_labelled(
     images = KeptImages() if images is None else images
     for item in source:
         try:
-            pixels = read_image(item.path, warn=warnings.append)
+            pixels = item.read(warn=warnings.append)
             reading = item.regions(pixels.shape[:2], min_area)
         except InputError as error:
             problems.append(error)
@@ -173,7 +172,7 @@ def read_labelled(
                 else:
                     found.append((order, LabelledRegion(item.path, region, named)))
             if len(found) > before:
-                images.keep(item.path, pixels)
+                images.keep(item.path, pixels, damaged=item.damaged)
         progress(1)
     # A table may list the instances of one image apart; its own order is the one that shots are drawn from.
     found.sort(key=lambda pair: pair[0])

@@ -39,7 +39,7 @@ _ONE_CALL: Mapping[str, tuple[str, ...]] = {
 SHARED_TABLES: Mapping[str, tuple[str, ...]] = {
     "paths": ("bundle", "cache"),
     "engine": ("engine", "precision", "provider", "batch", "threads"),
-    "input": ("format", "masks", "image_root", "empty", "min_area"),
+    "input": ("format", "masks", "image_root", "empty", "damaged", "min_area"),
 }
 
 # Options of these commands that bear the name of a shared setting and mean something else, such as several precisions.

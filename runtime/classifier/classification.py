@@ -13,9 +13,8 @@ import numpy.typing as npt
 from mvrec_edge.runtime.classifier.defect_classifier import DefectClassifier
 from mvrec_edge.runtime.engines.encoding import ImageRegions
 from mvrec_edge.runtime.engines.engine import Engine
-from mvrec_edge.runtime.errors import InputError, InputWarning, UsageError
+from mvrec_edge.runtime.errors import DamageWarning, InputError, InputWarning, UsageError
 from mvrec_edge.runtime.gradual import DEFAULT_RISK, ViewUse
-from mvrec_edge.runtime.images import read_image
 from mvrec_edge.runtime.novelty import NoveltyScorer
 from mvrec_edge.runtime.novelty.drift import check_window
 from mvrec_edge.runtime.prediction import Prediction
@@ -112,6 +111,11 @@ class ClassifiedImage:
     problems: Sequence[InputError]
     warnings: Sequence[InputWarning] = ()
 
+    @property
+    def damage(self) -> str | None:
+        """What is damaged of an image that was used all the same; None where nothing is."""
+        return next((each.what for each in self.warnings if isinstance(each, DamageWarning)), None)
+
 
 def classify_source(
     engine: Engine,
@@ -206,7 +210,7 @@ def _read(images: Iterable[SourceImage], settings: ClassifySettings) -> Iterator
     for source_image in images:
         odd: list[InputWarning] = []
         try:
-            image = read_image(source_image.path, warn=odd.append)
+            image = source_image.read(warn=odd.append)
             reading = source_image.regions(image.shape[:2], settings.min_area)
         except InputError as error:
             yield ImageRegions(_Reading(source_image.path, (error,), odd), nothing, [])

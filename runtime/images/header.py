@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.errors import ImageError
+from mvrec_edge.runtime.errors import DamagedImageError, ImageError
 
 __all__ = ["MAX_PIXELS", "ImageHeader", "Samples", "damaged", "mask_by_palette", "not_read", "truncated"]
 
@@ -90,14 +90,14 @@ def mask_by_palette(indices: npt.NDArray[Any], header: ImageHeader, where: objec
     return Samples(strongest[:, :, np.newaxis], 8, alpha=alpha, used=used)
 
 
-def truncated(where: object, detail: str) -> ImageError:
+def truncated(where: object, detail: str) -> DamagedImageError:
     """The error for a file whose end is missing."""
-    return ImageError(f"the file is truncated: {detail}", where=where, fix="copy or save it again")
+    return DamagedImageError(f"the file is truncated: {detail}", where=where, fix="copy or save it again")
 
 
-def damaged(where: object, detail: str, *, fix: str = "copy or save it again") -> ImageError:
+def damaged(where: object, detail: str, *, fix: str = "copy or save it again") -> DamagedImageError:
     """The error for a file whose content contradicts itself."""
-    return ImageError(f"the file is damaged: {detail}", where=where, fix=fix)
+    return DamagedImageError(f"the file is damaged: {detail}", where=where, fix=fix)
 
 
 def not_read(where: object, detail: str, *, fix: str = "save it as PNG") -> ImageError:

@@ -2,6 +2,7 @@
 
 libjpeg fills in what is missing and goes on after data that makes no sense; it only warns. So the segments are walked
 here first, which finds files that end early and scans that are missing, and simplejpeg makes an error of each warning.
+What is refused so can be salvaged where somebody asks for it: then libjpeg does what it does.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from mvrec_edge.runtime.images.exif import orientation_of
 from mvrec_edge.runtime.images.header import ImageHeader, damaged, not_read, truncated
 from mvrec_edge.runtime.images.libraries import base_library
 
-__all__ = ["SIGNATURE", "JpegHeader", "decode", "read_header"]
+__all__ = ["SIGNATURE", "JpegHeader", "decode", "read_header", "salvage"]
 
 SIGNATURE = b"\xff\xd8"
 
@@ -27,6 +28,7 @@ _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
 _SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC9})
 _PROGRESSIVE = frozenset({0xC2, 0xCA})
 _SOS, _EOI, _APP1 = 0xDA, 0xD9, 0xE1
+_SCAN = b"\xff\xda"
 # In entropy-coded data FF 00 is a byte of data, FF D0..D7 a restart, FF FF a filler; anything else ends it.
 _END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # Markers without a length.
@@ -220,11 +222,43 @@ def decode(data: bytes, header: JpegHeader, where: object) -> tuple[npt.NDArray[
         raise reason
 
 
+def salvage(data: bytes, where: object) -> tuple[npt.NDArray[np.uint8], JpegHeader] | None:
+    """Decodes what is there of a damaged picture; the rest is what libjpeg makes of it, gray or in other colours.
+
+    Args:
+        data: The whole file.
+        where: The file, for messages.
+
+    Returns:
+        uint8 `[H, W, 1]` or `[H, W, 3]`, RGB, not turned, and the header; None where nothing can be decoded.
+
+    Raises:
+        ImageError: It has too many pixels.
+    """
+    walk = _Walk(data, where)
+    with contextlib.suppress(ImageError):
+        while walk.step():
+            pass
+    # The walk may have ended before the last scan, and each costs as much as a picture.
+    if walk.size is None or data.count(_SCAN) > _MOST_SCANS:
+        return None
+    header = JpegHeader("JPEG", *walk.size, lossy=True, orientation=walk.orientation or 1, components=len(walk.missing))
+    header.check_size(where)
+    try:
+        return _decoded(data, header, where, strict=False), header
+    except ImageError:
+        return None
+
+
 def _strictly(stream: bytes, header: JpegHeader, where: object) -> npt.NDArray[np.uint8]:
+    return _decoded(stream, header, where, strict=True)
+
+
+def _decoded(stream: bytes, header: JpegHeader, where: object, *, strict: bool) -> npt.NDArray[np.uint8]:
     simplejpeg = base_library("simplejpeg")
     space = {1: "GRAY", 3: "RGB", 4: "CMYK"}[header.components]
     try:
-        pixels: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(stream, colorspace=space, strict=True)
+        pixels: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(stream, colorspace=space, strict=strict)
     except Exception as reason:
         if "subsampling" in str(reason):
             raise not_read(where, "the channels of the JPEG file are sampled in an unusual way, not read") from reason

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.errors import ImageError, InputWarning
+from mvrec_edge.runtime.errors import DamagedImageError, DamageWarning, ImageError, InputWarning, UsageError
 from mvrec_edge.runtime.images import bmp, jpeg, opencv, png, tiff, tiff_pixels, webp
 from mvrec_edge.runtime.images.exif import upright
 from mvrec_edge.runtime.images.foreign import name_of
@@ -18,14 +18,19 @@ from mvrec_edge.runtime.images.image_files import read_bytes
 from mvrec_edge.runtime.images.masks import marked
 from mvrec_edge.runtime.images.pixels import scaled, to_rgb_uint8
 
-__all__ = ["IMAGE_SUFFIXES", "read_image", "read_mask", "read_mask_bytes"]
+__all__ = ["DAMAGED", "IMAGE_SUFFIXES", "check_damaged", "read_image", "read_mask", "read_mask_bytes"]
 
 # What folders are searched for; a file is read by its content, whatever its name.
 IMAGE_SUFFIXES = (".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+#: What may be done with an image that is damaged.
+DAMAGED = ("refuse", "warn")
 
 
 def read_image(
-    path: str | os.PathLike[str], *, warn: Callable[[InputWarning], None] | None = None
+    path: str | os.PathLike[str],
+    *,
+    warn: Callable[[InputWarning], None] | None = None,
+    damaged: str = "refuse",
 ) -> npt.NDArray[np.uint8]:
     """Reads an image.
 
@@ -36,7 +41,9 @@ def read_image(
 
     Args:
         path: The file.
-        warn: Given what is odd about the file, though its pixels are whole.
+        warn: Given what is odd about the file, though its pixels are whole; and a `DamageWarning` where they are not.
+        damaged: `"refuse"`, or `"warn"` to use a damaged JPEG as far as libjpeg can decode it. Files of other formats
+            are refused all the same: behind the place of their damage nothing is left to use.
 
     Returns:
         uint8 `[H, W, 3]`, RGB, contiguous.
@@ -44,12 +51,25 @@ def read_image(
     Raises:
         ImageError: The file is missing, unreadable, empty, too large, no image, truncated or damaged, or its
             pixels are neither 8-bit nor 16-bit numbers.
+        UsageError: `damaged` has no such value.
     """
+    check_damaged(damaged)
     path = Path(path)
     data = read_bytes(path)
-    header = _header(data, path)
-    samples = _decode(data, header, path, warn, for_mask=False)
+    try:
+        header = _header(data, path)
+        samples = _decode(data, header, path, warn, for_mask=False)
+    except DamagedImageError as reason:
+        if not data.startswith(jpeg.SIGNATURE):
+            raise
+        header, samples = _salvaged(data, path, reason, warn, damaged)
     return to_rgb_uint8(upright(scaled(samples.colours, samples.bits), header.orientation))
+
+
+def check_damaged(damaged: str) -> None:
+    """Raises `UsageError` where a damaged image cannot be taken so."""
+    if damaged not in DAMAGED:
+        raise UsageError(f"a damaged image cannot be taken for '{damaged}'", fix="one of " + ", ".join(DAMAGED))
 
 
 def read_mask(
@@ -59,7 +79,7 @@ def read_mask(
 
     Every pixel with a channel above 0 belongs to the defect, whatever the depth. In a lossy file (JPEG, lossy
     WebP, JPEG inside TIFF) edges carry noise, and a pixel needs a channel of at least 128. Alpha is not looked at.
-    Turning and bounds are as for `read_image`.
+    Turning and bounds are as for `read_image`. A damaged mask is always refused: what it marks is not known.
 
     Args:
         path: The file.
@@ -97,6 +117,22 @@ def read_mask_bytes(
     header = _header(data, where)
     samples = _decode(data, header, where, warn, for_mask=True)
     return upright(marked(samples, header, where, warn), header.orientation)
+
+
+def _salvaged(
+    data: bytes, path: Path, reason: DamagedImageError, warn: Callable[[InputWarning], None] | None, damaged: str
+) -> tuple[ImageHeader, Samples]:
+    """What is there of a damaged JPEG; raises what was found where it is not wanted, or nothing is there."""
+    if damaged == "refuse":
+        fix = f"{reason.fix}; or give --damaged warn to use it as far as it can be decoded"
+        raise DamagedImageError(reason.what, where=path, fix=fix) from reason
+    salvaged = jpeg.salvage(data, path)
+    if salvaged is None:
+        raise reason
+    if warn is not None:
+        what = f"{reason.what}; the image is used all the same"
+        warn(DamageWarning(what, str(path), "copy it again, or find out why the camera's program writes it so"))
+    return salvaged[1], Samples(salvaged[0], 8)
 
 
 def _header(data: bytes, where: object) -> ImageHeader:

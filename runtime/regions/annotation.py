@@ -53,7 +53,8 @@ class MaskFileShape:
     def _check_guess(self, image: Path) -> None:
         """Refuses a pair in which the image is black and white, as masks are, and the mask is not."""
         # Nearly all masks have two values: then the image is not read a second time.
-        if has_two_values(read_image(self.path)) or not has_two_values(read_image(image)):
+        # That was read before, damaged or not; a damaged mask is refused.
+        if has_two_values(read_image(self.path)) or not has_two_values(read_image(image, damaged="warn")):
             return
         raise AnnotationError(
             f"{image.name} has two values, as a mask has, and this file has more: image and mask seem to be exchanged",

@@ -10,6 +10,7 @@ from typing import Any
 
 from mvrec_edge.runtime.errors import InputError, UsageError
 from mvrec_edge.runtime.images.image_files import is_folder, is_regular_file
+from mvrec_edge.runtime.images.reading import check_damaged
 from mvrec_edge.runtime.regions.formats.aitex import open_aitex
 from mvrec_edge.runtime.regions.formats.boxes import open_boxes
 from mvrec_edge.runtime.regions.formats.coco import open_coco
@@ -44,6 +45,7 @@ def open_source(
     image_root: str | os.PathLike[str] | None = None,
     whole_images: bool = False,
     empty: str = "skip",
+    damaged: str = "refuse",
     leave_out: Iterable[Path] = (),
 ) -> RegionSource:
     """Opens labelled images; label files are read and folders listed, but no pixel is decoded.
@@ -58,6 +60,7 @@ def open_source(
         whole_images: For `"folders"`: where no image has a mask, each image is a cut-out defect, one region.
         empty: What an image without a defect is (an empty mask, no annotation): `"skip"`, a part without regions;
             `"error"`, a problem.
+        damaged: What a damaged image is: `"refuse"`, a problem; `"warn"`, used as far as it can be (see `read_image`).
         leave_out: Files that are about to be written, and folders into which pictures are: neither they nor JPEG files
             in these folders are read, but where `path` is such a place itself.
 
@@ -65,7 +68,7 @@ def open_source(
         The source; what costs only one item is in its `problems`.
 
     Raises:
-        UsageError: The format has no such name, or `masks` or `image_root` does not go with it.
+        UsageError: The format, `empty` or `damaged` has no such name, or `masks` or `image_root` does not go with it.
         InputError: Nothing there is usable.
     """
     place = Path(path)
@@ -74,6 +77,7 @@ def open_source(
     check_format(format)
     if empty not in EMPTY:
         raise UsageError(f"an image without a defect cannot be taken for '{empty}'", fix="one of " + ", ".join(EMPTY))
+    check_damaged(damaged)
     if mask_place is not None and root is not None:
         raise UsageError("masks go with images, an image root goes with label files", fix="give one of the two")
     if not is_folder(place) and not is_regular_file(place):
@@ -103,6 +107,8 @@ def open_source(
     images = source.images
     if empty == "error":
         images = tuple(dataclasses.replace(image, needs_defect=True) for image in images)
+    if damaged != "refuse":
+        images = tuple(dataclasses.replace(image, damaged=damaged) for image in images)
     return dataclasses.replace(
         source,
         images=images,

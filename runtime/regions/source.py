@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning
+from mvrec_edge.runtime.images import read_image
 from mvrec_edge.runtime.regions.annotation import Annotation, MaskFileShape, UnusableShape, size_warnings
 from mvrec_edge.runtime.regions.components import MAX_INSTANCES
 from mvrec_edge.runtime.regions.drawing_budget import drawing_budget
@@ -66,18 +70,34 @@ class SourceImage:
         path: Its file.
         annotations: In the file's order; none where the image shows no defect.
         needs_defect: Whether an image without a defect is a problem.
+        damaged: `"refuse"` for an image that must be whole, `"warn"` for one that may be damaged (see `read_image`).
     """
 
     id: str
     path: Path
     annotations: tuple[Annotation, ...]
     needs_defect: bool = False
+    damaged: str = "refuse"
+
+    def read(self, warn: Callable[[InputWarning], None] | None = None) -> npt.NDArray[np.uint8]:
+        """Reads the image.
+
+        Args:
+            warn: Given what is odd about the file.
+
+        Returns:
+            uint8 `[H, W, 3]`, RGB.
+
+        Raises:
+            ImageError: As for `read_image`.
+        """
+        return read_image(self.path, warn=warn, damaged=self.damaged)
 
     def regions(self, image_size: tuple[int, ...], min_area: int | None = None) -> RegionReading:
         """Turns the annotations into regions; a bad one costs only itself.
 
         Args:
-            image_size: `(H, W)` of the image as `read_image` returns it.
+            image_size: `(H, W)` of the image as `read` returns it.
             min_area: Smallest connected component of a mask file, in pixels; by default `DEFAULT_MIN_AREA`.
 
         Returns:

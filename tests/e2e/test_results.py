@@ -363,6 +363,57 @@ def test_what_failed_is_tried_again_and_counts_while_it_fails(line: Path) -> Non
     assert len(records()) == len(whole)
 
 
+def test_a_damaged_image_is_used_where_that_is_asked_for_and_its_record_says_so(line: Path) -> None:
+    bad = line / "in" / "a" / "1.jpg"
+    bad.write_bytes(bad.read_bytes()[:-40])
+    refused = classify("in", "--out", "r.jsonl", code=1)
+    assert "end marker (copy or save it again; or give --damaged warn to use it" in refused.stderr
+
+    arguments = ("in", "--damaged", "warn", "--out", "r.jsonl", "--csv", "r.csv", "--report", "r.html")
+    used = classify(*arguments, "--resume")
+    assert (
+        "warning: in/a/1.jpg: the file is truncated: the JPEG data has no end marker; the image is used" in used.stderr
+    )
+    told = {record["image"]: record["damaged"] for record in records()}
+    assert told == {
+        "in/a/1.jpg": "the file is truncated: the JPEG data has no end marker; the image is used all the same",
+        "in/a/2.jpg": None,
+        "in/b/1.jpg": None,
+    }
+    assert {row["image"]: row["damaged"] for row in rows()} == {name: what or "" for name, what in told.items()}
+    assert any("Damaged and used all the same: 1 image, such as in/a/1.jpg" in note for note in page()["notes"])
+    # The page of the records shows what the run saw.
+    run_here("report", "r.jsonl", "--cache", "line.safetensors", "--out", "again.html")
+
+
+@pytest.mark.parametrize("command", ["calibrate", "evaluate", "support add"])
+def test_every_command_that_learns_takes_damaged_images_where_that_is_asked_for(line: Path, command: str) -> None:
+    for number in range(4):
+        draw(line / "set" / ("dent", "pit")[number % 2] / f"{number}.jpg", 20 + number)
+    bad = line / "set" / "dent" / "0.jpg"
+    bad.write_bytes(bad.read_bytes()[:-40])
+    arguments = {
+        "calibrate": ("b.bundle", "set", "--out", "new.safetensors", "--view-recipe", "ms"),
+        "evaluate": (
+            "b.bundle",
+            "set",
+            "--shots",
+            1,
+            "--draws",
+            1,
+            "--head",
+            "zip",
+            "--view-recipe",
+            "ms",
+            "--no-keep",
+        ),
+        "support add": ("line.safetensors", "set", "--bundle", "b.bundle", "--again", "--dry-run"),
+    }[command]
+    assert "is truncated" in run_here(*command.split(), *arguments, *FAST, code=1).stderr
+    Path("new.safetensors").unlink(missing_ok=True)
+    assert "is used all the same" in run_here(*command.split(), *arguments, "--damaged", "warn", *FAST).stderr
+
+
 def test_a_failure_that_a_run_does_not_ask_for_stays_and_counts(line: Path) -> None:
     shutil.copy(line / "in/a/1.png", line / "in/a/0.png")
     (line / "in/a/0.jpg").write_text("no image")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mvrec_edge.calib import encode_support, read_labelled
+from mvrec_edge.calib.instances.kept_images import KeptImages
 from mvrec_edge.calib.instances.thumbnails import draw_thumbnails
 from mvrec_edge.runtime import ViewPlan, crop_views, open_source, read_image
 from mvrec_edge.runtime.errors import SupportError, UsageError
@@ -110,3 +111,15 @@ def test_a_plan_of_another_size_is_refused(labelled: Path) -> None:
     support = read_labelled(open_source(labelled))
     with pytest.raises(UsageError, match="16 pixels wide"):
         encode_support(FakeEngine(image_size=24), support, plan=PLAN)
+
+
+def test_a_damaged_image_that_was_not_kept_is_read_again_as_it_was_read_first(labelled: Path) -> None:
+    bad = labelled / "dark" / "a.jpg"
+    bad.write_bytes(bad.read_bytes()[:-20])
+    assert [problem.where for problem in read_labelled(open_source(labelled)).problems] == [str(bad)]
+
+    support = read_labelled(open_source(labelled, damaged="warn"), images=KeptImages(0))
+
+    assert support.problems == ()
+    assert [warning.where for warning in support.warnings] == [str(bad)]
+    np.testing.assert_array_equal(support.images.read(bad), read_image(bad, damaged="warn"))

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mvrec_edge.runtime.errors import ImageError, InputWarning
-from mvrec_edge.runtime.images import read_image
+from mvrec_edge.runtime.errors import DamagedImageError, DamageWarning, ImageError, InputWarning, UsageError
+from mvrec_edge.runtime.images import read_image, read_mask
+from mvrec_edge.runtime.images.jpeg import salvage
 
 PICTURE = np.kron(np.random.default_rng(0).integers(0, 256, (4, 5, 3)), np.ones((8, 8, 1))).astype(np.uint8)
 
@@ -153,3 +154,104 @@ def test_the_first_picture_of_a_multi_picture_file_is_read_and_turned(tmp_path):
     picture.save(tmp_path / "a.mpo", save_all=True, append_images=[picture.rotate(180)], exif=exif)
 
     np.testing.assert_array_equal(read_image(tmp_path / "a.mpo"), read(tmp_path, jpeg(exif=exif))[0])
+
+
+def damaged(way: str, **options: object) -> bytes:
+    whole = jpeg(**options)
+    scan = whole.index(b"\xff\xda") + 14
+    middle = (scan + len(whole)) // 2
+    return {
+        "cut": whole[:middle],
+        "cut, with an end": whole[:middle] + b"\xff\xd9",
+        "bytes missing": whole[:middle] + whole[middle + 9 :],
+        "zeros": whole[:middle] + bytes(40) + whole[middle + 40 :],
+        "a segment inside": whole[:middle] + b"\xff\xe0" + whole[middle + 40 :],
+        "end marker missing": whole[:-2],
+    }[way]
+
+
+WAYS = ["cut", "cut, with an end", "bytes missing", "zeros", "a segment inside", "end marker missing"]
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 2}])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_damaged_file_is_refused_or_used_with_a_warning_that_says_what_is_wrong(tmp_path, way, options):
+    file = tmp_path / "a.jpg"
+    file.write_bytes(damaged(way, **options))
+    with pytest.raises(DamagedImageError, match="--damaged warn") as caught:
+        read_image(file)
+
+    warnings: list[InputWarning] = []
+    found = read_image(file, warn=warnings.append, damaged="warn")
+
+    assert found.shape == PICTURE.shape
+    (warning,) = warnings
+    assert isinstance(warning, DamageWarning)
+    assert warning.what == f"{caught.value.what}; the image is used all the same"
+    assert warning.where == str(file)
+    if not options and way.startswith("cut"):
+        # What lies before the damage is the picture's own.
+        np.testing.assert_array_equal(found[:8, :14], read(tmp_path, jpeg())[0][:8, :14])
+
+
+def test_what_is_used_of_a_damaged_file_does_not_depend_on_what_was_read_before(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(damaged("cut"))
+    first = read_image(tmp_path / "a.jpg", damaged="warn")
+    for value in (0, 255):
+        read(tmp_path, jpeg())
+        np.full(PICTURE.shape, value, np.uint8)
+        (tmp_path / "a.jpg").write_bytes(damaged("cut"))
+        np.testing.assert_array_equal(read_image(tmp_path / "a.jpg", damaged="warn"), first)
+
+
+def test_a_whole_file_gives_no_warning_of_damage(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(jpeg())
+    warnings: list[InputWarning] = []
+
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "a.jpg", warn=warnings.append, damaged="warn"), read_image(tmp_path / "a.jpg")
+    )
+    assert warnings == []
+
+
+@pytest.mark.parametrize("kept", [2, 30, 200])
+def test_where_nothing_can_be_decoded_the_file_is_refused_all_the_same(tmp_path, kept):
+    (tmp_path / "a.jpg").write_bytes(jpeg()[:kept])
+
+    with pytest.raises(DamagedImageError):
+        read_image(tmp_path / "a.jpg", damaged="warn")
+
+
+def test_damage_lets_no_bound_be_passed(tmp_path):
+    whole = bytearray(jpeg())
+    frame = whole.index(b"\xff\xc0")
+    huge = whole[:-2]
+    huge[frame + 5 : frame + 9] = b"\xff\xff\xff\xff"
+    (tmp_path / "a.jpg").write_bytes(huge)
+    with pytest.raises(ImageError, match="pixels, more than"):
+        read_image(tmp_path / "a.jpg", damaged="warn")
+
+    scan = whole.index(b"\xff\xda")
+    assert salvage(bytes(whole[:-2]) + bytes(whole[scan:-2]) * 501, "a") is None
+
+
+def test_a_kind_that_is_not_read_is_not_salvaged(tmp_path):
+    whole = bytearray(jpeg())
+    whole[whole.index(b"\xff\xc0") + 4] = 12
+    (tmp_path / "a.jpg").write_bytes(whole[:-2])
+
+    with pytest.raises(ImageError, match="12 bits a channel"):
+        read_image(tmp_path / "a.jpg", damaged="warn")
+
+
+def test_a_damaged_mask_is_refused_and_no_option_is_named_that_would_not_help(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(damaged("cut"))
+
+    with pytest.raises(DamagedImageError) as caught:
+        read_mask(tmp_path / "a.jpg")
+    assert "--damaged" not in str(caught.value)
+
+
+def test_there_is_no_other_way_to_take_damage(tmp_path):
+    with pytest.raises(UsageError, match="cannot be taken for 'ignore'"):
+        read_image(tmp_path / "a.jpg", damaged="ignore")

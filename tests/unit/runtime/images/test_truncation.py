@@ -74,7 +74,7 @@ def test_a_cut_in_the_middle_is_called_truncated(tmp_path, way):
 
     with pytest.raises(ImageError, match="truncated") as caught:
         read_image(tmp_path / "a")
-    assert caught.value.fix == "copy or save it again"
+    assert str(caught.value.fix).startswith("copy or save it again")
 
 
 def test_a_thumbnail_does_not_stand_in_for_the_end(tmp_path):
