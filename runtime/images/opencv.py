@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.images import bmp, png
+from mvrec_edge.runtime.images import bmp, png, png_stream
 from mvrec_edge.runtime.images.header import ImageHeader, Samples, damaged, mask_by_palette
 from mvrec_edge.runtime.images.quiet import quiet_opencv
 
@@ -32,7 +32,9 @@ def decode(data: bytes, header: ImageHeader, where: object, *, for_mask: bool) -
     """
     if for_mask and header.palette is not None:
         return mask_by_palette(_numbers(data, header, where), header, where)
-    plain = png.for_the_decoder(data, header, where, numbered=False) if isinstance(header, png.PngHeader) else data
+    plain = (
+        png_stream.for_the_decoder(data, header, where, numbered=False) if isinstance(header, png.PngHeader) else data
+    )
     pixels = _pixels(plain, header, where, _COLOURS)
     # A mask is marked by any channel, whatever their order.
     colours = pixels if for_mask else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
@@ -51,7 +53,7 @@ def _alpha(data: bytes, pixels: npt.NDArray[Any], header: ImageHeader, where: ob
 def _numbers(data: bytes, header: ImageHeader, where: object) -> npt.NDArray[Any]:
     """The rows of the palette, `[H, W]`: OpenCV gives colours alone, so it is given a palette of numbers."""
     if isinstance(header, png.PngHeader):
-        data = png.for_the_decoder(data, header, where, numbered=True)
+        data = png_stream.for_the_decoder(data, header, where, numbered=True)
     elif isinstance(header, bmp.BmpHeader):
         data = bmp.with_numbers(data, header)
     return _pixels(data, header, where, _COLOURS)[:, :, 0]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mvrec_edge.runtime.images.exif import orientation_of
 from mvrec_edge.runtime.images.header import MAX_PIXELS, ImageHeader, damaged, not_read, truncated
 
-__all__ = ["SIGNATURE", "PngHeader", "for_the_decoder", "read_header"]
+__all__ = ["SIGNATURE", "PngHeader", "read_header"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -23,9 +23,6 @@ _MATTER = (b"tRNS", b"eXIf", b"acTL")
 # The kinds of colour in which a palette or a transparency means nothing.
 _NOT_WITH = {b"PLTE": (0, 4), b"tRNS": (4, 6)}
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-# First column and row of the seven passes of an interlaced file, and the steps.
-_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-_PIECE = 1 << 20
 # What libpng reads at most.
 _LONGEST = 1_000_000
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -189,69 +186,3 @@ def _transparent(content: bytes, depth: int) -> tuple[int, ...]:
     stored = np.frombuffer(content[: len(content) // 2 * 2], ">u2").astype(int) & ((1 << depth) - 1)
     # Values of fewer than 8 bits are spread over 8 by the decoder, which this divides without a rest.
     return tuple((stored * (255 // ((1 << depth) - 1)) if depth < 8 else stored).tolist())
-
-
-def for_the_decoder(data: bytes, header: PngHeader, where: object, *, numbered: bool) -> bytes:
-    """The file as the decoder should see it: libpng prints what it does not like, so that it is given nothing such.
-
-    Args:
-        data: The whole file.
-        header: What `read_header` found in it; its size has been checked.
-        where: The file, for messages.
-        numbered: Whether each colour of the palette is to be replaced by its number, as a gray value.
-
-    Raises:
-        ImageError: The compressed pixels are damaged, or fewer than they should be.
-    """
-    surplus = _has_surplus(data, header, where)
-    left_out = header.ignored + (header.colours if numbered else ()) + (header.pixels if surplus else ())
-    parts, place = [], 0
-    for start, stop in sorted(left_out):
-        parts.append(data[place:start])
-        if surplus and (start, stop) == header.pixels[0]:
-            stream = b"".join(data[first + 8 : last - 4] for first, last in header.pixels)
-            parts.append(_chunk(b"IDAT", zlib.compress(zlib.decompressobj().decompress(stream, _length(header)), 1)))
-        if numbered and (start, stop) == header.colours[0]:
-            parts.append(_numbers())
-        place = stop
-    return b"".join([*parts, data[place:]]) if place else data
-
-
-def _numbers() -> bytes:
-    return _chunk(b"PLTE", bytes(number for number in range(256) for _ in range(3)))
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
-
-
-def _length(header: PngHeader) -> int:
-    """How many bytes the pixels have, each row with the number of its filter before it."""
-    length = 0
-    for left, top, across, down in _PASSES if header.interlaced else ((0, 0, 1, 1),):
-        columns, rows = -(-(header.width - left) // across), -(-(header.height - top) // down)
-        if columns > 0 and rows > 0:
-            length += rows * (1 + (columns * header.pixel_bits + 7) // 8)
-    return length
-
-
-def _has_surplus(data: bytes, header: PngHeader, where: object) -> bool:
-    """Whether more is compressed than the pixels; raises where it is less, or damaged."""
-    stream = b"".join(data[first + 8 : last - 4] for first, last in header.pixels)
-    decompressor, found, needed = zlib.decompressobj(), 0, _length(header)
-    stride = 1 + (header.width * header.pixel_bits + 7) // 8
-    # Each piece copies what is left of the stream, so that there are few of a large image.
-    size = max(_PIECE, needed // 16)
-    try:
-        piece = decompressor.decompress(stream, size)
-        while piece and found <= needed:
-            filters = piece[-found % stride : max(0, needed - found) : stride]
-            if not header.interlaced and filters and max(filters) > 4:
-                raise damaged(where, "a row of the PNG file has a filter that there is not")
-            found += len(piece)
-            piece = decompressor.decompress(decompressor.unconsumed_tail, size)
-    except zlib.error as error:
-        raise damaged(where, "the pixels of the PNG file cannot be decompressed") from error
-    if found < needed or (found == needed and not decompressor.eof):
-        raise damaged(where, "the PNG file has fewer pixels than it should")
-    return found > needed or bool(decompressor.unused_data)
