@@ -36,6 +36,7 @@ class PngHeader(ImageHeader):
         ignored: The chunks, from and up to, that are left out of what the decoder sees.
         pixels: The chunks of pixels, from and up to.
         pixel_bits: How many bits a pixel has.
+        channels: Values of a pixel: gray or the number of a colour, gray and alpha, RGB, or RGBA.
         interlaced: Whether the pixels come in seven passes.
         colours: Where the palette and its transparency stand, from and up to each.
         transparent: The one colour that is transparent, gray or RGB, as values of 8 or 16 bits.
@@ -44,6 +45,7 @@ class PngHeader(ImageHeader):
     ignored: tuple[tuple[int, int], ...] = ()
     pixels: tuple[tuple[int, int], ...] = ()
     pixel_bits: int = 8
+    channels: int = 1
     interlaced: bool = False
     colours: tuple[tuple[int, int], ...] = ()
     transparent: tuple[int, ...] = ()
@@ -159,6 +161,7 @@ def _header(found: _Found, where: object) -> PngHeader:
         ignored=tuple(found.ignored),
         pixels=tuple(found.pixels),
         pixel_bits=depth * _CHANNELS[colour],
+        channels=_CHANNELS[colour],
         interlaced=bool(interlaced),
         colours=tuple(found.colours),
         transparent=_transparent(found.transparency or b"", depth) if colour in _WITHOUT_ALPHA else (),

@@ -17,7 +17,7 @@ MAX_LABEL = 256
 # A photo of 50 megapixels in base64, as labelme keeps it, has 200 MB.
 _MOST_BYTES = 1 << 28
 # What Python takes for values that are parsed, by the characters that begin or part them: an object, a list, a number.
-_BYTES_OF_JSON = {"{": 400, "[": 64, ",": 36}
+_BYTES_OF_JSON = {"{": 800, "[": 64, ",": 36}
 #: So much all values of one file may take: 10,000 outlines of 140 points.
 _MOST_PARSED = 192 << 20
 

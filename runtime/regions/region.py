@@ -402,7 +402,7 @@ def _cut_out(mask: npt.NDArray[Any], source: str | None) -> tuple[MaskArray, tup
     if extent is None:
         raise AnnotationError("the mask is empty", where=source, fix="paint the defect white, or leave the item out")
     x, y, width, height = extent
-    patch = np.not_equal(mask[y : y + height, x : x + width], 0, order="C").view(np.uint8)
+    patch = np.not_equal(mask[y : y + height, x : x + width], 0).view(np.uint8)
     # One becomes 255.
     return np.negative(patch, out=patch), (x, y)
 

@@ -18,6 +18,7 @@ from mvrec_edge.runtime.regions.region import Region
 
 __all__ = [
     "BoxShape",
+    "CircleShape",
     "EncodedMaskShape",
     "NormalisedBoxShape",
     "NormalisedPolygonShape",
@@ -100,6 +101,31 @@ class BoxShape:
         """The filled box; raises `AnnotationError` as `Region.from_box` does, and where it is not in pixels."""
         region = Region.from_box(self.box, image_size, annotation.label, annotation.source)
         check_pixels(self.box, annotation.source)
+        return [region]
+
+
+@dataclass(frozen=True)
+class CircleShape:
+    """A circle.
+
+    Attributes:
+        centre: x and y in pixels.
+        radius: In pixels.
+    """
+
+    centre: tuple[float, float]
+    radius: float
+
+    def regions(self, annotation: Entry, image_size: tuple[int, int]) -> list[Region]:
+        """The disc, as a polygon with a corner for about each pixel of the outline; raises as `Region.from_polygon`."""
+        corners = int(min(max(2 * math.pi * self.radius, 16), 4096))
+        angles = 2 * np.pi / corners * np.arange(corners)
+        outline = np.stack((np.cos(angles), np.sin(angles)), axis=1) * self.radius + self.centre
+        # Rounded here, because a polygon's coordinates are cut, which would shift the circle by half a pixel.
+        points = np.floor(outline + 0.5)
+        region = Region.from_polygon(points, image_size, annotation.box, annotation.label, annotation.source)
+        if max(region.origin) <= 1 and max(region.patch_size) <= 2:
+            check_pixels((*self.centre, self.radius), annotation.source)
         return [region]
 
 

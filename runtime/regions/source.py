@@ -18,7 +18,7 @@ from mvrec_edge.runtime.regions.region import Region
 from mvrec_edge.runtime.regions.shapes import WholeImageShape
 from mvrec_edge.runtime.wording import counted
 
-__all__ = ["TITLES", "RegionReading", "RegionSource", "SourceBuilder", "SourceImage", "named"]
+__all__ = ["TITLES", "RegionReading", "RegionSource", "SourceBuilder", "SourceImage", "check_count", "named"]
 
 #: The formats as a person calls them.
 TITLES = {
@@ -233,14 +233,10 @@ class SourceBuilder:
         """
         images: list[SourceImage] = []
         for image_id, (path, entries) in self._images.items():
-            if len(entries) > MAX_INSTANCES:
-                self.problem(
-                    AnnotationError(
-                        f"the image has {len(entries)} instances, more than {MAX_INSTANCES}",
-                        where=path,
-                        fix="cut the image into tiles",
-                    )
-                )
+            try:
+                check_count(len(entries), path)
+            except AnnotationError as error:
+                self.problem(error)
             else:
                 images.append(SourceImage(image_id, path, tuple(entries)))
         if not images:
@@ -251,6 +247,13 @@ class SourceBuilder:
                 )
             raise InputError(nothing, where=self.path, fix=fix)
         return RegionSource(self.path, self.format, tuple(images), tuple(self.problems), tuple(self.warnings))
+
+
+def check_count(count: int, where: object) -> None:
+    """Raises `AnnotationError` where an image has more instances than can be meant."""
+    if count > MAX_INSTANCES:
+        what = f"the image has {count} instances, more than {MAX_INSTANCES}"
+        raise AnnotationError(what, where=where, fix="cut the image into tiles")
 
 
 def _is_whole(image: SourceImage) -> bool:

@@ -25,7 +25,7 @@ _BYTES_OF_CELL = 60
 _field_limit = threading.Lock()
 _DELIMITERS = (",", ";", "\t")
 # As spreadsheets write one; `float` would also take underscores, "nan" and digits of other scripts.
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _LONGEST_NUMBER = 64
 _SHOWN = 40
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -58,9 +59,10 @@ def region_of_rle(
     first, behind = begin // height, -(-end // height)
     take(2 * (behind - first) * height, source)
     inside = np.concatenate(([begin - first * height], runs[marked[0] : marked[-1] + 1], [behind * height - end]))
-    values = np.zeros(len(inside), np.bool_)
-    values[1::2] = True
-    mask = np.repeat(values, inside).reshape(behind - first, height).T
+    values = np.zeros(len(inside), np.uint8)
+    values[1::2] = 255
+    # OpenCV turns it block by block, numpy pixel by pixel.
+    mask = np.asarray(cv2.transpose(np.repeat(values, inside).reshape(behind - first, height)), np.uint8)
     return Region.from_patch(mask, (first, 0), image_size, label, source, box=box)
 
 

@@ -13,7 +13,7 @@ from mvrec_edge.runtime.regions.tally import WarningTally
 __all__ = ["looks_like_yolo", "yolo_shape"]
 
 _CLASS = re.compile(r"\d{1,6}", re.ASCII)
-_LINE = re.compile(r"\d{1,6}(\s+[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?){4,}", re.ASCII)
+_LINE = re.compile(r"\d{1,6}(\s+[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?){4,}", re.ASCII)
 _LINES_LOOKED_AT = 5
 # Programs round to four to six digits, so an edge may lie a little outside.
 _TOLERANCE = 0.001
