@@ -10,7 +10,16 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import DamagedImageError, ImageError
 
-__all__ = ["MAX_PIXELS", "ImageHeader", "Samples", "check_numbers", "damaged", "mask_by_palette", "not_read", "truncated"]
+__all__ = [
+    "MAX_PIXELS",
+    "ImageHeader",
+    "Samples",
+    "check_numbers",
+    "damaged",
+    "mask_by_palette",
+    "not_read",
+    "truncated",
+]
 
 MAX_PIXELS = 1 << 27
 

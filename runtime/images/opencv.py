@@ -99,11 +99,14 @@ def _mask_in_bands(bands: Iterator[npt.NDArray[Any]], header: png.PngHeader, whe
 
 
 def _placed(bands: Iterator[npt.NDArray[Any]]) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
-    """Bands with the rows that each has."""
+    """Some rows after the others, with their places, since what is computed of them needs several times their memory."""
     first = 0
     for band in bands:
-        yield slice(first, first + len(band)), band
-        first += len(band)
+        at_once = max(1, _BAND // band.shape[1])
+        for start in range(0, len(band), at_once):
+            rows = band[start : start + at_once]
+            yield slice(first, first + len(rows)), rows
+            first += len(rows)
 
 
 def _alpha(data: bytes, pixels: npt.NDArray[Any], header: ImageHeader, where: object) -> npt.NDArray[Any] | None:

@@ -23,6 +23,8 @@ _MATTER = (b"tRNS", b"eXIf", b"acTL")
 # The kinds of colour in which a palette or a transparency means nothing.
 _NOT_WITH = {b"PLTE": (0, 4), b"tRNS": (4, 6)}
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+# Pixels come in chunks of 8 kB and more.
+_MOST_CHUNKS = 1 << 17
 # What libpng reads at most.
 _LONGEST = 1_000_000
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -80,7 +82,11 @@ def read_header(data: bytes, where: object) -> PngHeader:
     found = _Found()
     place = len(SIGNATURE)
     kind = b""
+    count = 0
     while kind != b"IEND":
+        count += 1
+        if count > _MOST_CHUNKS:
+            raise damaged(where, f"the PNG file has more than {_MOST_CHUNKS} chunks")
         if place + 12 > len(data):
             raise truncated(where, "the PNG file has no IEND chunk")
         end = place + 12 + int.from_bytes(content[place : place + 4], "big")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.images.header import damaged, not_read
+from mvrec_edge.runtime.images.header import MAX_PIXELS, damaged, not_read
 from mvrec_edge.runtime.images.png import SIGNATURE, PngHeader
 from mvrec_edge.runtime.images.png_stream import MOST_FILTER, pixel_bytes, png_chunk
 
@@ -27,6 +27,8 @@ _LARGE = 1 << 23
 _BAND = 1 << 23
 # Interlaced files have no rows that follow one another. More than this beside the picture is not given to one.
 _MOST_BESIDE = 200 << 20
+# As many bytes as the largest picture of 8 bits.
+_MOST_BYTES = 3 * MAX_PIXELS
 # Compressed bytes that are inflated at once: what is left of them is copied.
 _PIECE = 1 << 20
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
@@ -36,11 +38,14 @@ def wants_bands(header: PngHeader, where: object) -> bool:
     """Whether a file is better decoded in bands.
 
     Raises:
-        ImageError: It would be, and is interlaced.
+        ImageError: It would be, and is interlaced, or too large with all its bits.
     """
     pixels = header.width * header.height
     if pixels < _LARGE:
         return False
+    if pixels * header.pixel_bits // 8 > _MOST_BYTES:
+        what = f"{header.width} x {header.height} pixels with {header.pixel_bits} bits are not read"
+        raise not_read(where, what, fix="save the image with 8 bits a channel, or cut it into tiles")
     if not header.interlaced:
         return True
     if pixels * header.pixel_bits // 8 > _MOST_BESIDE:

@@ -36,8 +36,8 @@ _FORMATS: Final = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "complex int",
 _FAX = (2, 3, 4)
 _MOST_SAMPLES = 16
 _RAW, _DEVELOP = "is a camera's raw file, which is not read", "develop it, and save it as PNG"
-# Eight bytes for each of the most pixels: RGBA in 16 bits.
-_MOST_BYTES = 8 * MAX_PIXELS
+# As many bytes as the largest picture of 8 bits.
+_MOST_BYTES = 3 * MAX_PIXELS
 # A compressed part is decompressed as a whole.
 _MOST_BYTES_OF_PART = 192 << 20
 _ALPHA_MULTIPLIED = 1

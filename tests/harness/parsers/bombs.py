@@ -307,11 +307,11 @@ def _safetensors(header: bytes, content: bytes = b"") -> bytes:
 
 def _checkpoint(data: Callable[[], bytes]) -> Callable[[Path], Call]:
     def make(folder: Path) -> Call:
-        from mvrec_edge.export.checkpoint import load_checkpoint
+        from mvrec_edge.export.checkpoint import read_checkpoint
 
         path = folder / "a.pth"
         path.write_bytes(data())
-        return lambda: load_checkpoint(path)
+        return lambda: read_checkpoint(path)
 
     return make
 
