@@ -99,7 +99,7 @@ def _mask_in_bands(bands: Iterator[npt.NDArray[Any]], header: png.PngHeader, whe
 
 
 def _placed(bands: Iterator[npt.NDArray[Any]]) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
-    """Some rows after the others, with their places, since what is computed of them needs several times their memory."""
+    """Some rows after the others, with their places: what is computed of them needs several times their memory."""
     first = 0
     for band in bands:
         at_once = max(1, _BAND // band.shape[1])

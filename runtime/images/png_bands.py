@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.images.header import MAX_PIXELS, damaged, not_read
@@ -45,7 +44,7 @@ def wants_bands(header: PngHeader, where: object) -> bool:
         return False
     if pixels * header.pixel_bits // 8 > _MOST_BYTES:
         what = f"{header.width} x {header.height} pixels with {header.pixel_bits} bits are not read"
-        raise not_read(where, what, fix="save the image with 8 bits a channel, or cut it into tiles")
+        raise not_read(where, what, fix="save the image with 8 bits a channel and without alpha, or cut it into tiles")
     if not header.interlaced:
         return True
     if pixels * header.pixel_bits // 8 > _MOST_BESIDE:
@@ -96,7 +95,7 @@ def bands_of(data: bytes, header: PngHeader, where: object, decode: Decoder) -> 
 
 
 def _inflated(data: memoryview, header: PngHeader, where: object, size: int) -> Iterator[bytes]:
-    """The bytes of the pixels in pieces of one size, of which the last may be shorter; more than there should be is cut."""
+    """The bytes of the pixels in pieces of one size, of which the last may be shorter; what is too much is left out."""
     needed, found, part = pixel_bytes(header), 0, bytearray()
     packed = (
         data[place : min(place + _PIECE, stop - 4)]

@@ -18,7 +18,7 @@ __all__ = ["MAX_POINTS", "REGION_INPUTS", "Box", "MaskArray", "Region", "check_r
 #: What the encoder may be told about where a defect is: its outline, its box, or nothing.
 REGION_INPUTS = ("mask", "box", "full")
 
-MAX_POINTS = 1_000_000
+MAX_POINTS = 250_000
 # Far beyond any image, and far inside what OpenCV's 32-bit rasteriser can hold.
 _FARTHEST = 1e6
 # Pixels of a patch from which on it is kept as bits.

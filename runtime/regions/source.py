@@ -11,7 +11,13 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning
 from mvrec_edge.runtime.images import read_image
-from mvrec_edge.runtime.regions.annotation import Annotation, MaskFileShape, UnusableShape, size_warnings
+from mvrec_edge.runtime.regions.annotation import (
+    Annotation,
+    MaskFileShape,
+    UnusableShape,
+    forget_frames,
+    size_warnings,
+)
 from mvrec_edge.runtime.regions.components import MAX_INSTANCES
 from mvrec_edge.runtime.regions.drawing_budget import drawing_budget
 from mvrec_edge.runtime.regions.region import Region
@@ -112,7 +118,7 @@ class SourceImage:
                 try:
                     found = annotation.regions(size, min_area, warn=warnings.append)
                 except AnnotationError as error:
-                    problems.append(error)
+                    problems.append(forget_frames(error))
                 else:
                     indexed.extend((annotation.index, region) for region in found)
                     warnings.extend(_warn_of_size(annotation, found))
@@ -219,7 +225,7 @@ class SourceBuilder:
 
     def problem(self, error: InputError) -> None:
         """Notes what costs one item only."""
-        self.problems.append(error)
+        self.problems.append(forget_frames(error))
 
     def build(self, nothing: str, fix: str) -> RegionSource:
         """Finishes the source.

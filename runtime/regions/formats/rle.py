@@ -57,7 +57,7 @@ def region_of_rle(
         raise AnnotationError("the mask is empty", where=source, fix="paint the defect white, or leave the item out")
     begin, end = int(runs[: marked[0]].sum()), int(runs[: marked[-1] + 1].sum())
     first, behind = begin // height, -(-end // height)
-    take(2 * (behind - first) * height, source)
+    take(3 * (behind - first) * height, source)
     inside = np.concatenate(([begin - first * height], runs[marked[0] : marked[-1] + 1], [behind * height - end]))
     values = np.zeros(len(inside), np.uint8)
     values[1::2] = 255

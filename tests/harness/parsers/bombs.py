@@ -164,9 +164,8 @@ def _yaml_laughs() -> str:
 def _zeros_deflated(count: int) -> bytes:
     """So many zeros, compressed about a thousandfold, without having them all in memory."""
     packer = zlib.compressobj(9)
-    block, pieces = bytes(1 << 20), []
-    for _ in range(count >> 20):
-        pieces.append(packer.compress(block))
+    block = bytes(1 << 20)
+    pieces = [packer.compress(block) for _ in range(count >> 20)]
     pieces += [packer.compress(bytes(count & ((1 << 20) - 1))), packer.flush()]
     return b"".join(pieces)
 
