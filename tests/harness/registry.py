@@ -11,4 +11,10 @@ def campaigns() -> dict[str, Campaign]:
 
 
 def _all() -> list[Campaign]:
-    return []
+    from tests.harness.parsers.outside import OutsideImages, OutsideLabels, OutsideTensors
+
+    return [
+        OutsideLabels(),
+        OutsideImages(),
+        OutsideTensors(),
+    ]
