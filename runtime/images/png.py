@@ -135,7 +135,9 @@ def _take_colours(found: _Found, kind: bytes, content: memoryview, place: tuple[
     if again or found.stream or found.header[9] in _NOT_WITH[kind]:
         found.ignored.append(place)
         return
-    found.colours.append(place)
+    # Of gray and RGB it is compared here; libpng would only warn where it makes no sense.
+    here = kind == b"tRNS" and found.header[9] in _WITHOUT_ALPHA
+    (found.ignored if here else found.colours).append(place)
     if kind == b"PLTE":
         found.palette = bytes(content)
     else:

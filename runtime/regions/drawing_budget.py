@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import AnnotationError
 
-__all__ = ["OUTLINE_WORK", "drawing_budget", "outline_work", "take"]
+__all__ = ["OUTLINE_WORK", "check_left", "drawing_budget", "outline_work", "take"]
 
 # In steps of about a nanosecond, of which a pixel takes one: 20 masks of 50 megapixels, or 10,000 of 320 x 320 pixels.
 _MOST = float(1 << 30)
@@ -57,13 +57,18 @@ def take(work: float, source: str | None) -> None:
         AnnotationError: No more is left; smaller regions may still be drawn.
     """
     budget = _budget.get() or _Budget()
-    if work > budget.left:
+    check_left(work, source)
+    budget.left -= work
+
+
+def check_left(work: float, source: str | None) -> None:
+    """Raises `AnnotationError` where no more is left, and takes nothing."""
+    if work > (_budget.get() or _Budget()).left:
         raise AnnotationError(
             "the region takes too much to draw, alone or with those before it on the image",
             where=source,
             fix="give a simpler outline, or cut the image into tiles",
         )
-    budget.left -= work
 
 
 def outline_work(outline: npt.NDArray[np.int64], image_size: tuple[int, int]) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import AnnotationError, UsageError
-from mvrec_edge.runtime.regions.drawing_budget import OUTLINE_WORK, outline_work, take
+from mvrec_edge.runtime.regions.drawing_budget import OUTLINE_WORK, check_left, outline_work, take
 
 __all__ = ["MAX_POINTS", "REGION_INPUTS", "Box", "MaskArray", "Region", "check_region_input", "extent_of"]
 
@@ -230,8 +230,10 @@ class Region:
                 where=source,
                 fix="check that the annotation belongs to this image",
             )
-        work = sum(outline_work(outline, image_size) for outline in outlines)
-        take((bottom - top + 1) * (right - left + 1) + work, source)
+        pixels = (bottom - top + 1) * (right - left + 1)
+        # What the edges take is itself some work to say.
+        check_left(pixels, source)
+        take(pixels + sum(outline_work(outline, image_size) for outline in outlines), source)
         patch = np.zeros((bottom - top + 1, right - left + 1), np.uint8)
         shift = np.array((left, top))
         for outline in outlines:

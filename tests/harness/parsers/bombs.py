@@ -23,8 +23,9 @@ import numpy as np
 
 from mvrec_edge.runtime.images import read_image, read_mask
 from mvrec_edge.runtime.regions import open_source
+from tests.harness.limits import SECONDS
 
-__all__ = ["BOMBS", "LARGE_BUT_GOOD", "Bomb", "png_of", "read_everything"]
+__all__ = ["BOMBS", "LARGE_BUT_GOOD", "Bomb", "png_of"]
 
 Call = Callable[[], object]
 
@@ -32,6 +33,8 @@ Call = Callable[[], object]
 _SIDE = 11_500
 #: A real camera's 50 megapixels.
 _CAMERA = (6_144, 8_192)
+#: What a picture or a mask of that square takes, in MB, and how long: in proportion, it is 2 s for 50 megapixels.
+_AN_IMAGE, _A_MASK = (_SIDE * _SIDE * 3 / 2**20, 8.0), (_SIDE * _SIDE / 2**20, 8.0)
 
 
 @dataclass(frozen=True)
@@ -42,20 +45,17 @@ class Bomb:
         name: What it is.
         make: Writes it into a folder and gives back the call that reads it.
         needed_mb: What its result takes where it is read.
+        seconds: What it may take; more than the usual only where the picture itself is larger than any camera's.
     """
 
     name: str
     make: Callable[[Path], Call]
     needed_mb: float = 0.0
-
-
-def read_everything(path: Path, image_size: tuple[int, int], **options: Any) -> list[Any]:
-    """Opens labels and makes the regions of every image, as a command does, without its pixels."""
-    return [image.regions(image_size) for image in open_source(path, **options)]
+    seconds: float = SECONDS
 
 
 def _read_each(path: Path, image_size: tuple[int, int]) -> None:
-    """The same, and lets the regions of an image go before those of the next."""
+    """Opens labels and makes the regions of each image, as a command does, without its pixels."""
     for image in open_source(path):
         image.regions(image_size)
 
@@ -162,12 +162,13 @@ def _yaml_laughs() -> str:
 
 
 def _zeros_deflated(count: int) -> bytes:
-    """So many zeros, compressed about a thousandfold, without having them all in memory."""
-    packer = zlib.compressobj(9)
-    block = bytes(1 << 20)
-    pieces = [packer.compress(block) for _ in range(count >> 20)]
-    pieces += [packer.compress(bytes(count & ((1 << 20) - 1))), packer.flush()]
-    return b"".join(pieces)
+    """So many zeros, compressed about a thousandfold: one block again and again."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    rest = packer.compress(bytes(count & ((1 << 20) - 1))) + packer.flush()
+    # Of zeros, the second sum of the checksum is their number.
+    checksum = (count % 65521) << 16 | 1
+    return b"\x78\xda" + block * (count >> 20) + rest + checksum.to_bytes(4, "big")
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
@@ -401,6 +402,7 @@ BOMBS = (
                 for n in range(5_000)
             ]
         ),
+        _SIDE * _SIDE / 2**20,
     ),
     Bomb(
         "COCO: millions of runs",
@@ -495,41 +497,41 @@ BOMBS = (
     Bomb("YOLO: a line of 20 MB", _yolo(None, lambda: "0 " + "0.1 0.2 " * 2_500_000)),
     Bomb("YOLO: millions of names", _yolo("names: [" + "a, " * 3_000_000 + "]\n", lambda: "0 0.5 0.5 0.1 0.1\n")),
     Bomb("YOLO: a YAML file of many keys", _yolo("a:\n" * 3_000_000, lambda: "0 0.5 0.5 0.1 0.1\n")),
-    Bomb("PNG: 16-bit RGBA", _picture(lambda: png_of(_SIDE, _SIDE, 16, 6)), _SIDE * _SIDE * 3 / 2**20),
-    Bomb("PNG: 16-bit gray", _picture(lambda: png_of(_SIDE, _SIDE, 16, 0)), _SIDE * _SIDE * 3 / 2**20),
-    Bomb("PNG: 8-bit RGBA", _picture(lambda: png_of(_SIDE, _SIDE, 8, 6)), _SIDE * _SIDE * 3 / 2**20),
-    Bomb("PNG: palette", _picture(lambda: png_of(_SIDE, _SIDE, 1, 3)), _SIDE * _SIDE * 3 / 2**20),
+    Bomb("PNG: 16-bit RGBA", _picture(lambda: png_of(_SIDE, _SIDE, 16, 6)), *_AN_IMAGE),
+    Bomb("PNG: 16-bit gray", _picture(lambda: png_of(_SIDE, _SIDE, 16, 0)), *_AN_IMAGE),
+    Bomb("PNG: 8-bit RGBA", _picture(lambda: png_of(_SIDE, _SIDE, 8, 6)), *_AN_IMAGE),
+    Bomb("PNG: palette", _picture(lambda: png_of(_SIDE, _SIDE, 1, 3)), *_AN_IMAGE),
     Bomb(
         "PNG: interlaced 16-bit RGBA",
         _picture(lambda: png_of(11_496, 11_496, 16, 6, interlaced=True)),
-        11_496 * 11_496 * 3 / 2**20,
+        *_AN_IMAGE,
     ),
     Bomb(
         "PNG: a million small chunks",
         _picture(lambda: png_of(8, 8, 8, 2, extra=_chunk(b"teXt", b"") * 2_000_000)),
     ),
-    Bomb("PNG mask: 16-bit RGBA", _picture(lambda: png_of(_SIDE, _SIDE, 16, 6), mask=True), _SIDE * _SIDE / 2**20),
-    Bomb("PNG mask: palette", _picture(lambda: png_of(_SIDE, _SIDE, 8, 3), mask=True), _SIDE * _SIDE / 2**20),
-    Bomb("PNG mask: 1 bit", _picture(lambda: png_of(_SIDE, _SIDE, 1, 0), mask=True), _SIDE * _SIDE / 2**20),
-    Bomb("TIFF: 16-bit RGBA in one strip", _picture(lambda: _tiff(16, 4)), _SIDE * _SIDE * 3 / 2**20),
-    Bomb("TIFF: 16-bit RGBA in strips of one place", _picture(lambda: _tiff(16, 4, strips=115)), _SIDE**2 * 3 / 2**20),
-    Bomb("TIFF: 1-bit of one strip", _picture(lambda: _tiff(1, 1)), _SIDE * _SIDE * 3 / 2**20),
-    Bomb("TIFF: 12-bit of one strip", _picture(lambda: _tiff(12, 3)), _SIDE * _SIDE * 3 / 2**20),
-    Bomb("TIFF mask: 16-bit RGBA", _picture(lambda: _tiff(16, 4), mask=True), _SIDE * _SIDE / 2**20),
-    Bomb("WebP", _picture(lambda: _encoded(".webp", (8_192, 16_383, 3), [cv2.IMWRITE_WEBP_QUALITY, 101])), 384),
+    Bomb("PNG mask: 16-bit RGBA", _picture(lambda: png_of(_SIDE, _SIDE, 16, 6), mask=True), *_A_MASK),
+    Bomb("PNG mask: palette", _picture(lambda: png_of(_SIDE, _SIDE, 8, 3), mask=True), *_A_MASK),
+    Bomb("PNG mask: 1 bit", _picture(lambda: png_of(_SIDE, _SIDE, 1, 0), mask=True), *_A_MASK),
+    Bomb("TIFF: 16-bit RGBA in one strip", _picture(lambda: _tiff(16, 4)), *_AN_IMAGE),
+    Bomb("TIFF: 16-bit RGBA in strips of one place", _picture(lambda: _tiff(16, 4, strips=115)), *_AN_IMAGE),
+    Bomb("TIFF: 1-bit of one strip", _picture(lambda: _tiff(1, 1)), *_AN_IMAGE),
+    Bomb("TIFF: 12-bit of one strip", _picture(lambda: _tiff(12, 3)), *_AN_IMAGE),
+    Bomb("TIFF mask: 16-bit RGBA", _picture(lambda: _tiff(16, 4), mask=True), *_A_MASK),
+    Bomb("WebP", _picture(lambda: _encoded(".webp", (8_192, 16_383, 3), [cv2.IMWRITE_WEBP_QUALITY, 101])), 384, 8.0),
     Bomb(
         "JPEG: progressive",
         _picture(lambda: _encoded(".jpg", (_SIDE, _SIDE, 3), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])),
-        _SIDE * _SIDE * 3 / 2**20,
+        *_AN_IMAGE,
     ),
     Bomb("JPEG: one scan many times", _picture(lambda: _many_scans(4_096)), 48),
-    Bomb("JPEG: sequential", _picture(lambda: _encoded(".jpg", (_SIDE, _SIDE, 3))), _SIDE * _SIDE * 3 / 2**20),
+    Bomb("JPEG: sequential", _picture(lambda: _encoded(".jpg", (_SIDE, _SIDE, 3))), *_AN_IMAGE),
     Bomb("mask: dots", _mask_of(lambda: _dots(_SIDE, 2))),
     Bomb("mask: dots of 16 pixels", _mask_of(lambda: _dots(_SIDE, 6, 4))),
     Bomb("mask: rings", _mask_of(lambda: _rings(_SIDE))),
     Bomb("mask: frames within frames", _mask_of(lambda: _nested(_SIDE, 2))),
     Bomb("mask: few frames within frames", _mask_of(lambda: _nested(_SIDE, 100))),
-    Bomb("mask: all white", _mask_of(lambda: np.full((_SIDE, _SIDE), 255, np.uint8)), _SIDE * _SIDE / 2**20),
+    Bomb("mask: all white", _mask_of(lambda: np.full((_SIDE, _SIDE), 255, np.uint8)), *_A_MASK),
     Bomb(
         "features: a header of 60 MB",
         _features(
@@ -591,5 +593,78 @@ BOMBS = (
 )
 
 
-#: Large files of real lines, which are read.
-LARGE_BUT_GOOD: tuple[Bomb, ...] = ()
+def _noise_picture(size: tuple[int, int], kind: Any, channels: int) -> np.ndarray[Any, Any]:
+    """A picture that compresses as a photo does, made of one noisy tile."""
+    top = np.iinfo(kind).max
+    tile = np.random.default_rng(1).integers(0, top, (256, 256, channels)).astype(kind) // 16
+    return np.tile(tile, (size[0] // 256, size[1] // 256, 1))
+
+
+def _written(suffix: str, kind: Any, channels: int, *flags: int) -> Callable[[Path], Call]:
+    return _picture(lambda: bytes(cv2.imencode(suffix, _noise_picture(_CAMERA, kind, channels), list(flags))[1]))
+
+
+def _ellipses(count: int, points: int, size: tuple[int, int], radius: float) -> list[Any]:
+    """Outlines all over an image."""
+    angles = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    outline = np.stack((np.cos(angles), np.sin(angles)), axis=1) * radius * (1 + 0.1 * np.sin(9 * angles))[:, None]
+    across = int(count**0.5) + 1
+    width, height = size[1] - 2 * radius, size[0] - 2 * radius
+    places = [divmod(number, across) for number in range(count)]
+    centres = [(radius + width * column / across, radius + height * row / across) for row, column in places]
+    return [(outline + centre).round(1).tolist() for centre in centres]
+
+
+def _all_read(make: Callable[[Path], Call], size: tuple[int, int], count: int) -> Callable[[Path], Call]:
+    """The same, where each region has to be read."""
+
+    def made(folder: Path) -> Call:
+        make(folder)
+        path = next(path for path in folder.iterdir() if path.suffix in (".json", ".csv"))
+
+        def read() -> None:
+            readings = [image.regions(size) for image in open_source(path)]
+            found = sum(len(reading.regions) for reading in readings), [p.what for r in readings for p in r.problems]
+            if found != (count, []):
+                raise ValueError(f"read {found[0]} of {count} regions: {found[1][:1]}")
+
+        return read
+
+    return made
+
+
+def _polygons(count: int, points: int, radius: float) -> Callable[[Path], Call]:
+    shapes = _labelme(lambda: [_polygon(outline) for outline in _ellipses(count, points, _CAMERA, radius)], _CAMERA)
+    return _all_read(shapes, _CAMERA, count)
+
+
+def _whole_runs() -> list[dict[str, Any]]:
+    height, width = _CAMERA
+    runs = [0] + [height - 8, 8] * width + [0]
+    return [_annotation(n, segmentation={"size": [height, width], "counts": runs}) for n in range(5)]
+
+
+#: Large files of a real line, which are read, each of its regions too; what they may take grows with what they hold.
+LARGE_BUT_GOOD = (
+    Bomb("labelme: 10,000 outlines of 12 points", _polygons(10_000, 12, 20), 64, 6.0),
+    Bomb("labelme: 10,000 outlines of 100 points", _polygons(10_000, 100, 20), 64, 8.0),
+    Bomb("labelme: 20 outlines of 20,000 points", _polygons(20, 20_000, 900), 128, 4.0),
+    Bomb("labelme: ten outlines of half the image", _polygons(10, 500, 2_800), 64, 6.0),
+    Bomb("COCO: five masks of the whole image as runs", _all_read(_coco(_whole_runs, _CAMERA), _CAMERA, 5), 96, 8.0),
+    Bomb(
+        "COCO: 100,000 boxes on 1,000 images",
+        _coco(
+            lambda: [_annotation(n, bbox=[1, 1, 5, 5]) | {"image_id": 1 + n % 1_000} for n in range(100_000)],
+            _CAMERA,
+            images=[{"id": 1 + n, "file_name": "a.png"} for n in range(1_000)],
+        ),
+        200,
+        12.0,
+    ),
+    Bomb("mask: 10,000 parts", _mask_of(lambda: np.pad(_dots(6_000, 60, 40), ((0, 144), (0, 2_192)))), 64, 4.0),
+    Bomb("PNG: 50 megapixels, 8 bits", _written(".png", np.uint8, 3, cv2.IMWRITE_PNG_COMPRESSION, 1), 300, 8.0),
+    Bomb("PNG: 50 megapixels, 16 bits", _written(".png", np.uint16, 3, cv2.IMWRITE_PNG_COMPRESSION, 1), 450, 10.0),
+    Bomb("TIFF: 50 megapixels, 16 bits", _written(".tif", np.uint16, 3, cv2.IMWRITE_TIFF_COMPRESSION, 8), 450, 10.0),
+    Bomb("JPEG: 50 megapixels", _written(".jpg", np.uint8, 3), 250, 4.0),
+    Bomb("JPEG: progressive, 50 megapixels", _written(".jpg", np.uint8, 3, cv2.IMWRITE_JPEG_PROGRESSIVE, 1), 250, 8.0),
+)
