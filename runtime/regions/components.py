@@ -78,7 +78,7 @@ def regions_of_mask(
         left, top = (int(value) for value in parts.boxes[component, :2])
         # No two components share their first pixel, so the order is the same everywhere.
         first = (top, left + int(patch[0].argmax()))
-        found.append((first, Region.from_patch(patch, (x + left, y + top), image_size, label)))
+        found.append((first, Region.from_patch(patch, (x + left, y + top), image_size, label, give_away=True)))
     found.sort(key=lambda item: item[0])
     return [
         region if source is None else region.with_source(f"{source}#{index}") for index, (_, region) in enumerate(found)

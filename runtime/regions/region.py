@@ -160,6 +160,7 @@ class Region:
         source: str | None = None,
         *,
         box: Sequence[int] | None = None,
+        give_away: bool = False,
     ) -> Region:
         """Makes a region from the part of its mask that holds the defect.
 
@@ -170,11 +171,12 @@ class Region:
             label: The class name where it is known.
             source: Where the mask was read from.
             box: As for a region; by default the bounds of the mask.
+            give_away: Whether the patch is the region's from now on, so that it need not be copied.
 
         Raises:
             AnnotationError: The patch is empty, not two-dimensional, or reaches over the image's edge.
         """
-        cut, (left, top) = _cut_out(patch, source)
+        cut, (left, top) = _cut_out(patch, source, give_away=give_away)
         x, y = origin[0] + left, origin[1] + top
         height, width = cut.shape
         if x < 0 or y < 0 or x + width > image_size[1] or y + height > image_size[0]:
@@ -392,7 +394,9 @@ def extent_of(mask: npt.NDArray[Any]) -> tuple[int, int, int, int] | None:
     return x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1
 
 
-def _cut_out(mask: npt.NDArray[Any], source: str | None) -> tuple[MaskArray, tuple[int, int]]:
+def _cut_out(
+    mask: npt.NDArray[Any], source: str | None, *, give_away: bool = False
+) -> tuple[MaskArray, tuple[int, int]]:
     """The part of a mask that is not zero, as 0 and 255, and where it begins; raises where it is no mask, or empty."""
     mask = np.asarray(mask)
     if mask.ndim != 2 or mask.dtype not in (np.uint8, np.bool_):
@@ -404,7 +408,10 @@ def _cut_out(mask: npt.NDArray[Any], source: str | None) -> tuple[MaskArray, tup
     if extent is None:
         raise AnnotationError("the mask is empty", where=source, fix="paint the defect white, or leave the item out")
     x, y, width, height = extent
-    patch = np.not_equal(mask[y : y + height, x : x + width], 0).view(np.uint8)
+    if give_away and mask.dtype == np.bool_ and mask.shape == (height, width):
+        patch = mask.view(np.uint8)
+    else:
+        patch = np.not_equal(mask[y : y + height, x : x + width], 0).view(np.uint8)
     # One becomes 255.
     return np.negative(patch, out=patch), (x, y)
 

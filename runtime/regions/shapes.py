@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import AnnotationError, ImageError
 from mvrec_edge.runtime.images import read_mask_bytes
@@ -119,8 +121,7 @@ class CircleShape:
     def regions(self, annotation: Entry, image_size: tuple[int, int]) -> list[Region]:
         """The disc, as a polygon with a corner for about each pixel of the outline; raises as `Region.from_polygon`."""
         corners = int(min(max(2 * math.pi * self.radius, 16), 4096))
-        angles = 2 * np.pi / corners * np.arange(corners)
-        outline = np.stack((np.cos(angles), np.sin(angles)), axis=1) * self.radius + self.centre
+        outline = _unit_circle(corners) * self.radius + self.centre
         # Rounded here, because a polygon's coordinates are cut, which would shift the circle by half a pixel.
         points = np.floor(outline + 0.5)
         region = Region.from_polygon(points, image_size, annotation.box, annotation.label, annotation.source)
@@ -269,6 +270,12 @@ class WholeImageShape:
     def regions(self, annotation: Entry, image_size: tuple[int, int]) -> list[Region]:
         """The region that covers the image."""
         return [Region.full(image_size, None, annotation.label, annotation.source)]
+
+
+@functools.lru_cache(maxsize=16)
+def _unit_circle(corners: int) -> npt.NDArray[np.float64]:
+    angles = 2 * np.pi / corners * np.arange(corners)
+    return np.stack((np.cos(angles), np.sin(angles)), axis=1)
 
 
 def check_mask_size(mask_size: tuple[int, int], image_size: tuple[int, int], where: str) -> None:

@@ -85,7 +85,9 @@ def known_format(path: Path) -> str | None:
         if suffix == ".txt":
             lines = (line for line in read_text(path).splitlines() if line.strip())
             # A longer line is of no such format, and an expression would go back over it again and again.
-            return _of_lines([line[:_LONGEST_LINE] for line in itertools.islice(lines, _LINES_LOOKED_AT + 2)])
+            return _of_lines(
+                [line if len(line) <= _LONGEST_LINE else "" for line in itertools.islice(lines, _LINES_LOOKED_AT + 2)]
+            )
     except InputError:
         return None
     return None

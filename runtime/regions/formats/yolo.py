@@ -136,10 +136,10 @@ class _Reader:
         if owner != file:
             raise AnnotationError(f"{owner} is about the same image", where=file, fix="delete one of the two")
         image_id = self._id(image)
-        self.builder.add_image(image_id, image)
         check_values(text, _BYTES_OF_WORDS, file)
         lines = [line for line in text.splitlines() if line.strip()]
         check_count(len(lines), file)
+        self.builder.add_image(image_id, image)
         for number, line in enumerate(lines):
             self.builder.add(image_id, image, self._annotation(line, f"{name}#{number}"))
 
