@@ -218,7 +218,8 @@ def calibrate(
     before = None if rebase is None else SupportCache.load(rebase)
     told = settings.region_input if before is None else rebased_settings(settings, before).region_input
     opened = Bundle.load(bundle, graphs=())
-    labelled = reading.read(support, region_input=told, outputs=outputs)
+    plan = settings.plan() if before is None else before.view_plan
+    labelled = reading.read(support, region_input=told, plan=plan, outputs=outputs)
     if tuning.tune:
         cache = _tuned(opened, labelled, settings, tuning, encoding, precision)
     else:

@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ COLUMNS = (
     *("run_risk", "run_budget_ms", "run_reject_rate", "run_min_area", "run_region_input"),
 )
 _SIDES = ("x1", "y1", "x2", "y2")
+_LIKE_AN_ESCAPE = re.compile(r"\\+(?=udc[89a-f][0-9a-f]|[\udc80-\udcff])")
 _END = "\r\n"
 
 # What makes a formula of a cell in a spreadsheet, which would run what a file name or a label says.
@@ -35,7 +37,7 @@ def csv_row(record: Mapping[str, Any]) -> list[str]:
     r"""The cells of one record, in the order of `COLUMNS`.
 
     A text that a spreadsheet would take for a formula gets an apostrophe in front. Bytes of a file name that are no
-    text are spelled out, as `\udcff`.
+    text are spelled out, as `\udcff`, when the row is written.
     """
     cells = {name: record[name] for name in COLUMNS if name in record}
     cells |= {f"box_{side}": value for side, value in zip(_SIDES, record.get("box", ()), strict=False)}
@@ -130,7 +132,9 @@ def _line(row: Iterable[str]) -> bytes:
     text = io.StringIO()
     # The library quotes what ends a line only where it is part of the end that it writes.
     csv.writer(text, lineterminator=_END).writerow(row)
-    return text.getvalue().removesuffix(_END).encode("utf-8", "backslashreplace") + b"\n"
+    # What looks like the escape of a byte, or stands before one, has its backslashes twice, so that each name is told.
+    plain = _LIKE_AN_ESCAPE.sub(lambda found: 2 * found[0], text.getvalue().removesuffix(_END))
+    return plain.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _is_table(path: Path, *beginnings: bytes) -> bool:

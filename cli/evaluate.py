@@ -340,6 +340,7 @@ def _encoded(
             f"reading {path.name}",
             region_input=settings.region_input,
             images=images,
+            plan=settings.plan(),
             outputs=results.outputs,
         )
         for path in paths

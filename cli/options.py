@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mvrec_edge.runtime import Bundle, Engine
     from mvrec_edge.runtime.errors import InputError
     from mvrec_edge.runtime.regions import RegionSource
+    from mvrec_edge.runtime.views import ViewPlan
 
 __all__ = [
     "FORMATS",
@@ -355,6 +356,7 @@ class LabelledOptions(SourceOptions):
         label: str | None = None,
         region_input: str | None = None,
         images: KeptImages | None = None,
+        plan: ViewPlan | None = None,
         outputs: Outputs | None = None,
     ) -> LabelledSet:
         """Reads every labelled region at a place, with a bar, and prints what was skipped and what is odd.
@@ -365,6 +367,7 @@ class LabelledOptions(SourceOptions):
             label: The class of every region; by default what its annotation says.
             region_input: What the encoder is told about where defects are; with `"full"` masks are not needed.
             images: Where pixels are kept for encoding, which several sets may share.
+            plan: The views that will be cut.
             outputs: What this run writes.
         """
         from mvrec_edge.calib import read_labelled
@@ -373,7 +376,9 @@ class LabelledOptions(SourceOptions):
 
         source = self.open(path, region_input=region_input, outputs=outputs)
         with count_bar(title, len(source), "images") as advance:
-            labelled = read_labelled(source, min_area=self.min_area, label=label, images=images, progress=advance)
+            labelled = read_labelled(
+                source, min_area=self.min_area, label=label, images=images, plan=plan, progress=advance
+            )
         say_problems(labelled.problems)
         say_warnings(labelled.warnings)
         if labelled.without_defect:

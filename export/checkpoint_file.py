@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from mvrec_edge.export.numpy_values import NUMPY_STAND_INS
+from mvrec_edge.export.pickle_screen import MOST_BYTES, TooMuchError, check_pickle
 from mvrec_edge.export.saving_again import save_weights_alone
 from mvrec_edge.runtime.errors import CheckpointError
 from mvrec_edge.runtime.wording import counted
@@ -25,8 +26,15 @@ WHERE_TO_GET = "get an AlphaCLIP checkpoint from the model zoo of the AlphaCLIP 
 _LARGEST_FILE = 1 << 34
 _SMALLEST_FILE = 16
 _SAFETENSORS = "safetensors file"
-# What the safetensors library itself allows.
-_LARGEST_HEADER = 100_000_000
+# A whole CLIP describes its tensors in 100,000 bytes.
+_LARGEST_HEADER = 1 << 24
+# Tensors of all copies of the weights, and of an optimiser.
+_MOST_ENTRIES = 20_000
+_LONGEST_ENTRY = 256
+# The end of an archive, with the longest comment.
+_LONGEST_END = 22 + 65_535
+# Of the old format: a number, a version, facts about the machine, the content, and the names of the tensors.
+_PICKLES = 5
 # Where a checkpoint in several files lists them.
 _INDEX = ".index.json"
 # How PyTorch's restricted unpickler names what a pickle asked for and did not get.
@@ -70,6 +78,7 @@ def open_checkpoint(path: Path) -> CheckpointFile:
         _check_archive(path, size)
         return CheckpointFile(_load_torch(path, mmap=True), "PyTorch file")
     if head[:1] == b"\x80":
+        _check_old_format(path)
         return CheckpointFile(_load_torch(path, mmap=False), "PyTorch file of the old format")
     if path.name.endswith(_INDEX):
         raise CheckpointError(
@@ -137,9 +146,15 @@ def _load_torch(path: Path, *, mmap: bool) -> Any:
 
 def _check_archive(path: Path, size: int) -> None:
     """Refuses what is no PyTorch archive, before PyTorch sees it."""
+    pickles = []
     try:
+        _check_entries(path, size)
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
+            for entry in entries:
+                if entry.filename.endswith("data.pkl") and entry.compress_type == zipfile.ZIP_STORED:
+                    with archive.open(entry) as stream:
+                        pickles.append(stream.read(MOST_BYTES))
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise CheckpointError("is cut or damaged", where=path, fix="copy it again") from error
     names = [entry.filename for entry in entries]
@@ -154,3 +169,39 @@ def _check_archive(path: Path, size: int) -> None:
         raise CheckpointError(
             "is a packed archive, which PyTorch does not write", where=path, fix="save it again with torch.save"
         )
+    for content in pickles:
+        _check_content(content, 0, path)
+
+
+def _check_entries(path: Path, size: int) -> None:
+    """Refuses an archive of more entries than a checkpoint has, before the list of them is read."""
+    with path.open("rb") as stream:
+        stream.seek(max(0, size - _LONGEST_END))
+        end = stream.read()
+    # PyTorch writes the numbers twice: as they always were, and for archives of more than 4 GB.
+    for mark, count_at, length_at, size_of in ((b"PK\5\6", 10, 12, 2), (b"PK\6\6", 32, 40, 8)):
+        place = end.rfind(mark)
+        count = int.from_bytes(end[place + count_at : place + count_at + size_of], "little")
+        length = int.from_bytes(end[place + length_at : place + length_at + max(4, size_of)], "little")
+        if place >= 0 and (count > _MOST_ENTRIES or length > _MOST_ENTRIES * _LONGEST_ENTRY):
+            raise CheckpointError("is an archive of more entries than a checkpoint has", where=path, fix=WHERE_TO_GET)
+
+
+def _check_old_format(path: Path) -> None:
+    with path.open("rb") as stream:
+        head = stream.read(MOST_BYTES)
+    place = 0
+    for _ in range(_PICKLES):
+        place = _check_content(head, place, path)
+
+
+def _check_content(content: bytes, place: int, path: Path) -> int:
+    try:
+        return check_pickle(content, place)
+    except TooMuchError as reason:
+        raise CheckpointError(
+            f"holds a pickle that would take much, and was not loaded: {reason}",
+            where=path,
+            fix="only whoever made the file should load it; this command then saves its weights alone, to be exported: "
+            + save_weights_alone(path),
+        ) from None

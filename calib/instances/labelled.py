@@ -13,6 +13,7 @@ from mvrec_edge.calib.instances.sampling import sample_shots
 from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning, SupportError
 from mvrec_edge.runtime.regions import Region, RegionSource
 from mvrec_edge.runtime.regions.kinds import common_kind
+from mvrec_edge.runtime.views import ViewPlan, with_windows
 
 __all__ = ["LabelledRegion", "LabelledSet", "read_labelled"]
 
@@ -142,6 +143,7 @@ def read_labelled(
     min_area: int | None = None,
     label: str | None = None,
     images: KeptImages | None = None,
+    plan: ViewPlan | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> LabelledSet:
     """Reads every labelled region of a source; every image is decoded, so that a damaged one is found.
@@ -151,6 +153,8 @@ def read_labelled(
         min_area: Smallest connected component of a mask, in pixels; by default the readers' own.
         label: The class of every region, whatever its annotation says; by default what that says.
         images: Where pixels are kept for encoding, which several sets may share; by default one of its own.
+        plan: The views that will be cut, so that a box that is too large for its windows costs itself alone; by default
+            that is not looked at.
         progress: Called with 1 after each image.
 
     Returns:
@@ -173,7 +177,14 @@ def read_labelled(
             warnings.extend(reading.warnings)
             without_defect += reading.shows_no_defect
             before = len(found)
+            fits = {id(region) for region in reading.regions}
+            if plan is not None:
+                good, too_large = with_windows(reading.regions, plan)
+                problems.extend(too_large)
+                fits = {id(region) for region in good}
             for order, region in reading.indexed:
+                if id(region) not in fits:
+                    continue
                 named = label or region.label
                 if named is None:
                     problems.append(AnnotationError("has no label", where=region.source, fix=_HOW_TO_LABEL[inside]))

@@ -84,7 +84,7 @@ def add(
         if label is not None:
             check_new_class(label, before.class_names, insist=new_class)
         images = KeptImages()
-        sets = [read_source(reading, path, before.region_input, label=label, images=images) for path in sources]
+        sets = [read_source(reading, path, before, label=label, images=images) for path in sources]
         problems.extend(problem for each in sets for problem in each.problems)
         found = LabelledSet(tuple(instance for each in sets for instance in each.instances), images=images)
         _check_classes(before, found, label, insist=new_class)

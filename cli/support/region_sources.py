@@ -13,20 +13,21 @@ from mvrec_edge.runtime.errors import InputError
 from mvrec_edge.runtime.regions import RegionSource
 from mvrec_edge.runtime.regions.annotation import MaskFileShape
 from mvrec_edge.runtime.regions.region_names import RegionName, parse_region_name
+from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.wording import counted
 
 __all__ = ["read_source"]
 
 
 def read_source(
-    reading: LabelledOptions, place: Path, region_input: str | None, *, label: str | None, images: KeptImages
+    reading: LabelledOptions, place: Path, cache: SupportCache, *, label: str | None, images: KeptImages
 ) -> LabelledSet:
     """Reads labelled regions at a place, or the one region that it names.
 
     Args:
         reading: How.
         place: A labelled set, or the name of a region: `part.jpg#2`, `boxes.csv#7`.
-        region_input: What the encoder is told about where defects are; with `"full"` masks are not needed.
+        cache: The cache that they are for, which says what the encoder is told of them, and which views are cut.
         label: The class of every region; by default what its annotation says.
         images: Where pixels are kept for encoding.
 
@@ -35,9 +36,9 @@ def read_source(
     """
     name = parse_region_name(place)
     if name is None:
-        return reading.read(place, label=label, region_input=region_input, images=images)
-    source = _narrowed(_open(reading, name, region_input), name)
-    labelled = read_labelled(source, min_area=reading.min_area, label=label, images=images)
+        return reading.read(place, label=label, region_input=cache.region_input, images=images, plan=cache.view_plan)
+    source = _narrowed(_open(reading, name, cache.region_input), name)
+    labelled = read_labelled(source, min_area=reading.min_area, label=label, images=images, plan=cache.view_plan)
     one = labelled.with_instances(each for each in labelled.instances if name.is_of(each.region))
     if not one.instances:
         problem = next(iter(labelled.problems), None)

@@ -23,6 +23,7 @@ from mvrec_edge.runtime.regions.kinds import KindWarning, KindWatch
 from mvrec_edge.runtime.regions.region import check_region_input
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.support.reject_rate import check_rate
+from mvrec_edge.runtime.views import ViewPlan, with_windows
 
 __all__ = ["ClassifiedImage", "ClassifySettings", "classify_source"]
 
@@ -178,7 +179,7 @@ def _classified(
     say: Callable[[str], None] | None,
 ) -> Iterator[ClassifiedImage]:
     watch = KindWatch(classifier.cache.region_input)
-    for item, predictions in classifier.classify_many(_read(images, settings), progress):
+    for item, predictions in classifier.classify_many(_read(images, settings, classifier.plan), progress):
         key = item.key
         image = item.image if item.image.size else None
         _warn_of_kind(watch.see(prediction.region for prediction in predictions), say)
@@ -204,7 +205,9 @@ class _Reading:
     warnings: Sequence[InputWarning]
 
 
-def _read(images: Iterable[SourceImage], settings: ClassifySettings) -> Iterator[ImageRegions[_Reading]]:
+def _read(
+    images: Iterable[SourceImage], settings: ClassifySettings, plan: ViewPlan
+) -> Iterator[ImageRegions[_Reading]]:
     """Reads images one by one; whatever is wrong with one goes along with it, and the rest goes on."""
     nothing = np.empty((0, 0, 3), np.uint8)
     for source_image in images:
@@ -215,8 +218,8 @@ def _read(images: Iterable[SourceImage], settings: ClassifySettings) -> Iterator
         except InputError as error:
             yield ImageRegions(_Reading(source_image.path, (error,), odd), nothing, [])
         else:
-            regions = reading.regions
+            regions, too_large = with_windows(reading.regions, plan)
             if settings.region_input is not None:
                 regions = [region.told_as(settings.region_input) for region in regions]
-            key = _Reading(source_image.path, reading.problems, (*odd, *reading.warnings))
+            key = _Reading(source_image.path, (*reading.problems, *too_large), (*odd, *reading.warnings))
             yield ImageRegions(key, image, regions)

@@ -10,7 +10,16 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import DamagedImageError, ImageError
 
-__all__ = ["MAX_PIXELS", "ImageHeader", "Samples", "damaged", "mask_by_palette", "not_read", "truncated"]
+__all__ = [
+    "MAX_PIXELS",
+    "ImageHeader",
+    "Samples",
+    "check_numbers",
+    "damaged",
+    "mask_by_palette",
+    "not_read",
+    "truncated",
+]
 
 MAX_PIXELS = 1 << 27
 
@@ -82,12 +91,22 @@ def mask_by_palette(indices: npt.NDArray[Any], header: ImageHeader, where: objec
         ImageError: A pixel has a row that is not there.
     """
     palette = header.palette
-    if palette is None or int(indices.max()) >= len(palette):
-        raise damaged(where, f"a pixel has colour {indices.max()} of a palette that ends before it")
-    used = np.bincount(indices.ravel(), minlength=len(palette)) > 0
+    if palette is None:
+        raise damaged(where, "the file has no palette")
+    check_numbers(indices, palette, where)
+    used = np.zeros(len(palette), np.bool_)
+    # Row by row: numpy counts in eight bytes for each pixel.
+    for row in indices:
+        used[row] = True
     strongest = palette[:, :3].max(axis=1)[indices]
     alpha = palette[:, 3][indices] if header.alpha else None
     return Samples(strongest[:, :, np.newaxis], 8, alpha=alpha, used=used)
+
+
+def check_numbers(indices: npt.NDArray[Any], palette: npt.NDArray[np.uint8], where: object) -> None:
+    """Raises `DamagedImageError` where a pixel has a row of the palette that is not there."""
+    if (most := int(indices.max())) >= len(palette):
+        raise damaged(where, f"a pixel has colour {most} of a palette that ends before it")
 
 
 def truncated(where: object, detail: str) -> DamagedImageError:

@@ -36,6 +36,10 @@ _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _SPACES = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 # A progressive file may have ten or so; each costs as much as a whole sequential picture.
 _MOST_SCANS = 500
+_USUAL_SCANS = 16
+_MOST_SCANNED = 1 << 30
+# Bytes beside the picture: the coefficients of all of it where there are several scans, or a fourth channel.
+_MOST_BESIDE = 1 << 28
 _COEFFICIENTS = 64
 _NOT_SENT = 99
 # Zeros at the end of a scan that may belong to its data.
@@ -87,6 +91,8 @@ class _Walk:
     orientation: int | None = None
     # For each component how many low bits of each coefficient have not been sent.
     missing: dict[int, list[int]] = field(default_factory=dict)
+    # What share of the pixels the values of all components are, in total.
+    share: float = 0.0
     extra: list[tuple[int, int]] = field(default_factory=list)
     scan_ends: list[int] = field(default_factory=list)
 
@@ -111,6 +117,7 @@ class _Walk:
             raise damaged(self.where, "the JPEG file holds no image")
         if any(any(bits) for bits in self.missing.values()):
             raise damaged(self.where, "scans of the JPEG file are missing", fix=_LOOK)
+        self._check_cost(*self.size)
         return JpegHeader(
             "JPEG",
             *self.size,
@@ -120,6 +127,17 @@ class _Walk:
             extra=tuple(self.extra),
             scan_ends=tuple(self.scan_ends),
         )
+
+    def _check_cost(self, width: int, height: int) -> None:
+        """Refuses what would take more memory than the picture, or much time for nothing."""
+        scans = len(self.scan_ends)
+        beside = 2 * self.share if scans > 1 or self.progressive else 0.0
+        if width * height * max(beside, len(self.missing) if len(self.missing) > 3 else 0) > _MOST_BESIDE:
+            kind = "CMYK" if len(self.missing) > 3 else "progressive"
+            what = f"is a {kind} JPEG file of {width} x {height} pixels, which takes too much memory"
+            raise not_read(self.where, what, fix="save it as baseline JPEG in RGB, or as PNG")
+        if scans > _USUAL_SCANS and scans * width * height > _MOST_SCANNED:
+            raise damaged(self.where, f"the JPEG file has {scans} scans, more than a picture of its size needs")
 
     def _marker(self) -> int:
         """The next marker, behind any fillers and any bytes that belong nowhere."""
@@ -166,6 +184,9 @@ class _Walk:
         self.size = int.from_bytes(content[3:5], "big"), int.from_bytes(content[1:3], "big")
         self.progressive = marker in _PROGRESSIVE
         self.missing = {content[6 + 3 * index]: [_NOT_SENT] * _COEFFICIENTS for index in range(content[5])}
+        sampling = [(content[7 + 3 * index] >> 4, content[7 + 3 * index] & 15) for index in range(content[5])]
+        finest = max(across * down for across, down in sampling)
+        self.share = sum(across * down for across, down in sampling) / max(finest, 1)
         if len(self.missing) != content[5]:
             raise damaged(self.where, "two channels of the JPEG file have the same number")
 
@@ -278,8 +299,11 @@ def _decoded(
 
 def _rgb_of_cmyk(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """CMYK, of which JPEG files hold 255 for no ink, as a screen shows it, rounded as OpenCV does."""
-    black = pixels[:, :, 3:].astype(np.uint16)
-    return (black - ((255 - pixels[:, :, :3].astype(np.uint16)) * black >> 8)).astype(np.uint8)
+    colours = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for target, row in zip(colours, pixels, strict=True):
+        black = row[:, 3:].astype(np.uint16)
+        target[:] = black - ((255 - row[:, :3].astype(np.uint16)) * black >> 8)
+    return colours
 
 
 def _zeros(data: bytes, ends: Iterable[int]) -> list[tuple[int, int]]:

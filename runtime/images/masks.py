@@ -51,18 +51,23 @@ def marked(
         _check_alpha(mask, samples.alpha, where)
     if samples.used is not None and header.palette is not None:
         _check_palette(samples.used, header.palette, where)
-    return np.where(mask, np.uint8(255), np.uint8(0))
+    values = mask.view(np.uint8)
+    # One becomes 255.
+    return np.negative(values, out=values)
 
 
 def _check_photo(values: npt.NDArray[Any], where: object, *, noise: int) -> None:
     """Refuses what has many values, most of them neither black nor the brightest one."""
     top = int(values.max())
-    between = (values > noise) & (values < top - noise)
-    share = np.count_nonzero(between) / between.size
+    between, seen = 0, np.zeros(top + 1, np.bool_)
+    # Row by row: what is said of each pixel would take several times the mask.
+    for row in values:
+        some = row[(row > noise) & (row < top - noise)]
+        between += len(some)
+        seen[some] = True
+    share = between / values.size
     if share <= _MOST_BETWEEN:
         return
-    seen = np.zeros(top + 1, np.bool_)
-    seen[values[between]] = True
     if (count := np.count_nonzero(seen)) > _MOST_VALUES:
         raise ImageError(
             f"it looks like a photo: {100 * share:.0f}% of its pixels lie between black and white, with {count} values",

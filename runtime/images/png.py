@@ -23,6 +23,8 @@ _MATTER = (b"tRNS", b"eXIf", b"acTL")
 # The kinds of colour in which a palette or a transparency means nothing.
 _NOT_WITH = {b"PLTE": (0, 4), b"tRNS": (4, 6)}
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+# Pixels come in chunks of 8 kB and more.
+_MOST_CHUNKS = 1 << 17
 # What libpng reads at most.
 _LONGEST = 1_000_000
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -36,6 +38,7 @@ class PngHeader(ImageHeader):
         ignored: The chunks, from and up to, that are left out of what the decoder sees.
         pixels: The chunks of pixels, from and up to.
         pixel_bits: How many bits a pixel has.
+        channels: Values of a pixel: gray or the number of a colour, gray and alpha, RGB, or RGBA.
         interlaced: Whether the pixels come in seven passes.
         colours: Where the palette and its transparency stand, from and up to each.
         transparent: The one colour that is transparent, gray or RGB, as values of 8 or 16 bits.
@@ -44,6 +47,7 @@ class PngHeader(ImageHeader):
     ignored: tuple[tuple[int, int], ...] = ()
     pixels: tuple[tuple[int, int], ...] = ()
     pixel_bits: int = 8
+    channels: int = 1
     interlaced: bool = False
     colours: tuple[tuple[int, int], ...] = ()
     transparent: tuple[int, ...] = ()
@@ -78,7 +82,11 @@ def read_header(data: bytes, where: object) -> PngHeader:
     found = _Found()
     place = len(SIGNATURE)
     kind = b""
+    count = 0
     while kind != b"IEND":
+        count += 1
+        if count > _MOST_CHUNKS:
+            raise damaged(where, f"the PNG file has more than {_MOST_CHUNKS} chunks")
         if place + 12 > len(data):
             raise truncated(where, "the PNG file has no IEND chunk")
         end = place + 12 + int.from_bytes(content[place : place + 4], "big")
@@ -127,7 +135,9 @@ def _take_colours(found: _Found, kind: bytes, content: memoryview, place: tuple[
     if again or found.stream or found.header[9] in _NOT_WITH[kind]:
         found.ignored.append(place)
         return
-    found.colours.append(place)
+    # Of gray and RGB it is compared here; libpng would only warn where it makes no sense.
+    here = kind == b"tRNS" and found.header[9] in _WITHOUT_ALPHA
+    (found.ignored if here else found.colours).append(place)
     if kind == b"PLTE":
         found.palette = bytes(content)
     else:
@@ -159,6 +169,7 @@ def _header(found: _Found, where: object) -> PngHeader:
         ignored=tuple(found.ignored),
         pixels=tuple(found.pixels),
         pixel_bits=depth * _CHANNELS[colour],
+        channels=_CHANNELS[colour],
         interlaced=bool(interlaced),
         colours=tuple(found.colours),
         transparent=_transparent(found.transparency or b"", depth) if colour in _WITHOUT_ALPHA else (),

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from mvrec_edge.runtime.images.header import damaged
 from mvrec_edge.runtime.images.png import PngHeader
 
-__all__ = ["for_the_decoder"]
+__all__ = ["MOST_FILTER", "for_the_decoder", "pixel_bytes", "png_chunk"]
 
 # First column and row of the seven passes of an interlaced file, and the steps.
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _PIECE = 1 << 20
 # Pixels that are kept inflated for the decoder, in bytes; twice as many are held for a moment.
 _MOST_STORED = 1 << 26
-_MOST_FILTER = 4
+#: The filters of rows are 0 to 4.
+MOST_FILTER = 4
 
 
 def for_the_decoder(data: bytes, header: PngHeader, where: object, *, numbered: bool) -> bytes:
@@ -34,7 +35,7 @@ def for_the_decoder(data: bytes, header: PngHeader, where: object, *, numbered: 
         DamagedImageError: The compressed pixels are damaged, or fewer than they should be.
     """
     stream = b"".join(data[first + 8 : last - 4] for first, last in header.pixels)
-    pixels = _stored(stream, header, where) if _length(header) <= _MOST_STORED else _left(stream, header, where)
+    pixels = _stored(stream, header, where) if pixel_bytes(header) <= _MOST_STORED else _left(stream, header, where)
     left_out = header.ignored + (header.colours if numbered else ()) + (header.pixels if pixels else ())
     parts, place = [], 0
     for start, stop in sorted(left_out):
@@ -50,8 +51,8 @@ def for_the_decoder(data: bytes, header: PngHeader, where: object, *, numbered: 
 def _stored(stream: bytes, header: PngHeader, where: object) -> list[bytes]:
     """The chunks of the pixels, not compressed."""
     packer = zlib.compressobj(0)
-    chunks = [_chunk(b"IDAT", packer.compress(piece)) for piece in _Inflated(stream, header, where)]
-    return [*chunks, _chunk(b"IDAT", packer.flush())]
+    chunks = [png_chunk(b"IDAT", packer.compress(piece)) for piece in _Inflated(stream, header, where)]
+    return [*chunks, png_chunk(b"IDAT", packer.flush())]
 
 
 def _left(stream: bytes, header: PngHeader, where: object) -> list[bytes]:
@@ -62,8 +63,8 @@ def _left(stream: bytes, header: PngHeader, where: object) -> list[bytes]:
     if not inflated.surplus:
         return []
     packer = zlib.compressobj(1)
-    chunks = [_chunk(b"IDAT", packer.compress(piece)) for piece in _Inflated(stream, header, where)]
-    return [*chunks, _chunk(b"IDAT", packer.flush())]
+    chunks = [png_chunk(b"IDAT", packer.compress(piece)) for piece in _Inflated(stream, header, where)]
+    return [*chunks, png_chunk(b"IDAT", packer.flush())]
 
 
 class _Inflated:
@@ -81,7 +82,7 @@ class _Inflated:
 
     def __iter__(self) -> Iterator[bytes]:
         """Raises where the pixels are damaged, or fewer than they should be."""
-        decompressor, found, needed = zlib.decompressobj(), 0, _length(self._header)
+        decompressor, found, needed = zlib.decompressobj(), 0, pixel_bytes(self._header)
         # Each piece copies what is left of the stream, so that there are few of a large image.
         size = max(_PIECE, needed // 16)
         try:
@@ -102,20 +103,21 @@ class _Inflated:
         """Refuses filters that there are not, which stand before each row; of passes it is not looked at."""
         stride = 1 + (self._header.width * self._header.pixel_bits + 7) // 8
         filters = piece[-found % stride :: stride]
-        if not self._header.interlaced and filters and max(filters) > _MOST_FILTER:
+        if not self._header.interlaced and filters and max(filters) > MOST_FILTER:
             raise damaged(self._where, "a row of the PNG file has a filter that there is not")
 
 
 def _numbers() -> bytes:
-    return _chunk(b"PLTE", bytes(number for number in range(256) for _ in range(3)))
+    return png_chunk(b"PLTE", bytes(number for number in range(256) for _ in range(3)))
 
 
-def _chunk(kind: bytes, content: bytes) -> bytes:
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG file."""
     checksum = zlib.crc32(content, zlib.crc32(kind))
     return b"".join([len(content).to_bytes(4, "big"), kind, content, checksum.to_bytes(4, "big")])
 
 
-def _length(header: PngHeader) -> int:
+def pixel_bytes(header: PngHeader) -> int:
     """How many bytes the pixels have, each row with the number of its filter before it."""
     length = 0
     for left, top, across, down in _PASSES if header.interlaced else ((0, 0, 1, 1),):

@@ -36,8 +36,10 @@ _FORMATS: Final = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "complex int",
 _FAX = (2, 3, 4)
 _MOST_SAMPLES = 16
 _RAW, _DEVELOP = "is a camera's raw file, which is not read", "develop it, and save it as PNG"
-# Eight bytes for each of the most pixels: RGBA in 16 bits.
-_MOST_BYTES = 8 * MAX_PIXELS
+# As many bytes as the largest picture of 8 bits.
+_MOST_BYTES = 3 * MAX_PIXELS
+# A compressed part is decompressed as a whole.
+_MOST_BYTES_OF_PART = 192 << 20
 _ALPHA_MULTIPLIED = 1
 
 
@@ -122,6 +124,10 @@ def read_header(data: bytes, where: object) -> TiffHeader:
     part = part if tiled else (width, min(part[1], height))
     if min(part) < 1 or part[0] * part[1] * samples * ((bits + 7) // 8) > _MOST_BYTES:
         raise damaged(where, f"the parts of the TIFF file have {part[0]} x {part[1]} pixels")
+    part_bytes = part[0] * part[1] * (1 if planar else samples) * bits // 8
+    if compression != 1 and part_bytes > _MOST_BYTES_OF_PART:
+        what = f"the strips or tiles of the TIFF file have {part_bytes >> 20} MiB, which is not read"
+        raise not_read(where, what, fix="save it with smaller strips, or without compression, or as PNG")
     return TiffHeader(
         "TIFF",
         width,

@@ -17,6 +17,9 @@ from mvrec_edge.runtime.images.tiff_codecs import JPEG, decompressed
 
 __all__ = ["decode"]
 
+# Pixels of a part that are converted at once, and the bytes of a mask's values and alpha.
+_PIECE = 1 << 20
+_MOST_OF_A_MASK = 1 << 27
 _REVERSED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 
 
@@ -51,38 +54,74 @@ def decode(data: bytes, header: TiffHeader, where: object, *, for_mask: bool) ->
             "which of them is the mask",
             fix="save the mask as a gray image",
         )
-    values = _values(data, header, where)
+    if for_mask:
+        return _mask(data, header, where)
+    return _image(data, header, where)
+
+
+def _image(data: bytes, header: TiffHeader, where: object) -> Samples:
+    """The colours in 8 bits, part by part, so that 16 bits and alpha take no more memory than the picture itself."""
     top = (1 << header.bits) - 1
-    alpha = values[:, :, header.colours] if header.alpha else None
-    colours = values[:, :, : header.colours]
-    if header.premultiplied and not for_mask and alpha is not None and int(alpha.min()) < top:
-        raise not_read(
-            where,
-            "the colours of the TIFF file are multiplied by its transparency (associated alpha)",
-            fix="save it without transparency",
-        )
-    if header.palette is not None:
-        if for_mask:
-            return replace(mask_by_palette(colours[:, :, 0], header, where), alpha=alpha)
-        return Samples(header.palette[:, :3][colours[:, :, 0]], 8)
-    if header.cmyk:
-        return Samples(_rgb_of_cmyk(scaled(colours, header.bits)), 8, alpha=alpha)
-    return Samples(top - colours if header.white_is_zero else colours, header.bits, alpha=alpha)
+    channels = 3 if header.palette is not None else header.colours
+    image = np.empty((header.height, header.width, channels), np.uint8)
+    for target, plane, pixels in _placed(data, header, where):
+        # Channels that are apart are so in the parts, too.
+        alpha = pixels[:, :, header.colours :] if plane is None else pixels[:, :, : plane == header.colours]
+        if header.premultiplied and header.alpha and alpha.size and int(alpha[:, :, 0].min()) < top:
+            raise not_read(
+                where,
+                "the colours of the TIFF file are multiplied by its transparency (associated alpha)",
+                fix="save it without transparency",
+            )
+        if plane is not None and plane >= header.colours:
+            continue
+        colours = pixels[:, :, : header.colours]
+        if header.palette is not None:
+            image[target] = header.palette[:, :3][colours[:, :, 0]]
+        else:
+            eight = scaled(top - colours if header.white_is_zero else colours, header.bits)
+            image[target][:, :, slice(None) if plane is None else slice(plane, plane + 1)] = eight
+    return Samples(_rgb_of_cmyk(image) if header.cmyk else image, 8)
 
 
-def _values(data: bytes, header: TiffHeader, where: object) -> npt.NDArray[Any]:
-    """All values that are needed, `[H, W, channels]`, as numbers of the machine."""
+def _mask(data: bytes, header: TiffHeader, where: object) -> Samples:
+    """The strongest channel of each pixel, part by part; and alpha."""
+    top = (1 << header.bits) - 1
     kind = np.uint8 if header.bits <= 8 else np.uint16
-    channels = header.colours + header.alpha
-    values = np.empty((header.height, header.width, channels), kind)
+    size = (header.height, header.width)
+    if header.width * header.height * np.dtype(kind).itemsize * (1 + header.alpha) > _MOST_OF_A_MASK:
+        what = f"the mask has {header.width} x {header.height} pixels, with more than 8 bits or alpha"
+        raise not_read(where, what, fix="save the mask as a gray image of 8 bits")
+    # Black of CMYK is no channel of its own.
+    values = _image(data, header, where).colours.max(axis=2) if header.cmyk else np.zeros(size, kind)
+    alpha = np.empty(size, kind) if header.alpha else None
+    for target, plane, pixels in _placed(data, header, where):
+        if alpha is not None and (plane is None or plane == header.colours):
+            alpha[target] = pixels[:, :, header.colours if plane is None else 0]
+        if header.cmyk or (plane is not None and plane >= header.colours):
+            continue
+        colours = pixels[:, :, : header.colours]
+        if header.white_is_zero:
+            colours = top - colours
+        np.maximum(values[target], colours.max(axis=2), out=values[target])
+    if header.palette is not None:
+        return replace(mask_by_palette(values, header, where), alpha=alpha)
+    return Samples(values[:, :, np.newaxis], 8 if header.cmyk else header.bits, alpha=alpha)
+
+
+def _placed(
+    data: bytes, header: TiffHeader, where: object
+) -> Iterator[tuple[tuple[slice, slice], int | None, npt.NDArray[Any]]]:
+    """Where each part belongs, its channel where channels are apart, and its values as numbers of the machine."""
     for part in _parts(data, header):
-        pixels = _pixels(part, header, where)
-        rows = slice(part.row, part.row + header.part[1])
-        columns = slice(part.column, part.column + header.part[0])
-        wanted = slice(part.plane, part.plane + 1) if header.planar else slice(None)
-        target = values[rows, columns, wanted]
-        target[:] = pixels[: target.shape[0], : target.shape[1], : target.shape[2]]
-    return values
+        top = part.row
+        for pixels in _pixels(part, header, where):
+            # Tiles reach over the edge.
+            piece = pixels[: max(0, header.height - top), : header.width - part.column]
+            if len(piece):
+                rectangle = slice(top, top + len(piece)), slice(part.column, part.column + piece.shape[1])
+                yield rectangle, part.plane if header.planar else None, piece
+            top += len(pixels)
 
 
 def _parts(data: bytes, header: TiffHeader) -> Iterator[_Part]:
@@ -96,10 +135,11 @@ def _parts(data: bytes, header: TiffHeader) -> Iterator[_Part]:
                 yield _Part(plane, row, column, rows, data[start : start + length])
 
 
-def _pixels(part: _Part, header: TiffHeader, where: object) -> npt.NDArray[Any]:
-    """One part: `[rows, width, channels]`."""
+def _pixels(part: _Part, header: TiffHeader, where: object) -> Iterator[npt.NDArray[Any]]:
+    """One part, some rows after the others, since what is computed of them needs several times their memory."""
     if header.compression == JPEG:
-        return _jpeg(part, header, where)
+        yield _jpeg(part, header, where)
+        return
     channels = 1 if header.planar else header.samples
     stored = part.data.translate(_REVERSED) if header.reversed_bits else part.data
     width = header.part[0]
@@ -111,11 +151,14 @@ def _pixels(part: _Part, header: TiffHeader, where: object) -> npt.NDArray[Any]:
     if header.compression != 1 and len(content) not in (row_bytes * part.rows, row_bytes * header.part[1]):
         raise damaged(where, "a part of the TIFF file has more pixels than it should")
     rows = np.frombuffer(content[: row_bytes * part.rows], np.uint8).reshape(part.rows, row_bytes)
-    values = _unpacked(rows, header.bits, header.order, width * channels).reshape(part.rows, width, channels)
-    if header.predictor == 2:
-        top = values.dtype.type((1 << header.bits) - 1)
-        values = np.cumsum(values, axis=1, dtype=values.dtype) & top
-    return values
+    step = max(1, _PIECE // width)
+    for first in range(0, part.rows, step):
+        some = rows[first : first + step]
+        values = _unpacked(some, header.bits, header.order, width * channels).reshape(len(some), width, channels)
+        if header.predictor == 2:
+            top = values.dtype.type((1 << header.bits) - 1)
+            values = np.cumsum(values, axis=1, dtype=values.dtype) & top
+        yield values
 
 
 def _unpacked(rows: npt.NDArray[np.uint8], bits: int, order: str, count: int) -> npt.NDArray[Any]:
@@ -165,5 +208,8 @@ def _jpeg_file(data: bytes, header: TiffHeader, where: object) -> bytes:
 
 def _rgb_of_cmyk(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """CMYK as a screen shows it, without colour profiles."""
-    rest = 255 - pixels.astype(np.uint32)
-    return ((rest[:, :, :3] * rest[:, :, 3:] + 127) // 255).astype(np.uint8)
+    colours = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for target, row in zip(colours, pixels, strict=True):
+        rest = 255 - row.astype(np.uint32)
+        target[:] = (rest[:, :3] * rest[:, 3:] + 127) // 255
+    return colours

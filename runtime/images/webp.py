@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from mvrec_edge.runtime.images.exif import orientation_of
-from mvrec_edge.runtime.images.header import ImageHeader, damaged, not_read, truncated
+from mvrec_edge.runtime.images.header import MAX_PIXELS, ImageHeader, damaged, not_read, truncated
 
 __all__ = ["is_webp", "read_header"]
 
 _ALPHA_FLAG = 0x10
+# The decoder holds the picture twice.
+_MOST_PIXELS = 1 << 26
 
 
 def is_webp(data: bytes) -> bool:
@@ -56,6 +58,9 @@ def read_header(data: bytes, where: object) -> ImageHeader:
         place = stop + (length & 1)
     if size is None:
         raise damaged(where, "the WebP file holds no picture")
+    if _MOST_PIXELS < size[0] * size[1] <= MAX_PIXELS:
+        what = f"{size[0]} x {size[1]} pixels, more than {_MOST_PIXELS}, are not read of a WebP file"
+        raise not_read(where, what)
     return ImageHeader("WebP", size[0], size[1], lossy=lossy, alpha=alpha, orientation=orientation)
 
 

@@ -6,16 +6,18 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from mvrec_edge.runtime.errors import AnnotationError, ImageError, InputWarning
+from mvrec_edge.runtime.errors import AnnotationError, ImageError, InputError, InputWarning
 from mvrec_edge.runtime.images import read_image, read_mask
 from mvrec_edge.runtime.images.pixels import has_two_values
 from mvrec_edge.runtime.regions.components import regions_of_mask
 from mvrec_edge.runtime.regions.region import Region
 from mvrec_edge.runtime.regions.shapes import DrawnShape, check_mask_size
 
-__all__ = ["Annotation", "MaskFileShape", "Shape", "UnusableShape", "declared_size", "size_warnings"]
+__all__ = ["Annotation", "MaskFileShape", "Shape", "UnusableShape", "declared_size", "forget_frames", "size_warnings"]
+
+_Error = TypeVar("_Error", bound=InputError)
 
 _WHOLE = re.compile(r"\d{1,9}(\.0*)?", re.ASCII)
 _LARGEST_SIDE = 10**9
@@ -73,6 +75,9 @@ class UnusableShape:
 
     error: AnnotationError
 
+    def __post_init__(self) -> None:
+        forget_frames(self.error)
+
 
 Shape = DrawnShape | MaskFileShape | UnusableShape
 
@@ -122,6 +127,12 @@ class Annotation:
         if isinstance(self.shape, MaskFileShape):
             return self.shape.regions(self, image_size, min_area, warn)
         return self.shape.regions(self, image_size)
+
+
+def forget_frames(error: _Error) -> _Error:
+    """An error without where it was raised: among thousands that are kept, each would hold what its frames held."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def declared_size(height: Any, width: Any) -> tuple[int, int] | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import AnnotationError
+from mvrec_edge.runtime.regions.drawing_budget import take
+from mvrec_edge.runtime.regions.mask_parts import label_parts
 from mvrec_edge.runtime.regions.region import Region, extent_of
 
 __all__ = ["DEFAULT_MIN_AREA", "MAX_INSTANCES", "regions_of_mask"]
@@ -39,8 +40,8 @@ def regions_of_mask(
         none where the mask is empty, which is what a part without a defect looks like.
 
     Raises:
-        AnnotationError: Every component is smaller than `min_area`, there are more than
-            `MAX_INSTANCES`, or the array is no mask.
+        AnnotationError: Every component is smaller than `min_area`, there are more than `MAX_INSTANCES`, they lie
+            within one another so that they take too much, or the array is noise, or no mask.
     """
     least = DEFAULT_MIN_AREA if min_area is None else min_area
     mask = np.asarray(mask)
@@ -53,13 +54,13 @@ def regions_of_mask(
         return []
     x, y, width, height = extent
     # Within the bounds of all components: one small defect on a large image stays cheap.
-    inside = np.ascontiguousarray(mask[y : y + height, x : x + width]).view(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    kept = np.flatnonzero(areas >= least) + 1
+    inside = mask[y : y + height, x : x + width].view(np.uint8)
+    parts = label_parts(inside, source)
+    kept = np.flatnonzero(parts.areas >= least)
     if len(kept) == 0:
         raise AnnotationError(
-            f"all {count - 1} parts of the mask are smaller than {least} pixels, the largest has {int(areas.max())}",
+            f"all {len(parts.areas)} parts of the mask are smaller than {least} pixels, the largest has "
+            f"{int(parts.areas.max())}",
             where=source,
             fix="if they are defects, give a lower --min-area",
         )
@@ -69,17 +70,16 @@ def regions_of_mask(
             where=source,
             fix="check that it is a mask, or give a higher --min-area",
         )
-    found: list[tuple[int, int, int, npt.NDArray[np.bool_]]] = []
-    for component in kept:
-        left, top, wide, high = (int(value) for value in stats[component, : cv2.CC_STAT_AREA])
-        patch = labels[top : top + high, left : left + wide] == component
-        # No two components share their first pixel, so the order is the same everywhere.
-        found.append((top, left + int(patch[0].argmax()), left, patch))
-    found.sort(key=lambda item: item[:2])
+    boxes = parts.boxes[kept]
+    take(float(2 * np.prod(boxes[:, 2:] - boxes[:, :2], axis=1).sum()), source)
     image_size = (mask.shape[0], mask.shape[1])
+    found: list[tuple[tuple[int, int], Region]] = []
+    for component, patch in parts.patches(kept):
+        left, top = (int(value) for value in parts.boxes[component, :2])
+        # No two components share their first pixel, so the order is the same everywhere.
+        first = (top, left + int(patch[0].argmax()))
+        found.append((first, Region.from_patch(patch, (x + left, y + top), image_size, label, give_away=True)))
+    found.sort(key=lambda item: item[0])
     return [
-        Region.from_patch(
-            patch, (x + left, y + top), image_size, label, None if source is None else f"{source}#{index}"
-        )
-        for index, (top, _, left, patch) in enumerate(found)
+        region if source is None else region.with_source(f"{source}#{index}") for index, (_, region) in enumerate(found)
     ]

@@ -4,20 +4,42 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError
 from mvrec_edge.runtime.images.image_files import read_bytes
 
-__all__ = ["clean_label", "load_json", "nfc", "parse_json", "read_label_bytes", "read_text"]
+__all__ = ["check_values", "clean_label", "load_json", "nfc", "parse_json", "read_label_bytes", "read_text"]
 
 MAX_LABEL = 256
+# A photo of 50 megapixels in base64, as labelme keeps it, has 200 MB.
+_MOST_BYTES = 1 << 28
+# What Python takes for values that are parsed, by the characters that begin or part them: an object, a list, a number.
+_BYTES_OF_JSON = {"{": 800, "[": 64, ",": 36}
+#: So much all values of one file may take: 10,000 outlines of 140 points.
+_MOST_PARSED = 192 << 20
 
 
 def read_label_bytes(path: Path) -> bytes:
-    """Reads a label file; raises `AnnotationError` where it cannot be read or is larger than 1 GiB."""
-    return read_bytes(path, error=AnnotationError, kind="an annotation")
+    """Reads a label file; raises `AnnotationError` where it cannot be read or is larger than 256 MiB."""
+    return read_bytes(path, error=AnnotationError, kind="an annotation", limit=_MOST_BYTES)
+
+
+def check_values(text: str, bytes_of: Mapping[str, int], where: object) -> None:
+    """Refuses a text with so many values that parsing it would take all memory; asked before it is parsed.
+
+    Args:
+        text: The text.
+        bytes_of: What a value takes in memory, by the character that it begins with or that parts it from the next.
+        where: The file, for messages.
+
+    Raises:
+        AnnotationError: It holds too many values.
+    """
+    if sum(text.count(mark) * size for mark, size in bytes_of.items()) > _MOST_PARSED:
+        raise AnnotationError("holds more values than are read from one file", where=where, fix="split it")
 
 
 def read_text(path: Path) -> str:
@@ -27,7 +49,7 @@ def read_text(path: Path) -> str:
     file begins with a character of ASCII.
 
     Raises:
-        AnnotationError: The file cannot be read, is larger than 1 GiB, or is not text in one of these encodings.
+        AnnotationError: The file cannot be read, is larger than 256 MiB, or is not text in one of these encodings.
     """
     data = read_label_bytes(path)
     encoding = json.detect_encoding(data)
@@ -52,8 +74,9 @@ def parse_json(text: str, where: object) -> Any:
     """Parses JSON.
 
     Raises:
-        AnnotationError: It is not JSON, or is nested too deeply.
+        AnnotationError: It is not JSON, is nested too deeply, or holds too many values.
     """
+    check_values(text, _BYTES_OF_JSON, where)
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

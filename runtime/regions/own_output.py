@@ -26,7 +26,7 @@ _DOCUMENTS = {
     "speeds": "the times of engines",
     "support-cache": "the description of a support cache",
 }
-_EVALUATION = re.compile(rb'^  "class_names": \[.*^  "results": \[', re.MULTILINE | re.DOTALL)
+_EVALUATION = tuple(re.compile(rb'^  "%s": \[' % key, re.MULTILINE) for key in (b"class_names", b"results"))
 
 
 def own_output(path: Path) -> str | None:
@@ -95,7 +95,8 @@ def _of_table(first: bytes) -> str | None:
 def _of_text(first: bytes, more: bytes) -> str | None:
     if (document := _DOCUMENT.search(more)) is not None:
         return _document(document[1].decode())
-    if _EVALUATION.search(more):
+    # One after the other: one expression for both would look from each of the first.
+    if (names := _EVALUATION[0].search(more)) is not None and _EVALUATION[1].search(more, names.end()):
         return "an evaluation"
     if not first.lstrip().startswith(b"{"):
         return None

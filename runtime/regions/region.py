@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import cv2
@@ -10,15 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import AnnotationError, UsageError
+from mvrec_edge.runtime.regions.drawing_budget import OUTLINE_WORK, check_left, outline_work, take
 
 __all__ = ["MAX_POINTS", "REGION_INPUTS", "Box", "MaskArray", "Region", "check_region_input", "extent_of"]
 
 #: What the encoder may be told about where a defect is: its outline, its box, or nothing.
 REGION_INPUTS = ("mask", "box", "full")
 
-MAX_POINTS = 1_000_000
+MAX_POINTS = 250_000
 # Far beyond any image, and far inside what OpenCV's 32-bit rasteriser can hold.
 _FARTHEST = 1e6
+# Pixels of a patch from which on it is kept as bits.
+_LARGE = 1 << 22
+_ONES = np.array([value.bit_count() for value in range(256)], np.uint8)
 
 Box = tuple[int, int, int, int]
 MaskArray = npt.NDArray[np.uint8]
@@ -27,8 +32,8 @@ MaskArray = npt.NDArray[np.uint8]
 class Region:
     """One defect instance: its mask, its box, and where it came from.
 
-    Only the part of the mask that holds the defect is kept, so a thousand small regions on a large image
-    cost kilobytes. A region does not change after it is made.
+    Only the part of the mask that holds the defect is kept, and of a large one a bit for each pixel, so a thousand
+    small regions on a large image cost kilobytes. A region does not change after it is made.
 
     Args:
         mask: uint8 or bool `[H, W]`, as large as the image; every value above 0 belongs to the defect.
@@ -43,7 +48,7 @@ class Region:
             image.
     """
 
-    __slots__ = ("_box", "_image_size", "_kind", "_label", "_origin", "_patch", "_source")
+    __slots__ = ("_box", "_image_size", "_kind", "_label", "_origin", "_shape", "_source", "_stored")
 
     def __init__(
         self,
@@ -52,21 +57,10 @@ class Region:
         label: str | None = None,
         source: str | None = None,
     ) -> None:
-        mask = np.asarray(mask)
-        if mask.ndim != 2 or mask.dtype not in (np.uint8, np.bool_):
-            raise AnnotationError(
-                f"a mask must be uint8 or bool [H, W], this one is {mask.dtype} {list(mask.shape)}",
-                where=source,
-            )
-        extent = extent_of(mask)
-        if extent is None:
-            raise AnnotationError(
-                "the mask is empty", where=source, fix="paint the defect white, or leave the item out"
-            )
-        x, y, width, height = extent
-        patch = np.where(mask[y : y + height, x : x + width] > 0, np.uint8(255), np.uint8(0))
-        bounds = (x, y, x + width - 1, y + height - 1)
-        self._set(patch, (x, y), (mask.shape[0], mask.shape[1]), bounds if box is None else box, label, source)
+        patch, (x, y) = _cut_out(mask, source)
+        bounds = (x, y, x + patch.shape[1] - 1, y + patch.shape[0] - 1)
+        image_size = (int(np.shape(mask)[0]), int(np.shape(mask)[1]))
+        self._set(patch, (x, y), image_size, bounds if box is None else box, label, source)
 
     def _set(
         self,
@@ -91,8 +85,9 @@ class Region:
                 where=source,
                 fix="check that the annotation belongs to this image",
             )
-        patch.setflags(write=False)
-        self._patch = patch
+        self._shape = (patch.shape[0], patch.shape[1])
+        self._stored: MaskArray = np.packbits(patch, axis=1) if patch.size > _LARGE else patch
+        self._stored.setflags(write=False)
         self._origin = origin
         self._image_size = image_size
         self._box: Box = (x1, y1, x2, y2)
@@ -117,12 +112,13 @@ class Region:
             source: Where the box was read from.
 
         Raises:
-            AnnotationError: The box is turned round or lies outside the image.
+            AnnotationError: The box is turned round or lies outside the image, or the image has too many such regions.
         """
         x1, y1, x2, y2 = _whole_box(box, source)
         height, width = image_size
         left, top = max(x1, 0), max(y1, 0)
         shape = (max(min(y2, height - 1) - top + 1, 0), max(min(x2, width - 1) - left + 1, 0))
+        take(shape[0] * shape[1], source)
         region = cls.__new__(cls)
         region._set(np.full(shape, 255, np.uint8), (left, top), image_size, box, label, source)
         region._kind = "box"
@@ -147,7 +143,10 @@ class Region:
         Raises:
             AnnotationError: The box is turned round or outside the image.
         """
-        region = cls(np.ones(image_size, np.bool_), box, label, source)
+        take(image_size[0] * image_size[1], source)
+        region = cls.__new__(cls)
+        bounds = (0, 0, image_size[1] - 1, image_size[0] - 1)
+        region._set(np.full(image_size, 255, np.uint8), (0, 0), image_size, box or bounds, label, source)
         region._kind = "full"
         return region
 
@@ -159,6 +158,9 @@ class Region:
         image_size: tuple[int, int],
         label: str | None = None,
         source: str | None = None,
+        *,
+        box: Sequence[int] | None = None,
+        give_away: bool = False,
     ) -> Region:
         """Makes a region from the part of its mask that holds the defect.
 
@@ -168,13 +170,15 @@ class Region:
             image_size: `(H, W)` of the image.
             label: The class name where it is known.
             source: Where the mask was read from.
+            box: As for a region; by default the bounds of the mask.
+            give_away: Whether the patch is the region's from now on, so that it need not be copied.
 
         Raises:
             AnnotationError: The patch is empty, not two-dimensional, or reaches over the image's edge.
         """
-        region = cls(patch, None, label, source)
-        x, y = origin[0] + region._origin[0], origin[1] + region._origin[1]
-        height, width = region._patch.shape
+        cut, (left, top) = _cut_out(patch, source, give_away=give_away)
+        x, y = origin[0] + left, origin[1] + top
+        height, width = cut.shape
         if x < 0 or y < 0 or x + width > image_size[1] or y + height > image_size[0]:
             raise AnnotationError(
                 f"a mask of {width} x {height} pixels at ({x}, {y}) reaches over the image of "
@@ -182,8 +186,9 @@ class Region:
                 where=source,
                 fix="check that the annotation belongs to this image",
             )
+        region = cls.__new__(cls)
         bounds = (x, y, x + width - 1, y + height - 1)
-        region._set(region._patch, (x, y), image_size, bounds, label, source)
+        region._set(cut, (x, y), image_size, bounds if box is None else box, label, source)
         return region
 
     @classmethod
@@ -208,25 +213,29 @@ class Region:
 
         Raises:
             AnnotationError: There are fewer than 3 points or more than `MAX_POINTS`, a coordinate is not a finite
-                number, or the polygon lies outside the image.
+                number, the polygon lies outside the image, or its edges cross so often that it would take too long.
         """
         polygons = points if isinstance(points, list) and _is_nested(points) else [points]
+        take(OUTLINE_WORK * len(polygons), source)
         outlines = [_outline(polygon, source) for polygon in polygons]
         if sum(map(len, outlines)) > MAX_POINTS:
             raise _too_many_points(source)
-        everything = np.concatenate(outlines)
+        low = np.min([outline.min(axis=0) for outline in outlines], axis=0).tolist()
+        high = np.max([outline.max(axis=0) for outline in outlines], axis=0).tolist()
         height, width = image_size
         # Rasterised within the polygon's own bounds, so that many small polygons on a large image stay cheap.
-        left, top = np.maximum(everything.min(axis=0), 0)
-        right, bottom = np.minimum(everything.max(axis=0), (width - 1, height - 1))
+        left, top, right, bottom = max(low[0], 0), max(low[1], 0), min(high[0], width - 1), min(high[1], height - 1)
         if right < left or bottom < top:
-            low, high = everything.min(axis=0), everything.max(axis=0)
             raise AnnotationError(
                 f"the region ({low[0]}, {low[1]}, {high[0]}, {high[1]}) lies outside the image of "
                 f"{width} x {height} pixels",
                 where=source,
                 fix="check that the annotation belongs to this image",
             )
+        pixels = (bottom - top + 1) * (right - left + 1)
+        # What the edges take is itself some work to say.
+        check_left(pixels, source)
+        take(pixels + sum(outline_work(outline, image_size) for outline in outlines), source)
         patch = np.zeros((bottom - top + 1, right - left + 1), np.uint8)
         shift = np.array((left, top))
         for outline in outlines:
@@ -235,7 +244,8 @@ class Region:
         if extent is None:
             raise AnnotationError("the polygon covers no pixel of the image", where=source)
         x, y, patch_width, patch_height = extent
-        patch = patch[y : y + patch_height, x : x + patch_width].copy()
+        if patch.shape != (patch_height, patch_width):
+            patch = patch[y : y + patch_height, x : x + patch_width].copy()
         origin = (int(left) + x, int(top) + y)
         bounds = (origin[0], origin[1], origin[0] + patch_width - 1, origin[1] + patch_height - 1)
         region = cls.__new__(cls)
@@ -247,13 +257,18 @@ class Region:
         """The mask as large as the image, uint8 `[H, W]`, 0 or 255; made anew at every call."""
         full = np.zeros(self._image_size, np.uint8)
         x, y = self._origin
-        full[y : y + self._patch.shape[0], x : x + self._patch.shape[1]] = self._patch
+        full[y : y + self._shape[0], x : x + self._shape[1]] = self.patch
         return full
 
     @property
     def patch(self) -> MaskArray:
-        """The part of the mask that holds the defect, uint8 `[h, w]`, 0 or 255, read-only."""
-        return self._patch
+        """The part of the mask that holds the defect, uint8 `[h, w]`, 0 or 255, read-only; a large one is made anew."""
+        return self._part(0, 0, self._shape[1], self._shape[0])
+
+    @property
+    def patch_size(self) -> tuple[int, int]:
+        """`(h, w)` of the patch."""
+        return self._shape
 
     @property
     def origin(self) -> tuple[int, int]:
@@ -302,10 +317,18 @@ class Region:
             return Region.from_box(self._box, self._image_size, self._label, self._source)
         return Region.full(self._image_size, self._box, self._label, self._source)
 
+    def with_source(self, source: str) -> Region:
+        """The same region with another word on where it was read from."""
+        region = copy(self)
+        region._source = source
+        return region
+
     @property
     def area(self) -> int:
         """Pixels of the mask inside the image."""
-        return int(np.count_nonzero(self._patch))
+        if self._is_packed:
+            return int(_ONES[self._stored].sum(dtype=np.int64))
+        return int(np.count_nonzero(self._stored))
 
     def mask_window(self, x1: int, y1: int, x2: int, y2: int) -> MaskArray:
         """Cuts a window out of the mask, zero wherever the mask is not.
@@ -321,14 +344,28 @@ class Region:
         """
         window = np.zeros((y2 - y1, x2 - x1), np.uint8)
         left, top = self._origin
-        height, width = self._patch.shape
+        height, width = self._shape
         first_x, last_x = max(x1, left), min(x2, left + width)
         first_y, last_y = max(y1, top), min(y2, top + height)
         if first_x < last_x and first_y < last_y:
-            window[first_y - y1 : last_y - y1, first_x - x1 : last_x - x1] = self._patch[
-                first_y - top : last_y - top, first_x - left : last_x - left
-            ]
+            window[first_y - y1 : last_y - y1, first_x - x1 : last_x - x1] = self._part(
+                first_x - left, first_y - top, last_x - left, last_y - top
+            )
         return window
+
+    @property
+    def _is_packed(self) -> bool:
+        return self._shape[0] * self._shape[1] > _LARGE
+
+    def _part(self, left: int, top: int, right: int, bottom: int) -> MaskArray:
+        """Columns and rows of the patch, half-open; read-only where they are not made anew."""
+        if not self._is_packed:
+            return self._stored[top:bottom, left:right]
+        first = left // 8
+        bits = np.unpackbits(self._stored[top:bottom, first : -(-right // 8)], axis=1, count=right - 8 * first)
+        part: MaskArray = bits[:, left - 8 * first :]
+        # One becomes 255.
+        return np.negative(part, out=part)
 
     def __repr__(self) -> str:
         return f"Region(box={self._box}, area={self.area}, label={self._label!r}, source={self._source!r})"
@@ -355,6 +392,28 @@ def extent_of(mask: npt.NDArray[Any]) -> tuple[int, int, int, int] | None:
         return None
     x, y = int(columns[0]), int(rows[0])
     return x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1
+
+
+def _cut_out(
+    mask: npt.NDArray[Any], source: str | None, *, give_away: bool = False
+) -> tuple[MaskArray, tuple[int, int]]:
+    """The part of a mask that is not zero, as 0 and 255, and where it begins; raises where it is no mask, or empty."""
+    mask = np.asarray(mask)
+    if mask.ndim != 2 or mask.dtype not in (np.uint8, np.bool_):
+        raise AnnotationError(
+            f"a mask must be uint8 or bool [H, W], this one is {mask.dtype} {list(mask.shape)}",
+            where=source,
+        )
+    extent = extent_of(mask)
+    if extent is None:
+        raise AnnotationError("the mask is empty", where=source, fix="paint the defect white, or leave the item out")
+    x, y, width, height = extent
+    if give_away and mask.dtype == np.bool_ and mask.shape == (height, width):
+        patch = mask.view(np.uint8)
+    else:
+        patch = np.not_equal(mask[y : y + height, x : x + width], 0).view(np.uint8)
+    # One becomes 255.
+    return np.negative(patch, out=patch), (x, y)
 
 
 def _is_nested(points: list[Any]) -> bool:

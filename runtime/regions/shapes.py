@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import AnnotationError, ImageError
 from mvrec_edge.runtime.images import read_mask_bytes
-from mvrec_edge.runtime.regions.formats.rle import decode_rle
+from mvrec_edge.runtime.regions.formats.rle import region_of_rle
 from mvrec_edge.runtime.regions.region import Region
 
 __all__ = [
     "BoxShape",
+    "CircleShape",
     "EncodedMaskShape",
     "NormalisedBoxShape",
     "NormalisedPolygonShape",
@@ -79,7 +82,7 @@ class PolygonShape:
         """The region the polygons enclose; raises `AnnotationError` as `Region.from_polygon` does."""
         parts: Any = self.polygons[0] if len(self.polygons) == 1 else list(self.polygons)
         region = Region.from_polygon(parts, image_size, annotation.box, annotation.label, annotation.source)
-        if max(region.origin) <= 1 and max(region.patch.shape) <= 2:
+        if max(region.origin) <= 1 and max(region.patch_size) <= 2:
             values = (value for polygon in self.polygons for pair in polygon for value in pair)
             check_pixels(values, annotation.source)
         return [region]
@@ -104,6 +107,30 @@ class BoxShape:
 
 
 @dataclass(frozen=True)
+class CircleShape:
+    """A circle.
+
+    Attributes:
+        centre: x and y in pixels.
+        radius: In pixels.
+    """
+
+    centre: tuple[float, float]
+    radius: float
+
+    def regions(self, annotation: Entry, image_size: tuple[int, int]) -> list[Region]:
+        """The disc, as a polygon with a corner for about each pixel of the outline; raises as `Region.from_polygon`."""
+        corners = int(min(max(2 * math.pi * self.radius, 16), 4096))
+        outline = _unit_circle(corners) * self.radius + self.centre
+        # Rounded here, because a polygon's coordinates are cut, which would shift the circle by half a pixel.
+        points = np.floor(outline + 0.5)
+        region = Region.from_polygon(points, image_size, annotation.box, annotation.label, annotation.source)
+        if max(region.origin) <= 1 and max(region.patch_size) <= 2:
+            check_pixels((*self.centre, self.radius), annotation.source)
+        return [region]
+
+
+@dataclass(frozen=True)
 class RleShape:
     """A run-length mask as COCO stores it.
 
@@ -123,8 +150,7 @@ class RleShape:
                 "the run-length mask has no size [height, width]", where=annotation.source, fix="export it again"
             )
         check_mask_size((size[0], size[1]), image_size, annotation.source)
-        mask = decode_rle(self.counts, image_size, annotation.source)
-        return [Region(mask, annotation.box, annotation.label, annotation.source)]
+        return [region_of_rle(self.counts, image_size, annotation.box, annotation.label, annotation.source)]
 
 
 @dataclass(frozen=True)
@@ -228,12 +254,12 @@ class UnionShape:
         """What any of the shapes covers; raises `AnnotationError` where one of them cannot be used."""
         regions = [region for part in self.parts for region in part.regions(image_size)]
         left, top = (min(region.origin[axis] for region in regions) for axis in (0, 1))
-        right = max(region.origin[0] + region.patch.shape[1] for region in regions)
-        bottom = max(region.origin[1] + region.patch.shape[0] for region in regions)
+        right = max(region.origin[0] + region.patch_size[1] for region in regions)
+        bottom = max(region.origin[1] + region.patch_size[0] for region in regions)
         patch = np.zeros((bottom - top, right - left), np.uint8)
         for region in regions:
             x, y = region.origin[0] - left, region.origin[1] - top
-            patch[y : y + region.patch.shape[0], x : x + region.patch.shape[1]] |= region.patch
+            patch[y : y + region.patch_size[0], x : x + region.patch_size[1]] |= region.patch
         return [Region.from_patch(patch, (left, top), image_size, annotation.label, annotation.source)]
 
 
@@ -244,6 +270,12 @@ class WholeImageShape:
     def regions(self, annotation: Entry, image_size: tuple[int, int]) -> list[Region]:
         """The region that covers the image."""
         return [Region.full(image_size, None, annotation.label, annotation.source)]
+
+
+@functools.lru_cache(maxsize=16)
+def _unit_circle(corners: int) -> npt.NDArray[np.float64]:
+    angles = 2 * np.pi / corners * np.arange(corners)
+    return np.stack((np.cos(angles), np.sin(angles)), axis=1)
 
 
 def check_mask_size(mask_size: tuple[int, int], image_size: tuple[int, int], where: str) -> None:

@@ -11,13 +11,20 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning
 from mvrec_edge.runtime.images import read_image
-from mvrec_edge.runtime.regions.annotation import Annotation, MaskFileShape, UnusableShape, size_warnings
+from mvrec_edge.runtime.regions.annotation import (
+    Annotation,
+    MaskFileShape,
+    UnusableShape,
+    forget_frames,
+    size_warnings,
+)
 from mvrec_edge.runtime.regions.components import MAX_INSTANCES
+from mvrec_edge.runtime.regions.drawing_budget import drawing_budget
 from mvrec_edge.runtime.regions.region import Region
 from mvrec_edge.runtime.regions.shapes import WholeImageShape
 from mvrec_edge.runtime.wording import counted
 
-__all__ = ["TITLES", "RegionReading", "RegionSource", "SourceBuilder", "SourceImage", "named"]
+__all__ = ["TITLES", "RegionReading", "RegionSource", "SourceBuilder", "SourceImage", "check_count", "named"]
 
 #: The formats as a person calls them.
 TITLES = {
@@ -106,14 +113,15 @@ class SourceImage:
         indexed: list[tuple[int, Region]] = []
         problems: list[AnnotationError] = []
         warnings = size_warnings(self.annotations, size, self.path)
-        for annotation in self.annotations:
-            try:
-                found = annotation.regions(size, min_area, warn=warnings.append)
-            except AnnotationError as error:
-                problems.append(error)
-            else:
-                indexed.extend((annotation.index, region) for region in found)
-                warnings.extend(_warn_of_size(annotation, found))
+        with drawing_budget():
+            for annotation in self.annotations:
+                try:
+                    found = annotation.regions(size, min_area, warn=warnings.append)
+                except AnnotationError as error:
+                    problems.append(forget_frames(error))
+                else:
+                    indexed.extend((annotation.index, region) for region in found)
+                    warnings.extend(_warn_of_size(annotation, found))
         if self.needs_defect and not indexed and not problems:
             problems.append(
                 AnnotationError(
@@ -217,7 +225,7 @@ class SourceBuilder:
 
     def problem(self, error: InputError) -> None:
         """Notes what costs one item only."""
-        self.problems.append(error)
+        self.problems.append(forget_frames(error))
 
     def build(self, nothing: str, fix: str) -> RegionSource:
         """Finishes the source.
@@ -231,14 +239,10 @@ class SourceBuilder:
         """
         images: list[SourceImage] = []
         for image_id, (path, entries) in self._images.items():
-            if len(entries) > MAX_INSTANCES:
-                self.problem(
-                    AnnotationError(
-                        f"the image has {len(entries)} instances, more than {MAX_INSTANCES}",
-                        where=path,
-                        fix="cut the image into tiles",
-                    )
-                )
+            try:
+                check_count(len(entries), path)
+            except AnnotationError as error:
+                self.problem(error)
             else:
                 images.append(SourceImage(image_id, path, tuple(entries)))
         if not images:
@@ -249,6 +253,13 @@ class SourceBuilder:
                 )
             raise InputError(nothing, where=self.path, fix=fix)
         return RegionSource(self.path, self.format, tuple(images), tuple(self.problems), tuple(self.warnings))
+
+
+def check_count(count: int, where: object) -> None:
+    """Raises `AnnotationError` where an image has more instances than can be meant."""
+    if count > MAX_INSTANCES:
+        what = f"the image has {count} instances, more than {MAX_INSTANCES}"
+        raise AnnotationError(what, where=where, fix="cut the image into tiles")
 
 
 def _is_whole(image: SourceImage) -> bool:

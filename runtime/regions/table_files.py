@@ -12,16 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError
-from mvrec_edge.runtime.regions.label_files import read_text
+from mvrec_edge.runtime.regions.label_files import check_values, read_text
 
 __all__ = ["Table", "parse_number", "read_table"]
 
 # The outline of one instance as text; a million points would be about this long.
-_MAX_FIELD = 1 << 25
+_MAX_FIELD = 1 << 24
+_MOST_COLUMNS = 4096
+# What Python takes for rows, cells, and for lists in them.
+_BYTES_OF_ROWS = {"\n": 120, "[": 64}
+_BYTES_OF_CELL = 60
 _field_limit = threading.Lock()
 _DELIMITERS = (",", ";", "\t")
 # As spreadsheets write one; `float` would also take underscores, "nan" and digits of other scripts.
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _LONGEST_NUMBER = 64
 _SHOWN = 40
 
@@ -87,7 +91,7 @@ def read_table(path: Path) -> Table:
     A first line `sep=;`, as spreadsheets write it, names the delimiter.
 
     Raises:
-        InputError: The file cannot be read or is no CSV table.
+        InputError: The file cannot be read, is no CSV table, or holds too much for one.
     """
     text = read_text(path)
     above = 0
@@ -96,12 +100,15 @@ def read_table(path: Path) -> Table:
         text = text[named.end() :]
         above = 1
     delimiter = named[1] if named is not None else _delimiter(text, path)
+    check_values(text, {**_BYTES_OF_ROWS, ",": _BYTES_OF_CELL, delimiter: _BYTES_OF_CELL}, path)
     rows = _rows(text, delimiter, path, above)
     if not rows:
         raise InputError("the table is empty", where=path, fix="export it again")
     header = [name.strip() for name in rows[0]]
     while header and not header[-1]:
         header.pop()
+    if len(header) > _MOST_COLUMNS:
+        raise InputError(f"the table has more than {_MOST_COLUMNS} columns", where=path, fix="export it again")
     return Table(path, tuple(header), tuple(rows[1:]), delimiter)
 
 

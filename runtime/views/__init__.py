@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mvrec_edge.runtime.views.crop import crop_views
+from mvrec_edge.runtime.views.crop import crop_views, with_windows
 from mvrec_edge.runtime.views.plan import View, ViewPlan
 
-__all__ = ["View", "ViewPlan", "crop_views"]
+__all__ = ["View", "ViewPlan", "crop_views", "with_windows"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import cv2
@@ -14,7 +14,7 @@ from mvrec_edge.runtime.regions.region import Region
 from mvrec_edge.runtime.views.plan import ViewPlan
 from mvrec_edge.runtime.views.resample import Window, resize_windows_exact, resize_windows_fast
 
-__all__ = ["crop_views"]
+__all__ = ["crop_views", "with_windows"]
 
 # Four times the largest image that is read: twice the box of a region that fills it, in both directions.
 _MOST_WINDOW_PIXELS = 1 << 29
@@ -91,6 +91,19 @@ def crop_views(
     for target, view, window in zip(out, wanted, windows, strict=True):
         target[...] = plan.views[view].turn(plain[distinct.index(window)])
     return out
+
+
+def with_windows(regions: Iterable[Region], plan: ViewPlan) -> tuple[list[Region], list[AnnotationError]]:
+    """The regions whose windows `crop_views` would cut, and an error for each whose box is too large for that."""
+    good, problems = [], []
+    for region in regions:
+        try:
+            if plan.of_box:
+                _check_extent(plan.windows(region.box), region)
+            good.append(region)
+        except AnnotationError as error:
+            problems.append(error.with_traceback(None))
+    return good, problems
 
 
 def _check_extent(windows: Sequence[Window], region: Region) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from mvrec_edge.runtime.errors import MvrecEdgeError
 
-__all__ = ["MB", "SECONDS", "Cost", "cost_in_child", "cost_of", "fault"]
+__all__ = ["MB", "SECONDS", "Cost", "Meter", "cost_in_child", "cost_of", "fault"]
 
 #: What reading one file may take, beyond what its result needs.
 SECONDS = 2.0
@@ -30,6 +30,8 @@ MB = 256.0
 #: A child is ended above this, so that nothing takes the whole machine.
 _HARD_MB = 1536.0
 _HARD_SECONDS = 30
+# From here on a meter begins anew.
+_MUCH_MB = 32.0
 _POLL = 0.01
 _PAGE_MB = resource.getpagesize() / 2**20
 
@@ -70,19 +72,38 @@ def fault(cost: Cost, *, needed_mb: float = 0.0, seconds: float = SECONDS) -> st
 
 def cost_of(call: Callable[[], object]) -> Cost:
     """Runs a call in this process and measures it; no error leaves it but an interruption."""
-    refusal = escape = None
-    with contextlib.suppress(OSError):  # a kernel without it: the peak is then that of the whole process
-        Path("/proc/self/clear_refs").write_text("5", "ascii")
-    resident, begin = _resident_mb(), time.process_time()
-    try:
-        call()
-    except MvrecEdgeError as error:
-        refusal = f"{type(error).__name__}: {error}"
-    except Exception as error:
-        escape = _told(error)
-    seconds = time.process_time() - begin
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Cost(seconds, max(0.0, peak - resident), refusal, escape)
+    return Meter().cost_of(call)
+
+
+class Meter:
+    """Measures many calls in this process, without asking the kernel twice for each.
+
+    The memory of a call is the peak beyond what was resident when the meter was made, or when a call last took much.
+    """
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        with contextlib.suppress(OSError):  # a kernel without it: the peak is then that of the whole process
+            Path("/proc/self/clear_refs").write_text("5", "ascii")
+        self._resident = _resident_mb()
+
+    def cost_of(self, call: Callable[[], object]) -> Cost:
+        """Runs a call and measures it; no error leaves it but an interruption."""
+        refusal = escape = None
+        begin = time.process_time()
+        try:
+            call()
+        except MvrecEdgeError as error:
+            refusal = f"{type(error).__name__}: {error}"
+        except Exception as error:
+            escape = _told(error)
+        seconds = time.process_time() - begin
+        megabytes = max(0.0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - self._resident)
+        if megabytes > _MUCH_MB:
+            self._begin()
+        return Cost(seconds, megabytes, refusal, escape)
 
 
 def cost_in_child(call: Callable[[], object]) -> Cost:

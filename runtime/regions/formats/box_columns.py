@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ _MEANINGS = {
 _MEANING_OF = {name: meaning for meaning, names in _MEANINGS.items() for name in names}
 # These may be the box's own size, where others are said to be the image's.
 _VAGUE = ("width", "height")
+
+_LONGEST_KEPT = 64
 
 
 @dataclass(frozen=True)
@@ -146,4 +149,10 @@ def _meanings(tidy: Sequence[str]) -> Iterator[tuple[int, str]]:
 
 
 def _tidy(name: str) -> str:
+    # The same few names stand in each of many lines; longer ones are not kept.
+    return _tidied(name) if len(name) <= _LONGEST_KEPT else _tidied.__wrapped__(name)
+
+
+@functools.lru_cache
+def _tidied(name: str) -> str:
     return re.sub(r"[\s-]+", "_", name.strip().lower())

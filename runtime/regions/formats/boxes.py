@@ -20,7 +20,7 @@ from mvrec_edge.runtime.regions.formats.box_columns import (
 )
 from mvrec_edge.runtime.regions.formats.turning import refuse_turned, turns_in
 from mvrec_edge.runtime.regions.image_finder import ImageFinder
-from mvrec_edge.runtime.regions.label_files import clean_label, parse_json, read_text
+from mvrec_edge.runtime.regions.label_files import check_values, clean_label, parse_json, read_text
 from mvrec_edge.runtime.regions.own_output import is_record
 from mvrec_edge.runtime.regions.shapes import BoxShape
 from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
@@ -33,6 +33,8 @@ __all__ = ["JSON_LINES_SUFFIXES", "is_boxes_table", "open_boxes"]
 JSON_LINES_SUFFIXES = (".jsonl", ".ndjson")
 
 _FORMAT = "boxes"
+# What a line of JSON becomes in memory, and a value in it.
+_BYTES_OF_LINES = {"\n": 800, ",": 36, "[": 64, "{": 400}
 _Box = tuple[float, ...]
 
 
@@ -178,7 +180,9 @@ def _size_of_image(said: Mapping[str, Any], box: _Box) -> tuple[int, int] | None
 
 
 def _lines(path: Path, builder: SourceBuilder, tally: WarningTally) -> Iterator[_Row]:
-    lines = (line for line in read_text(path).split("\n") if line.strip())
+    text = read_text(path)
+    check_values(text, _BYTES_OF_LINES, path)
+    lines = (line for line in text.split("\n") if line.strip())
     for number, line in enumerate(lines):
         source = f"{path.name}#{number}"
         try:

@@ -22,6 +22,7 @@ __all__ = ["coco_shape", "warn_of_shape"]
 # Detectron2 writes how its boxes are meant; 1 is x, y, width, height in pixels.
 _BOX_MODES = (None, 1, "XYWH_ABS", "BoxMode.XYWH_ABS")
 _LARGEST = 1e9
+_MOST_POLYGONS = 10_000
 _FULL_TURN = 360
 
 
@@ -41,6 +42,9 @@ def coco_shape(entry: dict[str, Any], source: str) -> DrawnShape:
     if segmentation is not None and not isinstance(segmentation, list):
         raise AnnotationError("its segmentation is neither a list nor runs", where=source, fix="export it again")
     polygons = [flat for flat in segmentation or () if flat != []]
+    if len(polygons) > _MOST_POLYGONS:
+        what = f"its segmentation has {len(polygons)} polygons, more than {_MOST_POLYGONS}"
+        raise AnnotationError(what, where=source, fix="simplify the outline")
     if polygons:
         return PolygonShape(tuple(_polygon(flat, source) for flat in polygons))
     refuse_turned(turns_in(entry), source)

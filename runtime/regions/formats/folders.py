@@ -10,7 +10,7 @@ from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning
 from mvrec_edge.runtime.images import IMAGE_SUFFIXES
 from mvrec_edge.runtime.images.foreign import UNREAD_SUFFIXES
 from mvrec_edge.runtime.images.image_files import is_folder, is_regular_file
-from mvrec_edge.runtime.regions.annotation import Annotation
+from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape
 from mvrec_edge.runtime.regions.formats.mask_trees import MaskTree, find_mask_trees
 from mvrec_edge.runtime.regions.formats.pairing import mask_of_pair, no_mask, pair_masks
 from mvrec_edge.runtime.regions.label_files import clean_label
@@ -86,15 +86,13 @@ def _add_folder(builder: SourceBuilder, root: Path, masks: Path | None, whole_im
         _name_unread(builder, root, files)
         for index, image in enumerate(files):
             name = image.relative_to(root).as_posix()
-            builder.add(name, image, Annotation(WholeImageShape(), _label(image, root), f"{name}#0", index))
+            builder.add(name, image, _annotation(WholeImageShape(), image, root, f"{name}#0", index))
         return
     _name_unread(builder, root, (file for pair in pairs for file in pair))
     pairs.sort(key=lambda pair: pair[0].relative_to(root).parts)
     for index, (image, mask) in enumerate(pairs):
         place = root if masks is None else masks
-        annotation = Annotation(
-            mask_of_pair(image, mask), _label(image, root), mask.relative_to(place).as_posix(), index
-        )
+        annotation = _annotation(mask_of_pair(image, mask), image, root, mask.relative_to(place).as_posix(), index)
         builder.add(image.relative_to(root).as_posix(), image, annotation)
 
 
@@ -135,7 +133,7 @@ def _name_unread(builder: SourceBuilder, root: Path, used: Iterable[Path]) -> No
     read = {image.with_suffix("") for image in used}
     others: list[Path] = []
     for file in list_files(root, UNREAD_SUFFIXES):
-        if file.with_suffix("") in read or _label(file, root) is None:
+        if file.with_suffix("") in read or _class_folder(file, root) is None:
             others.append(file)
             continue
         what = f"is a file of the image format {file.suffix.lower()}, which is not read"
@@ -167,13 +165,27 @@ def _in_tree(tree: MaskTree, images: list[Path], builder: SourceBuilder) -> list
     return pairs
 
 
+def _annotation(shape: Shape, image: Path, root: Path, source: str, index: int) -> Annotation:
+    """What marks an image; a folder whose name cannot be that of a class costs its images alone."""
+    try:
+        return Annotation(shape, _label(image, root), source, index)
+    except AnnotationError as error:
+        return Annotation(UnusableShape(error), None, source, index)
+
+
 def _label(image: Path, root: Path) -> str | None:
-    """The class of an image: the first folder on its way, but for those that only part images from masks."""
+    """The class of an image, as its folder is called; raises `AnnotationError` where that is no name of a class."""
+    folder = _class_folder(image, root)
+    return None if folder is None else clean_label(folder, str(image))
+
+
+def _class_folder(image: Path, root: Path) -> str | None:
+    """The first folder on the way to an image, but for those that only part images from masks."""
     parts = image.relative_to(root).parts[:-1]
     place = root
     for part in parts:
         if not MaskTree.beside(place / part):
-            return clean_label(part, str(image))
+            return part
         place /= part
     return None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError
 from mvrec_edge.runtime.regions.formats.turning import refuse_turned, turns_in
-from mvrec_edge.runtime.regions.shapes import BoxShape, DrawnShape, EncodedMaskShape, PolygonShape
+from mvrec_edge.runtime.regions.shapes import BoxShape, CircleShape, DrawnShape, EncodedMaskShape, PolygonShape
 
 __all__ = ["labelme_shape"]
 
@@ -45,7 +45,8 @@ def labelme_shape(shape: dict[str, Any], source: str) -> DrawnShape:
     if kind == "rectangle":
         return _rectangle(_pairs(points, source, (2, 4), "two corners"))
     if kind == "circle":
-        return PolygonShape((_circle(_pairs(points, source, (2,), "a centre and a point on the edge")),))
+        centre, edge = _pairs(points, source, (2,), "a centre and a point on the edge")
+        return CircleShape(centre, math.dist(centre, edge))
     raise AnnotationError(
         f"the shape type '{str(kind)[:_SHOWN]}' has no area that could be read",
         where=source,
@@ -78,16 +79,3 @@ def _pairs(points: Any, source: str, counts: tuple[int, ...], wanted: str) -> li
         what = "the shape has a coordinate that is not a usable number"
         raise AnnotationError(what, where=source, fix="draw it again")
     return pairs
-
-
-def _circle(pairs: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """A polygon with a corner for about each pixel of the outline."""
-    (x, y), (edge_x, edge_y) = pairs
-    radius = math.hypot(edge_x - x, edge_y - y)
-    corners = int(min(max(2 * math.pi * radius, 16), 4096))
-    angles = (2 * math.pi * corner / corners for corner in range(corners))
-    # Rounded here, because a polygon's coordinates are cut, which would shift the circle by half a pixel.
-    return [
-        (math.floor(x + radius * math.cos(angle) + 0.5), math.floor(y + radius * math.sin(angle) + 0.5))
-        for angle in angles
-    ]

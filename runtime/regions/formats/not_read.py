@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,7 @@ _DOTA = re.compile(rf"({_NUMBER}\s+){{8}}\S*[A-Za-z]\S*(\s+\d)?\s*")
 # The class, truncation, occlusion, angle, box, size, place and rotation.
 _KITTI = re.compile(rf"[A-Za-z]\S*(\s+{_NUMBER}){{14,15}}\s*")
 _LINES_LOOKED_AT = 5
+_LONGEST_LINE = 1000
 _CLASS_MASKS = ("SegmentationClass", "SegmentationObject")
 
 
@@ -81,7 +83,11 @@ def known_format(path: Path) -> str | None:
         if suffix in (".csv", ".tsv"):
             return _of_columns({name.lower() for name in read_table(path).header})
         if suffix == ".txt":
-            return _of_lines([line for line in read_text(path).splitlines() if line.strip()])
+            lines = (line for line in read_text(path).splitlines() if line.strip())
+            # A longer line is of no such format, and an expression would go back over it again and again.
+            return _of_lines(
+                [line if len(line) <= _LONGEST_LINE else "" for line in itertools.islice(lines, _LINES_LOOKED_AT + 2)]
+            )
     except InputError:
         return None
     return None

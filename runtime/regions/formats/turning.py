@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -14,9 +15,17 @@ __all__ = ["is_turn", "refuse_turned", "turns_in"]
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _TURN = re.compile(r"(rot(ation)?|b?box)?(angle|rotation|theta)s?(deg|degs|degrees?|rad|rads|radians?)?|rot(deg|rad)?")
 
+_LONGEST_KEPT = 64
+
 
 def is_turn(name: str) -> bool:
     """Whether a field of this name turns a region, going by the words in it."""
+    # The same few names stand in each of many entries; longer ones are not kept.
+    return _is_turn(name) if len(name) <= _LONGEST_KEPT else _is_turn.__wrapped__(name)
+
+
+@functools.lru_cache
+def _is_turn(name: str) -> bool:
     return "θ" in name.lower() or any(_TURN.fullmatch(word.lower()) for word in _WORD.findall(name))
 
 

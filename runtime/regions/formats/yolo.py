@@ -21,15 +21,17 @@ from mvrec_edge.runtime.regions.formats.yolo_names import (
     find_names,
 )
 from mvrec_edge.runtime.regions.image_finder import FolderNames
-from mvrec_edge.runtime.regions.label_files import read_text
+from mvrec_edge.runtime.regions.label_files import check_values, read_text
 from mvrec_edge.runtime.regions.listing import list_files, looking
-from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder
+from mvrec_edge.runtime.regions.source import RegionSource, SourceBuilder, check_count
 from mvrec_edge.runtime.regions.tally import WarningTally
 from mvrec_edge.runtime.wording import counted
 
 __all__ = ["is_yolo", "open_yolo", "yolo_label_files"]
 
 _FORMAT = "yolo"
+# What a number becomes in memory, by all that may part it from the next.
+_BYTES_OF_WORDS = {chr(code): 80 for code in range(0x3001) if chr(code).isspace()}
 _LABELS = (".txt",)
 _IMAGE_TREES, _LABEL_TREES = TREES[:3], TREES[3:]
 # Lists of files, and what people and programs write beside their labels.
@@ -134,8 +136,11 @@ class _Reader:
         if owner != file:
             raise AnnotationError(f"{owner} is about the same image", where=file, fix="delete one of the two")
         image_id = self._id(image)
+        check_values(text, _BYTES_OF_WORDS, file)
+        lines = [line for line in text.splitlines() if line.strip()]
+        check_count(len(lines), file)
         self.builder.add_image(image_id, image)
-        for number, line in enumerate(line for line in text.splitlines() if line.strip()):
+        for number, line in enumerate(lines):
             self.builder.add(image_id, image, self._annotation(line, f"{name}#{number}"))
 
     def add_images_without_labels(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from mvrec_edge.runtime.errors import AnnotationError
@@ -13,16 +14,18 @@ from mvrec_edge.runtime.regions.tally import WarningTally
 __all__ = ["looks_like_yolo", "yolo_shape"]
 
 _CLASS = re.compile(r"\d{1,6}", re.ASCII)
-_LINE = re.compile(r"\d{1,6}(\s+[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?){4,}", re.ASCII)
+_LINE = re.compile(r"\d{1,6}(\s+[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?){4,}", re.ASCII)
 _LINES_LOOKED_AT = 5
+_WORDS_LOOKED_AT = 40
 # Programs round to four to six digits, so an edge may lie a little outside.
 _TOLERANCE = 0.001
 
 
 def looks_like_yolo(text: str) -> bool:
     """Whether one of the first lines of a text is a line of this format."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()][:_LINES_LOOKED_AT]
-    return any(_LINE.fullmatch(line) for line in lines)
+    lines = itertools.islice((line.strip() for line in text.splitlines() if line.strip()), _LINES_LOOKED_AT)
+    # Of an outline of many points, the first words.
+    return any(_LINE.fullmatch(" ".join(line.split(maxsplit=_WORDS_LOOKED_AT)[:_WORDS_LOOKED_AT])) for line in lines)
 
 
 def yolo_shape(line: str, source: str, tally: WarningTally) -> tuple[int, DrawnShape]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterable
@@ -24,11 +25,14 @@ TREES = ("images", "Images", "JPEGImages", "labels", "Labels")
 # A set's YAML file says where its images are, or how many classes there are.
 _OF_A_SET = ("train", "val", "test", "path", "nc")
 _KEY = re.compile(r"(['\"]?)([A-Za-z_][\w-]*)\1\s*:(?:\s+(.*))?")
-_HINT = re.compile(r"\bnames\b.*:")
+_HINT = re.compile(r"\bnames\b")
 _NUMBERED = re.compile(r"(\d{1,6})\s*:\s+(.+)")
 # What would make a plain scalar mean something else: anchors, tags, blocks, nested collections.
 _NOT_PLAIN = re.compile(r"[&*!|>%@`\[\]{},]|.*(: |\s#)")
 _ABOVE = 2
+# Of a file with names: 10,000 of the longest.
+_LONGEST_TEXT = 1 << 22
+_MOST_NAMES = 10_000
 _COMMENTS = ("#", "//")
 
 
@@ -50,7 +54,7 @@ class YoloNames:
 def describes_yolo(path: Path) -> bool:
     """Whether a YAML file describes a YOLO set; False for one that cannot be read."""
     try:
-        keys = _top_level(read_text(path))
+        keys = _top_level(_text(path))
     except InputError:
         return False
     return "names" in keys and any(key in keys for key in _OF_A_SET)
@@ -102,8 +106,9 @@ def _counts_above(path: Path, folder: Path) -> bool:
 def _not_found_in(folders: Iterable[Path]) -> str:
     """The line of a YAML file that speaks of names where they are not looked for."""
     for file in (file for folder in folders for file in list_files(folder, YAML_SUFFIXES, recursive=False)):
-        for number, line in enumerate(read_text(file).splitlines(), start=1):
-            if _HINT.search(_uncommented(line)):
+        for number, line in enumerate(_text(file).splitlines(), start=1):
+            bare = _uncommented(line)
+            if (hint := _HINT.search(bare)) is not None and ":" in bare[hint.end() :]:
                 return f"line {number} of {file} has 'names' not at its beginning, and is not read"
     return ""
 
@@ -111,7 +116,7 @@ def _not_found_in(folders: Iterable[Path]) -> str:
 def _in_folder(folder: Path) -> list[YoloNames]:
     found = []
     for path in list_files(folder, YAML_SUFFIXES, recursive=False):
-        keys = _top_level(read_text(path))
+        keys = _top_level(_text(path))
         if "names" in keys:
             found.append(YoloNames(path, _of_yaml(keys, path)))
     lists = [folder / name for name in NAME_FILES if is_regular_file(folder / name)]
@@ -121,7 +126,7 @@ def _in_folder(folder: Path) -> list[YoloNames]:
 
 def _lines(path: Path) -> list[str]:
     """The lines of a list of names; one that is no name would shift all names below it."""
-    lines = read_text(path).rstrip().splitlines()
+    lines = _text(path).rstrip().splitlines()
     for number, line in enumerate(lines, 1):
         if not line.strip():
             what = f"line {number} is empty, and each line is the name of a class"
@@ -131,6 +136,15 @@ def _lines(path: Path) -> list[str]:
             continue
         raise InputError(what, where=path, fix="delete the line, or write the name of the class there")
     return lines
+
+
+def _text(path: Path) -> str:
+    """The text of a file with names; raises `AnnotationError` where it is longer than such a file can be."""
+    text = read_text(path)
+    if len(text) > _LONGEST_TEXT:
+        what = f"is longer than {_LONGEST_TEXT} characters, which no file with names of classes is"
+        raise AnnotationError(what, where=path, fix="delete it, or move it out of the folder")
+    return text
 
 
 def _top_level(text: str) -> dict[str, list[str]]:
@@ -244,7 +258,9 @@ def _scalar(text: str, path: Path) -> str:
 
 
 def _cleaned(names: Iterable[tuple[int, str]], path: Path) -> dict[int, str]:
-    cleaned = {number: clean_label(name, str(path)) for number, name in names}
+    cleaned = {number: clean_label(name, str(path)) for number, name in itertools.islice(names, _MOST_NAMES + 1)}
+    if len(cleaned) > _MOST_NAMES:
+        raise AnnotationError(f"names more than {_MOST_NAMES} classes", where=path, fix="check that it is that file")
     return {number: name for number, name in cleaned.items() if name is not None}
 
 

@@ -115,7 +115,7 @@ def test_bad_polygons_are_refused(points, expected):
 
 
 def test_too_many_points_are_refused_before_they_are_copied():
-    with pytest.raises(AnnotationError, match="more than 1000000 points"):
+    with pytest.raises(AnnotationError, match=f"more than {MAX_POINTS} points"):
         Region.from_polygon([[0, 0]] * (MAX_POINTS + 1), SIZE)
 
 

@@ -364,3 +364,17 @@ def test_json_in_another_encoding_is_named_as_not_utf_8(folder):
 
     with pytest.raises(InputError, match="is not UTF-8 text: byte"):
         open_source(folder / "a.json")
+
+
+@pytest.mark.parametrize("radius", [0.4, 3, 7.5, 20])
+def test_a_circle_is_its_disc(radius: float, tmp_path: Path) -> None:
+    Image.new("RGB", (80, 60)).save(tmp_path / "a.png")
+    circle = {"label": "pit", "shape_type": "circle", "points": [[40.5, 30], [40.5 + radius, 30]]}
+    (tmp_path / "a.json").write_text(json.dumps({"imagePath": "a.png", "shapes": [circle]}), "utf-8")
+
+    (region,) = next(iter(open_source(tmp_path))).regions((60, 80)).regions
+
+    rows, columns = np.nonzero(region.mask)
+    distances = np.hypot(columns - 40.5, rows - 30)
+    assert distances.max() <= radius + 0.75
+    assert region.area >= np.pi * radius**2

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from mvrec_edge.runtime.errors import AnnotationError
-from mvrec_edge.runtime.regions.formats.rle import decode_rle
+from mvrec_edge.runtime.regions.formats.rle import region_of_rle
 
 
 def runs_of(mask: np.ndarray) -> list[int]:
@@ -37,6 +37,10 @@ def compressed(runs: list[int]) -> str:
     return text
 
 
+def decode_rle(counts, size, source=None):
+    return region_of_rle(counts, size, source=source).mask
+
+
 masks = arrays.arrays(np.bool_, st.tuples(st.integers(1, 40), st.integers(1, 40)))
 
 
@@ -44,6 +48,10 @@ masks = arrays.arrays(np.bool_, st.tuples(st.integers(1, 40), st.integers(1, 40)
 @given(masks)
 def test_both_forms_give_the_mask_back(mask):
     runs = runs_of(mask)
+    if not mask.any():
+        with pytest.raises(AnnotationError, match="empty"):
+            decode_rle(runs, mask.shape)
+        return
 
     for counts in (runs, compressed(runs), compressed(runs).encode()):
         np.testing.assert_array_equal(decode_rle(counts, mask.shape), np.where(mask, 255, 0))
@@ -102,3 +110,15 @@ def test_any_text_is_decoded_or_refused(text):
     except AnnotationError:
         return
     assert mask.shape == (5, 7)
+
+
+@pytest.mark.parametrize("column", [0, 5, 19])
+def test_a_box_beside_the_runs_is_kept(column):
+    mask = np.zeros((30, 20), np.bool_)
+    mask[2:30, column] = True
+
+    region = region_of_rle(runs_of(mask), mask.shape, (1, 2, 9, 9), "dent", "a.json#0")
+
+    assert (region.box, region.label, region.source) == ((1, 2, 9, 9), "dent", "a.json#0")
+    assert region.origin == (column, 2)
+    np.testing.assert_array_equal(region.mask > 0, mask)
