@@ -11,8 +11,9 @@ from mvrec_edge.runtime.bundle.certificate import GraphRecord, VariantRecord
 from mvrec_edge.runtime.bundle.manifest import MANIFEST_NAME, FileRecord, Manifest, WeightsSource
 from mvrec_edge.runtime.bundle.screen import VARIANT_DOMAINS, screen_onnx
 from mvrec_edge.runtime.errors import InputError, IntegrityError, OutputError
-from mvrec_edge.runtime.files import atomic_write, sha256_file
+from mvrec_edge.runtime.files import atomic_write, sha256_file, writing
 from mvrec_edge.runtime.files.draft_folder import DraftFolder, recover_folder
+from mvrec_edge.runtime.files.file_lock import claimed
 
 __all__ = ["Bundle", "check_free", "write_bundle"]
 
@@ -208,6 +209,7 @@ class write_bundle:  # noqa: N801 (a context manager, used like a function)
         overwrite: Whether to replace a bundle that is already there.
 
     Raises:
+        LockedError: Another process is writing a bundle there.
         OutputError: The folder exists or cannot be written.
     """
 
@@ -216,6 +218,7 @@ class write_bundle:  # noqa: N801 (a context manager, used like a function)
         self.overwrite = overwrite
         self._draft: DraftFolder | None = None
         self._finished = False
+        self._claim = claimed(self.path)
 
     @property
     def folder(self) -> Path:
@@ -223,8 +226,15 @@ class write_bundle:  # noqa: N801 (a context manager, used like a function)
         return self.path if self._draft is None else self._draft.path
 
     def __enter__(self) -> write_bundle:
-        check_free(self.path, overwrite=self.overwrite)
-        self._draft = DraftFolder(self.path)
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._claim.__enter__()
+        try:
+            check_free(self.path, overwrite=self.overwrite)
+            self._draft = DraftFolder(self.path)
+        except BaseException:
+            self._claim.__exit__(None, None, None)
+            raise
         return self
 
     def finish(
@@ -257,3 +267,4 @@ class write_bundle:  # noqa: N801 (a context manager, used like a function)
                 draft.put_in_place()
         finally:
             draft.close()
+            self._claim.__exit__(None, None, None)
