@@ -10,14 +10,8 @@ import os
 import shutil
 from pathlib import Path
 
-from mvrec_edge.runtime.files.writing import (
-    confirm_rename,
-    partial_name,
-    partial_prefix,
-    sync_file,
-    sync_folder,
-    writing,
-)
+from mvrec_edge.runtime.files.partial_file import partial_name, partial_prefix
+from mvrec_edge.runtime.files.writing import confirm_rename, sync_file, sync_folder, writing
 
 __all__ = ["DraftFolder", "recover_folder"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mvrec_edge.runtime.errors import LockedError
 from mvrec_edge.runtime.files import writing
-from mvrec_edge.runtime.files.growing_file import try_lock
+from mvrec_edge.runtime.files.partial_file import try_lock
 
 __all__ = ["claimed", "locked"]
 
@@ -82,7 +82,7 @@ def claimed(path: Path) -> Iterator[None]:
 def _claim(beside: Path) -> int | None:
     while True:
         handle = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        if not try_lock(handle):
+        if try_lock(handle) is False:
             os.close(handle)
             return None
         with contextlib.suppress(FileNotFoundError):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 import stat
 import time
@@ -12,9 +10,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mvrec_edge.runtime.errors import LockedError
-from mvrec_edge.runtime.files.writing import confirm_rename, partial_name, sync_folder, writing
+from mvrec_edge.runtime.files.partial_file import open_partial, try_lock
+from mvrec_edge.runtime.files.writing import confirm_rename, sync_folder, writing
 
-__all__ = ["SYNC_SECONDS", "GrowingFile", "try_lock"]
+__all__ = ["SYNC_SECONDS", "GrowingFile"]
 
 #: What was added is on the disk when the first piece after so many seconds is added; the first piece is at once.
 SYNC_SECONDS = 5.0
@@ -120,11 +119,9 @@ class GrowingFile:
                 self.add(piece)
             return
         with writing(self.path):
-            temporary = partial_name(self._place)
-            handle = os.open(temporary, _FLAGS | os.O_CREAT | os.O_EXCL, 0o666)
+            # It is locked before it has the name: nobody else may hold the file at any moment.
+            temporary, handle = open_partial(self._place, os.O_WRONLY | os.O_APPEND)
             try:
-                # Before it has the name: nobody else may hold the file at any moment.
-                try_lock(handle)
                 for piece in pieces:
                     _write(handle, piece)
                 os.fsync(handle)
@@ -179,24 +176,11 @@ class GrowingFile:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             return True
-        if not try_lock(handle):
+        if try_lock(handle) is False:
             raise LockedError(self.path)
         with contextlib.suppress(FileNotFoundError):
             return os.path.samestat(found, self._place.stat())
         return False
-
-
-def try_lock(handle: int) -> bool:
-    """Locks an open file without waiting.
-
-    Returns:
-        False where another process holds it; True as well where the file system has no locks, so that nobody can.
-    """
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES)
-    return True
 
 
 def _write(handle: int, data: bytes) -> None:

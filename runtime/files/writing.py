@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mvrec_edge.runtime.errors import OutputError
+from mvrec_edge.runtime.files.partial_file import open_partial
 
 __all__ = [
     "atomic_write",
     "confirm_rename",
-    "partial_name",
-    "partial_prefix",
     "sha256_bytes",
     "sha256_file",
     "sync_file",
@@ -24,8 +23,6 @@ __all__ = [
 ]
 
 _CHUNK = 1 << 22
-#: Characters of a file's name in that of its temporary file; a name of 255 bytes is the longest that file systems take.
-_LONGEST = 40
 
 
 def sha256_bytes(*parts: bytes) -> str:
@@ -43,16 +40,6 @@ def sha256_file(path: Path) -> str:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def partial_name(path: Path) -> Path:
-    """A hidden name beside `path`, which no other process has, for what will take its place."""
-    return path.with_name(f"{partial_prefix(path)}{os.urandom(8).hex()}.partial")
-
-
-def partial_prefix(path: Path) -> str:
-    """How the names that `partial_name` gives for this path begin."""
-    return f".{path.name[:_LONGEST]}."
 
 
 def sync_file(path: Path) -> None:
@@ -122,15 +109,14 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         OutputError: The file cannot be written; or it was, and a power cut may undo it, which the error says.
     """
     with writing(path):
-        # As readable as any other file that the user makes, which `tempfile` would not do.
-        temporary = partial_name(path)
-        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        temporary, handle = open_partial(path, os.O_RDWR)
         try:
             with os.fdopen(handle, "wb") as stream:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-            temporary.replace(path)
+                # Still locked: the name is free for others only when the content has its place.
+                temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
