@@ -52,7 +52,8 @@ def open_partial(path: Path, flags: int) -> tuple[Path, int]:
         handle = found
         try:
             if _is_ours(handle, name, made=made):
-                os.ftruncate(handle, 0)
+                if not made:
+                    os.ftruncate(handle, 0)
                 return name, handle
         except BaseException:
             os.close(handle)

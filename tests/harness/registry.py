@@ -11,4 +11,10 @@ def campaigns() -> dict[str, Campaign]:
 
 
 def _all() -> list[Campaign]:
-    return []
+    from tests.harness.faults.campaign import Faults
+    from tests.harness.kills.campaign import Kills
+
+    return [
+        Faults(),
+        Kills(),
+    ]
