@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mvrec_edge.cli.config.command import at_the_end, config_in_use
 from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.files.file_lock import claimed
+from mvrec_edge.runtime.files.writing import make_folder
 from mvrec_edge.runtime.images import IMAGE_SUFFIXES
 from mvrec_edge.runtime.regions.annotation import MaskFileShape
 from mvrec_edge.runtime.regions.listing import is_picture_name
@@ -78,7 +79,7 @@ class Outputs:
                 continue
             if make_folders:
                 with contextlib.suppress(OSError):
-                    path.parent.mkdir(parents=True, exist_ok=True)
+                    make_folder(path.parent)
             # Whoever is to write there says what is wrong with the folder.
             if path.parent.is_dir():
                 at_the_end.get().enter_context(claimed(path))

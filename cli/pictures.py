@@ -12,6 +12,8 @@ import numpy.typing as npt
 from mvrec_edge.runtime import Prediction
 from mvrec_edge.runtime.errors import OutputError
 from mvrec_edge.runtime.files import atomic_write, writing
+from mvrec_edge.runtime.files.partial_file import remove_abandoned
+from mvrec_edge.runtime.files.writing import make_folder
 from mvrec_edge.runtime.pictures.overlay import OverlayItem, draw_predictions
 from mvrec_edge.runtime.regions.own_output import mark_jpeg
 
@@ -37,7 +39,9 @@ class PictureFolder:
         self.folder = folder
         self._owner = {Path(name).name: key for name, key in (taken or {}).items()}
         with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
+            for path in folder.glob(".*.1.partial"):
+                remove_abandoned(path.with_name(path.name[1:].removesuffix(".1.partial")))
 
     def save(self, path: Path, key: str, image: npt.NDArray[np.uint8], predictions: Sequence[Prediction]) -> Path:
         """Draws the predictions on an image and writes it.

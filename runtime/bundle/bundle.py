@@ -14,6 +14,7 @@ from mvrec_edge.runtime.errors import InputError, IntegrityError, OutputError
 from mvrec_edge.runtime.files import atomic_write, sha256_file, writing
 from mvrec_edge.runtime.files.draft_folder import DraftFolder, recover_folder
 from mvrec_edge.runtime.files.file_lock import claimed
+from mvrec_edge.runtime.files.writing import make_folder
 
 __all__ = ["Bundle", "check_free", "write_bundle"]
 
@@ -227,7 +228,7 @@ class write_bundle:  # noqa: N801 (a context manager, used like a function)
 
     def __enter__(self) -> write_bundle:
         with writing(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
         self._claim.__enter__()
         try:
             check_free(self.path, overwrite=self.overwrite)

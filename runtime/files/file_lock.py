@@ -66,25 +66,30 @@ def claimed(path: Path) -> Iterator[None]:
         return
     place = Path(os.path.realpath(path))
     beside = place.with_name(f".{place.name[:_LONGEST]}.claim")
-    with writing(path):
-        handle = _claim(beside)
-    if handle is None:
-        raise LockedError(path)
+    try:
+        handle: int | None = _claim(beside, path)
+    except PermissionError:
+        # Only what is in a folder that is claimed may be writable; else whoever writes says what is wrong.
+        handle = None
+    except OSError as error:
+        with writing(path):
+            raise error
     try:
         yield
     finally:
-        # Still locked: whoever opened the file before finds that it has no name any more, and makes another.
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        os.close(handle)
+        if handle is not None:
+            # Still locked: whoever opened the file before finds that it has no name any more, and makes another.
+            with contextlib.suppress(OSError):
+                beside.unlink()
+            os.close(handle)
 
 
-def _claim(beside: Path) -> int | None:
+def _claim(beside: Path, path: Path) -> int:
     while True:
         handle = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         if try_lock(handle) is False:
             os.close(handle)
-            return None
+            raise LockedError(path)
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(handle), beside.stat()):
                 return handle

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mvrec_edge.runtime.errors import LockedError
-from mvrec_edge.runtime.files.partial_file import open_partial, try_lock
-from mvrec_edge.runtime.files.writing import confirm_rename, sync_folder, writing
+from mvrec_edge.runtime.files.partial_file import open_partial, remove_abandoned, try_lock
+from mvrec_edge.runtime.files.writing import confirm_rename, make_folder, sync_folder, writing
 
 __all__ = ["SYNC_SECONDS", "GrowingFile"]
 
@@ -47,10 +47,11 @@ class GrowingFile:
         self._synced = -float("inf")
         self._beginning: bytes | None = None
         with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             # A link to a file stays one when the file is replaced. One to a pipe, as /dev/stdout may be, leads nowhere.
             link = path.is_file() or not path.exists()
             self._place = Path(os.path.realpath(path)) if link else path
+            remove_abandoned(self._place)
             self._handle, self.existed = self._opened()
             self.lasting = stat.S_ISREG(os.fstat(self._handle).st_mode)
 

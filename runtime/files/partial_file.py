@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import stat
 from pathlib import Path
 
-__all__ = ["open_partial", "partial_name", "partial_prefix", "try_lock"]
+__all__ = ["open_partial", "partial_name", "partial_prefix", "remove_abandoned", "try_lock"]
 
 #: Characters of a file's name in that of its temporary file; a name of 255 bytes is the longest that file systems take.
 _LONGEST = 40
@@ -61,6 +62,21 @@ def open_partial(path: Path, flags: int) -> tuple[Path, int]:
         os.close(handle)
     name = partial_name(path)
     return name, os.open(name, flags | os.O_EXCL, 0o666)
+
+
+def remove_abandoned(path: Path) -> None:
+    """Removes what killed processes have left of what was to take the place of `path`, where it is not used again."""
+    for number in range(1, _MOST + 1):
+        name = path.with_name(f"{partial_prefix(path)}{number}.partial")
+        try:
+            handle = os.open(name, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            # In most cases there is none.
+            return
+        with contextlib.suppress(OSError):
+            if _is_ours(handle, name, made=False):
+                name.unlink()
+        os.close(handle)
 
 
 def _opened(name: Path, flags: int) -> tuple[int | None, bool]:

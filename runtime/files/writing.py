@@ -15,6 +15,7 @@ from mvrec_edge.runtime.files.partial_file import open_partial
 __all__ = [
     "atomic_write",
     "confirm_rename",
+    "make_folder",
     "sha256_bytes",
     "sha256_file",
     "sync_file",
@@ -56,6 +57,18 @@ def sync_folder(folder: Path) -> None:
     # Windows cannot open a folder, and needs no such call.
     if os.name == "posix":
         sync_file(folder)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, with those above it that are missing, so that it survives a power cut.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        sync_folder(each.parent)
 
 
 def confirm_rename(path: Path) -> None:

@@ -12,9 +12,11 @@ def campaigns() -> dict[str, Campaign]:
 
 def _all() -> list[Campaign]:
     from tests.harness.faults.campaign import Faults
+    from tests.harness.faults.crashes import Crashes
     from tests.harness.kills.campaign import Kills
 
     return [
         Faults(),
+        Crashes(),
         Kills(),
     ]

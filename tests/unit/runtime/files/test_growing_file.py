@@ -58,7 +58,7 @@ def test_the_first_piece_is_synced_at_once_and_others_by_time(tmp_path: Path, sy
     clock = Clock()
     stream = GrowingFile(tmp_path / "new" / "a", clock=clock)
     stream.add(b"1")
-    assert synced[0] == 1
+    assert 1 in synced
     count = len(synced)
     for _ in range(3):
         stream.add(b"2")

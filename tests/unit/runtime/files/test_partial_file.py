@@ -12,7 +12,7 @@ import pytest
 
 from mvrec_edge.runtime.files import atomic_write
 from mvrec_edge.runtime.files.growing_file import GrowingFile
-from mvrec_edge.runtime.files.partial_file import open_partial
+from mvrec_edge.runtime.files.partial_file import open_partial, remove_abandoned
 
 _KILLED = """
 import os, signal, sys
@@ -72,6 +72,16 @@ def test_what_is_not_ours_is_left_alone(tmp_path: Path) -> None:
     os.close(handle)
     assert not name.name[3].isdigit() or len(name.name) > 20
     assert other.read_bytes() == b"precious"
+
+
+def test_what_is_not_written_again_can_be_removed(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", _KILLED, tmp_path / "a"], check=False)
+    with atomic_write(tmp_path / "b") as stream:
+        remove_abandoned(tmp_path / "b")
+        remove_abandoned(tmp_path / "a")
+        assert names(tmp_path) == [".b.1.partial"]
+        stream.write(b"x")
+    assert (tmp_path / "b").read_bytes() == b"x"
 
 
 def test_without_locks_no_name_is_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
