@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 BINDINGS := .tensorrt-bindings
 TENSORRT_VERSIONS := 10.3.0 10.13.3.9 11.4.0.106
 
-.PHONY: demo pocket test test-slow harness harness-short browser browser-tools check format docs clean
+.PHONY: demo pocket test test-slow harness harness-short harness-tools browser browser-tools check format docs clean
 
 # In an environment of its own, without PyTorch.
 demo: $(TRIAL)/.ready
@@ -33,6 +33,16 @@ harness-short: $(READY)
 
 harness: $(READY)
 	$(ONE_THREAD) $(BIN)/python -m tests.harness --results benchmarks/results/harness.json
+
+# The C compiler that builds what makes calls fail in the harness; does nothing where it is there.
+harness-tools:
+	@command -v cc >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get install -y -qq gcc libc6-dev >/dev/null 2>&1 || { \
+				apt-get update -qq && apt-get install -y -qq gcc libc6-dev >/dev/null; }; \
+		else \
+			echo "a C compiler is missing: as root on Debian, make harness-tools installs it"; \
+		fi; }
 
 # Chromium and its driver, for the tests of the report; does nothing where they are there.
 browser-tools:

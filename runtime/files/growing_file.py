@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mvrec_edge.runtime.errors import LockedError
 from mvrec_edge.runtime.files.partial_file import open_partial, remove_abandoned, try_lock
-from mvrec_edge.runtime.files.writing import confirm_rename, make_folder, sync_folder, writing
+from mvrec_edge.runtime.files.writing import confirm_rename, confirming, make_folder, sync_folder, writing
 
 __all__ = ["SYNC_SECONDS", "GrowingFile"]
 
@@ -86,22 +86,22 @@ class GrowingFile:
                     with contextlib.suppress(OSError):
                         os.ftruncate(self._handle, size)
                 raise
-            if self._clock() - self._synced >= SYNC_SECONDS:
-                self.sync()
+        if self._clock() - self._synced >= SYNC_SECONDS:
+            self.sync()
 
     def sync(self) -> None:
         """Makes what was added survive a power cut.
 
         Raises:
-            OutputError: The system cannot say so.
+            OutputError: The system cannot say so; the file holds what was added.
         """
         # A pipe keeps nothing.
         if not self.lasting:
             return
-        with writing(self.path):
+        with confirming(self.path):
             os.fsync(self._handle)
             sync_folder(self._place.parent)
-            self._synced = self._clock()
+        self._synced = self._clock()
 
     def cut(self, size: int) -> None:
         """Leaves the first `size` bytes; see `sync` for what is raised."""

@@ -15,6 +15,7 @@ from mvrec_edge.runtime.files.partial_file import open_partial
 __all__ = [
     "atomic_write",
     "confirm_rename",
+    "confirming",
     "make_folder",
     "sha256_bytes",
     "sha256_file",
@@ -77,8 +78,15 @@ def confirm_rename(path: Path) -> None:
     Raises:
         OutputError: The system cannot say so; the new content is there.
     """
-    try:
+    with confirming(path):
         sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def confirming(path: Path) -> Iterator[None]:
+    """Turns the operating system's refusal to sync what was written to `path` into an `OutputError` that says so."""
+    try:
+        yield
     except OSError as error:
         raise OutputError(
             f"was written, but the system could not confirm it, so a power cut may undo it: {error.strerror or error}",

@@ -185,3 +185,16 @@ def test_what_is_no_file_is_written_and_not_locked(tmp_path: Path) -> None:
 def test_a_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="Is a directory"):
         GrowingFile(tmp_path)
+
+
+def test_a_sync_that_fails_is_not_called_a_failure_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(handle: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(growing_file.os, "fsync", fail)
+    stream = GrowingFile(tmp_path / "a")
+    with pytest.raises(OutputError, match="was written, but the system could not confirm it"):
+        stream.add(b"whole\n")
+    monkeypatch.undo()
+    stream.close()
+    assert (tmp_path / "a").read_bytes() == b"whole\n"
