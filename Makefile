@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 BINDINGS := .tensorrt-bindings
 TENSORRT_VERSIONS := 10.3.0 10.13.3.9 11.4.0.106
 
-.PHONY: demo pocket test test-slow harness harness-short supply lock browser browser-tools check format docs clean
+.PHONY: demo pocket test test-slow harness harness-short harness-tools supply lock browser browser-tools check format docs clean
 
 # In an environment of its own, without PyTorch.
 demo: $(TRIAL)/.ready
@@ -42,6 +42,16 @@ supply: $(READY) $(TOOLS)/.ready
 # The lock files anew, with the newest versions that pyproject.toml allows.
 lock: $(READY) $(TOOLS)/.ready
 	$(BIN)/python supply/check.py --tools $(TOOLS)/bin --write
+
+# The C compiler that builds what makes calls fail in the harness; does nothing where it is there.
+harness-tools:
+	@command -v cc >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get install -y -qq gcc libc6-dev >/dev/null 2>&1 || { \
+				apt-get update -qq && apt-get install -y -qq gcc libc6-dev >/dev/null; }; \
+		else \
+			echo "a C compiler is missing: as root on Debian, make harness-tools installs it"; \
+		fi; }
 
 # Chromium and its driver, for the tests of the report; does nothing where they are there.
 browser-tools:

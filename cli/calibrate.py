@@ -210,6 +210,7 @@ def calibrate(
     outputs = Outputs({"--out": out, "--tune-plot": tuning.tune_plot})
     # The cache that --rebase names may be replaced: a version of it is kept.
     outputs.check([bundle, None if support.is_dir() else support])
+    outputs.claim("--out", "--tune-plot", make_folders=False)
     if out.exists() and not overwrite:
         raise OutputError("exists already", where=out, fix="choose another name, or give --overwrite")
     # All options are looked at before the encoder runs, which may take minutes.

@@ -237,12 +237,14 @@ def classify(
     from mvrec_edge.cli.report import say_report
     from mvrec_edge.cli.resuming import Asked
     from mvrec_edge.cli.run_facts import RunFacts
+    from mvrec_edge.cli.run_items import run_items
     from mvrec_edge.runtime import Bundle, SupportCache
     from mvrec_edge.runtime.classifier import matching_precision
 
     settings, places = deciding.settings(min_area), results.places(overwrite=overwrite)
     outputs = results.outputs
     outputs.check([bundle, cache, *(path for path in inputs if not path.is_dir())])
+    outputs.claim("--report")
     opened, loaded = Bundle.load(bundle, graphs=()), SupportCache.load(cache)
     told = settings.region_input or loaded.region_input
     sources, problems = reading.open_all(inputs, region_input=told, outputs=outputs)
@@ -250,15 +252,17 @@ def classify(
     precision = matching_precision(opened, loaded, precision)
     settings.check_cache(loaded)
     facts = RunFacts.of(loaded, settings, cache_path=cache, bundle_path=bundle, precision=precision)
-    asked = Asked.of(inputs, (image.path for source in sources for image in source))
+    items = run_items(sources)
+    problems += [problem for source in sources for problem in source.problems]
+    asked = Asked.of(inputs, items, problems)
     with (
         results.open_report(loaded, facts, overwrite=overwrite) as page,
         open_sink(places, facts, asked) as sink,
         encoding.open(opened, precision, say) as engine,
     ):
-        run = ClassifyRun(sources, problems, sink, page)
+        run = ClassifyRun(items, problems, sink, page)
         run.describe(opened, cache, loaded, engine, deciding.in_report(settings.view_use(loaded).views))
-        sink.begin(facts.on(engine), run.names)
+        sink.begin(facts.on(engine))
         ended = run.classify(engine, loaded, settings, lambda reload: reload_signal.calls(lambda: reload(cache)))
     if isinstance(ended, BrokenPipeError):
         raise ended

@@ -10,21 +10,13 @@ from mvrec_edge.cli.console import image_bar, say
 from mvrec_edge.cli.recorded import add_recorded
 from mvrec_edge.cli.report import run_sections
 from mvrec_edge.runtime import classify_source
-from mvrec_edge.runtime.regions.region_names import RegionName, name_regions
 from mvrec_edge.runtime.wording import counted
 
 if TYPE_CHECKING:
     from mvrec_edge.cli.records import RecordSink
-    from mvrec_edge.runtime import (
-        Bundle,
-        ClassifySettings,
-        DefectClassifier,
-        Engine,
-        Prediction,
-        SupportCache,
-    )
+    from mvrec_edge.cli.run_items import RunItem
+    from mvrec_edge.runtime import Bundle, ClassifySettings, DefectClassifier, Engine, SupportCache
     from mvrec_edge.runtime.errors import InputError
-    from mvrec_edge.runtime.regions import RegionSource, SourceImage
     from mvrec_edge.runtime.report import ReportWriter
 
 __all__ = ["ClassifyRun"]
@@ -34,33 +26,23 @@ class ClassifyRun:
     """Images on their way into records and a report.
 
     Args:
-        sources: What was opened.
-        problems: What was wrong with places that could not be opened.
+        items: What is to be classified, apart from what an earlier run has finished.
+        problems: What was wrong with the inputs apart from these.
         sink: Takes the records.
         page: The report; None where none was asked for.
     """
 
     def __init__(
         self,
-        sources: Sequence[RegionSource],
+        items: Sequence[RunItem],
         problems: Sequence[InputError],
         sink: RecordSink,
         page: ReportWriter | None,
     ) -> None:
         self._sink = sink
         self._page = page
-        self._problems = [*problems, *(problem for source in sources for problem in source.problems)]
-        everything = [(source, item) for source in sources for item in source]
-        self._origins: dict[Path, list[tuple[RegionSource, SourceImage]]] = {}
-        for source, item in everything:
-            self._origins.setdefault(item.path, []).append((source, item))
-        self._images = [item for _, item in everything if not sink.is_done(item.path)]
-
-    def names(self, path: Path, predictions: Sequence[Prediction]) -> list[RegionName | None]:
-        """The names by which the regions of an image can be opened again."""
-        regions = [prediction.region for prediction in predictions]
-        by_origin = [name_regions(source, item, regions) for source, item in self._origins[path]]
-        return [next((name for name in names if name is not None), None) for names in zip(*by_origin, strict=True)]
+        self._problems = problems
+        self._items = [item for item in items if not sink.is_done(item.key)]
 
     def describe(
         self, bundle: Bundle, cache_path: Path, cache: SupportCache, engine: Engine, options: Mapping[str, object]
@@ -96,18 +78,20 @@ class ClassifyRun:
         damaged: list[Path] = []
         try:
             self._write_problems()
-            with image_bar("classifying", len(self._images)) as progress:
+            with image_bar("classifying", len(self._items)) as progress:
 
                 def on_open(classifier: DefectClassifier) -> None:
                     if self._page is None:
                         reloads(classifier.request_reload)
 
-                for image in classify_source(
-                    engine, cache, self._images, settings, progress=progress.views, say=say, opened=on_open
-                ):
-                    self._sink.write(image)
+                images = (item.image for item in self._items)
+                classified = classify_source(
+                    engine, cache, images, settings, progress=progress.views, say=say, opened=on_open
+                )
+                for item, image in zip(self._items, classified, strict=True):
+                    names = item.names(image.predictions)
+                    self._sink.write(image, item.key, names)
                     if self._page is not None:
-                        names = self.names(image.path, image.predictions)
                         self._page.add(image.path, image.image, image.predictions, image.problems, names)
                         if image.damage is not None:
                             damaged.append(image.path)
@@ -116,7 +100,7 @@ class ClassifyRun:
         except (KeyboardInterrupt, SystemExit, BrokenPipeError) as ended:
             if self._page is not None:
                 self._page.note(
-                    f"The run was interrupted: {counted(len(self._images) - done, 'image')} of {len(self._images)} "
+                    f"The run was interrupted: {counted(len(self._items) - done, 'image')} of {len(self._items)} "
                     "were not classified."
                 )
             return ended
@@ -128,6 +112,6 @@ class ClassifyRun:
         return None
 
     def _write_problems(self) -> None:
-        self._sink.write_problems(self._problems)
+        new = self._sink.write_problems(self._problems)
         if self._page is not None:
-            self._page.add_problems(self._problems)
+            self._page.add_problems(new)

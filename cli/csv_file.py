@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.errors import OutputError
-from mvrec_edge.runtime.files import atomic_write, writing
+from mvrec_edge.runtime.files import writing
+from mvrec_edge.runtime.files.growing_file import GrowingFile
 
 __all__ = ["COLUMNS", "CsvFile", "csv_row"]
 
@@ -28,6 +28,7 @@ COLUMNS = (
 _SIDES = ("x1", "y1", "x2", "y2")
 _LIKE_AN_ESCAPE = re.compile(r"\\+(?=udc[89a-f][0-9a-f]|[\udc80-\udcff])")
 _END = "\r\n"
+_LONGEST_ROW = 1 << 20
 
 # What makes a formula of a cell in a spreadsheet, which would run what a file name or a label says.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -64,54 +65,77 @@ def _cell(value: Any) -> str:
 
 
 class CsvFile:
-    """A table that grows with the records of a run.
+    """A table that grows with the records of a run; `begin` or `go_on` comes before `add`.
 
     Args:
         path: The file.
-        kept: The records of the run that this one goes on with, with which the table begins; None for a new run.
-        began: The first record of that run before those were taken out that this one tries again.
-        overwrite: Whether to replace what is there. The table of the run that this one goes on with always is.
 
     Raises:
-        OutputError: There is something else already, or the file cannot be written.
+        LockedError: Another process writes it.
+        OutputError: It is no file, or cannot be opened.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        kept: Iterable[Mapping[str, Any]] | None = None,
-        began: Mapping[str, Any] | None = None,
-        overwrite: bool = False,
-    ) -> None:
-        self._path = path
-        rows = itertools.chain([COLUMNS], map(_kept_row, kept or ()))
-        beginning = _encoded(itertools.islice(rows, 2))
-        before = beginning if began is None else _encoded([COLUMNS, _kept_row(began)])
+    def __init__(self, path: Path) -> None:
         if path.exists() and not path.is_file():
             raise OutputError("is no file", where=path, fix="name a file, such as results.csv")
-        if path.exists() and not overwrite and (kept is None or not _is_table(path, beginning, before)):
-            what = "exists already" if kept is None else "exists already, and is not the table of this run"
-            raise OutputError(what, where=path, fix="choose another name, or give --overwrite")
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as stream:
-            stream.write(beginning)
-            for row in rows:
-                stream.write(_encoded([row]))
-        with writing(path):
-            self._stream = path.open("ab")
+        self._path = path
+        self._file = GrowingFile(path)
+
+    def begin(self, *, overwrite: bool = False) -> None:
+        """Begins the table of a new run.
+
+        Raises:
+            OutputError: There is something already, and `overwrite` is not given.
+        """
+        if self._file.existed and not overwrite:
+            raise OutputError("exists already", where=self._path, fix="choose another name, or give --overwrite")
+        self._file.begin(_encoded([COLUMNS]))
+
+    def go_on(
+        self, kept: Iterable[Mapping[str, Any]], before: Iterable[Mapping[str, Any]], *, overwrite: bool = False
+    ) -> None:
+        """Writes the table of an unfinished run anew, whole or not at all.
+
+        Args:
+            kept: The records with which the table begins.
+            before: All records of that run, of which one is the first of a table that it left.
+            overwrite: Whether to replace another table.
+
+        Raises:
+            OutputError: There is something else already, and `overwrite` is not given; or the file cannot be written.
+        """
+        if self._file.existed and not overwrite and not self._is_of(before):
+            raise OutputError(
+                "exists already, and is not the table of this run",
+                where=self._path,
+                fix="choose another name, or give --overwrite",
+            )
+        rows = itertools.chain([COLUMNS], map(_kept_row, kept))
+        self._file.replace(_encoded([row]) for row in rows)
 
     def add(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Appends the rows of one image in one call, so that an interruption leaves whole images behind."""
-        with writing(self._path):
-            self._stream.write(_encoded(map(csv_row, records)))
-            self._stream.flush()
+        """Appends the rows of one item in one call, so that an interruption leaves whole rows but for the last."""
+        self._file.add(_encoded(map(csv_row, records)))
 
     def close(self) -> None:
         """Ends the table."""
-        with writing(self._path), self._stream:
-            os.fsync(self._stream.fileno())
+        self._file.close()
+
+    def abandon(self) -> None:
+        """Ends the table after a failure; where this run made it and wrote nothing, it is removed."""
+        self._file.abandon()
+
+    def _is_of(self, records: Iterable[Mapping[str, Any]]) -> bool:
+        """Whether the file begins as a table of these records does, as far as an interruption let it grow."""
+        header = _encoded([COLUMNS])
+        with writing(self._path), self._path.open("rb") as stream:
+            found = stream.read(len(header) + _LONGEST_ROW)
+        if len(found) <= len(header):
+            return header.startswith(found)
+        rest = found[len(header) :]
+        return found.startswith(header) and any(
+            row.startswith(rest[: len(row)]) for row in (_encoded([_kept_row(record)]) for record in records)
+        )
 
 
 def _kept_row(record: Mapping[str, Any]) -> list[str]:
@@ -135,10 +159,3 @@ def _line(row: Iterable[str]) -> bytes:
     # What looks like the escape of a byte, or stands before one, has its backslashes twice, so that each name is told.
     plain = _LIKE_AN_ESCAPE.sub(lambda found: 2 * found[0], text.getvalue().removesuffix(_END))
     return plain.encode("utf-8", "backslashreplace") + b"\n"
-
-
-def _is_table(path: Path, *beginnings: bytes) -> bool:
-    """Whether a file begins like the table, as far as an interruption let it grow."""
-    with writing(path), path.open("rb") as stream:
-        found = stream.read(max(map(len, beginnings)))
-    return bool(found) and any(beginning.startswith(found[: len(beginning)]) for beginning in beginnings)

@@ -50,12 +50,14 @@ def demo(
     """
     from mvrec_edge.calib import read_labelled
     from mvrec_edge.cli.console import say, show
+    from mvrec_edge.cli.output_paths import Outputs
     from mvrec_edge.pocket import copy_pocket
     from mvrec_edge.runtime import open_source
     from mvrec_edge.runtime.wording import counted
     from mvrec_edge.testing import HELD_OUT_FAMILIES
     from mvrec_edge.testing.dataset import write_demo_line
 
+    Outputs({}, folders={"--out": out}).claim("--out")
     _make_folder(out, overwrite)
     say(f"1/3 rendering {counted(images, 'image')} of each of {', '.join(HELD_OUT_FAMILIES)} on castings")
     parts = out / "parts"

@@ -271,6 +271,7 @@ def evaluate(
 
     settings = asking.settings()
     results.outputs.check(of.read_whole)
+    results.outputs.claim("--out", "--report")
     results.check(of.features, overwrite=overwrite)
     encoded = _encoded(of, settings, results, reading, encoding, precision)
     evaluation = evaluate_embeddings(encoded.data, settings, observer=ConsoleObserver())

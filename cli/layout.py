@@ -134,9 +134,11 @@ def write_layout(
     example_classes = example_classes and not (folder / "labelled").exists()
     written: list[Path] = []
     kept: list[Path] = []
-    for name in FOLDERS:
-        if example_classes or "/" not in name:
-            with writing(folder / name):
+    with writing(folder):
+        if example_classes:
+            _make_example_classes(folder)
+        for name in FOLDERS:
+            if "/" not in name:
                 (folder / name).mkdir(exist_ok=True)
     for name, text in files.items():
         path = folder / name
@@ -151,6 +153,20 @@ def write_layout(
             stream.write(text.encode())
         written.append(path)
     return written, kept
+
+
+def _make_example_classes(folder: Path) -> None:
+    """Makes `labelled/` with the example classes in one step: without them it would be taken for a person's own."""
+    from mvrec_edge.runtime.files.draft_folder import DraftFolder
+
+    draft = DraftFolder(folder / "labelled")
+    try:
+        for name in FOLDERS:
+            if name.startswith("labelled/"):
+                (draft.path / Path(name).name).mkdir()
+        draft.put_in_place()
+    finally:
+        draft.close()
 
 
 def _refuse_what_is_in_the_way(folder: Path, files: Mapping[str, str], *, into_used: bool) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mvrec_edge.cli.config.command import config_in_use
+from mvrec_edge.cli.config.command import at_the_end, config_in_use
 from mvrec_edge.runtime.errors import UsageError
+from mvrec_edge.runtime.files.file_lock import claimed
+from mvrec_edge.runtime.files.writing import make_folder
 from mvrec_edge.runtime.images import IMAGE_SUFFIXES
 from mvrec_edge.runtime.regions.annotation import MaskFileShape
 from mvrec_edge.runtime.regions.listing import is_picture_name
@@ -59,6 +62,27 @@ class Outputs:
                         f"{other} and {option} would both be written there", where=path, fix="name two places"
                     )
         self.check_read([path for path in (*read, config_in_use.get()) if path is not None])
+
+    def claim(self, *options: str, make_folders: bool = True) -> None:
+        """Keeps outputs for this command until it ends, so that another one that would write there is refused.
+
+        Args:
+            *options: The options whose outputs are claimed; those that a run adds to are locked when they are opened.
+            make_folders: Whether to make folders that are missing.
+
+        Raises:
+            LockedError: Another process is writing there.
+            OutputError: Nothing can be written there.
+        """
+        for option, path in self._named():
+            if option not in options:
+                continue
+            if make_folders:
+                with contextlib.suppress(OSError):
+                    make_folder(path.parent)
+            # Whoever is to write there says what is wrong with the folder.
+            if path.parent.is_dir():
+                at_the_end.get().enter_context(claimed(path))
 
     def check_read(self, read: Iterable[Path]) -> None:
         """Refuses outputs on files and folders that are read whole; see `check` for what is raised."""

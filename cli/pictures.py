@@ -12,6 +12,8 @@ import numpy.typing as npt
 from mvrec_edge.runtime import Prediction
 from mvrec_edge.runtime.errors import OutputError
 from mvrec_edge.runtime.files import atomic_write, writing
+from mvrec_edge.runtime.files.partial_file import remove_abandoned
+from mvrec_edge.runtime.files.writing import make_folder
 from mvrec_edge.runtime.pictures.overlay import OverlayItem, draw_predictions
 from mvrec_edge.runtime.regions.own_output import mark_jpeg
 
@@ -23,11 +25,11 @@ _JPEG_QUALITY = 92
 class PictureFolder:
     """Writes pictures with contour, class and probability of every region.
 
-    A picture is named after its image; where two images have the same name, the later one gets a number.
+    A picture is named after its image; where two items have images of the same name, the later one gets a number.
 
     Args:
         folder: The folder, made where it does not exist.
-        taken: Pictures that are in it already, with the images that they are of, as texts.
+        taken: Pictures that are in it already, with the keys of the items that they are of.
 
     Raises:
         OutputError: The folder cannot be made.
@@ -35,15 +37,18 @@ class PictureFolder:
 
     def __init__(self, folder: Path, *, taken: Mapping[str, str] | None = None) -> None:
         self.folder = folder
-        self._owner = {Path(name).name: Path(image) for name, image in (taken or {}).items()}
+        self._owner = {Path(name).name: key for name, key in (taken or {}).items()}
         with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
+            for path in folder.glob(".*.1.partial"):
+                remove_abandoned(path.with_name(path.name[1:].removesuffix(".1.partial")))
 
-    def save(self, path: Path, image: npt.NDArray[np.uint8], predictions: Sequence[Prediction]) -> Path:
+    def save(self, path: Path, key: str, image: npt.NDArray[np.uint8], predictions: Sequence[Prediction]) -> Path:
         """Draws the predictions on an image and writes it.
 
         Args:
             path: The image's path, for the picture's name.
+            key: The key of the item.
             image: uint8 `[H, W, 3]`, RGB.
             predictions: Its predictions.
 
@@ -55,7 +60,7 @@ class PictureFolder:
         """
         items = [_item(prediction) for prediction in predictions]
         picture = draw_predictions(image, items, list(predictions[0].probabilities) if predictions else [])
-        target = self.folder / self._name(path)
+        target = self.folder / self._name(path, key)
         flags = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
         made, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), flags)
         if not made:
@@ -64,11 +69,11 @@ class PictureFolder:
             stream.write(mark_jpeg(data.tobytes()))
         return target
 
-    def _name(self, path: Path) -> str:
+    def _name(self, path: Path, key: str) -> str:
         number = 1
         while True:
             name = f"{path.stem}.jpg" if number == 1 else f"{path.stem}-{number}.jpg"
-            if self._owner.setdefault(name, path) == path:
+            if self._owner.setdefault(name, key) == key:
                 return name
             number += 1
 

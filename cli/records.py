@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from mvrec_edge.cli.console import escaped, json_text, say, say_problems, say_warnings, show_table, speaks_utf8
 from mvrec_edge.cli.results_file import read_results
-from mvrec_edge.cli.resuming import NOTHING_ASKED, NOTHING_KEPT, Asked, Kept, failure_key, take_up
+from mvrec_edge.cli.resuming import (
+    NOTHING_ASKED,
+    NOTHING_KEPT,
+    Asked,
+    FailureKey,
+    Kept,
+    Unfinished,
+    failure_key,
+    image_of,
+)
 from mvrec_edge.cli.run_facts import RunFacts
 from mvrec_edge.runtime import ClassifiedImage, Prediction
 from mvrec_edge.runtime.errors import MvrecEdgeError, OutputError, UsageError
-from mvrec_edge.runtime.files import writing
-from mvrec_edge.runtime.images import IMAGE_SUFFIXES
+from mvrec_edge.runtime.files.growing_file import GrowingFile
 from mvrec_edge.runtime.prediction import UNKNOWN
 from mvrec_edge.runtime.wording import counted
 
@@ -30,26 +37,19 @@ if TYPE_CHECKING:
 
 __all__ = ["RecordSink", "ResultPlaces", "open_sink", "short_names"]
 
-#: Gives the names of the regions of an image, by its path and what was said of them.
-_Names = Callable[[Path, Sequence[Prediction]], "Sequence[RegionName | None]"]
-
 _STDOUT = Path("-")
 _MOST_CLASSES = 20
 
 
 class _Lines:
-    """A stream of JSON Lines; all lines of an image go out in one call, so an interruption leaves whole images."""
+    """JSON Lines; all lines of an item go out in one call, so an interruption leaves whole items but for the last."""
 
-    def __init__(self, stream: BinaryIO, *, where: Path | None = None, narrow: bool = False) -> None:
-        self._stream = stream
-        self._where = where
+    def __init__(self, put: Callable[[bytes], object], *, narrow: bool = False) -> None:
+        self._put = put
         self._narrow = narrow
 
     def add(self, records: Sequence[Mapping[str, Any]]) -> None:
-        text = "".join(json_text(record, narrow=self._narrow) + "\n" for record in records)
-        with contextlib.nullcontext() if self._where is None else writing(self._where):
-            self._stream.write(text.encode())
-            self._stream.flush()
+        self._put("".join(json_text(record, narrow=self._narrow) + "\n" for record in records).encode())
 
 
 class _Labels:
@@ -121,7 +121,6 @@ class RecordSink:
         self._out = out
         self._kept = kept
         self._recorded = set(kept.images)
-        self._names: _Names = lambda _path, predictions: [None] * len(predictions)
         # Of the cache in use; a region says which one it was compared with.
         self._digest = run.cache_digest
         self._milliseconds = {"crop": 0.0, "encode": 0.0, "classify": 0.0}
@@ -131,41 +130,41 @@ class RecordSink:
         self.regions = 0
         self.images = 0
         self.without_defect = 0
-        self.failures = len(kept.failures)
+        self.failures = sum(kept.failures.values())
 
-    def begin(self, run: RunFacts, names: _Names) -> None:
-        """Takes what is known when an engine is open and the images are found.
-
-        Args:
-            run: The facts of the run, with the engine.
-            names: Gives the names of the regions of an image.
-        """
+    def begin(self, run: RunFacts) -> None:
+        """Takes the facts of the run as they are when an engine is open."""
         self._run = run
-        self._names = names
 
-    def is_done(self, path: Path) -> bool:
-        """Whether an earlier run has finished this image already, so that nothing of it failed."""
-        return str(path) in self._kept.images
+    def is_done(self, key: str) -> bool:
+        """Whether an earlier run has finished the item of this key already, so that nothing of it failed."""
+        return key in self._kept.items
 
     def kept_lines(self) -> Iterable[tuple[str, Any]]:
         """What an earlier run has written already, as `read_results` gives it; to be read before anything is added."""
         return () if self._out is None or self._kept is NOTHING_KEPT else read_results(self._out)
 
-    def write(self, result: ClassifiedImage) -> None:
-        """Writes all that came of one image."""
+    def write(self, result: ClassifiedImage, key: str, names: Sequence[RegionName | None]) -> None:
+        """Writes all that came of one item.
+
+        Args:
+            result: What came of it.
+            key: The item's key.
+            names: Of each prediction's region, the name by which it can be opened again.
+        """
         self.images += 1
         self.regions += len(result.predictions)
         self.failures += len(result.problems)
         self.without_defect += not result.predictions and not result.problems
         picture = None
         if self._pictures is not None and result.image is not None and result.predictions:
-            picture = str(self._pictures.save(result.path, result.image, result.predictions))
-        names = self._names(result.path, result.predictions)
+            picture = str(self._pictures.save(result.path, key, result.image, result.predictions))
+        item = {"key": key, "records": len(result.predictions) + len(result.problems)}
         records = [
-            self._record(result, prediction, name, picture)
+            self._record(result, prediction, name, picture, item)
             for prediction, name in zip(result.predictions, names, strict=True)
         ]
-        records += [self._failure(problem, str(result.path)) for problem in result.problems]
+        records += [self._failure(problem, str(result.path), item) for problem in result.problems]
         self._put(records)
         say_problems(result.problems)
         say_warnings(result.warnings)
@@ -174,13 +173,25 @@ class RecordSink:
             if self._keep_rows:
                 self._rows.append((result.path, prediction))
 
-    def write_problems(self, problems: Sequence[MvrecEdgeError]) -> None:
-        """Writes what was wrong with a source beside its images, such as one unreadable label file."""
+    def write_problems(self, problems: Sequence[MvrecEdgeError]) -> list[MvrecEdgeError]:
+        """Writes what was wrong with a source beside its images, such as one unreadable label file.
+
+        Returns:
+            Those of which an earlier run has not left a record.
+        """
         say_problems(problems)
-        records = [self._failure(problem, _image_of(problem)) for problem in problems]
-        new = [record for record in records if failure_key(record) not in self._kept.failures]
+        recorded: Counter[FailureKey | None] = Counter(self._kept.failures)
+        new, records = [], []
+        for problem in problems:
+            record = self._failure(problem, image_of(problem), None)
+            key = failure_key(record)
+            recorded[key] -= 1
+            if recorded[key] < 0:
+                new.append(problem)
+                records.append(record)
         self.failures += len(new)
-        self._put(new)
+        self._put(records)
+        return new
 
     def show_table(self) -> None:
         """Prints the table on stdout, where one was asked for."""
@@ -225,9 +236,6 @@ class RecordSink:
         if self._out is None:
             return f"interrupted after {counted(self.images, 'image')}; with --out FILE, a run can go on with --resume"
         kept = f"{counted(len(self._recorded), 'image')} kept in {self._out}"
-        if self._recorded:
-            # Whether all of its records were written does not show in them.
-            kept += " (the last image is done again)"
         return f"interrupted: {kept}; the same command with --resume goes on"
 
     def _class_counts(self) -> str:
@@ -251,7 +259,12 @@ class RecordSink:
             self._milliseconds[stage] += getattr(prediction.milliseconds, stage)
 
     def _record(
-        self, result: ClassifiedImage, prediction: Prediction, name: RegionName | None, picture: str | None
+        self,
+        result: ClassifiedImage,
+        prediction: Prediction,
+        name: RegionName | None,
+        picture: str | None,
+        item: Mapping[str, object],
     ) -> dict[str, Any]:
         self._digest = prediction.cache or self._digest
         return {
@@ -261,15 +274,16 @@ class RecordSink:
             "mask": None if name is None or name.mask is None else str(name.mask),
             "picture": picture,
             "damaged": result.damage,
-            **self._facts(),
+            **self._facts(item),
         }
 
-    def _failure(self, error: MvrecEdgeError, image: str | None) -> dict[str, Any]:
-        return {"image": image, "error": {"what": error.what, "where": error.where, "fix": error.fix}, **self._facts()}
+    def _failure(self, error: MvrecEdgeError, image: str | None, item: Mapping[str, object] | None) -> dict[str, Any]:
+        what = {"what": error.what, "where": error.where, "fix": error.fix}
+        return {"image": image, "error": what, **self._facts(item)}
 
-    def _facts(self) -> dict[str, Any]:
+    def _facts(self, item: Mapping[str, object] | None) -> dict[str, Any]:
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        return {"time": now, "run": self._run.to_record(self._digest)}
+        return {"item": item, "time": now, "run": self._run.to_record(self._digest)}
 
     def _put(self, records: Sequence[Mapping[str, Any]]) -> None:
         if records:
@@ -289,12 +303,6 @@ def short_names(paths: Sequence[Path]) -> dict[Path, str]:
         if len({path.parts[-count:] for path in different}) == len(different):
             return {path: str(Path(*path.parts[-count:])) for path in different}
     return {path: str(path) for path in different}
-
-
-def _image_of(problem: MvrecEdgeError) -> str | None:
-    """The image that a problem of a source is about, where it is about one and not about a label file."""
-    where = problem.where
-    return where if where is not None and Path(where).suffix.lower() in IMAGE_SUFFIXES else None
 
 
 @dataclass(frozen=True)
@@ -346,33 +354,79 @@ def open_sink(places: ResultPlaces, run: RunFacts, asked: Asked = NOTHING_ASKED)
     Raises:
         OutputError: Something exists already, or is of another run, or cannot be written.
     """
-    out = places.file
-    goes_on = places.resume and out is not None and out.exists()
-    kept = NOTHING_KEPT
-    if out is not None and goes_on:
-        kept = take_up(out, run, asked)
-        if kept.tried_again:
-            say(f"tried again: {counted(kept.tried_again, 'item')} that failed")
-    elif out is not None and out.exists() and not places.overwrite:
-        raise OutputError("exists already", where=out, fix="give --resume to go on with it, or --overwrite")
-    pictures = None
-    if places.overlay is not None:
-        from mvrec_edge.cli.pictures import PictureFolder
-
-        pictures = PictureFolder(places.overlay, taken=kept.pictures)
     with contextlib.ExitStack() as stack:
-        table = None
+        stream, unfinished, table = _opened_out(stack, places), None, None
+        if stream is not None and stream.existed and places.resume:
+            unfinished = Unfinished(stream.path, run, asked)
         if places.csv is not None:
-            from mvrec_edge.cli.csv_file import CsvFile
+            table = _opened_table(stack, places.csv, unfinished, overwrite=places.overwrite)
+        # The table is known again by a record of the file, so it is made anew before one is taken out.
+        kept = NOTHING_KEPT
+        if stream is not None and unfinished is not None:
+            unfinished.take_up(stream)
+            kept = unfinished.kept
+            _say_what_is_done_again(kept)
+        pictures = None
+        if places.overlay is not None:
+            from mvrec_edge.cli.pictures import PictureFolder
 
-            records = (line for _, line in read_results(out)) if out is not None and goes_on else None
-            table = CsvFile(places.csv, kept=records, began=kept.first, overwrite=places.overwrite)
-            stack.callback(table.close)
-        lines = _lines_on_stdout(places) if out is None else _lines_in_file(stack, out, goes_on=goes_on)
+            pictures = PictureFolder(places.overlay, taken=kept.pictures)
+        lines = _lines_on_stdout(places) if stream is None else _Lines(stream.add)
         keep_rows = bool(places.table) if places.out is not None else lines is None
-        sink = RecordSink(lines, table, keep_rows=keep_rows, pictures=pictures, run=run, out=out, kept=kept)
+        sink = RecordSink(lines, table, keep_rows=keep_rows, pictures=pictures, run=run, out=places.file, kept=kept)
         yield sink
     sink.show_table()
+
+
+def _opened_out(stack: contextlib.ExitStack, places: ResultPlaces) -> GrowingFile | None:
+    out = places.file
+    if out is None:
+        return None
+    stream = GrowingFile(out)
+    _close_with(stack, stream)
+    if stream.existed and not stream.lasting and places.resume:
+        raise OutputError("is no file, so no run can go on with it", where=out, fix="leave --resume out")
+    if stream.existed and stream.lasting and places.resume:
+        # What an earlier process wrote may be in the memory alone, and its table may be on the disk already.
+        stream.sync()
+    elif stream.existed and not places.overwrite:
+        raise OutputError("exists already", where=out, fix="give --resume to go on with it, or --overwrite")
+    else:
+        stream.begin()
+    return stream
+
+
+def _opened_table(
+    stack: contextlib.ExitStack, path: Path, unfinished: Unfinished | None, *, overwrite: bool
+) -> CsvFile:
+    from mvrec_edge.cli.csv_file import CsvFile
+
+    table = CsvFile(path)
+    _close_with(stack, table)
+    if unfinished is None:
+        table.begin(overwrite=overwrite)
+    else:
+        table.go_on(unfinished.records(), unfinished.records(all_of_them=True), overwrite=overwrite)
+    return table
+
+
+def _close_with(stack: contextlib.ExitStack, stream: GrowingFile | CsvFile) -> None:
+    """Closes a stream at the end, or gives it up after a failure."""
+
+    def close(kind: object, _error: object, _trace: object) -> None:
+        if kind is None:
+            stream.close()
+        else:
+            stream.abandon()
+
+    stack.push(close)
+
+
+def _say_what_is_done_again(kept: Kept) -> None:
+    if kept.tried_again:
+        say(f"tried again: {counted(kept.tried_again, 'item')} that failed")
+    if kept.changed:
+        say(f"done again: {counted(kept.changed, 'image')} on which other regions are marked now")
 
 
 def _lines_on_stdout(places: ResultPlaces) -> _Lines | None:
@@ -380,19 +434,9 @@ def _lines_on_stdout(places: ResultPlaces) -> _Lines | None:
     shown = sys.stdout.isatty() if places.table is None else places.table
     if shown and places.out is None:
         return None
-    return _Lines(sys.stdout.buffer, narrow=not speaks_utf8(sys.stdout))
 
+    def put(text: bytes) -> None:
+        sys.stdout.buffer.write(text)
+        sys.stdout.buffer.flush()
 
-def _lines_in_file(stack: contextlib.ExitStack, out: Path, *, goes_on: bool) -> _Lines:
-    with writing(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        stream = out.open("ab" if goes_on else "wb")
-
-    def close() -> None:
-        with writing(out), stream:
-            # Not of a pipe, which keeps nothing.
-            if out.is_file():
-                os.fsync(stream.fileno())
-
-    stack.callback(close)
-    return _Lines(stream, where=out)
+    return _Lines(put, narrow=not speaks_utf8(sys.stdout))

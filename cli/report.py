@@ -78,6 +78,7 @@ def report(
     outputs.check_read([place, *recorded_images(read_results(results), images)])
     loaded = SupportCache.load(place)
     command = AddCommand(str(place), str(run["bundle"]), run.get("min_area")) if "bundle" in run else None
+    outputs.claim("--out")
     with open_report(target, loaded, f"Classified with {place.name}", overwrite=overwrite, command=command) as page:
         assert page is not None  # noqa: S101 - a path was given
         page.add_details(_records_section(results, run), support_section(loaded, place.name))

@@ -1,37 +1,76 @@
-"""`classify --resume`: what an unfinished results file holds already; its torn end and what failed are taken out."""
+"""`classify --resume`: what an unfinished results file holds already, and what of it is taken out and done again."""
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from mvrec_edge.cli.run_facts import RunFacts
-from mvrec_edge.runtime.errors import OutputError
-from mvrec_edge.runtime.files import atomic_write, writing
+from mvrec_edge.cli.run_items import RunItem, place_of, without_number
+from mvrec_edge.runtime.errors import MvrecEdgeError, OutputError
+from mvrec_edge.runtime.files import writing
+from mvrec_edge.runtime.files.growing_file import GrowingFile
+from mvrec_edge.runtime.images import IMAGE_SUFFIXES
 
-__all__ = ["NOTHING_ASKED", "NOTHING_KEPT", "Asked", "Kept", "failure_key", "take_up"]
+__all__ = ["NOTHING_ASKED", "NOTHING_KEPT", "Asked", "FailureKey", "Kept", "Unfinished", "failure_key", "image_of"]
+
+# A record of a hundred classes has 10 KB; a line that is longer is none.
+_LONGEST_LINE = 1 << 20
+#: How every record begins.
+_BEGINNING = b'{"image": '
+_ANEW = "give another --out, or --overwrite to classify everything again"
+
+#: What tells a failed item from others: image, what, where.
+FailureKey = tuple[str, str, str]
+
+
+def failure_key(record: Mapping[str, Any]) -> FailureKey | None:
+    """What tells the record of a failed item from others; None for the record of a region."""
+    error = record.get("error")
+    if not isinstance(error, dict):
+        return None
+    return str(record.get("image")), str(error.get("what")), str(error.get("where"))
+
+
+def image_of(problem: MvrecEdgeError) -> str | None:
+    """The image that a problem of a source is about, where it is about one and not about a label file."""
+    where = problem.where
+    return where if where is not None and Path(where).suffix.lower() in IMAGE_SUFFIXES else None
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a run is asked to classify; of this, what failed in an earlier run is tried again.
+    """What a run is asked to classify; of this, what an earlier run did not finish is done again.
 
     Attributes:
         inputs: The places that were given.
         images: The images that were found there.
+        items: The keys of the items.
+        problems: What is wrong with the inputs, apart from the items; each may be there several times.
     """
 
     inputs: frozenset[str] = frozenset()
     images: frozenset[str] = frozenset()
+    items: frozenset[str] = frozenset()
+    problems: tuple[FailureKey, ...] = ()
 
     @classmethod
-    def of(cls, inputs: Iterable[Path], images: Iterable[Path]) -> Asked:
-        """Makes it of paths, in the words of the records."""
-        return cls(frozenset(map(str, inputs)), frozenset(map(str, images)))
+    def of(cls, inputs: Iterable[Path], items: Iterable[RunItem], problems: Iterable[MvrecEdgeError]) -> Asked:
+        """Makes it of what was opened, in the words of the records."""
+        items = list(items)
+        return cls(
+            frozenset(map(str, inputs)),
+            frozenset(str(item.image.path) for item in items),
+            frozenset(item.key for item in items),
+            tuple((str(image_of(problem)), problem.what, str(problem.where)) for problem in problems),
+        )
 
     def covers(self, image: str | None, where: object) -> bool:
         """Whether this run says anew whether an item fails.
@@ -59,151 +98,265 @@ class Kept:
     """What stays in a results file that a run goes on with.
 
     Attributes:
-        images: The images that are finished, as the records name them.
-        failures: What `failure_key` says of the failed items that this run does not ask for.
-        tried_again: How many failed items were taken out, because this run tries them again.
-        pictures: The images of the overlay pictures, by the pictures' paths.
-        first: The first record of the file before anything was taken out, by which its CSV table is known again.
+        items: The keys of the items that are finished.
+        images: The images that there are records of.
+        failures: How often each failure stays.
+        tried_again: How many failed items this run tries again.
+        changed: How many items are done again, since what is marked on their images was changed.
+        pictures: Whose the overlay pictures are, by their paths: the key of the item.
     """
 
+    items: frozenset[str] = frozenset()
     images: frozenset[str] = frozenset()
-    failures: frozenset[tuple[object, ...]] = frozenset()
+    failures: Mapping[FailureKey, int] = field(default_factory=dict)
     tried_again: int = 0
+    changed: int = 0
     pictures: Mapping[str, str] = field(default_factory=dict)
-    first: Mapping[str, Any] | None = None
 
 
 #: A file that a run begins anew.
 NOTHING_KEPT = Kept()
 
 
-def failure_key(record: Mapping[str, Any]) -> tuple[object, ...] | None:
-    """What tells the record of a failed item from others; None for the record of a region."""
-    error = record.get("error")
-    if not isinstance(error, dict):
-        return None
-    return tuple(str(value) for value in (record.get("image"), error.get("what"), error.get("where")))
+@dataclass(frozen=True)
+class _Line:
+    """What is looked at of one record, or of what a power cut left in the place of one."""
+
+    image: str | None = None
+    key: str | None = None
+    of: int = 1
+    failure: FailureKey | None = None
+    where: object = None
+    picture: str | None = None
+    torn: bool = False
 
 
-def take_up(out: Path, run: RunFacts, asked: Asked = NOTHING_ASKED) -> Kept:
-    """Cuts the last image off an unfinished results file, takes out what is tried again, and says what stays.
+@dataclass(frozen=True)
+class _Verdict:
+    """What becomes of a line: it stays, or is taken out, and then may be kept in the file of what was torn."""
 
-    The last image may lack lines even where its last line is whole, so it is always done again; what was cut
-    off is kept in a file beside, with `.torn` at the end of its name. Of an image of which something failed, all
-    lines are taken out: the run writes them anew.
+    stays: bool
+    aside: bool = False
+
+
+_STAYS, _TAKEN_OUT, _SET_ASIDE = _Verdict(True), _Verdict(False), _Verdict(False, aside=True)
+
+
+class Unfinished:
+    """A results file that an earlier run left, read and judged; nothing is changed before `take_up`.
+
+    All records of an item are written at once, and each says how many there are. So an item is finished where all of
+    them are there. Of what this run asks for, all records of an item are taken out where some are missing, where
+    something of it failed, and where other regions are marked on the image by now.
 
     Args:
         out: The results file.
         run: The run that goes on with it.
         asked: What that run is asked to classify.
 
+    Attributes:
+        kept: What stays.
+
     Raises:
-        OutputError: The file is not a results file, or another run's, or cannot be written; it stays as it is.
+        OutputError: The file is not a results file, or another run's, or cannot be read; it stays as it is.
     """
-    with writing(out), out.open("rb+") as stream:
-        lines, facts, first = _lines(stream, out)
-        if lines:
+
+    def __init__(self, out: Path, run: RunFacts, asked: Asked = NOTHING_ASKED) -> None:
+        self._out = out
+        lines, facts = _read(out)
+        if facts is not _NO_RECORD:
             _check_run(facts, run, out)
-        images = [line.image for line in lines]
-        last = next((image for image in reversed(images) if image is not None), None)
-        whole = lines if last is None else lines[: images.index(last)]
-        cut = sum(line.size for line in whole)
-        stream.seek(cut)
-        if torn := stream.read():
-            with out.with_name(out.name + ".torn").open("ab") as aside:
-                aside.write(torn)
-        stream.truncate(cut)
-    again = [line for line in whole if line.failure is not None and asked.covers(line.image, line.where)]
-    redone = {line.image for line in again} - {None}
-    failed = {id(line) for line in again}
-    stays = [id(line) not in failed and line.image not in redone for line in whole]
-    if not all(stays):
-        _keep_lines(out, stays)
-    kept = [line for line, stay in zip(whole, stays, strict=True) if stay]
+        self._verdicts, self.kept = _judge(lines, asked)
+
+    def records(self, *, all_of_them: bool = False) -> Iterator[Mapping[str, Any]]:
+        """The records that stay, or with those that are taken out, as they were before."""
+        for line, verdict in zip(_raw_lines(self._out), self._verdicts, strict=True):
+            if verdict.stays or all_of_them:
+                record = _record(line)
+                if record is not None:
+                    yield record
+
+    def take_up(self, stream: GrowingFile) -> None:
+        """Takes out what does not stay; what was torn is kept in a file beside, with `.torn` at its name's end.
+
+        Args:
+            stream: The results file, open.
+
+        Raises:
+            OutputError: It cannot be written, and stays as it was.
+        """
+        if all(verdict.stays for verdict in self._verdicts):
+            return
+        torn = b"".join(self._chosen(lambda verdict: verdict.aside))
+        if torn:
+            aside = self._out.with_name(self._out.name + ".torn")
+            with writing(aside), aside.open("ab") as beside:
+                beside.write(torn)
+        # In most cases the end alone, and the file may be large.
+        staying = next(place for place, verdict in enumerate(self._verdicts) if not verdict.stays)
+        if any(verdict.stays for verdict in self._verdicts[staying:]):
+            stream.replace(self._chosen(lambda verdict: verdict.stays))
+        else:
+            raw = _raw_lines(self._out)
+            stream.cut(sum(len(next(raw)) for _ in range(staying)))
+
+    def _chosen(self, wanted: Any) -> Iterator[bytes]:
+        for line, verdict in zip(_raw_lines(self._out), self._verdicts, strict=True):
+            if wanted(verdict):
+                yield line
+
+
+def _judge(lines: list[_Line], asked: Asked) -> tuple[list[_Verdict], Kept]:
+    verdicts: list[_Verdict] = []
+    staying: list[_Line] = []
+    still_wrong = Counter(asked.problems)
+    places, contents = {place_of(key) for key in asked.items}, {without_number(key) for key in asked.items}
+    tried_again = changed = 0
+    for key, together in groupby(lines, key=lambda line: line.key):
+        group = list(together)
+        if key is None:
+            for line in group:
+                again = line.failure is not None and asked.covers(line.image, line.where)
+                tried_again += again
+                stays = not line.torn
+                if again and line.failure is not None:
+                    # What is wrong with an input is known already: its record stays where it is as long as that is so.
+                    stays = still_wrong[line.failure] > 0
+                    still_wrong[line.failure] -= 1
+                verdicts.append(_SET_ASIDE if line.torn else _STAYS if stays else _TAKEN_OUT)
+                staying += [line] if stays else []
+            continue
+        ours = place_of(key) in places
+        failed = sum(line.failure is not None for line in group)
+        other = ours and without_number(key) not in contents
+        if failed and (ours or any(asked.covers(line.image, line.where) for line in group)):
+            verdict = _TAKEN_OUT
+            tried_again += failed
+        elif ours and (other or len(group) < group[0].of):
+            verdict = _TAKEN_OUT if other else _SET_ASIDE
+            changed += other
+        else:
+            verdict = _STAYS
+            staying += group
+        verdicts += [verdict] * len(group)
+    return verdicts, _kept(staying, tried_again, changed)
+
+
+def _kept(staying: list[_Line], tried_again: int, changed: int) -> Kept:
+    counts = Counter(line.key for line in staying)
     return Kept(
-        frozenset(line.image for line in kept if line.image is not None),
-        frozenset(line.failure for line in kept if line.failure is not None),
-        len(again),
-        {line.picture: line.image for line in kept if line.picture is not None and line.image is not None},
-        first,
+        frozenset(line.key for line in staying if line.key is not None and counts[line.key] >= line.of),
+        frozenset(line.image for line in staying if line.image is not None),
+        Counter(line.failure for line in staying if line.failure is not None),
+        tried_again,
+        changed,
+        {line.picture: line.key for line in staying if line.picture is not None and line.key is not None},
     )
 
 
-def _keep_lines(out: Path, stays: Iterable[bool]) -> None:
-    """Writes a file anew with some of its lines, whole or not at all."""
-    # A link stays one.
-    target = out.resolve()
-    with writing(out), target.open("rb") as stream, atomic_write(target) as anew:
-        for line, stay in zip(stream, stays, strict=True):
-            if stay:
-                anew.write(line)
+#: Stands for the facts of a run where there is no record.
+_NO_RECORD = object()
 
 
-@dataclass(frozen=True)
-class _Line:
-    """What is looked at of one record."""
-
-    size: int
-    image: str | None
-    failure: tuple[object, ...] | None
-    where: object
-    picture: str | None
-
-
-def _lines(stream: BinaryIO, out: Path) -> tuple[list[_Line], object, Mapping[str, Any] | None]:
-    """All records of a file, of which the last line may be torn; what the last one says of its run; the first one."""
+def _read(out: Path) -> tuple[list[_Line], object]:
+    """What is looked at of each line, and what the last record says of its run, or `_NO_RECORD`."""
     lines: list[_Line] = []
-    facts: object = None
-    first: Mapping[str, Any] | None = None
-    torn = False
-    for place, line in enumerate(stream):
-        record = _record(line)
-        if torn or (record is None and place == 0):
-            raise OutputError(
-                f"line {max(place, 1)} is not a record of a classification, so nothing is appended",
-                where=out,
-                fix="give another --out",
-            )
-        if record is None:
-            torn = True
-            continue
-        first = first or record
-        picture, error = record.get("picture"), record.get("error")
-        lines.append(
-            _Line(
-                len(line),
-                record["image"],
-                failure_key(record),
-                error.get("where") if isinstance(error, dict) else None,
-                picture if isinstance(picture, str) else None,
-            )
-        )
-        # The last one counts: before it, the cache may have been loaded again on purpose.
-        facts = record.get("run")
-    return lines, facts, first
+    facts: object = _NO_RECORD
+    for place, raw in enumerate(_raw_lines(out)):
+        record = _record(raw)
+        if record is not None:
+            # The last one counts: before it, the cache may have been loaded again on purpose.
+            facts = record.get("run") if isinstance(record.get("item", ""), dict | None) else None
+            lines.append(_line(record))
+        elif _is_torn(raw, first=place == 0):
+            lines.append(_Line(torn=True))
+        else:
+            raise _no_record(raw, place, out)
+    return lines, facts
+
+
+def _raw_lines(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as stream:
+            while line := stream.readline(_LONGEST_LINE):
+                yield line
+    except OSError as error:
+        raise OutputError(f"cannot be read: {error.strerror or error}", where=path, fix="check its rights") from error
 
 
 def _record(line: bytes) -> dict[str, Any] | None:
     """The record of one whole line, or None."""
     try:
-        record = json.loads(line)
+        # Not by the library, which would take UTF-16 as well.
+        record = json.loads(line.removeprefix(codecs.BOM_UTF8).decode())
     except (ValueError, RecursionError):
         return None
     if not line.endswith(b"\n") or not isinstance(record, dict) or "image" not in record:
         return None
+    item = record.get("item") or {"key": "", "records": 1}
+    if not isinstance(item, dict) or not isinstance(item.get("key"), str) or type(item.get("records")) is not int:
+        return None
     return record if record["image"] is None or isinstance(record["image"], str) else None
+
+
+def _is_torn(line: bytes, *, first: bool) -> bool:
+    """Whether a line is what an interruption left of a record."""
+    # Of a file whose only line is torn, the beginning alone says whose it is.
+    rest = line.rstrip(b"\0\n")
+    ours = not first or line.startswith(_BEGINNING) or _BEGINNING.startswith(rest)
+    # A power cut may leave zeros where the disk had not got the bytes yet, and nothing that we write holds one.
+    if b"\0" in line and not (first and _encoding(line)):
+        return ours or (line.startswith(b"\0") and line.endswith(b"}\n"))
+    return ours and not line.endswith(b"\n") and len(line) < _LONGEST_LINE
+
+
+def _line(record: Mapping[str, Any]) -> _Line:
+    picture, error, item = record.get("picture"), record.get("error"), record.get("item") or {}
+    return _Line(
+        record["image"],
+        item.get("key"),
+        item.get("records", 1),
+        failure_key(record),
+        error.get("where") if isinstance(error, dict) else None,
+        picture if isinstance(picture, str) else None,
+    )
+
+
+def _encoding(line: bytes) -> str | None:
+    """UTF-16 or UTF-32 where a file begins as text does in it, as Windows PowerShell's `>` writes it."""
+    # Zeros at the end are no letters.
+    line = line.rstrip(b"\0\n")
+    if line.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff", b"{\0\0\0", b"\0\0\0{")):
+        return "UTF-32"
+    return "UTF-16" if line.startswith((b"\xff\xfe", b"\xfe\xff", b"{\0", b"\0{")) else None
+
+
+def _no_record(line: bytes, place: int, out: Path) -> OutputError:
+    encoding = _encoding(line)
+    if place == 0 and encoding is not None:
+        return OutputError(
+            f"is {encoding}, so nothing is appended to it",
+            where=out,
+            fix=f"convert it to UTF-8, such as by iconv -f {encoding} -t UTF-8, or {_ANEW}",
+        )
+    return OutputError(
+        f"line {place + 1} is not a record of a classification, so nothing is appended",
+        where=out,
+        fix="give another --out",
+    )
 
 
 def _check_run(recorded: object, run: RunFacts, out: Path) -> None:
     if not isinstance(recorded, dict):
         raise OutputError(
-            "its records do not say which support cache they were made with, so nothing is appended",
+            "its records do not say which support cache they were made with, or which item of the inputs they are of, "
+            "so nothing is appended",
             where=out,
-            fix="give another --out, or --overwrite to classify everything again",
+            fix=_ANEW,
         )
     if different := run.differences(recorded):
         raise OutputError(
             f"its records were made otherwise, so nothing is appended: {'; '.join(different)}",
             where=out,
-            fix="go on as they were made, or give another --out, or --overwrite to classify everything again",
+            fix=f"go on as they were made, or {_ANEW}",
         )

@@ -13,7 +13,8 @@
     ├── EnvironmentUnfitError     5   this machine cannot do it
     │   └── MissingDependencyError    a library is not installed; names the extra
     ├── OutputError               6   a result cannot be written
-    └── RegressionError           7   a change would make things worse, and was not forced
+    ├── RegressionError           7   a change would make things worse, and was not forced
+    └── LockedError               8   another process is writing there
 
 An error says what is wrong, where, and what to do about it; the command line prints that as one line. What can be used
 all the same, but may not be what was meant, is no error but an `InputWarning`.
@@ -34,6 +35,7 @@ __all__ = [
     "InputError",
     "InputWarning",
     "IntegrityError",
+    "LockedError",
     "MissingDependencyError",
     "MvrecEdgeError",
     "OutputError",
@@ -177,3 +179,18 @@ class RegressionError(MvrecEdgeError):
     """A change would make things worse by its own check, and was not forced."""
 
     exit_code = 7
+
+
+class LockedError(MvrecEdgeError):
+    """Another process is writing to the same place.
+
+    Args:
+        where: The place.
+    """
+
+    exit_code = 8
+
+    def __init__(self, where: object) -> None:
+        super().__init__(
+            "another process is writing there", where=where, fix="wait until it has ended, or choose another name"
+        )

@@ -14,7 +14,7 @@ REMEDIES = {
     "shared/data": "put the reference data beside the repository, as ../shared/data",
     "CUDA": "a machine with an NVIDIA GPU, and the extra 'gpu' in the place of 'cpu'",
     "bindings": "rm -rf .tensorrt-bindings; make test, with a package index in reach",
-    "C compiler": "apt-get install gcc",
+    "C compiler": "make harness-tools (Debian, as root), or install gcc",
     "PyTorch": "pip install '.[export]'",
     "OpenVINO": "pip install '.[openvino]'",
 }

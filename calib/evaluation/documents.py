@@ -11,6 +11,7 @@ from mvrec_edge.calib.evaluation.unknown_tables import unknown_json, unknown_mar
 from mvrec_edge.calib.observer import SILENT, Observer
 from mvrec_edge.runtime.errors import MissingDependencyError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, writing
+from mvrec_edge.runtime.files.writing import make_folder
 
 __all__ = ["FILES", "write_evaluation"]
 
@@ -41,7 +42,7 @@ def write_evaluation(
     documents["evaluation.json"] = canonical_json(evaluation_json(heads, names, known, evaluation.cautions))
     documents["evaluation.md"] = evaluation_markdown(heads, names, "Evaluation", evaluation.cautions).encode()
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     for name, data in documents.items():
         with atomic_write(folder / name) as stream:
             stream.write(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import inspect
@@ -17,7 +18,15 @@ from typer.core import TyperCommand
 from mvrec_edge.cli.config.renamed import check_names
 from mvrec_edge.cli.config.setting import Setting, arguments_of, settings_of, shared_table
 
-__all__ = ["CONFIGURED", "ConfiguredCommand", "add_configured", "command_settings", "config_in_use", "place_arguments"]
+__all__ = [
+    "CONFIGURED",
+    "ConfiguredCommand",
+    "add_configured",
+    "at_the_end",
+    "command_settings",
+    "config_in_use",
+    "place_arguments",
+]
 
 # Where a command's function is, and its name, by the name of the command's table. To add one, add it here.
 _FUNCTIONS: Mapping[str, tuple[str, str]] = {
@@ -38,6 +47,9 @@ CONFIGURED = tuple(_FUNCTIONS)
 
 #: The config file of the command that runs, which no output may replace.
 config_in_use: ContextVar[Path | None] = ContextVar("config_in_use", default=None)
+
+#: Gives free what the command that runs holds.
+at_the_end: ContextVar[contextlib.ExitStack] = ContextVar("at_the_end")
 
 _Config = Annotated[
     Path | None,
@@ -77,11 +89,13 @@ def add_configured(app: typer.Typer, name: str) -> None:
     @functools.wraps(function)
     def with_config(**arguments: Any) -> Any:
         # Its values are in the other arguments already.
-        token = config_in_use.set(arguments.pop("config"))
-        try:
-            return function(**arguments)
-        finally:
-            config_in_use.reset(token)
+        with contextlib.ExitStack() as stack:
+            config, before = config_in_use.set(arguments.pop("config")), at_the_end.set(stack)
+            try:
+                return function(**arguments)
+            finally:
+                config_in_use.reset(config)
+                at_the_end.reset(before)
 
     # typer reads both; a signature that is set by hand has to hold the annotations themselves and not their names.
     signature = inspect.signature(function, eval_str=True)

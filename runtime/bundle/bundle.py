@@ -14,10 +14,12 @@ from mvrec_edge.runtime.bundle.held_graph import HeldGraph, folder_state
 from mvrec_edge.runtime.bundle.manifest import MANIFEST_NAME, FileRecord, Manifest, WeightsSource
 from mvrec_edge.runtime.bundle.screen import VARIANT_DOMAINS, screen_onnx
 from mvrec_edge.runtime.errors import InputError, IntegrityError, OutputError
-from mvrec_edge.runtime.files import atomic_write, sha256_file
+from mvrec_edge.runtime.files import atomic_write, sha256_file, writing
 from mvrec_edge.runtime.files.draft_folder import DraftFolder, recover_folder
+from mvrec_edge.runtime.files.file_lock import claimed
 from mvrec_edge.runtime.files.held_file import FileState, HeldFile
 from mvrec_edge.runtime.files.reading import read_bounded
+from mvrec_edge.runtime.files.writing import make_folder
 
 __all__ = ["Bundle", "check_free", "write_bundle"]
 
@@ -298,6 +300,7 @@ class write_bundle:  # noqa: N801 (a context manager, used like a function)
         overwrite: Whether to replace a bundle that is already there.
 
     Raises:
+        LockedError: Another process is writing a bundle there.
         OutputError: The folder exists or cannot be written.
     """
 
@@ -306,6 +309,7 @@ class write_bundle:  # noqa: N801 (a context manager, used like a function)
         self.overwrite = overwrite
         self._draft: DraftFolder | None = None
         self._finished = False
+        self._claim = claimed(self.path)
 
     @property
     def folder(self) -> Path:
@@ -313,8 +317,15 @@ class write_bundle:  # noqa: N801 (a context manager, used like a function)
         return self.path if self._draft is None else self._draft.path
 
     def __enter__(self) -> write_bundle:
-        check_free(self.path, overwrite=self.overwrite)
-        self._draft = DraftFolder(self.path)
+        with writing(self.path):
+            make_folder(self.path.parent)
+        self._claim.__enter__()
+        try:
+            check_free(self.path, overwrite=self.overwrite)
+            self._draft = DraftFolder(self.path)
+        except BaseException:
+            self._claim.__exit__(None, None, None)
+            raise
         return self
 
     def finish(
@@ -352,3 +363,4 @@ class write_bundle:  # noqa: N801 (a context manager, used like a function)
                 draft.put_in_place()
         finally:
             draft.close()
+            self._claim.__exit__(None, None, None)

@@ -10,14 +10,8 @@ import os
 import shutil
 from pathlib import Path
 
-from mvrec_edge.runtime.files.writing import (
-    confirm_rename,
-    partial_name,
-    partial_prefix,
-    sync_file,
-    sync_folder,
-    writing,
-)
+from mvrec_edge.runtime.files.partial_file import partial_name, partial_prefix
+from mvrec_edge.runtime.files.writing import confirm_rename, make_folder, sync_file, sync_folder, writing
 
 __all__ = ["DraftFolder", "recover_folder"]
 
@@ -48,7 +42,7 @@ class DraftFolder:
     def __init__(self, place: Path) -> None:
         self.place = place
         with writing(place):
-            place.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(place.parent)
             self._remove_abandoned()
             self.path, self._lock = _locked_folder(place)
 

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 from mvrec_edge.runtime.errors import OutputError
+from mvrec_edge.runtime.files.partial_file import open_partial
 from mvrec_edge.runtime.files.reading import open_regular
 
 __all__ = [
     "Buffer",
     "atomic_write",
     "confirm_rename",
-    "partial_name",
-    "partial_prefix",
+    "confirming",
+    "make_folder",
     "sha256_bytes",
     "sha256_file",
     "sync_file",
@@ -29,8 +30,6 @@ __all__ = [
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
 _CHUNK = 1 << 22
-#: Characters of a file's name in that of its temporary file; a name of 255 bytes is the longest that file systems take.
-_LONGEST = 40
 
 
 def sha256_bytes(*parts: Buffer) -> str:
@@ -50,16 +49,6 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def partial_name(path: Path) -> Path:
-    """A hidden name beside `path`, which no other process has, for what will take its place."""
-    return path.with_name(f"{partial_prefix(path)}{os.urandom(8).hex()}.partial")
-
-
-def partial_prefix(path: Path) -> str:
-    """How the names that `partial_name` gives for this path begin."""
-    return f".{path.name[:_LONGEST]}."
-
-
 def sync_file(path: Path) -> None:
     """Makes the content of a file survive a power cut."""
     handle = os.open(path, os.O_RDONLY)
@@ -76,14 +65,33 @@ def sync_folder(folder: Path) -> None:
         sync_file(folder)
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder, with those above it that are missing, so that it survives a power cut.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        sync_folder(each.parent)
+
+
 def confirm_rename(path: Path) -> None:
     """Makes the rename that gave `path` its content survive a power cut.
 
     Raises:
         OutputError: The system cannot say so; the new content is there.
     """
-    try:
+    with confirming(path):
         sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def confirming(path: Path) -> Iterator[None]:
+    """Turns the operating system's refusal to sync what was written to `path` into an `OutputError` that says so."""
+    try:
+        yield
     except OSError as error:
         raise OutputError(
             f"was written, but the system could not confirm it, so a power cut may undo it: {error.strerror or error}",
@@ -127,15 +135,14 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         OutputError: The file cannot be written; or it was, and a power cut may undo it, which the error says.
     """
     with writing(path):
-        # As readable as any other file that the user makes, which `tempfile` would not do.
-        temporary = partial_name(path)
-        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        temporary, handle = open_partial(path, os.O_RDWR)
         try:
             with os.fdopen(handle, "wb") as stream:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-            temporary.replace(path)
+                # Still locked: the name is free for others only when the content has its place.
+                temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise

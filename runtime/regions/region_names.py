@@ -13,7 +13,7 @@ from mvrec_edge.runtime.regions.annotation import MaskFileShape
 from mvrec_edge.runtime.regions.region import Region
 from mvrec_edge.runtime.regions.source import RegionSource, SourceImage
 
-__all__ = ["RegionName", "name_regions", "parse_region_name"]
+__all__ = ["RegionName", "label_file", "name_regions", "parse_region_name"]
 
 _NAME = re.compile(r"(.+)#(\d{1,9})", re.DOTALL)
 
@@ -76,12 +76,12 @@ def name_regions(source: RegionSource, image: SourceImage, regions: Iterable[Reg
             names.append(RegionName(image.path, int(number), None if mask.parent == image.path.parent else mask))
         else:
             if file not in label_files:
-                label_files[file] = _label_file(source, file)
+                label_files[file] = label_file(source, file)
             names.append(RegionName(label_files[file] or image.path, int(number)))
     return names
 
 
-def _label_file(source: RegionSource, name: str) -> Path | None:
+def label_file(source: RegionSource, name: str) -> Path | None:
     """The label file that a region's source names, where it is one."""
     # A table names its entries by its own name; a folder of label files names them by each file's path within.
     places = (place for place in (source.path, source.path / name) if place.name == Path(name).name)

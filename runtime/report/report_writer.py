@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import AnnotationError, MvrecEdgeError, OutputError
 from mvrec_edge.runtime.files import atomic_write, writing
+from mvrec_edge.runtime.files.writing import make_folder
 from mvrec_edge.runtime.pictures.overlay import class_colour, class_colour_at
 from mvrec_edge.runtime.pictures.region_picture import SHEET_COLUMNS, PictureStore, region_picture, view_sheet
 from mvrec_edge.runtime.prediction import Prediction
@@ -234,7 +235,7 @@ class ReportWriter:
             ),
         }
         with writing(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
         with atomic_write(self.path) as stream:
             write_page(stream, self._title, self._data(left_out), pictures)
             size = stream.tell()

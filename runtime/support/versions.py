@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvrec_edge.runtime.errors import InputError, MvrecEdgeError, UsageError
-from mvrec_edge.runtime.files import atomic_write, sync_folder, writing
+from mvrec_edge.runtime.files import atomic_write, writing
 from mvrec_edge.runtime.files.file_lock import locked
+from mvrec_edge.runtime.files.writing import confirm_rename
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.support.numbered_files import NumberedFiles
 
@@ -121,7 +122,7 @@ class SupportVersions:
         with writing(self.path):
             kept = self._others.keep_present()
             self._others.at(target).replace(self.path)
-            sync_folder(self.path.parent)
+        confirm_rename(self.path)
         return target, kept
 
     def _first_readable(self, numbers: Sequence[int]) -> int:

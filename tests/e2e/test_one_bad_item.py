@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from mvrec_edge.runtime import SupportCache
-from tests.e2e.in_process import Ended, run_here
+from tests.e2e.commands import run
 
 FAST = ("--engine", "onnxruntime", "--threads", 1)
 NOT_UTF8 = os.fsdecode(b"line-\xff-\xc3.jpg")
@@ -48,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, tiny_bundle_path: Path) -> Pa
         draw(folder / "labelled" / ("dent", "pit")[number % 2] / f"{number}.jpg", number)
     for name, recipe in (("line", "none"), ("boxes", "mso_bbox")):
         out = ("--view-recipe", recipe, "--resample", "fast", "--out", folder / f"{name}.safetensors")
-        run_here("calibrate", folder / "b.bundle", folder / "labelled", *out, *FAST)
+        run("calibrate", folder / "b.bundle", folder / "labelled", *out, *FAST)
     return folder
 
 
@@ -62,8 +63,8 @@ def line(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def classify(*arguments: object, code: int = 0, cache: str = "line.safetensors") -> Ended:
-    return run_here("classify", "b.bundle", cache, *arguments, *FAST, code=code)
+def classify(*arguments: object, code: int = 0, cache: str = "line.safetensors") -> subprocess.CompletedProcess[str]:
+    return run("classify", "b.bundle", cache, *arguments, *FAST, code=code)
 
 
 def records(path: str = "r.jsonl") -> list[dict[str, Any]]:
@@ -130,18 +131,18 @@ def test_a_box_that_is_too_large_for_windows_of_its_size_costs_itself(command: s
         ended = classify(table, "--out", "r.jsonl", "--overlay", "o", cache="boxes.safetensors", code=1)
         assert sorted("error" in record for record in records()) == [False] * 6 + [True]
         if command == "report":
-            run_here("report", "r.jsonl", "--out", "r.html", "--cache", "boxes.safetensors")
+            run("report", "r.jsonl", "--out", "r.html", "--cache", "boxes.safetensors")
     elif command == "calibrate":
-        ended = run_here("calibrate", "b.bundle", table, *of_boxes, "--out", "new.safetensors", *FAST, code=1)
+        ended = run("calibrate", "b.bundle", table, *of_boxes, "--out", "new.safetensors", *FAST, code=1)
         assert len(SupportCache.load("new.safetensors").labels) == 6
     elif command == "evaluate":
         few = ("--shots", 1, "--draws", 1)
-        ended = run_here("evaluate", "b.bundle", table, *of_boxes, *few, "--out", "e", *FAST, code=1)
+        ended = run("evaluate", "b.bundle", table, *of_boxes, *few, "--out", "e", *FAST, code=1)
         assert Path("e/evaluation.json").exists()
     else:
         cache = line / "own.safetensors"
         cache.write_bytes(Path("boxes.safetensors").read_bytes())
-        ended = run_here("support", "add", cache, table, "--bundle", "b.bundle", *FAST, code=1)
+        ended = run("support", "add", cache, table, "--bundle", "b.bundle", *FAST, code=1)
         assert len(SupportCache.load(cache).labels) == 12
     assert said in ended.stderr
     assert "boxes.csv#6" in ended.stderr
@@ -173,7 +174,7 @@ def test_a_name_that_is_not_utf8_is_reversible_everywhere(line: Path) -> None:
     assert cells == {"in/good.jpg", rf"in/{SPELLED}", "in/" + SPELLED.replace("\\", "\\\\")}
     classify("in", "--out", "r.jsonl", "--csv", "r.csv", "--resume")
     assert len(records()) == 3
-    run_here("report", "r.jsonl", "--out", "again.html")
+    run("report", "r.jsonl", "--out", "again.html")
     assert NOT_UTF8.encode("utf-8", "surrogateescape") not in Path("again.html").read_bytes()
 
 
@@ -185,16 +186,16 @@ def test_a_name_that_is_not_utf8_is_learned_from(command: str, line: Path) -> No
 
     if command == "evaluate":
         few = ("--shots", 1, "--draws", 1)
-        run_here("evaluate", "b.bundle", "parts", *few, "--out", "e", "--view-recipe", "none", *FAST)
+        run("evaluate", "b.bundle", "parts", *few, "--out", "e", "--view-recipe", "none", *FAST)
         assert Path("e/evaluation.json").exists()
         return
     cache = line / "own.safetensors"
     if command == "calibrate":
-        run_here("calibrate", "b.bundle", "parts", "--view-recipe", "none", "--out", cache, *FAST)
+        run("calibrate", "b.bundle", "parts", "--view-recipe", "none", "--out", cache, *FAST)
     else:
         cache.write_bytes(Path("line.safetensors").read_bytes())
-        run_here("support", "add", cache, "parts", "--bundle", "b.bundle", *FAST)
-        run_here("support", "list", cache)
+        run("support", "add", cache, "parts", "--bundle", "b.bundle", *FAST)
+        run("support", "list", cache)
     assert any(NOT_UTF8.removesuffix(".jpg") in source for source in SupportCache.load(cache).sources)
     classify("in", "--out", "r.jsonl", "--report", "r.html", cache=str(cache))
     assert len(records()) == 1
@@ -205,9 +206,7 @@ def test_a_class_folder_whose_name_is_not_utf8_costs_its_images(line: Path) -> N
         draw(line / "parts" / ("dent", "pit")[number % 2] / f"{number}.jpg", number)
     draw(line / "parts" / os.fsdecode(b"\xff") / "a.jpg", 8)
 
-    ended = run_here(
-        "calibrate", "b.bundle", "parts", "--view-recipe", "none", "--out", "own.safetensors", *FAST, code=1
-    )
+    ended = run("calibrate", "b.bundle", "parts", "--view-recipe", "none", "--out", "own.safetensors", *FAST, code=1)
 
     assert "half a character" in ended.stderr
     assert SupportCache.load("own.safetensors").class_names == ("dent", "pit")

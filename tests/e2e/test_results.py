@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -18,6 +19,8 @@ import numpy as np
 import pytest
 
 from mvrec_edge.runtime import Bundle, SupportCache
+from mvrec_edge.runtime.files.file_lock import claimed
+from mvrec_edge.runtime.files.growing_file import GrowingFile
 from tests.e2e.commands import MVREC_EDGE, run
 
 FAST = ("--engine", "onnxruntime", "--threads", 1)
@@ -235,7 +238,7 @@ def test_a_run_that_is_ended_says_what_it_kept_and_goes_on(line: Path, name: sig
 
     whole = ("in", "--out", "r.jsonl", "--csv", "r.csv", "--report", "r.html", "--overlay", "p")
     said = classify(*whole, code=128 + name, on_line=end).stderr
-    assert "interrupted: 3 images kept in r.jsonl (the last image is done again); the same command with" in said
+    assert "interrupted: 3 images kept in r.jsonl; the same command with" in said
     assert "report: r.html, 3 regions, " in said
     assert any(re.match("The run was interrupted: . images? of 4 ", note) for note in page()["notes"])
     assert len(records()) == len(rows()) == 4
@@ -382,7 +385,7 @@ def test_a_damaged_image_is_used_where_that_is_asked_for_and_its_record_says_so(
     assert {row["image"]: row["damaged"] for row in rows()} == {name: what or "" for name, what in told.items()}
     assert any("Damaged and used all the same: 1 image, such as in/a/1.jpg" in note for note in page()["notes"])
     # The page of the records shows what the run saw.
-    run_here("report", "r.jsonl", "--cache", "line.safetensors", "--out", "again.html")
+    run("report", "r.jsonl", "--cache", "line.safetensors", "--out", "again.html")
 
 
 @pytest.mark.parametrize("command", ["calibrate", "evaluate", "support add"])
@@ -408,9 +411,9 @@ def test_every_command_that_learns_takes_damaged_images_where_that_is_asked_for(
         ),
         "support add": ("line.safetensors", "set", "--bundle", "b.bundle", "--again", "--dry-run"),
     }[command]
-    assert "is truncated" in run_here(*command.split(), *arguments, *FAST, code=1).stderr
+    assert "is truncated" in run(*command.split(), *arguments, *FAST, code=1).stderr
     Path("new.safetensors").unlink(missing_ok=True)
-    assert "is used all the same" in run_here(*command.split(), *arguments, "--damaged", "warn", *FAST).stderr
+    assert "is used all the same" in run(*command.split(), *arguments, "--damaged", "warn", *FAST).stderr
 
 
 def test_a_failure_that_a_run_does_not_ask_for_stays_and_counts(line: Path) -> None:
@@ -441,6 +444,147 @@ def test_an_image_that_one_input_cannot_mark_is_done_from_another(line: Path) ->
     Path("r.jsonl").write_text("".join(whole[:2]))
     classify(*arguments, "--resume", code=1)
     assert [record["image"] for record in records()] == [json.loads(text)["image"] for text in whole]
+
+
+#: Fields that differ from run to run.
+OF_THE_RUN = ("ms", "time", "run", "picture")
+
+
+def told(found: list[dict[str, Any]]) -> list[str]:
+    """What records say of their items, in an order of its own."""
+    return sorted(json.dumps({k: v for k, v in each.items() if k not in OF_THE_RUN}, sort_keys=True) for each in found)
+
+
+def mark_twice(line: Path) -> tuple[str, ...]:
+    """Inputs of which two mark the same images: two tables, two labelme files of one image, and masks."""
+    Path("one.csv").write_text("image,x1,y1,x2,y2\nin/a/1.jpg,8,10,20,30\nin/a/2.jpg,8,10,20,30\n")
+    Path("two.csv").write_text("image,x1,y1,x2,y2\nin/a/1.jpg,8,10,20,30\nin/a/1.jpg,30,10,40,30\n")
+    folder = line / "labelme"
+    folder.mkdir()
+    shutil.copy("in/b/1.jpg", folder / "part.jpg")
+    for name, left in (("p", 8), ("q", 30)):
+        shape = {"label": "dent", "points": [[left, 10], [left + 12, 30]], "shape_type": "rectangle"}
+        content = {"version": "5.0", "imagePath": "part.jpg", "imageHeight": 64, "imageWidth": 96, "shapes": [shape]}
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    return ("one.csv", "two.csv", "labelme", "in/a")
+
+
+def test_an_image_that_is_marked_twice_loses_nothing(line: Path) -> None:
+    inputs = mark_twice(line)
+    arguments = (*inputs, "--out", "r.jsonl", "--csv", "r.csv", "--overlay", "p", "--report", "r.html")
+    classify(*arguments)
+    whole, lines = records(), Path("r.jsonl").read_bytes().splitlines(keepends=True)
+    assert len(whole) == 9
+    assert len({record["item"]["key"] for record in whole}) == 7
+    # No picture shows the regions of another item.
+    assert len({(record["item"]["key"], record["picture"]) for record in whole}) == 7
+    assert len({record["picture"] for record in whole}) == len(list(Path("p").iterdir())) == 7
+    assert [record["region"] for record in whole][:4] == ["one.csv#0", "one.csv#1", "two.csv#0", "two.csv#1"]
+    for kept in (9, 8, 3, 1, 0):
+        if not kept:
+            Path("r.csv").write_bytes(b"")
+        Path("r.jsonl").write_bytes(b"".join(lines[:kept]) + (lines[kept][:90] if kept < 9 else b""))
+        classify(*arguments, "--resume")
+        assert told(records()) == told(whole)
+        assert [row["source"] for row in rows()] == [record["source"] for record in records()]
+        assert sorted(region["source"] for region in page()["regions"]) == sorted(r["source"] for r in whole)
+        assert len({(record["item"]["key"], record["picture"]) for record in records()}) == 7
+
+
+def test_an_item_that_lacks_records_in_the_middle_is_done_again(line: Path) -> None:
+    inputs = mark_twice(line)
+    classify(*inputs, "--out", "r.jsonl")
+    whole, lines = records(), Path("r.jsonl").read_bytes().splitlines(keepends=True)
+    for missing in (0, 2, 8):
+        Path("r.jsonl").write_bytes(b"".join(lines[:missing] + lines[missing + 1 :]))
+        classify(*inputs, "--out", "r.jsonl", "--resume")
+        assert told(records()) == told(whole)
+
+
+def test_other_inputs_take_nothing_away(line: Path) -> None:
+    classify("in/b", "--out", "r.jsonl")
+    before = Path("r.jsonl").read_bytes()
+    classify("in/a", "--out", "r.jsonl", "--resume")
+    assert Path("r.jsonl").read_bytes().startswith(before)
+    # The same images, whichever folder above them is given.
+    said = classify("in", "--out", "r.jsonl", "--resume").stderr
+    assert "0 regions on 0 images (3 images of an earlier run kept)" in said
+    assert len(records()) == 4
+
+
+def test_what_is_marked_otherwise_is_done_again(line: Path) -> None:
+    table = Path("boxes.csv")
+    table.write_text("image,x1,y1,x2,y2\nin/a/1.jpg,8,10,20,30\nin/b/1.jpg,8,10,20,30\n")
+    classify("boxes.csv", "--out", "r.jsonl")
+    table.write_text("image,x1,y1,x2,y2\nin/a/1.jpg,8,10,25,30\nin/b/1.jpg,8,10,20,30\n")
+    said = classify("boxes.csv", "--out", "r.jsonl", "--resume").stderr
+    assert "done again: 1 image on which other regions are marked now" in said
+    assert sorted((record["image"], record["box"][2]) for record in records()) == [
+        ("in/a/1.jpg", 25),
+        ("in/b/1.jpg", 20),
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_file_in_another_encoding_is_refused_with_the_remedy(line: Path, encoding: str) -> None:
+    classify("in", "--out", "r.jsonl")
+    Path("r.jsonl").write_bytes(Path("r.jsonl").read_text().replace("\n", "\r\n").encode(encoding))
+    before = Path("r.jsonl").read_bytes()
+    said = classify("in", "--out", "r.jsonl", "--resume", code=6).stderr
+    assert f"is {encoding[:6].upper()}, so nothing is appended to it (convert it to UTF-8, " in said
+    assert Path("r.jsonl").read_bytes() == before
+
+
+def test_a_mark_at_the_beginning_and_other_line_ends_do_no_harm(line: Path) -> None:
+    classify("in", "--out", "r.jsonl")
+    whole = Path("r.jsonl").read_bytes()
+    Path("r.jsonl").write_bytes(b"\xef\xbb\xbf" + whole[: len(whole) // 2].replace(b"\n", b"\r\n"))
+    classify("in", "--out", "r.jsonl", "--resume")
+    text = Path("r.jsonl").read_text("utf-8-sig")
+    assert told([json.loads(each) for each in text.splitlines()]) == told([json.loads(x) for x in whole.splitlines()])
+
+
+def test_resume_wants_a_file(line: Path) -> None:
+    os.mkfifo("pipe")
+    # Somebody reads it, so that the command does not wait.
+    reader = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
+    said = classify("in", "--out", "pipe", "--resume", code=6).stderr
+    os.close(reader)
+    assert "pipe: is no file, so no run can go on with it" in said
+    assert "is no file" in classify("in", "--out", "/dev/null", "--resume", code=6).stderr
+
+
+def test_a_second_run_on_the_same_file_is_refused(line: Path) -> None:
+    """By every name that the file has, whatever it was told to do with it."""
+    classify("in", "--out", "r.jsonl", "--csv", "r.csv")
+    os.link("r.jsonl", "other.jsonl")
+    Path("link.jsonl").symlink_to("r.jsonl")
+    before = Path("r.jsonl").read_bytes(), Path("r.csv").read_bytes()
+    with contextlib.closing(GrowingFile(Path("r.jsonl"))), contextlib.closing(GrowingFile(Path("r.csv"))):
+        for name in ("r.jsonl", "other.jsonl", "link.jsonl"):
+            for way in ((), ("--overwrite",), ("--resume",)):
+                said = classify("in", "--out", name, *way, code=8).stderr
+                assert f"error: {name}: another process is writing there (wait until it has ended, or" in said
+        assert "r.csv: another process is writing there" in classify("in", "--csv", "r.csv", code=8).stderr
+        assert "r.csv: another" in classify("in", "--out", "n.jsonl", "--csv", "r.csv", "--overwrite", code=8).stderr
+    assert not Path("n.jsonl").exists()
+    with claimed(Path("r.html")):
+        assert "r.html: another" in classify("in", "--report", "r.html", code=8).stderr
+    assert before == (Path("r.jsonl").read_bytes(), Path("r.csv").read_bytes())
+    classify("in", "--out", "r.jsonl", "--csv", "r.csv", "--resume", "--report", "r.html")
+    assert not list(line.glob(".*.claim"))
+
+
+def test_an_engine_that_cannot_be_opened_leaves_files_as_they_were(line: Path) -> None:
+    outputs = ("--out", "r.jsonl", "--csv", "r.csv")
+    classify("in", *outputs)
+    before = Path("r.jsonl").read_bytes(), Path("r.csv").read_bytes()
+    command = ("classify", "b.bundle", "line.safetensors", "in", "--engine", "tensorrt")
+    run(*command, *outputs, "--overwrite", code=5)
+    assert before == (Path("r.jsonl").read_bytes(), Path("r.csv").read_bytes())
+    run(*command, "--out", "n.jsonl", "--csv", "n.csv", code=5)
+    assert not Path("n.jsonl").exists()
+    assert not Path("n.csv").exists()
 
 
 def test_a_report_of_a_results_file(line: Path) -> None:

@@ -48,6 +48,9 @@ def main() -> int:
     options.state.mkdir(exist_ok=True)
     found = 0
     for campaign in chosen:
+        if (reason := campaign.needs()) is not None:
+            print(f"{campaign.name}: left out: {reason}")
+            continue
         tally = _campaign(campaign, options.state, options.seconds, anew=options.anew)
         found += len(tally.findings)
     if options.results is not None:

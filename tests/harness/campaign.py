@@ -90,6 +90,10 @@ class Campaign(ABC):
         """How many trials there are. Campaigns that try every place of something count the places here."""
         return self.full if full else self.short
 
+    def needs(self) -> str | None:
+        """What it needs and this machine lacks, as the reason of a skipped test; None where it can run."""
+        return None
+
     @abstractmethod
     def run(self, trials: range, folder: Path) -> Tally:
         """Does some trials.

@@ -47,7 +47,7 @@ class _Outside(Campaign):
             cost_of(partial(file.read, path))
         tally, meter = Tally(), Meter()
         for trial in trials:
-            source = random.Random(f"{self.name} {trial}")  # noqa: S311
+            source = random.Random(f"{self.name} {trial}")
             number = source.randrange(len(files))
             file, path = files[number], paths[number]
             data = mutated(file.seed, source, others)

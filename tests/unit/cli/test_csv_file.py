@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 def written(path: Path, *records: dict[str, Any]) -> list[dict[str, str]]:
     table = CsvFile(path)
+    table.begin()
     table.add(records)
     table.close()
     return read(path)
@@ -114,13 +116,15 @@ def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     written(path, RECORD)
     before = path.read_bytes()
+    table = CsvFile(path)
     with pytest.raises(OutputError, match="exists already"):
-        CsvFile(path)
+        table.begin()
+    table.begin(overwrite=True)
     assert path.read_bytes() == before
-    CsvFile(path, overwrite=True).close()
+    table.close()
     assert read(path) == []
     with pytest.raises(OutputError, match="is no file"):
-        CsvFile(tmp_path, overwrite=True)
+        CsvFile(tmp_path)
 
 
 def test_a_run_that_goes_on_begins_with_what_is_kept(tmp_path: Path) -> None:
@@ -129,29 +133,45 @@ def test_a_run_that_goes_on_begins_with_what_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     written(path, RECORD, other, FAILURE)
     whole = path.read_bytes()
-    for left in (len(whole), whole.index(b"parts/c.jpg"), 400, 20):
+    for left in (len(whole), whole.index(b"parts/c.jpg"), 400, 20, 0):
         path.write_bytes(whole[:left])
-        table = CsvFile(path, kept=[RECORD, other])
+        table = CsvFile(path)
+        table.go_on([RECORD, other], [RECORD, other])
         table.add([FAILURE])
         table.close()
         assert path.read_bytes() == whole
     path.unlink()
-    CsvFile(path, kept=[RECORD]).close()
+    table = CsvFile(path)
+    table.go_on([RECORD], [])
+    table.close()
     assert len(read(path)) == 1
 
 
-@pytest.mark.parametrize("content", [b"mine\n", b"", ",".join(COLUMNS).encode() + b"\nanother,run\n"])
+def test_a_table_whose_first_rows_were_taken_out_of_the_records_is_known(tmp_path: Path) -> None:
+    """An earlier attempt may have written it anew without the first record, and died before that was taken out."""
+    other = {**RECORD, "image": "parts/c.jpg"}
+    path = tmp_path / "a.csv"
+    written(path, other, FAILURE)
+    table = CsvFile(path)
+    table.go_on([FAILURE], [RECORD, other, FAILURE])
+    table.close()
+    assert [row["image"] for row in read(path)] == ["parts/b.jpg"]
+
+
+@pytest.mark.parametrize("content", [b"mine\n", ",".join(COLUMNS).encode() + b"\nanother,run\n"])
 def test_a_run_that_goes_on_replaces_no_other_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(content)
-    with pytest.raises(OutputError, match="not the table of this run"):
-        CsvFile(path, kept=[RECORD])
+    with contextlib.closing(CsvFile(path)) as table, pytest.raises(OutputError, match="not the table of this run"):
+        table.go_on([RECORD], [RECORD])
     assert path.read_bytes() == content
 
 
 def test_a_kept_record_that_is_none_is_refused(tmp_path: Path) -> None:
+    table = CsvFile(tmp_path / "a.csv")
     with pytest.raises(OutputError, match="none of a classification"):
-        CsvFile(tmp_path / "a.csv", kept=[RECORD, {"image": "a", "box": 3}])
+        table.go_on([RECORD, {"image": "a", "box": 3}], [])
+    table.abandon()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -11,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvrec_edge.cli.resuming import Asked, take_up
+from mvrec_edge.cli.resuming import NOTHING_ASKED, Asked, Kept, Unfinished
 from mvrec_edge.cli.run_facts import RunFacts
 from mvrec_edge.runtime.errors import OutputError
+from mvrec_edge.runtime.files.growing_file import GrowingFile
 
 RUN = RunFacts(
     version="1.2",
@@ -33,43 +35,101 @@ RUN = RunFacts(
 )
 
 
-def lines(*images: str | None, run: RunFacts = RUN, **more: Any) -> bytes:
+def lines(*images: str | None, run: RunFacts = RUN, key: str | None = None, of: int = 0, **more: Any) -> bytes:
+    """Records, of which those of one image in a row are an item, unless a key is given."""
     facts = run.to_record(run.cache_digest)
+    counts = {image: images.count(image) for image in images}
     return b"".join(
-        json.dumps({"image": image, "label": "x", "run": facts, **more}).encode() + b"\n" for image in images
+        json.dumps(
+            {
+                "image": image,
+                "label": "x",
+                "item": None if image is None else {"key": key or key_of(image), "records": of or counts[image]},
+                "run": facts,
+                **more,
+            }
+        ).encode()
+        + b"\n"
+        for image in images
     )
 
 
-WHOLE = lines(None, "a", "a", "b", "c", "c", "c")
+def key_of(image: str, regions: str = "0" * 16) -> str:
+    """A key as `run_items` makes it."""
+    return f"{image.replace('-', '_')}-{regions}"
+
+
+def asked_for(*images: str, inputs: tuple[str, ...] = (), **more: Any) -> Asked:
+    """A run of one item for each image."""
+    return Asked(frozenset(inputs), frozenset(images), frozenset(map(key_of, images)), **more)
+
+
+def take_up(out: Path, run: RunFacts = RUN, asked: Asked = NOTHING_ASKED) -> Kept:
+    unfinished = Unfinished(out, run, asked)
+    with contextlib.closing(GrowingFile(out)) as stream:
+        unfinished.take_up(stream)
+    return unfinished.kept
+
+
+def items(*images: str) -> set[str]:
+    return set(map(key_of, images))
+
+
+WHOLE = lines(None) + lines("a", "a") + lines("b") + lines("c", "c", "c")
+ASKED = asked_for("a", "b", "c")
 
 
 @settings(max_examples=80, deadline=None)
-@given(cut=st.integers(0, len(WHOLE)))
-def test_what_is_kept_is_whole_images_and_nothing_is_lost(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+@given(cut=st.integers(0, len(WHOLE)), zeros=st.sampled_from([0, 7, 4096]))
+def test_what_is_kept_is_whole_items_and_nothing_is_lost(
+    tmp_path_factory: pytest.TempPathFactory, cut: int, zeros: int
+) -> None:
+    """Also where a power cut leaves zeros in the place of what the disk had not got yet."""
     out = tmp_path_factory.mktemp("r") / "results.jsonl"
-    out.write_bytes(WHOLE[:cut])
-    first_line = WHOLE.index(b"\n") + 1
-    if 0 < cut < first_line:
-        with pytest.raises(OutputError, match="not a record"):
-            take_up(out, RUN)
-        assert out.read_bytes() == WHOLE[:cut]
-        return
-    done = take_up(out, RUN).images
+    content = WHOLE[:cut] + bytes(zeros)
+    out.write_bytes(content)
+    done = take_up(out, asked=ASKED).items
     kept = out.read_bytes()
     torn = out.with_name("results.jsonl.torn")
-    assert kept + (torn.read_bytes() if torn.exists() else b"") == WHOLE[:cut]
+    assert kept + (torn.read_bytes() if torn.exists() else b"") == content
     images = [json.loads(line)["image"] for line in kept.splitlines()]
-    assert set(images) - {None} == done
+    assert set(map(key_of, set(images) - {None})) == done
     for image, count in {"a": 2, "b": 1, "c": 3}.items():
         assert images.count(image) in (0, count)
-    # The image at the end may lack lines, so it never counts as done.
-    assert "c" not in done
+    written = WHOLE[:cut].count(b"\n")
+    assert done == items(*(image for image, end in (("a", 3), ("b", 4), ("c", 7)) if written >= end))
+
+
+@pytest.mark.parametrize("place", [0, 1, 3, 6])
+def test_a_hole_that_a_power_cut_left_is_done_again(tmp_path: Path, place: int) -> None:
+    out = tmp_path / "results.jsonl"
+    whole = WHOLE.splitlines(keepends=True)
+    holed = [*whole[:place], bytes(50) + whole[place][50:], *whole[place + 1 :]]
+    out.write_bytes(b"".join(holed))
+    kept = take_up(out, asked=ASKED)
+    assert kept.items == items("a", "b", "c") - items(*({1: "a", 3: "b", 6: "c"}[place] if place else ""))
+    assert b"\0" not in out.read_bytes()
+    assert bytes(50) in (tmp_path / "results.jsonl.torn").read_bytes()
+
+
+@pytest.mark.parametrize("torn", [b"{", b'{"image": "in/a.j', lines("a")[:-1], bytes(300), WHOLE[:40] + bytes(9)])
+def test_a_file_of_one_torn_record_is_gone_on_with(tmp_path: Path, torn: bytes) -> None:
+    out = tmp_path / "results.jsonl"
+    out.write_bytes(torn)
+    assert take_up(out, asked=ASKED) == Kept()
+    assert out.read_bytes() == b""
+    assert (tmp_path / "results.jsonl.torn").read_bytes() == torn
 
 
 @pytest.mark.parametrize(
     "content",
     [
         b"notes\n",
+        b"notes",
+        b"\x89PNG\r\n\x1a\n" + bytes(9),
+        b"{" + b" " * (1 << 20),
+        '{"image": "a"}\n'.encode("utf-16-le"),
+        lines("a").replace(b"label", b"l\xe4bel"),
         b"[1]\n",
         b'{"other": 1}\n',
         b'{"image": ["a"]}\n',
@@ -81,7 +141,7 @@ def test_what_is_kept_is_whole_images_and_nothing_is_lost(tmp_path_factory: pyte
 def test_another_file_is_left_alone(tmp_path: Path, content: bytes) -> None:
     out = tmp_path / "notes.txt"
     out.write_bytes(content)
-    with pytest.raises(OutputError, match="not a record"):
+    with pytest.raises(OutputError, match=r"not a record|is UTF-16"):
         take_up(out, RUN)
     assert out.read_bytes() == content
     assert [item.name for item in tmp_path.iterdir()] == ["notes.txt"]
@@ -117,7 +177,7 @@ def test_places_and_the_engine_may_differ(tmp_path: Path) -> None:
     out = tmp_path / "results.jsonl"
     other = dataclasses.replace(RUN, cache="/else/where", bundle="/there", engine="openvino", device="cpu, 9 threads")
     out.write_bytes(lines("a", "b", run=other))
-    assert take_up(out, RUN).images == {"a"}
+    assert take_up(out, RUN).items == items("a", "b")
 
 
 def test_after_a_reload_the_cache_of_the_last_record_counts(tmp_path: Path) -> None:
@@ -126,12 +186,13 @@ def test_after_a_reload_the_cache_of_the_last_record_counts(tmp_path: Path) -> N
     out.write_bytes(lines("a", run=before) + lines("b", "c"))
     with pytest.raises(OutputError, match="cache digest"):
         take_up(out, before)
-    assert take_up(out, RUN).images == {"a", "b"}
+    assert take_up(out, RUN).items == items("a", "b", "c")
 
 
-def test_records_of_an_older_version_are_refused_with_the_remedy(tmp_path: Path) -> None:
+@pytest.mark.parametrize("facts", [{}, {"run": RUN.to_record("ab" * 32)}])
+def test_records_of_an_older_version_are_refused_with_the_remedy(tmp_path: Path, facts: dict[str, Any]) -> None:
     out = tmp_path / "results.jsonl"
-    content = b'{"image": "a", "label": "x"}\n{"image": "b", "label": "x"}\n'
+    content = b"".join(json.dumps({"image": image, "label": "x", **facts}).encode() + b"\n" for image in "ab")
     out.write_bytes(content)
     with pytest.raises(OutputError, match=r"do not say which support cache .*--overwrite to classify everything again"):
         take_up(out, RUN)
@@ -141,11 +202,22 @@ def test_records_of_an_older_version_are_refused_with_the_remedy(tmp_path: Path)
 def test_pictures_and_failures_of_what_is_kept_are_known(tmp_path: Path) -> None:
     out = tmp_path / "results.jsonl"
     failed = {"error": {"what": "is cut", "where": "a.csv#3", "fix": None}}
-    out.write_bytes(lines(None, "f", **failed) + lines("x/1.jpg", "y/1.jpg", picture="p/1.jpg"))
+    out.write_bytes(lines(None, None, "f", **failed) + lines("x/1.jpg", picture="p/1.jpg") + lines("y/1.jpg"))
     kept = take_up(out, RUN)
-    assert kept.pictures == {"p/1.jpg": "x/1.jpg"}
-    assert kept.failures == {("None", "is cut", "a.csv#3"), ("f", "is cut", "a.csv#3")}
-    assert kept.images == {"f", "x/1.jpg"}
+    assert kept.pictures == {"p/1.jpg": key_of("x/1.jpg")}
+    assert kept.failures == {("None", "is cut", "a.csv#3"): 2, ("f", "is cut", "a.csv#3"): 1}
+    assert kept.images == {"f", "x/1.jpg", "y/1.jpg"}
+
+
+def test_what_is_wrong_with_an_input_keeps_its_record_as_often_as_it_is(tmp_path: Path) -> None:
+    out = tmp_path / "results.jsonl"
+    failed = {"error": {"what": "is missing", "where": "in/label.json", "fix": None}}
+    out.write_bytes(lines(None, None, None, **failed) + lines("in/a"))
+    problem = ("None", "is missing", "in/label.json")
+    kept = take_up(out, RUN, asked_for("in/a", inputs=("in",), problems=(problem, problem)))
+    assert kept.failures == {problem: 2}
+    assert out.read_bytes() == lines(None, None, **failed) + lines("in/a")
+    assert take_up(out, RUN, asked_for("in/a", inputs=("in",))).failures == {}
 
 
 @pytest.mark.parametrize(
@@ -163,25 +235,47 @@ def test_pictures_and_failures_of_what_is_kept_are_known(tmp_path: Path) -> None
     ],
 )
 def test_what_an_input_covers(image: str | None, where: str | None, covered: bool) -> None:
-    asked = Asked.of([Path("in"), Path("boxes.csv")], [Path("else/b.jpg")])
+    asked = Asked(frozenset({"in", "boxes.csv"}), frozenset({"else/b.jpg"}))
     assert asked.covers(image, where) is covered
 
 
-def test_what_is_tried_again_is_taken_out_with_all_lines_of_its_image(tmp_path: Path) -> None:
+def test_what_is_tried_again_is_taken_out_with_all_lines_of_its_item(tmp_path: Path) -> None:
     out = tmp_path / "results.jsonl"
     failed = {"error": {"what": "is cut", "where": "in/f.jpg", "fix": None}}
     elsewhere = {**failed["error"], "where": "else/f.jpg"}
-    content = lines("in/f.jpg", "in/a.jpg") + lines("in/f.jpg", **failed) + lines("else/f.jpg", error=elsewhere)
-    out.write_bytes(content + lines("in/z.jpg"))
-    kept = take_up(out, RUN, Asked.of([Path("in")], []))
-    assert out.read_bytes() == lines("in/a.jpg") + lines("else/f.jpg", error=elsewhere)
-    assert (kept.images, kept.tried_again) == ({"in/a.jpg", "else/f.jpg"}, 1)
-    assert kept.failures == {("else/f.jpg", "is cut", "else/f.jpg")}
-    assert kept.first is not None
-    assert kept.first["image"] == "in/f.jpg"
+    other = lines("in/f.jpg", key=key_of("another_input"))
+    content = lines("in/f.jpg", of=2) + lines("in/f.jpg", of=2, **failed) + other + lines("in/a.jpg")
+    out.write_bytes(content + lines("else/f.jpg", error=elsewhere) + lines("in/z.jpg"))
+    unfinished = Unfinished(out, RUN, Asked(inputs=frozenset({"in"})))
+    assert next(record["image"] for record in unfinished.records()) == "in/f.jpg"
+    assert len(list(unfinished.records(all_of_them=True))) == 6
+    kept = take_up(out, RUN, Asked(inputs=frozenset({"in"})))
+    assert out.read_bytes() == other + lines("in/a.jpg") + lines("else/f.jpg", error=elsewhere) + lines("in/z.jpg")
+    assert kept.items == items("another_input", "in/a.jpg", "else/f.jpg", "in/z.jpg")
+    assert kept.tried_again == 1
+    assert kept.failures == {("else/f.jpg", "is cut", "else/f.jpg"): 1}
+
+
+def test_other_regions_on_an_image_take_the_place_of_those_before(tmp_path: Path) -> None:
+    out = tmp_path / "results.jsonl"
+    old = lines("a", key=key_of("a", "f" * 16)) + lines("a", key=key_of("a", "f" * 16) + "-2")
+    out.write_bytes(old + lines("b", key=key_of("b") + "-2"))
+    kept = take_up(out, RUN, asked_for("a", "b"))
+    assert kept.changed == 2
+    # The same once more is nothing else.
+    assert out.read_bytes() == lines("b", key=key_of("b") + "-2")
+
+
+def test_what_is_not_asked_for_stays_even_where_records_are_missing(tmp_path: Path) -> None:
+    out = tmp_path / "results.jsonl"
+    out.write_bytes(lines("a") + lines("b", of=2) + b'{"image": "to')
+    kept = take_up(out, RUN, asked_for("a"))
+    assert out.read_bytes() == lines("a") + lines("b", of=2)
+    assert kept.items == items("a")
+    assert take_up(out, RUN, asked_for("b")).items == items("a")
 
 
 def test_a_file_without_records_is_gone_on_with(tmp_path: Path) -> None:
     out = tmp_path / "results.jsonl"
     out.touch()
-    assert take_up(out, RUN).images == set()
+    assert take_up(out, RUN) == Kept()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -9,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mvrec_edge.runtime.errors import OutputError
-from mvrec_edge.runtime.files.file_lock import locked
+from mvrec_edge.runtime.errors import LockedError, OutputError
+from mvrec_edge.runtime.files.file_lock import claimed, locked
 
 _HOLD = """
 import sys
@@ -74,4 +75,54 @@ def test_a_block_that_fails_frees_the_lock(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"), locked(tmp_path / "none" / "a"):
+        pass
+
+
+def test_a_claim_is_refused_to_others_and_leaves_nothing(tmp_path: Path) -> None:
+    path, link = tmp_path / "r.html", tmp_path / "link"
+    link.symlink_to("r.html")
+    with claimed(path):
+        for name in (path, link):
+            with pytest.raises(LockedError, match="another process is writing there"), claimed(name):
+                pass
+        with claimed(tmp_path / "other"):
+            pass
+    with claimed(link):
+        pass
+    assert [each.name for each in tmp_path.iterdir()] == ["link"]
+
+
+def test_a_claim_of_a_killed_process_is_taken_over(tmp_path: Path) -> None:
+    (tmp_path / ".a.claim").touch()
+    with claimed(tmp_path / "a"):
+        assert (tmp_path / ".a.claim").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_claim_that_is_given_up_meanwhile_is_not_shared(tmp_path: Path) -> None:
+    """Threads that open the lock file while another one removes it."""
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work() -> None:
+        for _ in range(200):
+            with contextlib.suppress(LockedError), claimed(tmp_path / "a"):
+                inside.append(1)
+                most.append(len(inside))
+                inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 1
+
+
+def test_a_pipe_and_a_long_name_can_be_claimed(tmp_path: Path) -> None:
+    with claimed(Path("/dev/null")), claimed(Path("/dev/null")):
+        pass
+    with claimed(tmp_path / ("x" * 250)):
+        pass
+    with pytest.raises(OutputError, match="does not exist"), claimed(tmp_path / "none" / "a"):
         pass

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvrec_edge.runtime import SupportCache
-from mvrec_edge.runtime.errors import InputError, IntegrityError, UsageError
+from mvrec_edge.runtime.errors import InputError, IntegrityError, OutputError, UsageError
 from mvrec_edge.runtime.support.versions import SupportVersions
 
 
@@ -258,3 +258,23 @@ def test_a_reader_never_sees_half_or_nothing(tmp_path: Path) -> None:
     finally:
         done.set()
         thread.join()
+
+
+def test_a_rollback_that_cannot_be_confirmed_is_not_called_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = started(tmp_path)
+    versions.write(support(1))
+    real, calls = os.fsync, []
+
+    def fail_the_last(handle: int) -> None:
+        # The first is that of the name under which the present state is kept.
+        calls.append(handle)
+        if len(calls) > 1:
+            raise OSError(5, "Input/output error")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fail_the_last)
+    with pytest.raises(OutputError, match="was written, but the system could not confirm it"):
+        versions.rollback()
+    assert states(versions)[-1] == support(0).to_bytes()
