@@ -13,7 +13,7 @@ from mvrec_edge.runtime.bundle.screen import VARIANT_DOMAINS, screen_onnx
 from mvrec_edge.runtime.errors import InputError, IntegrityError, OutputError
 from mvrec_edge.runtime.files import atomic_write, sha256_file
 from mvrec_edge.runtime.files.draft_folder import DraftFolder, recover_folder
-from mvrec_edge.runtime.files.reading import read_bounded
+from mvrec_edge.runtime.files.regular_files import read_bounded
 
 __all__ = ["Bundle", "check_free", "write_bundle"]
 
