@@ -138,12 +138,14 @@ class CsvFile:
         )
 
 
-def _kept_row(record: Mapping[str, Any]) -> list[str]:
+def _kept_row(record: Any) -> list[str]:
     try:
         return csv_row(record)
     except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+        # A line that cannot be read is an error in its place.
+        named = record.get("image") if isinstance(record, Mapping) else record
         raise OutputError(
-            f"the record of {record.get('image')} that the table is to begin with is none of a classification",
+            f"the record of {named} that the table is to begin with is none of a classification",
             fix="give another --out",
         ) from error
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError
+from mvrec_edge.runtime.files.json_documents import parse_json
 from mvrec_edge.runtime.images.image_files import is_regular_file
 
 __all__ = ["last_run", "read_results"]
@@ -43,8 +43,8 @@ def read_results(path: Path) -> Iterator[tuple[str, Any]]:
 
 def _parsed(line: bytes, where: str) -> Any:
     try:
-        parsed = json.loads(line)
-    except (ValueError, RecursionError):
+        parsed = parse_json(line)
+    except ValueError:
         return AnnotationError("is no line of JSON", where=where, fix="give a file of 'classify --out'")
     if not isinstance(parsed, dict):
         return AnnotationError("is no record", where=where, fix="give a file of 'classify --out'")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes, sha256_file, writing
-from mvrec_edge.runtime.files.reading import read_bounded
+from mvrec_edge.runtime.files.regular_files import read_bounded
 from mvrec_edge.runtime.regions import Region
 from mvrec_edge.runtime.views import ViewPlan
 

@@ -102,7 +102,7 @@ def one_level(document: Mapping[str, Any], tables: Collection[str]) -> dict[str,
 
 def _load(path: Path) -> dict[str, Any]:
     from mvrec_edge.runtime.errors import InputError
-    from mvrec_edge.runtime.files.reading import read_bounded
+    from mvrec_edge.runtime.files.regular_files import read_bounded
     from mvrec_edge.runtime.images.image_files import is_regular_file
 
     if not is_regular_file(path):

@@ -18,7 +18,7 @@ from mvrec_edge.runtime.files import atomic_write, sha256_file, writing
 from mvrec_edge.runtime.files.draft_folder import DraftFolder, recover_folder
 from mvrec_edge.runtime.files.file_lock import claimed
 from mvrec_edge.runtime.files.held_file import FileState, HeldFile
-from mvrec_edge.runtime.files.reading import read_bounded
+from mvrec_edge.runtime.files.regular_files import read_bounded
 from mvrec_edge.runtime.files.writing import make_folder
 
 __all__ = ["Bundle", "check_free", "write_bundle"]

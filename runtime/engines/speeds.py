@@ -13,7 +13,7 @@ from mvrec_edge.runtime.errors import IntegrityError, OutputError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes
 from mvrec_edge.runtime.files.file_lock import locked
 from mvrec_edge.runtime.files.json_documents import read_json
-from mvrec_edge.runtime.files.reading import read_bounded
+from mvrec_edge.runtime.files.regular_files import read_bounded
 from mvrec_edge.runtime.files.user_cache import belongs_to_user, made_by_user, user_cache, user_cache_path
 
 __all__ = ["SpeedKey", "read_speeds", "record_speeds"]

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import InputError
 from mvrec_edge.runtime.files.json_documents import parse_json
-from mvrec_edge.runtime.files.reading import open_regular
+from mvrec_edge.runtime.files.regular_files import open_regular
 
 __all__ = ["LARGEST_HEADER", "read_tensors", "tensors_in"]
 

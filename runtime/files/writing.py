@@ -11,7 +11,7 @@ from typing import BinaryIO, TypeAlias
 
 from mvrec_edge.runtime.errors import OutputError
 from mvrec_edge.runtime.files.partial_file import open_partial
-from mvrec_edge.runtime.files.reading import open_regular
+from mvrec_edge.runtime.files.regular_files import open_regular
 
 __all__ = [
     "Buffer",

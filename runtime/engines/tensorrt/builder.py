@@ -10,7 +10,7 @@ from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
 from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt, logger
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, OutputError
 from mvrec_edge.runtime.files import atomic_write
-from mvrec_edge.runtime.files.reading import read_bounded
+from mvrec_edge.runtime.files.regular_files import read_bounded
 
 __all__ = ["build_plan"]
 

@@ -17,7 +17,7 @@ from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
 from mvrec_edge.runtime.errors import IntegrityError, UsageError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes, sha256_file
 from mvrec_edge.runtime.files.json_documents import read_json
-from mvrec_edge.runtime.files.reading import read_bounded
+from mvrec_edge.runtime.files.regular_files import read_bounded
 from mvrec_edge.runtime.files.user_cache import made_by_user, user_cache_path
 
 __all__ = ["PlanKey", "built_profiles", "plan_path", "record_plan", "verified_plan"]

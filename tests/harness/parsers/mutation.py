@@ -382,7 +382,8 @@ def _hostile_text(value: str, source: random.Random) -> str:
 
 
 def _deep(source: random.Random) -> Raw:
-    depth = source.choice((10, 70, 900, 1100, 5000, 60_000)) if source.random() < 0.3 else source.choice((10, 70))
+    # Up to what Python nests, and beyond: parsers and what works on their results give up at different depths.
+    depth = source.choice((10, 70, 300, 500, 700, 900, 950, 1100, 5000, 60_000))
     opening, closing = source.choice((("[", "]"), ('{"a":', "}")))
     if source.random() < 0.2:
         closing = ""

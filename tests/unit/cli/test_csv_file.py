@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mvrec_edge.cli.csv_file import COLUMNS, CsvFile, csv_row
-from mvrec_edge.runtime.errors import OutputError
+from mvrec_edge.cli.csv_file import COLUMNS, CsvFile, _kept_row, csv_row
+from mvrec_edge.runtime.errors import AnnotationError, OutputError
 
 RECORD: dict[str, Any] = {
     "image": "parts/a.jpg",
@@ -179,3 +179,9 @@ def test_it_is_no_table_of_boxes() -> None:
     """So that nobody's own results are read as labels."""
     assert not {"x1", "xmin", "filename", "class"} & set(COLUMNS)
     assert len(csv_row(RECORD)) == len(COLUMNS) == len(set(COLUMNS))
+
+
+def test_a_table_does_not_begin_with_a_line_that_cannot_be_read() -> None:
+    unread = AnnotationError("is no line of JSON", where="r.jsonl, line 2")
+    with pytest.raises(OutputError, match=r"the record of r.jsonl, line 2: is no line of JSON that the table is to"):
+        _kept_row(unread)

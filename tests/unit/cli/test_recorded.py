@@ -92,3 +92,12 @@ def test_a_line_without_end_is_not_read_for_ever(tmp_path: Path) -> None:
     assert len(list(read_results(results))) == 2
     with pytest.raises(InputError, match="no such file"):
         list(read_results(tmp_path))
+
+
+@pytest.mark.parametrize("depth", [40, 480, 700, 900, 100_000])
+def test_a_record_that_is_nested_deeply_costs_only_itself(tmp_path: Path, cache: SupportCache, depth: int) -> None:
+    """What is parsed may be nested deeper than what is made of it can go."""
+    deep = json.dumps(record("a.png"))[:-1] + ',"more":' + "[" * depth + "]" * depth + "}\n"
+    text, wrong = page(tmp_path / "r.html", cache, write(tmp_path / "r.jsonl", deep, record("b.png")))
+    assert [str(each.where) for each in wrong] == [f"{tmp_path / 'r.jsonl'}, line 1"]
+    assert "b.png" in text

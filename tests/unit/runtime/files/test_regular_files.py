@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mvrec_edge.runtime.files import sha256_file
-from mvrec_edge.runtime.files.reading import open_regular, read_bounded
+from mvrec_edge.runtime.files.regular_files import open_regular, read_bounded
 
 
 def test_a_file_is_read_up_to_its_bound(tmp_path: Path) -> None:
