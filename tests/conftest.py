@@ -20,17 +20,20 @@ TINY = EncoderArchitecture(image_size=56, patch_size=14, width=128, layers=3, em
 
 #: Files that take longest, which start first: else one process works on the last of them while the others are done.
 LONGEST_FIRST = (
-    "tests/golden/test_transistor_table.py",
-    "tests/e2e/test_command_line.py",
-    "tests/e2e/test_bench.py",
-    "tests/e2e/test_init_and_config.py",
     "tests/e2e/test_demo.py",
     "tests/package/test_layout.py",
+    "tests/docs/test_bring_your_own_defects.py",
+    "tests/e2e/test_command_line.py",
     "tests/e2e/test_precisions.py",
+    "tests/e2e/test_init_and_config.py",
+    "tests/e2e/test_bench.py",
+    "tests/unit/runtime/engines/tensorrt/test_engine.py",
+    "tests/unit/runtime/engines/tensorrt/test_building.py",
+    "tests/unit/export/test_graph_and_check.py",
+    "tests/golden/test_transistor_table.py",
     "tests/e2e/test_privacy.py",
-    "tests/e2e/test_magnetic_tile.py",
+    "tests/e2e/test_tensorrt.py",
     "tests/unit/bench/test_round_robin.py",
-    "tests/unit/training/test_train.py",
 )
 
 

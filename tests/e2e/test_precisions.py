@@ -41,9 +41,9 @@ def test_what_does_not_reach_its_limits_is_left_out(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     from mvrec_edge.export import random_weights
-    from tests.conftest import TINY
+    from tests.unit.export.conftest import SMALL
 
-    tensors = random_weights(TINY, seed=0).tensors
+    tensors = random_weights(SMALL, seed=0).tensors
     # Larger than float16 goes, and read by nothing.
     tensors["transformer.resblocks.0.mlp.c_fc.weight"][0, 0] = 1e5
     tensors["transformer.resblocks.0.mlp.c_proj.weight"][:, 0] = 0
