@@ -13,10 +13,12 @@ def campaigns() -> dict[str, Campaign]:
 def _all() -> list[Campaign]:
     from tests.harness.sharing.campaign import Sharing
     from tests.harness.soak.campaign import Soak
+    from tests.harness.tampering.copied import CopiedOver
     from tests.harness.tampering.swapped import SwappedFiles
 
     return [
         Sharing(),
         Soak(),
         SwappedFiles(),
+        CopiedOver(),
     ]
