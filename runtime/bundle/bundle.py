@@ -24,6 +24,8 @@ from mvrec_edge.runtime.files.writing import make_folder
 __all__ = ["Bundle", "check_free", "write_bundle"]
 
 _LARGEST_MANIFEST = 1 << 20
+# How often a bundle is read that is replaced meanwhile.
+_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,18 @@ class Bundle:
             IntegrityError: A file is missing, was changed, or is not listed in the manifest.
         """
         folder = Path(path)
+        for _ in range(_TRIES - 1):
+            before = _identity(folder)
+            try:
+                return cls._read(folder, graphs)
+            except (InputError, IntegrityError):
+                # An export may just have put another bundle in its place.
+                if _identity(folder) == before:
+                    raise
+        return cls._read(folder, graphs)
+
+    @classmethod
+    def _read(cls, folder: Path, graphs: Sequence[str] | None) -> Bundle:
         recover_folder(folder)
         source = folder / MANIFEST_NAME
         if not folder.exists():
@@ -73,7 +87,12 @@ class Bundle:
                 f"cannot be read: {error.strerror or error}", where=source, fix="copy or export the bundle again"
             ) from error
         manifest = Manifest.parse(data, str(source))
-        _check_names_and_sizes(folder, manifest)
+        try:
+            _check_names_and_sizes(folder, manifest)
+        except OSError as error:
+            raise IntegrityError(
+                f"cannot be read: {error.strerror or error}", where=folder, fix="copy or export the bundle again"
+            ) from error
         bundle = cls(folder, manifest)
         later = {
             name
@@ -227,6 +246,11 @@ class Bundle:
 
 def _variant(record: GraphRecord, target: str | None) -> VariantRecord | None:
     return next((variant for variant in record.variants if variant.target == target), None)
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    state = folder_state(folder)
+    return None if state is None else (state.device, state.inode)
 
 
 def _check_names_and_sizes(folder: Path, manifest: Manifest) -> None:

@@ -21,6 +21,7 @@ def _all() -> list[Campaign]:
     from tests.harness.parsers.own_files import OwnFiles
     from tests.harness.sharing.campaign import Sharing
     from tests.harness.soak.campaign import Soak
+    from tests.harness.tampering.copied import CopiedOver
     from tests.harness.tampering.swapped import SwappedFiles
     from tests.harness.tampering.tampered import Tampering
 
@@ -35,6 +36,7 @@ def _all() -> list[Campaign]:
         Kills(),
         Tampering(),
         SwappedFiles(),
+        CopiedOver(),
         Sharing(),
         DamagedImages(),
         ImageIndependence(),

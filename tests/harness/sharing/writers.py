@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import numpy as np
 from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
 from mvrec_edge.runtime import Bundle, SupportCache
 from mvrec_edge.runtime.engines.speeds import SpeedKey, read_speeds, record_speeds
-from mvrec_edge.runtime.errors import IntegrityError, MvrecEdgeError
+from mvrec_edge.runtime.errors import MvrecEdgeError
 from mvrec_edge.runtime.support.versions import SupportVersions
 from tests.harness.tampering.small_bundle import write_small_bundle
 
@@ -113,17 +112,15 @@ def _speeds(folder: Path) -> str:
 
 
 def _bundle(folder: Path) -> str:
-    """A bundle exported to one place twice: it is one of both afterwards, whole, and nothing lies beside it."""
+    """A bundle exported to one place by two: a reader meanwhile gets one of both, and nothing lies beside it."""
     place = folder / "b"
     write_small_bundle(place, 0)
 
     def write(which: int) -> None:
         for _ in range(_TIMES // 5):
-            # Another process may put its own in the place right after.
-            with contextlib.suppress(IntegrityError):
-                write_small_bundle(place, which, overwrite=True)
+            write_small_bundle(place, which, overwrite=True)
 
-    failed = _two(write)
+    failed = _two(write, lambda: Bundle.load(place) and None)
     Bundle.load(place)
     return failed or _strangers(folder, {place.name})
 

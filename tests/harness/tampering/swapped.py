@@ -216,8 +216,9 @@ def _outcome(subject: str, place: Path, change: _Change, right: Any, new: Any) -
         return str(found["answer"])
     if found["answer"] == right:
         return "the hashed file" if found["made"] else "not reached"
-    # Before anything was hashed, or where all that is used was read in one step.
-    if found["answer"] == new and (change.moment == ("open", 0) or subject == "cache"):
+    # A folder that was exchanged while it was read is read again, as a whole; a cache is one file, read in one step.
+    whole = change.make is _exchange_folder and change.moment[0] == "open"
+    if found["answer"] == new and (whole or subject == "cache"):
         return "the new file"
     return "other answers than those of the hashed file"
 

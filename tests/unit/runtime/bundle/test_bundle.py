@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -199,3 +201,20 @@ def test_a_graph_without_its_weights_is_no_bundle(tmp_path: Path) -> None:
         )
     with pytest.raises(IntegrityError, match=r"'encoder\.fp32\.weights' is not listed"):
         Bundle.load(tmp_path / "b")
+
+
+def test_a_bundle_that_is_replaced_while_it_is_read_is_read_again(tmp_path: Path) -> None:
+    make(tmp_path / "b", b"one")
+    done = threading.Event()
+
+    def replace() -> None:
+        for number in range(20):
+            make(tmp_path / "b", b"%03d" % number, overwrite=True)
+        done.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        replacing = pool.submit(replace)
+        while not done.is_set() and not replacing.done():
+            Bundle.load(tmp_path / "b")
+        replacing.result()
+    assert Bundle.load(tmp_path / "b").manifest.graph_bytes("fp32") == len(GRAPH) + 3
