@@ -17,7 +17,7 @@
     └── LockedError               8   another process is writing there
 
 An error says what is wrong, where, and what to do about it; the command line prints that as one line. What can be used
-all the same, but may not be what was meant, is no error but an `InputWarning`.
+all the same, but may not be what was meant, is no error but an `InputWarning`; a `DamageWarning` where it is damaged.
 """
 
 from __future__ import annotations

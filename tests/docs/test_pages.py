@@ -19,14 +19,17 @@ from mvrec_edge.cli.main import app
 from tests.docs.page import DOCS
 
 ROOT = DOCS.parent
-PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")), *sorted(DOCS.rglob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")),
+    *sorted(DOCS.rglob("*.md")),
+]
 #: Longer than this, nobody reads it to its end.
 README_LINES = 120
 _FENCE = re.compile(r"^```[a-z]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 #: A file or folder of the repository that a page names; `NAME` stands for what a reader chooses.
-_PATH = re.compile(r"`((?:benchmarks|calib|cli|docs|doctor|export|runtime|testing|tests|training)/[\w./-]*)`")
+_PATH = re.compile(r"`((?:benchmarks|calib|cli|docs|doctor|export|runtime|supply|testing|tests|training)/[\w./-]*)`")
 
 
 def _name(page: Path) -> str:

@@ -8,14 +8,17 @@ Prints one JSON line for each command: its number, its exit code, and what the t
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import pty
+import select
 import shutil
 import signal
 import struct
 import sys
 import termios
+import traceback
 from fcntl import ioctl
 from pathlib import Path
 
@@ -43,6 +46,7 @@ _VIEWS = ("--view-recipe", "none", "--resample", "fast")
 _CLASSIFY = ("classify", "b.bundle", "h.safetensors")
 _NAME = f"{HOSTILE}.jpg"
 _SECONDS = 60
+_BUG = 70
 
 #: Every command that prints what comes from outside, with names and labels that are `HOSTILE`.
 COMMANDS: tuple[tuple[str, ...], ...] = (
@@ -155,25 +159,34 @@ def on_terminal(words: tuple[str, ...]) -> tuple[bytes, int]:
         signal.alarm(_SECONDS)
         _become(words)
     ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
-    got = b""
-    # The other side closes by an error on Linux.
-    with contextlib.suppress(OSError):
-        while piece := os.read(terminal, 65536):
-            got += piece
+    got, status = b"", None
+    while status is None:
+        # Asked before the last look: what was written before the end is still to be read.
+        ended, code = os.waitpid(child, os.WNOHANG)
+        status = code if ended else None
+        # Linux says by an error that nobody has the other side open any more.
+        with contextlib.suppress(OSError):
+            while select.select([terminal], [], [], 0.05)[0] and (piece := os.read(terminal, 65536)):
+                got += piece
     os.close(terminal)
-    return got, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return got, os.waitstatus_to_exitcode(status)
 
 
 def _become(words: tuple[str, ...]) -> None:
-    from mvrec_edge.cli.main import main
-
-    sys.argv = ["mvrec-edge", *words]
-    code = 70
+    code = _BUG
     try:
+        from mvrec_edge.cli.main import main
+
+        # Those of the parent may stand for files, and believe that they can be told where to begin.
+        sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), "utf-8", write_through=True)
+        sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), "utf-8", write_through=True)
+        sys.argv = ["mvrec-edge", *words]
         main()
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
     finally:
         with contextlib.suppress(OSError):
             sys.stdout.flush()

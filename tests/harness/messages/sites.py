@@ -48,7 +48,7 @@ def watched() -> Iterator[set[Site]]:
         before(self, what, where=where, fix=fix)
         frame = sys._getframe(1)
         # Constructors of classes below.
-        while frame.f_code.co_name == "__init__" and frame.f_back is not None:
+        while frame.f_code.co_filename == errors.__file__ and frame.f_back is not None:
             frame = frame.f_back
         with contextlib.suppress(ValueError):
             seen.add((str(Path(frame.f_code.co_filename).resolve().relative_to(REPOSITORY)), frame.f_lineno))

@@ -122,6 +122,10 @@ def _later_schema(bundle: Path) -> None:
     manifest.write_text(manifest.read_text("utf-8").replace("bundle/3", "bundle/9"), "utf-8")
 
 
+def _write_manifest(bundle: Path, text: str) -> None:
+    (bundle / "manifest.json").write_text(text, "utf-8")
+
+
 def _features(**tensors: np.ndarray) -> Callable[[], object]:
     def write() -> None:
         from safetensors.numpy import save_file
@@ -557,6 +561,36 @@ _MACHINE = (
     ),
 )
 
+_MORE = (
+    Trigger("calibrate b.bundle labelled --out n --views ms", 2, "has no option --views any more"),
+    Trigger("export --random-weights ViT-B/32 --precision , --out a", 2, "no precision is named"),
+    Trigger("bench b.bundle --plot a.txt", 2, "a plot ends in"),
+    Trigger("calibrate b.bundle in --rebase line.safetensors --out n", 3, "are not in the labelled set"),
+    Trigger(f"{EVALUATE} --shots 1 --unknown --no-keep", 3, "fewer than two are left to tell apart"),
+    Trigger(
+        "evaluate --features f.safetensors",
+        3,
+        "'support_embeddings' must be floats",
+        _features(support_embeddings=np.zeros(3, np.float32), support_labels=np.zeros(3, np.int64)),
+    ),
+    Trigger(
+        "evaluate --features f.safetensors",
+        3,
+        "'support_labels' must be 4 whole numbers",
+        _features(support_embeddings=np.ones((4, 1, 2), np.float32), support_labels=np.zeros(3, np.int64)),
+    ),
+    Trigger(
+        "evaluate --features f.safetensors",
+        3,
+        "name a class that is not in the list",
+        _features(support_embeddings=np.ones((4, 1, 2), np.float32), support_labels=np.full(4, 9)),
+    ),
+    Trigger("verify b.bundle", 4, "a JSON object was expected", _in_bundle(lambda b: _write_manifest(b, "[]"))),
+    Trigger(
+        "verify b.bundle", 4, "is too large for a manifest", _in_bundle(lambda b: _write_manifest(b, " " * (1 << 24)))
+    ),
+)
+
 _WORSE = (
     # Each pit has itself as a dent for its nearest neighbour.
     Trigger(
@@ -567,4 +601,14 @@ _WORSE = (
 )
 
 #: All of them, in the order of their exit codes.
-TRIGGERS: tuple[Trigger, ...] = (*_ITEMS, *_USAGE, *_INPUT, *_LABEL_FILES, *_INTEGRITY, *_MACHINE, *_OUTPUT, *_WORSE)
+TRIGGERS: tuple[Trigger, ...] = (
+    *_ITEMS,
+    *_USAGE,
+    *_INPUT,
+    *_LABEL_FILES,
+    *_INTEGRITY,
+    *_MACHINE,
+    *_MORE,
+    *_OUTPUT,
+    *_WORSE,
+)
