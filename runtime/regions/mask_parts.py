@@ -118,7 +118,7 @@ def _refuse_noise(mask: _Pixels, rows: int, source: str | None) -> None:
     runs = 0
     for top in range(0, len(mask), rows):
         band = mask[top : top + rows] != 0
-        runs += np.count_nonzero(band[:, 1:] > band[:, :-1]) + np.count_nonzero(band[:, 0])
+        runs += int(np.count_nonzero(band[:, 1:] > band[:, :-1]) + np.count_nonzero(band[:, 0]))
     if runs > _MOST_RUNS:
         raise AnnotationError(
             f"the mask falls into {runs} runs of pixels, more than {_MOST_RUNS}: it looks like noise",

@@ -85,7 +85,7 @@ class Region:
                 where=source,
                 fix="check that the annotation belongs to this image",
             )
-        self._shape = (patch.shape[0], patch.shape[1])
+        self._shape: tuple[int, int] = (patch.shape[0], patch.shape[1])
         self._stored: MaskArray = np.packbits(patch, axis=1) if patch.size > _LARGE else patch
         self._stored.setflags(write=False)
         self._origin = origin
@@ -355,7 +355,7 @@ class Region:
 
     @property
     def _is_packed(self) -> bool:
-        return self._shape[0] * self._shape[1] > _LARGE
+        return bool(self._shape[0] * self._shape[1] > _LARGE)
 
     def _part(self, left: int, top: int, right: int, bottom: int) -> MaskArray:
         """Columns and rows of the patch, half-open; read-only where they are not made anew."""

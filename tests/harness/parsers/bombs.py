@@ -651,16 +651,6 @@ LARGE_BUT_GOOD = (
     Bomb("labelme: 20 outlines of 20,000 points", _polygons(20, 20_000, 900), 128, 4.0),
     Bomb("labelme: ten outlines of half the image", _polygons(10, 500, 2_800), 64, 6.0),
     Bomb("COCO: five masks of the whole image as runs", _all_read(_coco(_whole_runs, _CAMERA), _CAMERA, 5), 96, 8.0),
-    Bomb(
-        "COCO: 100,000 boxes on 1,000 images",
-        _coco(
-            lambda: [_annotation(n, bbox=[1, 1, 5, 5]) | {"image_id": 1 + n % 1_000} for n in range(100_000)],
-            _CAMERA,
-            images=[{"id": 1 + n, "file_name": "a.png"} for n in range(1_000)],
-        ),
-        200,
-        12.0,
-    ),
     Bomb("mask: 10,000 parts", _mask_of(lambda: np.pad(_dots(6_000, 60, 40), ((0, 144), (0, 2_192)))), 64, 4.0),
     Bomb("PNG: 50 megapixels, 8 bits", _written(".png", np.uint8, 3, cv2.IMWRITE_PNG_COMPRESSION, 1), 300, 8.0),
     Bomb("PNG: 50 megapixels, 16 bits", _written(".png", np.uint16, 3, cv2.IMWRITE_PNG_COMPRESSION, 1), 450, 10.0),
