@@ -15,7 +15,7 @@ from mvrec_edge.runtime.errors import AnnotationError
 __all__ = ["MaskParts", "label_parts"]
 
 # Pixels that are labelled at once: four bytes of label each.
-_BAND = 1 << 24
+_BAND = 1 << 22
 # More than any drawn mask has: a run for every 64th pixel of the largest image would be noise. Each may be a component.
 _MOST_RUNS = 1 << 21
 _Pixels = npt.NDArray[np.uint8]

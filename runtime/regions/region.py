@@ -220,8 +220,10 @@ class Region:
         outlines = [_outline(polygon, source) for polygon in polygons]
         if sum(map(len, outlines)) > MAX_POINTS:
             raise _too_many_points(source)
-        low = np.min([outline.min(axis=0) for outline in outlines], axis=0).tolist()
-        high = np.max([outline.max(axis=0) for outline in outlines], axis=0).tolist()
+        # Along rows numpy is many times faster than along pairs.
+        sides = [np.ascontiguousarray(outline.T) for outline in outlines]
+        low = np.min([side.min(axis=1) for side in sides], axis=0).tolist()
+        high = np.max([side.max(axis=1) for side in sides], axis=0).tolist()
         height, width = image_size
         # Rasterised within the polygon's own bounds, so that many small polygons on a large image stay cheap.
         left, top, right, bottom = max(low[0], 0), max(low[1], 0), min(high[0], width - 1), min(high[1], height - 1)
