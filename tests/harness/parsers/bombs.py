@@ -94,16 +94,22 @@ def _noise(points: int, side: int = _SIDE) -> list[list[int]]:
     return np.random.default_rng(0).integers(0, side, (points, 2)).tolist()
 
 
+_HERE = "here"
+
+
 def _coco(annotations: Any, size: tuple[int, int] = (_SIDE, _SIDE), **more: Any) -> Callable[[Path], Call]:
     def make(folder: Path) -> Call:
         _image(folder)
         content = {
             "images": [{"id": 1, "file_name": "a.png", "height": size[0], "width": size[1]}],
             "categories": [{"id": 1, "name": "dent"}],
-            "annotations": annotations(),
+            "annotations": [_HERE],
             **more,
         }
-        (folder / "a.json").write_text(json.dumps(content), "utf-8")
+        # Written apart, since a million of one text are made faster than a million of objects.
+        found = annotations()
+        text = found if isinstance(found, str) else json.dumps(found)[1:-1]
+        (folder / "a.json").write_text(json.dumps(content).replace(json.dumps(_HERE), text), "utf-8")
         return lambda: _read_each(folder / "a.json", size)
 
     return make
@@ -420,7 +426,7 @@ BOMBS = (
     ),
     Bomb(
         "COCO: a million annotations of one image",
-        _coco(lambda: [_annotation(n, bbox=[1, 1, 5, 5]) for n in range(1_000_000)]),
+        _coco(lambda: ", ".join([json.dumps(_annotation(1, bbox=[1, 1, 5, 5]))] * 1_000_000)),
     ),
     Bomb(
         "COCO: an annotation of many polygons",

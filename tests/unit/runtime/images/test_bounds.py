@@ -110,7 +110,7 @@ def test_a_tiff_read_in_pieces_is_what_it_is_at_once(
         options = {"photometric": "rgb", "tile": (16, 16)}
     elif kind == "palette":
         pixels = pixels[:, :, 0] // 255
-        options |= {"photometric": "palette", "colormap": np.arange(768, dtype=np.uint16).reshape(3, 256) * 80}
+        options |= {"photometric": "palette", "colormap": np.outer((257, 256, 0), np.arange(256)).astype(np.uint16)}
     elif kind == "white is zero":
         pixels, options["photometric"] = pixels[:, :, 0], "miniswhite"
     elif kind == "12 bits":
