@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from mvrec_edge.calib.evaluation.protocol import EvaluationSet
 from mvrec_edge.runtime.errors import InputError
+from mvrec_edge.runtime.files.json_documents import parse_json
 from mvrec_edge.runtime.files.tensor_file import read_tensors
 
 __all__ = ["read_features"]
@@ -35,8 +35,8 @@ def read_features(path: str | Path) -> EvaluationSet:
     path = Path(path)
     tensors, metadata = read_tensors(path, "a file of features")
     try:
-        names = json.loads(metadata["class_names"])
-    except (KeyError, ValueError, RecursionError):
+        names = parse_json(metadata["class_names"])
+    except (KeyError, ValueError):
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) > _MOST_CLASSES:
         raise InputError("has no list of class names in its metadata", where=path, fix="write 'class_names' as JSON")

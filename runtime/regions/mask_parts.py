@@ -15,7 +15,7 @@ from mvrec_edge.runtime.errors import AnnotationError
 __all__ = ["MaskParts", "label_parts"]
 
 # Pixels that are labelled at once: four bytes of label each.
-_BAND = 1 << 24
+_BAND = 1 << 22
 # More than any drawn mask has: a run for every 64th pixel of the largest image would be noise. Each may be a component.
 _MOST_RUNS = 1 << 21
 _Pixels = npt.NDArray[np.uint8]
@@ -118,7 +118,7 @@ def _refuse_noise(mask: _Pixels, rows: int, source: str | None) -> None:
     runs = 0
     for top in range(0, len(mask), rows):
         band = mask[top : top + rows] != 0
-        runs += np.count_nonzero(band[:, 1:] > band[:, :-1]) + np.count_nonzero(band[:, 0])
+        runs += int(np.count_nonzero(band[:, 1:] > band[:, :-1]) + np.count_nonzero(band[:, 0]))
     if runs > _MOST_RUNS:
         raise AnnotationError(
             f"the mask falls into {runs} runs of pixels, more than {_MOST_RUNS}: it looks like noise",

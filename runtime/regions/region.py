@@ -85,7 +85,7 @@ class Region:
                 where=source,
                 fix="check that the annotation belongs to this image",
             )
-        self._shape = (patch.shape[0], patch.shape[1])
+        self._shape: tuple[int, int] = (patch.shape[0], patch.shape[1])
         self._stored: MaskArray = np.packbits(patch, axis=1) if patch.size > _LARGE else patch
         self._stored.setflags(write=False)
         self._origin = origin
@@ -220,8 +220,10 @@ class Region:
         outlines = [_outline(polygon, source) for polygon in polygons]
         if sum(map(len, outlines)) > MAX_POINTS:
             raise _too_many_points(source)
-        low = np.min([outline.min(axis=0) for outline in outlines], axis=0).tolist()
-        high = np.max([outline.max(axis=0) for outline in outlines], axis=0).tolist()
+        # Along rows numpy is many times faster than along pairs.
+        sides = [np.ascontiguousarray(outline.T) for outline in outlines]
+        low = np.min([side.min(axis=1) for side in sides], axis=0).tolist()
+        high = np.max([side.max(axis=1) for side in sides], axis=0).tolist()
         height, width = image_size
         # Rasterised within the polygon's own bounds, so that many small polygons on a large image stay cheap.
         left, top, right, bottom = max(low[0], 0), max(low[1], 0), min(high[0], width - 1), min(high[1], height - 1)
@@ -355,7 +357,7 @@ class Region:
 
     @property
     def _is_packed(self) -> bool:
-        return self._shape[0] * self._shape[1] > _LARGE
+        return bool(self._shape[0] * self._shape[1] > _LARGE)
 
     def _part(self, left: int, top: int, right: int, bottom: int) -> MaskArray:
         """Columns and rows of the patch, half-open; read-only where they are not made anew."""

@@ -94,16 +94,22 @@ def _noise(points: int, side: int = _SIDE) -> list[list[int]]:
     return np.random.default_rng(0).integers(0, side, (points, 2)).tolist()
 
 
+_HERE = "here"
+
+
 def _coco(annotations: Any, size: tuple[int, int] = (_SIDE, _SIDE), **more: Any) -> Callable[[Path], Call]:
     def make(folder: Path) -> Call:
         _image(folder)
         content = {
             "images": [{"id": 1, "file_name": "a.png", "height": size[0], "width": size[1]}],
             "categories": [{"id": 1, "name": "dent"}],
-            "annotations": annotations(),
+            "annotations": [_HERE],
             **more,
         }
-        (folder / "a.json").write_text(json.dumps(content), "utf-8")
+        # Written apart, since a million of one text are made faster than a million of objects.
+        found = annotations()
+        text = found if isinstance(found, str) else json.dumps(found)[1:-1]
+        (folder / "a.json").write_text(json.dumps(content).replace(json.dumps(_HERE), text), "utf-8")
         return lambda: _read_each(folder / "a.json", size)
 
     return make
@@ -420,7 +426,7 @@ BOMBS = (
     ),
     Bomb(
         "COCO: a million annotations of one image",
-        _coco(lambda: [_annotation(n, bbox=[1, 1, 5, 5]) for n in range(1_000_000)]),
+        _coco(lambda: ", ".join([json.dumps(_annotation(1, bbox=[1, 1, 5, 5]))] * 1_000_000)),
     ),
     Bomb(
         "COCO: an annotation of many polygons",
@@ -553,7 +559,7 @@ BOMBS = (
         "features: millions of class names",
         _features(
             lambda: _safetensors(
-                json.dumps({"__metadata__": {"class_names": json.dumps(["a"] * 5_000_000)}}).encode("ascii")
+                json.dumps({"__metadata__": {"class_names": json.dumps(["a"] * 3_000_000)}}).encode("ascii")
             )
         ),
     ),
@@ -651,16 +657,6 @@ LARGE_BUT_GOOD = (
     Bomb("labelme: 20 outlines of 20,000 points", _polygons(20, 20_000, 900), 128, 4.0),
     Bomb("labelme: ten outlines of half the image", _polygons(10, 500, 2_800), 64, 6.0),
     Bomb("COCO: five masks of the whole image as runs", _all_read(_coco(_whole_runs, _CAMERA), _CAMERA, 5), 96, 8.0),
-    Bomb(
-        "COCO: 100,000 boxes on 1,000 images",
-        _coco(
-            lambda: [_annotation(n, bbox=[1, 1, 5, 5]) | {"image_id": 1 + n % 1_000} for n in range(100_000)],
-            _CAMERA,
-            images=[{"id": 1 + n, "file_name": "a.png"} for n in range(1_000)],
-        ),
-        200,
-        12.0,
-    ),
     Bomb("mask: 10,000 parts", _mask_of(lambda: np.pad(_dots(6_000, 60, 40), ((0, 144), (0, 2_192)))), 64, 4.0),
     Bomb("PNG: 50 megapixels, 8 bits", _written(".png", np.uint8, 3, cv2.IMWRITE_PNG_COMPRESSION, 1), 300, 8.0),
     Bomb("PNG: 50 megapixels, 16 bits", _written(".png", np.uint16, 3, cv2.IMWRITE_PNG_COMPRESSION, 1), 450, 10.0),

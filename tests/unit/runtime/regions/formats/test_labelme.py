@@ -368,7 +368,7 @@ def test_json_in_another_encoding_is_named_as_not_utf_8(folder):
 
 
 @pytest.mark.parametrize("radius", [0.4, 3, 7.5, 20])
-def test_a_circle_is_its_disc(radius: float, tmp_path: Path) -> None:
+def test_a_circle_is_its_disc(radius, tmp_path):
     Image.new("RGB", (80, 60)).save(tmp_path / "a.png")
     circle = {"label": "pit", "shape_type": "circle", "points": [[40.5, 30], [40.5 + radius, 30]]}
     (tmp_path / "a.json").write_text(json.dumps({"imagePath": "a.png", "shapes": [circle]}), "utf-8")
