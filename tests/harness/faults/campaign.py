@@ -7,7 +7,7 @@ import functools
 import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,18 +78,19 @@ class Faults(Campaign):
     goal = "a fault or kill at every write, fsync, rename, open: nothing torn, nothing lost, and the next run succeeds"
     short = 0
     full = 0
-    chunk = 500
+    chunk = 75
     at_once = 1
 
     def needs(self) -> str | None:
         return None if compiler() else "no C compiler to build the shim that makes calls fail"
 
     def amount(self, *, full: bool) -> int:
-        trials, of_ci = _trials(), set(_first())
-        return len(trials) if full else sum((trial.case, trial.kind) in of_ci for trial in trials)
+        return len(_trials() if full else _trials_of_ci())
 
     def run(self, trials: range, folder: Path) -> Tally:
-        tally, chosen = Tally(), _trials()
+        tally, chosen = Tally(), _trials_of_ci()
+        if trials.stop > len(chosen):
+            chosen = _trials()
         with runner() as run:
             bases = Bases(run, folder)
             for number in trials:
@@ -103,18 +104,25 @@ class Faults(Campaign):
 
 
 @functools.cache
+def _trials_of_ci() -> list[_Trial]:
+    return _trials_of(itertools.product(CASES[:_OF_CI], range(_KINDS_OF_CI)))
+
+
+@functools.cache
 def _trials() -> list[_Trial]:
     """All trials, those of CI first."""
+    first = set(itertools.product(CASES[:_OF_CI], range(_KINDS_OF_CI)))
+    every = itertools.product(CASES, range(len(KINDS)))
+    return [*_trials_of_ci(), *_trials_of(pair for pair in every if pair not in first)]
+
+
+def _trials_of(pairs: Iterable[tuple[Case, int]]) -> list[_Trial]:
+    """One trial for each call of a command, in each way."""
+    pairs = list(pairs)
     with runner() as run, tempfile.TemporaryDirectory() as folder:
         bases = Bases(run, Path(folder))
-        calls = {case.name: bases.of(case)[2].calls for case in CASES}
-    first = list(_first())
-    rest = (pair for pair in itertools.product(CASES, range(len(KINDS))) if pair not in first)
-    return [_Trial(case, number, kind) for case, kind in (*first, *rest) for number in range(1, calls[case.name] + 1)]
-
-
-def _first() -> Iterator[tuple[Case, int]]:
-    return itertools.product(CASES[:_OF_CI], range(_KINDS_OF_CI))
+        calls = {case.name: bases.of(case)[2].calls for case in dict.fromkeys(case for case, _ in pairs)}
+    return [_Trial(case, number, kind) for case, kind in pairs for number in range(1, calls[case.name] + 1)]
 
 
 def try_once(run: Runner, bases: Bases, case: Case, number: int, kind: int, folder: Path) -> list[str]:

@@ -220,7 +220,7 @@ class Crashes(Campaign):
     )
     short = 60
     full = 1000
-    chunk = 250
+    chunk = 60
     at_once = 1
 
     def needs(self) -> str | None:

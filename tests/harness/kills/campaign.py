@@ -32,7 +32,7 @@ class Kills(Campaign):
     goal = "kill -9 at random moments: nothing torn or lost, and chains of --resume end as an uninterrupted run"
     short = 60
     full = 2000
-    chunk = 100
+    chunk = 60
     at_once = 1
 
     def run(self, trials: range, folder: Path) -> Tally:
