@@ -234,7 +234,7 @@ class GraphEngine(Engine):
         self.device = self._session.device
 
     def _encode_batch(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-        with self._files.regular_files():
+        with self._files.reading():
             return self._session.run(views)
 
     def _close(self) -> None:
