@@ -206,6 +206,7 @@ def calibrate(
     from mvrec_edge.cli.output_paths import Outputs
     from mvrec_edge.runtime import Bundle, SupportCache
     from mvrec_edge.runtime.errors import OutputError
+    from mvrec_edge.runtime.support.versions import SupportVersions
 
     outputs = Outputs({"--out": out, "--tune-plot": tuning.tune_plot})
     # The cache that --rebase names may be replaced: a version of it is kept.
@@ -213,6 +214,7 @@ def calibrate(
     outputs.claim("--out", "--tune-plot", make_folders=False)
     if out.exists() and not overwrite:
         raise OutputError("exists already", where=out, fix="choose another name, or give --overwrite")
+    SupportVersions(out).check_place()
     # All options are looked at before the encoder runs, which may take minutes.
     settings = fitting.settings()
     tuning.check(settings, precision, rebase)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvrec_edge.runtime.errors import InputError, MvrecEdgeError, UsageError
+from mvrec_edge.runtime.errors import InputError, MvrecEdgeError, OutputError, UsageError
 from mvrec_edge.runtime.files import atomic_write, writing
 from mvrec_edge.runtime.files.file_lock import locked
 from mvrec_edge.runtime.files.writing import confirm_rename
@@ -57,6 +57,15 @@ class SupportVersions:
         self.keep = keep
         self._others = NumberedFiles(self.path)
 
+    def check_place(self) -> None:
+        """Refuses a place where no cache can go; asked before any work is done for one.
+
+        Raises:
+            OutputError: A folder, a pipe or a device is there.
+        """
+        if self.path.exists() and not self.path.is_file():
+            raise OutputError("is no file, so it is not replaced", where=self.path, fix="choose another name")
+
     @contextlib.contextmanager
     def change(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Keeps other changes of this cache out while the block reads, decides and writes.
@@ -81,12 +90,13 @@ class SupportVersions:
             SupportError: What would be written could not be read again; the same.
         """
         data = cache.readable_bytes()
+        self.check_place()
         if not self.path.exists():
             with atomic_write(self.path) as stream:
                 stream.write(data)
             return None
         self._others.drop_double()
-        if self.path.read_bytes() == data:
+        if self.path.stat().st_size == len(data) and self.path.read_bytes() == data:
             return None
         with atomic_write(self.path) as stream:
             stream.write(data)

@@ -101,6 +101,15 @@ def test_calibrate_refuses_at_once_what_no_cache_holds(tmp_path: Path, options: 
     assert said in error_line(ended)
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, _link_to_a_device])
+def test_calibrate_refuses_at_once_to_write_over_what_is_no_file(
+    tmp_path: Path, make: Callable[[Path], object]
+) -> None:
+    make(tmp_path / "a")
+    ended = run("calibrate", POCKET_BUNDLE, tmp_path, "--out", tmp_path / "a", "--overwrite", code=6)
+    assert "is no file, so it is not replaced" in error_line(ended)
+
+
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three defects of two classes each."""

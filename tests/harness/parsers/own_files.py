@@ -26,7 +26,6 @@ from mvrec_edge.cli.config.reading import read_config
 from mvrec_edge.cli.config.template import render_template
 from mvrec_edge.cli.console import escaped
 from mvrec_edge.cli.console import json_text as console_json
-from mvrec_edge.cli.csv_file import CsvFile
 from mvrec_edge.cli.inspect import describe_bundle, describe_cache
 from mvrec_edge.cli.recorded import add_recorded
 from mvrec_edge.cli.results_file import last_run, read_results
@@ -390,19 +389,20 @@ def _results(folder: Path) -> Trial:
 
 
 def _resumed(folder: Path) -> Trial:
-    from mvrec_edge.cli.resuming import take_up
+    from mvrec_edge.cli.records import ResultPlaces, open_sink
     from mvrec_edge.cli.run_facts import RunFacts
 
     run = RunFacts(**{**dict.fromkeys(RunFacts.__dataclass_fields__), "cache_digest": ENCODER})  # type: ignore[arg-type]
     records = [{**record, "run": run.to_record(ENCODER)} for record in result_records()]
     file = folder / "results.jsonl"
+    places = ResultPlaces(out=file, csv=folder / "results.csv", resume=True)
 
     def trial(source: random.Random) -> None:
         for each in folder.iterdir():
             each.unlink()
         file.write_bytes(_lines(source, records))
-        kept = take_up(file, run)
-        CsvFile(folder / "results.csv", kept=(line for _, line in read_results(file)), began=kept.first).close()
+        with contextlib.redirect_stderr(io.StringIO()), open_sink(places, run):
+            pass
 
     return trial
 
