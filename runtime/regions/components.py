@@ -79,6 +79,8 @@ def regions_of_mask(
         # No two components share their first pixel, so the order is the same everywhere.
         first = (top, left + int(patch[0].argmax()))
         found.append((first, Region.from_patch(patch, (x + left, y + top), image_size, label, give_away=True)))
+        # The next one may be as large as the mask, too.
+        del patch
     found.sort(key=lambda item: item[0])
     return [
         region if source is None else region.with_source(f"{source}#{index}") for index, (_, region) in enumerate(found)

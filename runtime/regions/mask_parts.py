@@ -43,11 +43,15 @@ class MaskParts:
         """The part of the mask within the box of each of some components, where it belongs to that component.
 
         Args:
-            kept: Numbers of components; those that reach over several bands come last.
+            kept: Numbers of components.
+
+        Yields:
+            Number and patch of each, in the order of their last rows.
         """
         wanted = np.zeros(len(self.areas), np.bool_)
         wanted[kept] = True
-        open_: dict[int, npt.NDArray[np.bool_]] = {}
+        # Those that reach over several bands, as bits: many may be as large as the mask.
+        begun: dict[int, _Pixels] = {}
         for number, (top, labels) in enumerate(self._bands()):
             bottom = top + len(labels)
             by_owner = np.argsort(self._owners[number], kind="stable")
@@ -61,11 +65,12 @@ class MaskParts:
                 inside = window == its[0] if len(its) == 1 else np.isin(window, its)
                 if top <= y1 and y2 <= bottom:
                     yield component, inside
-                else:
-                    patch = open_.setdefault(component, np.zeros((y2 - y1, x2 - x1), np.bool_))
-                    patch[first - y1 : last - y1] = inside
-        while open_:
-            yield open_.popitem()
+                    continue
+                if component not in begun:
+                    begun[component] = np.zeros((y2 - y1, -(-(x2 - x1) // 8)), np.uint8)
+                begun[component][first - y1 : last - y1] = np.packbits(inside, axis=1)
+                if y2 <= bottom:
+                    yield component, np.unpackbits(begun.pop(component), axis=1, count=x2 - x1).view(np.bool_)
 
     def _bands(self) -> Iterator[tuple[int, npt.NDArray[np.int32]]]:
         """First row and labels of each band."""

@@ -537,6 +537,7 @@ BOMBS = (
     Bomb("mask: rings", _mask_of(lambda: _rings(_SIDE)), *_A_MASK),
     Bomb("mask: frames within frames", _mask_of(lambda: _nested(_SIDE, 2)), *_A_MASK),
     Bomb("mask: few frames within frames", _mask_of(lambda: _nested(_SIDE, 100)), *_A_MASK),
+    Bomb("mask: four frames within frames", _mask_of(lambda: _nested(_SIDE, 1_400)), *_A_MASK),
     Bomb("mask: all white", _mask_of(lambda: np.full((_SIDE, _SIDE), 255, np.uint8)), *_A_MASK),
     Bomb(
         "features: a header of 60 MB",
