@@ -271,7 +271,8 @@ def evaluate(
 
     settings = asking.settings()
     results.outputs.check(of.read_whole)
-    results.outputs.claim("--out", "--report")
+    results.outputs.claim("--out")
+    results.outputs.claim("--report", make_folders=False)
     results.check(of.features, overwrite=overwrite)
     encoded = _encoded(of, settings, results, reading, encoding, precision)
     evaluation = evaluate_embeddings(encoded.data, settings, observer=ConsoleObserver())

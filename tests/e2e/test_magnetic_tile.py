@@ -24,7 +24,7 @@ CLASSES = ["MT_Blowhole", "MT_Break", "MT_Crack", "MT_Fray", "MT_Uneven"]
 
 
 #: What a record says of its run, and not of the region.
-OF_THE_RUN = {"ms", "time", "run", "region", "mask", "picture"}
+OF_THE_RUN = {"ms", "time", "run", "region", "mask", "picture", "item"}
 
 
 def predictions_in(text: str) -> list[dict[str, object]]:
