@@ -13,11 +13,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tests.e2e.commands import run
+
 __all__ = ["TRIGGERS", "Trigger", "write_line"]
 
 CLASSIFY = "classify b.bundle line.safetensors"
 CALIBRATE = "calibrate b.bundle labelled --out new.safetensors"
 EVALUATE = "evaluate b.bundle labelled"
+FAST = "--view-recipe none --resample fast --engine onnxruntime --threads 1"
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,12 @@ class Trigger:
     prepare: Callable[[], object] = lambda: None
 
 
-def write_line(folder: Path, run: Callable[..., object]) -> None:
+def write_line(folder: Path, how: Callable[..., object]) -> None:
     """Makes the folder that every trigger begins with.
 
     Args:
         folder: An empty folder, the present one.
-        run: Runs a command.
+        how: Runs a command.
     """
     from mvrec_edge.pocket import finished
 
@@ -50,9 +53,9 @@ def write_line(folder: Path, run: Callable[..., object]) -> None:
     for number in range(6):
         _draw(folder / "labelled" / ("dent", "pit")[number % 2] / f"{number}.jpg", number)
     _draw(folder / "in" / "1.jpg", 9)
-    fast = ("--view-recipe", "none", "--resample", "fast", "--engine", "onnxruntime", "--threads", "1")
-    run("calibrate", "b.bundle", "labelled", "--out", "line.safetensors", *fast)
-    run("classify", "b.bundle", "line.safetensors", "in", "--out", "r.jsonl", *fast[4:])
+    fast = FAST.split()
+    how("calibrate", "b.bundle", "labelled", "--out", "line.safetensors", *fast)
+    how("classify", "b.bundle", "line.safetensors", "in", "--out", "r.jsonl", *fast[4:])
 
 
 def _draw(path: Path, seed: int) -> None:
@@ -120,6 +123,16 @@ def _image_of_the_set() -> None:
 def _later_schema(bundle: Path) -> None:
     manifest = bundle / "manifest.json"
     manifest.write_text(manifest.read_text("utf-8").replace("bundle/3", "bundle/9"), "utf-8")
+
+
+def _inside(name: str) -> Callable[[], object]:
+    """A file in folders that are missing."""
+
+    def write() -> None:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text("")
+
+    return write
 
 
 def _write_manifest(bundle: Path, text: str) -> None:
@@ -565,6 +578,21 @@ _MORE = (
     Trigger("calibrate b.bundle labelled --out n --views ms", 2, "has no option --views any more"),
     Trigger("export --random-weights ViT-B/32 --precision , --out a", 2, "no precision is named"),
     Trigger("bench b.bundle --plot a.txt", 2, "a plot ends in"),
+    Trigger("bench b.bundle --plot in.html", 6, "exists already", _text("in.html", "")),
+    Trigger("bench b.bundle --plot none/a.html", 6, "its folder does not exist"),
+    Trigger("classify --config in", 3, "in: there is no such config file"),
+    Trigger("report in --cache line.safetensors --out a.html", 3, "in: there is no such file"),
+    Trigger("support history none", 3, "none: cannot be read"),
+    Trigger(f"{CLASSIFY} in --format coco", 3, "the folder holds no file with coco annotations"),
+    Trigger("init x --examples --overwrite", 6, "holds files already", _inside("x/labelled/dent/a.jpg")),
+    Trigger("init x --overwrite", 6, "is not a folder", _inside("x/labelled")),
+    Trigger("init x --overwrite", 6, "is a folder", _inside("x/mvrec-edge.toml/a")),
+    Trigger(
+        "classify b.bundle one.safetensors in --reject-rate 5%",
+        2,
+        "every class of the support cache has a single instance",
+        lambda: run(*f"calibrate b.bundle labelled --shots 1 --out one.safetensors {FAST}".split()),
+    ),
     Trigger("calibrate b.bundle in --rebase line.safetensors --out n", 3, "are not in the labelled set"),
     Trigger(f"{EVALUATE} --shots 1 --unknown --no-keep", 3, "fewer than two are left to tell apart"),
     Trigger(
