@@ -70,6 +70,8 @@ class DraftFolder:
     def close(self) -> None:
         """Removes what lies under the draft's name: the draft, or the folder that it replaced."""
         shutil.rmtree(self.path, ignore_errors=True)
+        # What refused once; the next draft for the place removes what does so for ever.
+        shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
 
     def _remove_abandoned(self) -> None:
