@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ def read_results(path: Path) -> Iterator[tuple[str, Any]]:
 
 def _parsed(line: bytes, where: str) -> Any:
     try:
-        parsed = parse_json(line)
+        # An editor may have put a mark before the first line.
+        parsed = parse_json(line.removeprefix(codecs.BOM_UTF8))
     except ValueError:
         return AnnotationError("is no line of JSON", where=where, fix="give a file of 'classify --out'")
     if not isinstance(parsed, dict):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ from mvrec_edge.cli.run_items import RunItem, place_of, without_number
 from mvrec_edge.runtime.errors import MvrecEdgeError, OutputError
 from mvrec_edge.runtime.files import writing
 from mvrec_edge.runtime.files.growing_file import GrowingFile
+from mvrec_edge.runtime.files.json_documents import parse_json
 from mvrec_edge.runtime.images import IMAGE_SUFFIXES
 
 __all__ = ["NOTHING_ASKED", "NOTHING_KEPT", "Asked", "FailureKey", "Kept", "Unfinished", "failure_key", "image_of"]
@@ -287,9 +287,8 @@ def _raw_lines(path: Path) -> Iterator[bytes]:
 def _record(line: bytes) -> dict[str, Any] | None:
     """The record of one whole line, or None."""
     try:
-        # Not by the library, which would take UTF-16 as well.
-        record = json.loads(line.removeprefix(codecs.BOM_UTF8).decode())
-    except (ValueError, RecursionError):
+        record = parse_json(line.removeprefix(codecs.BOM_UTF8))
+    except ValueError:
         return None
     if not line.endswith(b"\n") or not isinstance(record, dict) or "image" not in record:
         return None
