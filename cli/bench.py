@@ -205,7 +205,7 @@ def bench(
 
     budget = measuring.budget(batch, threads)
     files.outputs.check([bundle, checkpoint])
-    files.outputs.claim("--json", "--markdown", "--plot")
+    files.outputs.claim("--json", "--markdown", "--plot", make_folders=False)
     files.check(overwrite=overwrite)
     opened = Bundle.load(bundle)
     precisions = opened.precisions
