@@ -25,7 +25,7 @@ __all__ = ["Bundle", "check_free", "write_bundle"]
 
 _LARGEST_MANIFEST = 1 << 20
 # How often a bundle is read that is replaced meanwhile.
-_TRIES = 3
+_TRIES = 100
 
 
 @dataclass(frozen=True)

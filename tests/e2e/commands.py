@@ -103,6 +103,8 @@ def _as_a_process(words: list[str], cwd: Path | None, columns: int) -> Iterator[
     width = os.environ.get("COLUMNS")
     sys.argv = words
     os.environ["COLUMNS"] = str(columns)
+    # A shell ignores SIGINT in what it starts in the background, and so would everything below it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         os.chdir(cwd or before)
         with warnings.catch_warnings(), mock.patch.object(main._Settings, "told_to_end", False):

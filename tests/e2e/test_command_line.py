@@ -29,7 +29,7 @@ def records(text: str) -> list[dict[str, object]]:
 
 
 def without_times(lines: list[dict[str, object]]) -> list[dict[str, object]]:
-    own = ("ms", "time", "region", "mask", "picture", "item", "run")
+    own = ("ms", "time", "region", "mask", "picture", "damaged", "item", "run")
     return [{key: value for key, value in line.items() if key not in own} for line in lines]
 
 

@@ -145,13 +145,15 @@ def test_settings_out_of_range_are_refused(changes: dict[str, float]) -> None:
 def test_a_forged_adapter_is_refused(tmp_path, name: str) -> None:
     import dataclasses
 
-    from mvrec_edge.runtime.errors import IntegrityError
+    from mvrec_edge.runtime.errors import IntegrityError, SupportError
 
     tuned = fine_tune(cache(), FineTuning(steps=1))
     assert tuned.adapter is not None
     value = getattr(tuned.adapter, name).copy()
     value.flat[0] = np.nan
     broken = dataclasses.replace(tuned, adapter=dataclasses.replace(tuned.adapter, **{name: value}))
-    broken.save(tmp_path / "a")
+    with pytest.raises(SupportError, match=name):
+        broken.save(tmp_path / "a")
+    (tmp_path / "a").write_bytes(broken.to_bytes())
     with pytest.raises(IntegrityError, match=name):
         SupportCache.load(tmp_path / "a")
