@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import AnnotationError
 
-__all__ = ["OUTLINE_WORK", "check_left", "drawing_budget", "outline_work", "take"]
+__all__ = ["OUTLINE_WORK", "POINT_WORK", "check_left", "drawing_budget", "outline_work", "take"]
 
 # In steps of about a nanosecond, of which a pixel takes one: 20 masks of 50 megapixels, or 10,000 of 320 x 320 pixels.
 _MOST = float(1 << 30)
@@ -20,8 +20,8 @@ _MOST = float(1 << 30)
 _POINT, _ROW, _COLUMN, _PAIR = 50.0, 8.0, 1.3, 0.16
 # A pixel inside an outline, which is one of many of the pixels that are allocated.
 _INSIDE = 0.2
-#: What any outline takes, however small.
-OUTLINE_WORK = 20_000.0
+#: What any outline takes, however small, and each of its points before it is known what drawing it takes.
+OUTLINE_WORK, POINT_WORK = 20_000.0, 150.0
 
 
 class _Budget:
@@ -87,8 +87,10 @@ def outline_work(outline: npt.NDArray[np.int64], image_size: tuple[int, int]) ->
     # All edges in all rows: of most outlines that is little enough.
     if work > _MOST or float(len(outline)) ** 2 * height * _PAIR < 1e6:
         return float(work)
-    rows, rows_before = outline[:, 1] - first[1], before[:, 1] - first[1]
-    starts = np.bincount(np.minimum(rows, rows_before), minlength=height + 1)
-    ends = np.bincount(np.maximum(rows, rows_before), minlength=height + 1)
-    edges = np.cumsum(starts - ends).astype(np.float64)
-    return float(work + _PAIR * np.square(edges).sum())
+    # From one end of an edge to the next, the number of edges in a row stays: as many steps as there are points,
+    # however far they reach.
+    rows, rows_before = outline[:, 1], before[:, 1]
+    ends = np.concatenate([np.minimum(rows, rows_before), np.maximum(rows, rows_before)])
+    order = np.argsort(ends, kind="stable")
+    edges = np.cumsum(np.where(order < len(rows), 1.0, -1.0))
+    return float(work + _PAIR * (np.square(edges[:-1]) * np.diff(ends[order])).sum())

@@ -18,6 +18,8 @@ MAX_LABEL = 256
 _MOST_BYTES = 1 << 28
 # What Python takes for values that are parsed, by the characters that begin or part them: an object, a list, a number.
 _BYTES_OF_JSON = {"{": 800, "[": 64, ",": 36}
+# An object counts as one of so many names; a name beyond them takes more than a value.
+_NAMES_OF_OBJECT, _BYTES_OF_NAME = 32, 170
 #: So much all values of one file may take: 10,000 outlines of 140 points.
 _MOST_PARSED = 192 << 20
 
@@ -27,18 +29,19 @@ def read_label_bytes(path: Path) -> bytes:
     return read_bytes(path, error=AnnotationError, kind="an annotation", limit=_MOST_BYTES)
 
 
-def check_values(text: str, bytes_of: Mapping[str, int], where: object) -> None:
+def check_values(text: str, bytes_of: Mapping[str, int], where: object, more: int = 0) -> None:
     """Refuses a text with so many values that parsing it would take all memory; asked before it is parsed.
 
     Args:
         text: The text.
         bytes_of: What a value takes in memory, by the character that it begins with or that parts it from the next.
         where: The file, for messages.
+        more: What it takes beside, in bytes.
 
     Raises:
         AnnotationError: It holds too many values.
     """
-    if sum(text.count(mark) * size for mark, size in bytes_of.items()) > _MOST_PARSED:
+    if more + sum(text.count(mark) * size for mark, size in bytes_of.items()) > _MOST_PARSED:
         raise AnnotationError("holds more values than are read from one file", where=where, fix="split it")
 
 
@@ -76,7 +79,8 @@ def parse_json(text: str, where: object) -> Any:
     Raises:
         AnnotationError: It is not JSON, is nested too deeply, or holds too many values.
     """
-    check_values(text, _BYTES_OF_JSON, where)
+    names = max(0, text.count(":") - _NAMES_OF_OBJECT * text.count("{"))
+    check_values(text, _BYTES_OF_JSON, where, _BYTES_OF_NAME * names)
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

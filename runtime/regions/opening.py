@@ -157,7 +157,7 @@ def _open(found: Recognised, place: Path, masks: Path | None, root: Path | None,
             what = f"{error.what}; {unread}"
             raise InputError(what, where=error.where, fix=error.fix) from error
     if found.format == "labelme":
-        return open_labelme(place, root)
+        return open_labelme(place, root, found.first)
     if found.format == "aitex":
         return open_aitex(place)
     if found.format == "voc":

@@ -47,6 +47,7 @@ class Recognised:
         format: One of `SOURCE_FORMATS`.
         label_files: Of a format with one file for many images: its files; else none.
         payloads: The content of those files, where it was parsed to tell the format.
+        first: Of labelme files, one for each image: the one that told the format, and its content.
         problems: Label files that cannot be read, where labels are read from others.
         warnings: What the reader should know of the choice, such as label files of a format that is not read.
         masks_unread: Whether there are masks as well, which a label file comes before.
@@ -56,6 +57,7 @@ class Recognised:
     format: str
     label_files: tuple[Path, ...] = ()
     payloads: tuple[Any, ...] = ()
+    first: tuple[Path, Any] | None = None
     problems: tuple[InputError, ...] = ()
     warnings: tuple[InputWarning, ...] = ()
     masks_unread: bool = False
@@ -79,6 +81,8 @@ def recognise(path: Path, *, whole_images: bool = False) -> Recognised:
     if is_folder(path):
         return _Folder(path).recognise(whole_images=whole_images)
     found, payload = format_of(path)
+    if found == "labelme":
+        return Recognised(found, first=(path, payload))
     if found is not None:
         return Recognised(found, *(((path,), (payload,)) if found in ("coco", "mvtec-fs", "boxes") else ()))
     if is_coco_results(payload):
@@ -146,7 +150,7 @@ class _Folder:
                 # The reader says what is wrong with the other files.
                 self._broken.clear()
                 self._unread.clear()
-                return Recognised(str(found))
+                return Recognised(str(found), first=(file, payload) if found == "labelme" else None)
             if found == "coco":
                 self._coco.append((file, payload))
         return None

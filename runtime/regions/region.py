@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import AnnotationError, UsageError
-from mvrec_edge.runtime.regions.drawing_budget import OUTLINE_WORK, check_left, outline_work, take
+from mvrec_edge.runtime.regions.drawing_budget import OUTLINE_WORK, POINT_WORK, check_left, outline_work, take
 
 __all__ = ["MAX_POINTS", "REGION_INPUTS", "Box", "MaskArray", "Region", "check_region_input", "extent_of"]
 
@@ -216,7 +216,7 @@ class Region:
                 number, the polygon lies outside the image, or its edges cross so often that it would take too long.
         """
         polygons = points if isinstance(points, list) and _is_nested(points) else [points]
-        take(OUTLINE_WORK * len(polygons), source)
+        take(OUTLINE_WORK * len(polygons) + POINT_WORK * sum(map(_length, polygons)), source)
         outlines = [_outline(polygon, source) for polygon in polygons]
         if sum(map(len, outlines)) > MAX_POINTS:
             raise _too_many_points(source)
@@ -438,6 +438,11 @@ def _whole_box(box: Sequence[float], source: str | None) -> Box:
     if max(abs(x1), abs(y1), abs(x2), abs(y2)) >= _FARTHEST:
         raise AnnotationError("a box has a coordinate that is not a usable number", where=source, fix="correct the box")
     return x1, y1, x2, y2
+
+
+def _length(points: npt.ArrayLike) -> int:
+    """How many points a polygon has that is looked at, at most."""
+    return min(len(points), MAX_POINTS) if isinstance(points, list | tuple | np.ndarray) else 0
 
 
 def _outline(points: npt.ArrayLike, source: str | None) -> npt.NDArray[np.int64]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import AnnotationError, ImageError
 from mvrec_edge.runtime.images import read_mask_bytes
+from mvrec_edge.runtime.regions.drawing_budget import POINT_WORK, check_left
 from mvrec_edge.runtime.regions.formats.rle import region_of_rle
 from mvrec_edge.runtime.regions.region import Region
 
@@ -121,6 +122,7 @@ class CircleShape:
     def regions(self, annotation: Entry, image_size: tuple[int, int]) -> list[Region]:
         """The disc, as a polygon with a corner for about each pixel of the outline; raises as `Region.from_polygon`."""
         corners = int(min(max(2 * math.pi * self.radius, 16), 4096))
+        check_left(corners * POINT_WORK, annotation.source)
         outline = _unit_circle(corners) * self.radius + self.centre
         # Rounded here, because a polygon's coordinates are cut, which would shift the circle by half a pixel.
         points = np.floor(outline + 0.5)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 import re
 import threading
@@ -27,6 +26,7 @@ _DELIMITERS = (",", ";", "\t")
 # As spreadsheets write one; `float` would also take underscores, "nan" and digits of other scripts.
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _LONGEST_NUMBER = 64
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _SHOWN = 40
 
 
@@ -135,8 +135,7 @@ def parse_number(text: str, what: str, source: str, *, decimal_comma: bool = Fal
 
 def _delimiter(text: str, path: Path) -> str:
     """The delimiter that divides the first line that is not empty into most cells."""
-    lines = io.StringIO(text, newline="")
-    first = next((line for line in lines if line.strip()), "")
+    first = next((line for line in _lines(text) if line.strip()), "")
     counts = [len(next(iter(_rows(first, delimiter, path, strict=False)), [])) for delimiter in _DELIMITERS]
     return _DELIMITERS[counts.index(max(counts))]
 
@@ -150,8 +149,7 @@ def _rows(text: str, delimiter: str, path: Path, above: int = 0, *, strict: bool
     # The module's limit holds for the whole process: raised for this table only, and put back.
     with _field_limit:
         before = csv.field_size_limit(_MAX_FIELD)
-        stream = io.StringIO(text, newline="")
-        reader = csv.reader(stream, delimiter=delimiter, skipinitialspace=True, strict=strict)
+        reader = csv.reader(_lines(text), delimiter=delimiter, skipinitialspace=True, strict=strict)
         rows = []
         begin = 1
         try:
@@ -164,6 +162,11 @@ def _rows(text: str, delimiter: str, path: Path, above: int = 0, *, strict: bool
             raise _not_csv(str(error), above + begin, delimiter, path) from error
         finally:
             csv.field_size_limit(before)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines with what ends them, cut out one by one: a stream of text takes four bytes for each character."""
+    return (found[0] for found in _LINE.finditer(text))
 
 
 def _not_csv(said: str, line: int, delimiter: str, path: Path) -> InputError:

@@ -18,6 +18,10 @@ __all__ = ["load_xml"]
 _DEEPEST = 16
 # With their attributes: 10,000 outlines of 20 points.
 _MOST_ELEMENTS = 500_000
+# Of one element; an image in base64 may stand there.
+_LONGEST_TEXT = 1 << 24
+# Else each line of a text is a piece of its own.
+_PIECE = 1 << 16
 _DECLARED = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._:-]*)["']""")
 _LONGEST_DECLARATION = 512
 # Python calls them encodings; none is one in which a program writes XML.
@@ -77,6 +81,7 @@ def _parse(text: str, where: Path) -> ElementTree.Element:
     builder = ElementTree.TreeBuilder()
     open_elements = 0
     total = 0
+    text_length = 0
 
     def refuse(what: str) -> Callable[..., None]:
         def handler(*_: object) -> None:
@@ -85,8 +90,9 @@ def _parse(text: str, where: Path) -> ElementTree.Element:
         return handler
 
     def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal open_elements, total
+        nonlocal open_elements, total, text_length
         open_elements += 1
+        text_length = 0
         total += 1 + len(attributes)
         if open_elements > _DEEPEST or total > _MOST_ELEMENTS:
             raise AnnotationError("the XML is nested too deeply or too long", where=where, fix="export it again")
@@ -97,11 +103,20 @@ def _parse(text: str, where: Path) -> ElementTree.Element:
         open_elements -= 1
         builder.end(tag)
 
+    def characters(piece: str) -> None:
+        nonlocal text_length
+        text_length += len(piece)
+        if text_length > _LONGEST_TEXT:
+            raise AnnotationError("the XML holds a text that is too long", where=where, fix="export it again")
+        builder.data(piece)
+
     # What the declaration says of the encoding has been heeded already.
     parser = expat.ParserCreate("utf-8")
     parser.StartElementHandler = start
     parser.EndElementHandler = end
-    parser.CharacterDataHandler = builder.data
+    parser.CharacterDataHandler = characters
+    parser.buffer_text = True
+    parser.buffer_size = _PIECE
     parser.StartDoctypeDeclHandler = refuse("a document type")
     parser.EntityDeclHandler = refuse("an entity")
     parser.ExternalEntityRefHandler = refuse("an external entity")  # type: ignore[assignment]

@@ -7,6 +7,7 @@ resident beyond what was before; the kernel measures it, so memory of C librarie
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import resource
@@ -82,6 +83,9 @@ class Meter:
     """
 
     def __init__(self) -> None:
+        # What was loaded before is looked through by no collection, which would be charged to the call.
+        gc.collect()
+        gc.freeze()
         self._begin()
 
     def _begin(self) -> None:

@@ -27,13 +27,13 @@ def is_labelme(payload: Any) -> bool:
     return isinstance(payload, dict) and isinstance(payload.get("shapes"), list)
 
 
-def open_labelme(path: Path, image_root: Path | None = None, payload: Any = None) -> RegionSource:
+def open_labelme(path: Path, image_root: Path | None = None, parsed: tuple[Path, Any] | None = None) -> RegionSource:
     """Opens a labelme file, or a folder of them.
 
     Args:
         path: A JSON file, or a folder that is searched for them at any depth.
         image_root: Where `imagePath` is looked for; by default beside each JSON file.
-        payload: The parsed content, where `path` is a file that has been parsed already.
+        parsed: One of the files, and its content, where it has been parsed already.
 
     Returns:
         The source; JSON files without any shape mark a part without a defect. The `index` of an annotation counts the
@@ -49,7 +49,7 @@ def open_labelme(path: Path, image_root: Path | None = None, payload: Any = None
     count = 0
     for file in list_files(path, (".json",)) if path.is_dir() else [path]:
         try:
-            content = load_json(file) if payload is None else payload
+            content = parsed[1] if parsed is not None and parsed[0] == file else load_json(file)
             if not is_labelme(content):
                 raise AnnotationError("is not a labelme file", where=file, fix="move it out of the folder")
             _add_file(builder, images, file, file.relative_to(folder).as_posix(), content, count)

@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mvrec_edge.runtime.files.growing_file import GrowingFile
 from tests.e2e.commands import run
 
 __all__ = ["TRIGGERS", "Trigger", "write_line"]
@@ -21,6 +22,9 @@ CLASSIFY = "classify b.bundle line.safetensors"
 CALIBRATE = "calibrate b.bundle labelled --out new.safetensors"
 EVALUATE = "evaluate b.bundle labelled"
 FAST = "--view-recipe none --resample fast --engine onnxruntime --threads 1"
+
+
+_HELD: list[GrowingFile] = []
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,11 @@ def _draw(path: Path, seed: int) -> None:
 
 def _text(name: str, text: str) -> Callable[[], object]:
     return lambda: Path(name).write_text(text, encoding="utf-8")
+
+
+def _hold(name: str) -> Callable[[], object]:
+    """Opens an output as another process does that writes to it; it stays open until this process ends."""
+    return lambda: _HELD.append(GrowingFile(Path(name)))
 
 
 def _bytes(name: str, content: bytes) -> Callable[[], object]:
@@ -298,7 +307,8 @@ _INTEGRITY = (
         "which its manifest does not list",
         _in_bundle(lambda bundle: (bundle / "more").write_text("")),
     ),
-    Trigger("verify b.bundle", 4, "is not valid JSON", _in_bundle(lambda b: (b / "manifest.json").write_text("{"))),
+    # The digest is looked at before the text is parsed.
+    Trigger("verify b.bundle", 4, "was changed after", _in_bundle(lambda b: (b / "manifest.json").write_text("{"))),
     Trigger("inspect b.bundle", 4, "b.bundle", _in_bundle(_later_schema)),
     Trigger(
         "verify b.bundle",
@@ -613,9 +623,11 @@ _MORE = (
         "name a class that is not in the list",
         _features(support_embeddings=np.ones((4, 1, 2), np.float32), support_labels=np.full(4, 9)),
     ),
-    Trigger("verify b.bundle", 4, "a JSON object was expected", _in_bundle(lambda b: _write_manifest(b, "[]"))),
     Trigger(
-        "verify b.bundle", 4, "is too large for a manifest", _in_bundle(lambda b: _write_manifest(b, " " * (1 << 24)))
+        "verify b.bundle",
+        4,
+        "is larger than 1,048,576 bytes",
+        _in_bundle(lambda b: _write_manifest(b, " " * (1 << 24))),
     ),
 )
 
@@ -626,6 +638,11 @@ _WORSE = (
         7,
         "would be misread, so nothing is written",
     ),
+)
+
+_LOCKED = (
+    Trigger(f"{CLASSIFY} in --out r.jsonl --overwrite", 8, "another process is writing there", _hold("r.jsonl")),
+    Trigger(f"{CLASSIFY} in --out n.jsonl --csv r.csv", 8, "another process is writing there", _hold("r.csv")),
 )
 
 #: All of them, in the order of their exit codes.
@@ -639,4 +656,5 @@ TRIGGERS: tuple[Trigger, ...] = (
     *_MORE,
     *_OUTPUT,
     *_WORSE,
+    *_LOCKED,
 )

@@ -393,10 +393,21 @@ BOMBS = (
             ]
         ),
     ),
+    Bomb(
+        "labelme: 9,000 circles far larger than the image",
+        _labelme(
+            lambda: [{"label": "dent", "shape_type": "circle", "points": [[50, 50], [900_000, 50]]}] * 9_000, (100, 100)
+        ),
+    ),
+    Bomb(
+        "labelme: polygons that reach far beyond the image",
+        _labelme(lambda: [_polygon(_zigzag(1_000, along=1, side=60_000_000))] * 20, (100, 100)),
+    ),
     Bomb("labelme: a mask in it of 16-bit RGBA", _labelme(_mask_in_labelme)),
     Bomb("labelme: a million shapes", _labelme(lambda: [{}] * 1_000_000)),
     Bomb("labelme: empty lists", _text("a.json", lambda: '{"shapes": [' + "[]," * 10_000_000 + "[]]}")),
     Bomb("labelme: empty objects", _text("a.json", lambda: '{"shapes": [' + '{"a":1},' * 5_000_000 + "{}]}")),
+    Bomb("JSON: many names", _text("a.json", lambda: "{" + ",".join(f'"{n}":0' for n in range(5_000_000)) + "}")),
     Bomb("JSON: deep", _text("a.json", lambda: "[" * 10_000_000)),
     Bomb("JSON: a number of many digits", _text("a.json", lambda: '{"shapes": [' + "9" * 20_000_000 + "]}")),
     Bomb("JSON: many long numbers", _text("a.json", lambda: '{"shapes": [' + ("9" * 4_000 + ",") * 5_000 + "1]}")),
@@ -457,12 +468,15 @@ BOMBS = (
         "VOC: 100,000 objects of one image",
         _text("a.xml", lambda: _voc(f"<object><name>dent</name>{_VOC_BOX}</object>" * 100_000)),
     ),
+    Bomb("VOC: a name of many lines", _text("a.xml", lambda: _voc("<object><name>" + "a\n" * 28_000_000))),
     Bomb("VOC: a name of 50 MB", _text("a.xml", lambda: _voc(f"<object><name>{'a' * 50_000_000}</name></object>"))),
     Bomb(
         "VOC: a name in many pieces",
         _text("a.xml", lambda: _voc("<object><name>" + "&amp;\n" * 3_000_000 + "</name></object>")),
     ),
     Bomb("CSV: a row of 10 MB", _text("a.csv", lambda: "image,x1,y1,x2,y2,label\n" + "a," * 5_000_000)),
+    Bomb("CSV: quotes", _text("a.csv", lambda: "image,x1,y1,x2,y2,label\n" + '"' * 60_000_000)),
+    Bomb("CSV: empty lines", _text("a.csv", lambda: "image,x1,y1,x2,y2,label\n" + "\n" * 60_000_000)),
     Bomb("CSV: a header of 10 MB", _text("a.csv", lambda: "image,x1,y1,x2,y2,label," + "a," * 5_000_000)),
     Bomb(
         "CSV: 100,000 columns",

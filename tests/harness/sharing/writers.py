@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import numpy as np
 from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
 from mvrec_edge.runtime import Bundle, SupportCache
 from mvrec_edge.runtime.engines.speeds import SpeedKey, read_speeds, record_speeds
-from mvrec_edge.runtime.errors import MvrecEdgeError
+from mvrec_edge.runtime.errors import LockedError, MvrecEdgeError
 from mvrec_edge.runtime.support.versions import SupportVersions
 from tests.harness.tampering.small_bundle import write_small_bundle
 
@@ -118,7 +119,9 @@ def _bundle(folder: Path) -> str:
 
     def write(which: int) -> None:
         for _ in range(_TIMES // 5):
-            write_small_bundle(place, which, overwrite=True)
+            # Whoever comes second is refused, and leaves nothing.
+            with contextlib.suppress(LockedError):
+                write_small_bundle(place, which, overwrite=True)
 
     failed = _two(write, lambda: Bundle.load(place) and None)
     Bundle.load(place)
