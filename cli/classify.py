@@ -265,17 +265,18 @@ def classify(
         sink.begin(facts.on(engine))
         ended = run.classify(engine, loaded, settings, lambda reload: reload_signal.calls(lambda: reload(cache)))
     if isinstance(ended, BrokenPipeError):
+        sink.say_kept(ended)
         raise ended
     if page is not None and reload_signal.arrived:
         say(
             "warning: SIGHUP was ignored, because a --report shows one support cache: the cache stayed what "
             "it was at the start"
         )
-    say(sink.summary())
+    sink.say_summary()
     results.say_places()
     say_report(page)
     if ended is not None:
-        say(sink.kept())
+        sink.say_kept(ended)
         raise ended
     if sink.failures:
         raise typer.Exit(1)

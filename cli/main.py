@@ -59,7 +59,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done; 1 finished, but some items failed; 2 wrong usage; 3 bad input; 4 a file was "
     "changed, or two files do not belong together; 5 this machine cannot do it; 6 a result cannot be "
     "written; 7 a change would make the support cache worse; 8 another process is writing there; 70 a bug in "
-    "mvrec-edge.",
+    "mvrec-edge; 130 Ctrl-C; 141 whoever read stdout has gone; 143 SIGTERM.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

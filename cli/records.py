@@ -24,6 +24,7 @@ from mvrec_edge.cli.resuming import (
     image_of,
 )
 from mvrec_edge.cli.run_facts import RunFacts
+from mvrec_edge.cli.tally import Tally
 from mvrec_edge.runtime import ClassifiedImage, Prediction
 from mvrec_edge.runtime.errors import MvrecEdgeError, OutputError, UsageError
 from mvrec_edge.runtime.files.growing_file import GrowingFile
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["RecordSink", "ResultPlaces", "open_sink", "short_names"]
 
 _STDOUT = Path("-")
-_MOST_CLASSES = 20
 
 
 class _Lines:
@@ -96,9 +96,7 @@ class RecordSink:
         kept: What an earlier run has written already.
 
     Attributes:
-        regions: Regions written so far.
-        images: Images written so far.
-        without_defect: How many of them show no defect, and so gave no record.
+        without_defect: How many images of this run show no defect, and so gave no record.
         failures: Items that failed so far, with those of an earlier run that this one does not try again.
     """
 
@@ -120,21 +118,23 @@ class RecordSink:
         self._run = run
         self._out = out
         self._kept = kept
-        self._recorded = set(kept.images)
         # Of the cache in use; a region says which one it was compared with.
         self._digest = run.cache_digest
         self._milliseconds = {"crop": 0.0, "encode": 0.0, "classify": 0.0}
-        self._classes: Counter[str] = Counter()
-        self._unknown = 0
+        self._tally = Tally()
+        self._whole = kept.tally.copy()
         self._labels = _Labels()
-        self.regions = 0
-        self.images = 0
         self.without_defect = 0
         self.failures = sum(kept.failures.values())
 
     def begin(self, run: RunFacts) -> None:
         """Takes the facts of the run as they are when an engine is open."""
         self._run = run
+
+    @property
+    def holds_records(self) -> bool:
+        """Whether there are records of an image, of this run or an earlier one."""
+        return bool(self._whole.images)
 
     def is_done(self, key: str) -> bool:
         """Whether an earlier run has finished the item of this key already, so that nothing of it failed."""
@@ -152,8 +152,7 @@ class RecordSink:
             key: The item's key.
             names: Of each prediction's region, the name by which it can be opened again.
         """
-        self.images += 1
-        self.regions += len(result.predictions)
+        self._tally.images.add(str(result.path))
         self.failures += len(result.problems)
         self.without_defect += not result.predictions and not result.problems
         picture = None
@@ -169,7 +168,7 @@ class RecordSink:
         say_problems(result.problems)
         say_warnings(result.warnings)
         for prediction in result.predictions:
-            self._count(prediction)
+            self._count(result.path, prediction)
             if self._keep_rows:
                 self._rows.append((result.path, prediction))
 
@@ -214,47 +213,59 @@ class RecordSink:
             table.add_row(*(Text(escaped(cell)) for cell in cells))
         show_table(table)
 
-    def summary(self) -> str:
-        """One line about the whole run: regions, images, failures, classes, time."""
-        text = f"{counted(self.regions, 'region')} on {counted(self.images, 'image')}"
+    def say_summary(self) -> None:
+        """Says what this run did, and where it went on with a file, what that holds in all."""
+        say(self._summary())
+        if self._out is not None and self._kept is not NOTHING_KEPT:
+            say(self._in_all())
+
+    def _summary(self) -> str:
+        """One line about what this run did: regions, images, failures, classes, time."""
+        text = self._tally.places()
         if self._kept.images:
             text += f" ({counted(len(self._kept.images), 'image')} of an earlier run kept)"
         if self.without_defect:
             text += f", {counted(self.without_defect, 'image')} without a defect"
         if self.failures:
             text += f", {counted(self.failures, 'item')} failed"
-        if self.regions:
-            text += f"; {self._class_counts()}{self._labels.in_words()}"
+        regions = self._tally.regions
+        if regions:
+            text += f"; {self._tally.ranked()}{self._labels.in_words()}"
         total = sum(self._milliseconds.values())
-        if self.regions and total:
+        if regions and total:
             shares = ", ".join(f"{stage} {100 * part / total:.1f}%" for stage, part in self._milliseconds.items())
-            text += f"; {total / self.regions:.1f} ms a region ({shares})"
+            text += f"; {total / regions:.1f} ms a region ({shares})"
         return text
 
-    def kept(self) -> str:
-        """One line about what an interrupted run leaves, and how to go on."""
+    def _in_all(self) -> str:
+        """One line about all that the file holds, with what an earlier run wrote."""
+        text = f"{self._out} in all: {self._whole.places()}"
+        if self.failures:
+            text += f", {counted(self.failures, 'item')} failed"
+        return f"{text}; {self._whole.ranked()}" if self._whole.regions else text
+
+    def say_kept(self, ended: BaseException) -> None:
+        """Says what a run leaves that ended early, and how to go on.
+
+        Args:
+            ended: What ended it: an interruption, or an error that is said after this.
+        """
+        interrupted = isinstance(ended, KeyboardInterrupt | SystemExit)
         if self._out is None:
-            return f"interrupted after {counted(self.images, 'image')}; with --out FILE, a run can go on with --resume"
-        kept = f"{counted(len(self._recorded), 'image')} kept in {self._out}"
-        return f"interrupted: {kept}; the same command with --resume goes on"
-
-    def _class_counts(self) -> str:
-        """Regions of each class, the most frequent first, and of none."""
-        ranked = self._classes.most_common()
-        parts = [f"{name} {count}" for name, count in ranked[:_MOST_CLASSES]]
-        if rest := ranked[_MOST_CLASSES:]:
-            parts.append(f"{counted(len(rest), 'other class')} {sum(count for _, count in rest)}")
-        if self._unknown:
-            parts.append(f"{UNKNOWN} {self._unknown}")
-        return ", ".join(parts)
-
-    def _count(self, prediction: Prediction) -> None:
-        self._labels.add(prediction)
-        if prediction.unknown:
-            self._unknown += 1
+            if interrupted:
+                done = counted(len(self._tally.images), "image")
+                say(f"interrupted after {done}; with --out FILE, a run can go on with --resume")
+            return
+        kept = f"{counted(len(self._whole.images), 'image')} kept in {self._out}"
+        if interrupted or isinstance(ended, BrokenPipeError):
+            say(f"interrupted: {kept}; the same command with --resume goes on")
         else:
-            # A class may bear that name as well.
-            self._classes["the class unknown" if prediction.label == UNKNOWN else prediction.label] += 1
+            say(f"ended by an error: {kept}; when the cause is mended, the same command with --resume goes on")
+
+    def _count(self, path: Path, prediction: Prediction) -> None:
+        self._labels.add(prediction)
+        for tally in (self._tally, self._whole):
+            tally.add_region(str(path), prediction.label, unknown=bool(prediction.unknown))
         for stage in self._milliseconds:
             self._milliseconds[stage] += getattr(prediction.milliseconds, stage)
 
@@ -289,7 +300,9 @@ class RecordSink:
         if records:
             for output in self._outputs:
                 output.add(records)
-            self._recorded.update(record["image"] for record in records if record["image"] is not None)
+            images = {record["image"] for record in records if record["image"] is not None}
+            for tally in (self._tally, self._whole):
+                tally.images |= images
 
 
 def short_names(paths: Sequence[Path]) -> dict[Path, str]:
@@ -354,6 +367,22 @@ def open_sink(places: ResultPlaces, run: RunFacts, asked: Asked = NOTHING_ASKED)
     Raises:
         OutputError: Something exists already, or is of another run, or cannot be written.
     """
+    sink = None
+    try:
+        with _opened_sink(places, run, asked) as sink:
+            yield sink
+    except (Exception, KeyboardInterrupt, SystemExit) as ended:
+        # Where nothing is kept, the error is all that there is to say.
+        if sink is not None and sink.holds_records:
+            # The error itself is what counts, whether this can be said or not.
+            with contextlib.suppress(OSError, ValueError):
+                sink.say_kept(ended)
+        raise
+    sink.show_table()
+
+
+@contextlib.contextmanager
+def _opened_sink(places: ResultPlaces, run: RunFacts, asked: Asked) -> Iterator[RecordSink]:
     with contextlib.ExitStack() as stack:
         stream, unfinished, table = _opened_out(stack, places), None, None
         if stream is not None and stream.existed and places.resume:
@@ -373,9 +402,9 @@ def open_sink(places: ResultPlaces, run: RunFacts, asked: Asked = NOTHING_ASKED)
             pictures = PictureFolder(places.overlay, taken=kept.pictures)
         lines = _lines_on_stdout(places) if stream is None else _Lines(stream.add)
         keep_rows = bool(places.table) if places.out is not None else lines is None
-        sink = RecordSink(lines, table, keep_rows=keep_rows, pictures=pictures, run=run, out=places.file, kept=kept)
-        yield sink
-    sink.show_table()
+        # What is no file keeps nothing.
+        out = places.file if stream is not None and stream.lasting else None
+        yield RecordSink(lines, table, keep_rows=keep_rows, pictures=pictures, run=run, out=out, kept=kept)
 
 
 def _opened_out(stack: contextlib.ExitStack, places: ResultPlaces) -> GrowingFile | None:
@@ -426,7 +455,9 @@ def _say_what_is_done_again(kept: Kept) -> None:
     if kept.tried_again:
         say(f"tried again: {counted(kept.tried_again, 'item')} that failed")
     if kept.changed:
-        say(f"done again: {counted(kept.changed, 'image')} on which other regions are marked now")
+        verbs = ("was", "is") if kept.changed == 1 else ("were", "are")
+        which = f"that {verbs[0]} changed, or {verbs[1]} marked otherwise, since"
+        say(f"done again: {counted(kept.changed, 'image')} {which}")
 
 
 def _lines_on_stdout(places: ResultPlaces) -> _Lines | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import codecs
 import os
+import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from mvrec_edge.cli.run_facts import RunFacts
 from mvrec_edge.cli.run_items import RunItem, place_of, without_number
+from mvrec_edge.cli.tally import Tally
 from mvrec_edge.runtime.errors import MvrecEdgeError, OutputError
 from mvrec_edge.runtime.files import writing
 from mvrec_edge.runtime.files.growing_file import GrowingFile
@@ -99,19 +101,24 @@ class Kept:
 
     Attributes:
         items: The keys of the items that are finished.
-        images: The images that there are records of.
         failures: How often each failure stays.
         tried_again: How many failed items this run tries again.
-        changed: How many items are done again, since what is marked on their images was changed.
+        changed: How many images are done again, since they were changed or are marked otherwise.
         pictures: Whose the overlay pictures are, by their paths: the key of the item.
+        tally: The counts of all that stays.
     """
 
     items: frozenset[str] = frozenset()
-    images: frozenset[str] = frozenset()
     failures: Mapping[FailureKey, int] = field(default_factory=dict)
     tried_again: int = 0
     changed: int = 0
     pictures: Mapping[str, str] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def images(self) -> Set[str]:
+        """The images that there are records of."""
+        return self.tally.images
 
 
 #: A file that a run begins anew.
@@ -128,6 +135,8 @@ class _Line:
     failure: FailureKey | None = None
     where: object = None
     picture: str | None = None
+    label: str | None = None
+    unknown: bool = False
     torn: bool = False
 
 
@@ -147,7 +156,7 @@ class Unfinished:
 
     All records of an item are written at once, and each says how many there are. So an item is finished where all of
     them are there. Of what this run asks for, all records of an item are taken out where some are missing, where
-    something of it failed, and where other regions are marked on the image by now.
+    something of it failed, and where the image was changed or is marked otherwise by now.
 
     Args:
         out: The results file.
@@ -211,7 +220,7 @@ def _judge(lines: list[_Line], asked: Asked) -> tuple[list[_Verdict], Kept]:
     staying: list[_Line] = []
     still_wrong = Counter(asked.problems)
     places, contents = {place_of(key) for key in asked.items}, {without_number(key) for key in asked.items}
-    tried_again = changed = 0
+    tried_again, changed = 0, set()
     for key, together in groupby(lines, key=lambda line: line.key):
         group = list(together)
         if key is None:
@@ -234,23 +243,29 @@ def _judge(lines: list[_Line], asked: Asked) -> tuple[list[_Verdict], Kept]:
             tried_again += failed
         elif ours and (other or len(group) < group[0].of):
             verdict = _TAKEN_OUT if other else _SET_ASIDE
-            changed += other
+            changed |= {line.image for line in group if other}
         else:
             verdict = _STAYS
             staying += group
         verdicts += [verdict] * len(group)
-    return verdicts, _kept(staying, tried_again, changed)
+    return verdicts, _kept(staying, tried_again, len(changed))
 
 
 def _kept(staying: list[_Line], tried_again: int, changed: int) -> Kept:
-    counts = Counter(line.key for line in staying)
+    counts, tally = Counter(line.key for line in staying), Tally()
+    for line in staying:
+        if line.image is None:
+            continue
+        tally.images.add(line.image)
+        if line.failure is None and line.label is not None:
+            tally.add_region(line.image, line.label, unknown=line.unknown)
     return Kept(
         frozenset(line.key for line in staying if line.key is not None and counts[line.key] >= line.of),
-        frozenset(line.image for line in staying if line.image is not None),
         Counter(line.failure for line in staying if line.failure is not None),
         tried_again,
         changed,
         {line.picture: line.key for line in staying if line.picture is not None and line.key is not None},
+        tally,
     )
 
 
@@ -311,6 +326,7 @@ def _is_torn(line: bytes, *, first: bool) -> bool:
 
 def _line(record: Mapping[str, Any]) -> _Line:
     picture, error, item = record.get("picture"), record.get("error"), record.get("item") or {}
+    label = record.get("label")
     return _Line(
         record["image"],
         item.get("key"),
@@ -318,6 +334,8 @@ def _line(record: Mapping[str, Any]) -> _Line:
         failure_key(record),
         error.get("where") if isinstance(error, dict) else None,
         picture if isinstance(picture, str) else None,
+        label if isinstance(label, str) else None,
+        record.get("unknown") is True,
     )
 
 
@@ -357,5 +375,16 @@ def _check_run(recorded: object, run: RunFacts, out: Path) -> None:
         raise OutputError(
             f"its records were made otherwise, so nothing is appended: {'; '.join(different)}",
             where=out,
-            fix=f"go on as they were made, or {_ANEW}",
+            fix=f"{_way_back(recorded, run)}, or {_ANEW}",
         )
+
+
+def _way_back(recorded: Mapping[str, Any], run: RunFacts) -> str:
+    digest = recorded.get("cache_digest")
+    if not isinstance(digest, str) or digest == run.cache_digest:
+        return "go on as they were made"
+    cache = shlex.quote(run.cache)
+    return (
+        f"'support history {cache}' shows which version of the support cache has the digest {digest[:16]}, and "
+        f"'support rollback {cache} --to N' goes back to it"
+    )

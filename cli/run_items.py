@@ -7,6 +7,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mvrec_edge.runtime import Prediction
 from mvrec_edge.runtime.regions import Annotation, RegionSource, SourceImage
@@ -26,7 +27,8 @@ class RunItem:
         source: The input.
         image: One of its images.
         key: `PLACE-REGIONS`, and `-2` and so on behind it where the same is there again. `PLACE` is a digest of the
-            image and the files that mark it, `REGIONS` of what they mark.
+            image and the files that mark it, `REGIONS` of what they mark. Whether an image or a mask file is still the
+            same, `REGIONS` tells by size and time of change: to read them all would take as long as to classify.
     """
 
     source: RegionSource
@@ -42,10 +44,11 @@ def run_items(sources: Iterable[RegionSource]) -> list[RunItem]:
     """Everything that was opened, in order."""
     seen: Counter[str] = Counter()
     items = []
+    states = _States()
     for source in sources:
         files: dict[str, str] = {}
         for image in source:
-            key = _key(source, image, files)
+            key = _key(source, image, files, states)
             seen[key] += 1
             items.append(RunItem(source, image, key if seen[key] == 1 else f"{key}-{seen[key]}"))
     return items
@@ -61,12 +64,32 @@ def without_number(key: str) -> str:
     return "-".join(key.split("-")[:2])
 
 
-def _key(source: RegionSource, image: SourceImage, files: dict[str, str]) -> str:
+class _States:
+    """What tells whether files were changed, by one look at each however many regions and inputs name it."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[int, int] | None] = {}
+
+    def of(self, path: Path) -> tuple[int, int] | None:
+        """Size in bytes and time of change in nanoseconds, of what a link leads to; None where nothing is there."""
+        if path not in self._known:
+            try:
+                found = path.stat()
+            except (OSError, ValueError):
+                # It fails where it is read, with the reason, and what failed is tried again.
+                self._known[path] = None
+            else:
+                self._known[path] = found.st_size, found.st_mtime_ns
+        return self._known[path]
+
+
+def _key(source: RegionSource, image: SourceImage, files: dict[str, str], states: _States) -> str:
     origins = [_origin(source, annotation, files) for annotation in image.annotations]
     # As they are written, and not where they lie: a folder may be moved together with its results.
     place = _digest([str(image.path), *sorted({file for file, _ in origins})])
-    marked = zip(origins, map(_drawn, image.annotations), strict=True)
-    return f"{place}-{_digest(map(_in_words, marked))}"
+    drawn = (_drawn(annotation, states) for annotation in image.annotations)
+    marked = zip(origins, drawn, strict=True)
+    return f"{place}-{_digest([repr(states.of(image.path)), *map(_in_words, marked)])}"
 
 
 def _origin(source: RegionSource, annotation: Annotation, files: dict[str, str]) -> tuple[str, str]:
@@ -79,9 +102,9 @@ def _origin(source: RegionSource, annotation: Annotation, files: dict[str, str])
     return files[name], number
 
 
-def _drawn(annotation: Annotation) -> object:
+def _drawn(annotation: Annotation, states: _States) -> object:
     if isinstance(annotation.shape, MaskFileShape):
-        return None
+        return states.of(annotation.shape.path)
     if isinstance(annotation.shape, UnusableShape):
         return annotation.shape.error.what
     # Its place in the source depends on what else was given, and its label may be the name of a folder.

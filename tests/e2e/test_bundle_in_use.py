@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -14,7 +15,8 @@ import pytest
 
 from mvrec_edge.runtime import Bundle
 from mvrec_edge.runtime.bundle import write_bundle
-from tests.e2e.commands import error_line, run
+from mvrec_edge.runtime.wording import counted
+from tests.e2e.commands import run
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -52,6 +54,10 @@ def _answers(out: Path) -> list[Any]:
     return [(record["image"], record["source"], record["label"], record["probabilities"]) for record in records]
 
 
+def _images(answers: list[Any]) -> str:
+    return counted(len({image for image, *_ in answers}), "image")
+
+
 def _write_into(weights: Path) -> None:
     with weights.open("r+b") as stream:
         stream.seek(-4096, os.SEEK_END)
@@ -68,16 +74,53 @@ def test_weights_that_are_written_into_end_the_run_and_it_goes_on(
         # As on a file system without leases; with them, the one who writes would wait for the batch that he is part of.
         patched.delattr("fcntl.F_SETLEASE", raising=False)
         before_run(5, lambda: _write_into(weights))
-        said = run(*arguments, "--overwrite", code=4).stderr.splitlines()[-1]
+        kept, said = run(*arguments, "--overwrite", code=4).stderr.splitlines()[-2:]
     assert f"error: {weights}: was changed or exchanged while it was in use (start again; replace a bundle by" in said
     done = _answers(out)
+    again = "when the cause is mended, the same command with --resume goes on"
+    assert kept == f"ended by an error: {_images(done)} kept in {out}; {again}"
     assert done == whole[: len(done)]
     assert 0 < len(done) < len(whole)
-    assert "its hash differs from the manifest's" in error_line(run(*arguments, "--resume", code=4))
+    kept_still, said = run(*arguments, "--resume", code=4).stderr.splitlines()[-2:]
+    assert kept_still == kept
+    assert "its hash differs from the manifest's" in said
     weights.write_bytes(data)
     before_run(0, lambda: None)
     run(*arguments, "--resume")
     assert _answers(out) == whole
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(MemoryError(), 5), (RuntimeError("x"), 70), (OSError(errno.ENOSPC, "No space left on device"), 6)],
+)
+def test_whatever_error_ends_a_run_it_says_what_is_kept_and_goes_on(
+    arguments: tuple[object, ...], tmp_path: Path, before_run: Any, error: Exception, code: int
+) -> None:
+    out = tmp_path / "r.jsonl"
+
+    def fail() -> None:
+        raise error
+
+    before_run(4, fail)
+    kept, said = run(*arguments, code=code).stderr.splitlines()[-2:]
+    done = _answers(out)
+    assert kept.startswith(f"ended by an error: {_images(done)} kept in {out}; ")
+    assert said.startswith("error: ")
+    before_run(0, lambda: None)
+    assert f"{out} in all: " in run(*arguments, "--resume").stderr
+    assert _answers(out)[: len(done)] == done
+
+
+def test_where_nothing_is_kept_the_error_is_all_that_is_said(
+    arguments: tuple[object, ...], tmp_path: Path, before_run: Any
+) -> None:
+    def fail() -> None:
+        raise MemoryError
+
+    before_run(1, fail)
+    assert "kept in" not in run(*arguments, code=5).stderr
+    assert not (tmp_path / "r.jsonl").exists()
 
 
 def test_a_bundle_that_is_replaced_is_used_to_the_end(

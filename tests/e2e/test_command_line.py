@@ -264,7 +264,7 @@ def test_one_bad_image_among_many_costs_only_itself(line: Path, tiny_bundle_path
     whats = [record["error"]["what"] for record in lines if "error" in record]  # type: ignore[index]
     for what, word in zip(whats, ("truncated", "50", "JPEG"), strict=True):
         assert word in what
-    assert "1 region on 5 images, 1 image without a defect, 3 items failed" in result.stderr
+    assert "1 region on 1 of 5 images, 1 image without a defect, 3 items failed" in result.stderr
 
 
 def test_pictures_of_every_kind_are_read_right_or_refused_with_the_reason(

@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,7 @@ def test_the_closing_line_counts_classes_unknown_and_errors(line: Path) -> None:
     words = [f"{name} {known.count(name)}" for name in sorted(set(known), key=lambda name: -known.count(name))]
     words += [f"unknown {len(found) - len(known)}"] if len(known) < len(found) else []
     assert len(known) < len(found)
-    assert f"4 regions on 3 images, 1 item failed; {', '.join(words)}; " in ended.stderr
+    assert f"4 regions on 3 of 4 images, 1 item failed; {', '.join(words)}; " in ended.stderr
     assert "1 region on 1 image; " in classify("in/a/1.jpg").stderr
 
 
@@ -244,7 +245,10 @@ def test_a_run_that_is_ended_says_what_it_kept_and_goes_on(line: Path, name: sig
     assert len(records()) == len(rows()) == 4
 
     said = classify(*whole, "--resume", code=1).stderr
-    assert "1 region on 2 images (2 images of an earlier run kept), 1 item failed; " in said
+    assert "1 region on 1 of 2 images (2 images of an earlier run kept), 1 item failed; " in said
+    labels = [record["label"] for record in records() if "error" not in record]
+    counts = ", ".join(f"{label} {count}" for label, count in Counter(labels).most_common())
+    assert f"r.jsonl in all: 4 regions on 3 of 4 images, 1 item failed; {counts}\n" in said
     assert [record["image"] for record in records()] == [row["image"] for row in rows()]
     pictures = [record["picture"] for record in records() if "error" not in record]
     assert pictures == ["p/1.jpg", "p/2.jpg", "p/2.jpg", "p/1-2.jpg"]
@@ -296,6 +300,14 @@ def test_resume_refuses_another_cache(line: Path) -> None:
     said = classify("in", "--out", "r.jsonl", "--resume", code=6).stderr
     assert "its records were made otherwise, so nothing is appended: cache digest " in said
     assert Path("r.jsonl").read_bytes() == before
+    # The way back that the message tells leads there.
+    told = re.search(r"'support history line\.safetensors' shows .* the digest (\w{16}), and 'support rollback", said)
+    assert told is not None
+    listed = run("support", "history", "line.safetensors").stdout.splitlines()
+    (version,) = (row.split()[0] for row in listed if f"digest {told[1]}" in row)
+    run("support", "rollback", "line.safetensors", "--to", version)
+    classify("in", "--out", "r.jsonl", "--resume")
+    run("support", "rollback", "line.safetensors")
     classify("in", "--out", "r.jsonl", "--overwrite")
     assert {record["run"]["cache_digest"] for record in records()} == {SupportCache.load("line.safetensors").digest}
 
@@ -518,11 +530,53 @@ def test_what_is_marked_otherwise_is_done_again(line: Path) -> None:
     classify("boxes.csv", "--out", "r.jsonl")
     table.write_text("image,x1,y1,x2,y2\nin/a/1.jpg,8,10,25,30\nin/b/1.jpg,8,10,20,30\n")
     said = classify("boxes.csv", "--out", "r.jsonl", "--resume").stderr
-    assert "done again: 1 image on which other regions are marked now" in said
+    assert "done again: 1 image that was changed, or is marked otherwise, since" in said
     assert sorted((record["image"], record["box"][2]) for record in records()) == [
         ("in/a/1.jpg", 25),
         ("in/b/1.jpg", 20),
     ]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+@pytest.mark.parametrize("told_input", [(), ("--input", "full")])
+def test_what_was_replaced_under_its_name_is_done_again(line: Path, suffix: str, told_input: tuple[str, ...]) -> None:
+    arguments = ("in", "--out", "r.jsonl", "--csv", "r.csv", "--overlay", "p", *told_input)
+    classify(*arguments)
+    before = {record["image"]: record for record in records()}
+    draw(line / "new" / "x.jpg", 2)
+    Path(f"new/x{suffix}").replace(f"in/b/1{suffix}")
+    said = classify(*arguments, "--resume").stderr
+    assert "done again: 1 image that was changed, or is marked otherwise, since" in said
+    assert "1 region on 1 image (2 images of an earlier run kept)" in said
+    after = {record["image"]: record for record in records()}
+    assert len(records()) == len(rows()) == 4
+    assert {name for name in after if after[name] != before[name]} == {"in/b/1.jpg"}
+    assert {record["picture"] for record in records()} == {record["picture"] for record in before.values()}
+    assert "done again" not in classify(*arguments, "--resume").stderr
+
+
+def test_cut_out_defects_that_were_replaced_are_done_again(line: Path) -> None:
+    for mask in line.glob("in/*/*.png"):
+        mask.unlink()
+    arguments = ("in", "--input", "full", "--out", "r.jsonl")
+    classify(*arguments)
+    draw(line / "in/b/1.jpg", 5)
+    (line / "in/b/1.png").unlink()
+    assert "done again: 1 image that was changed" in classify(*arguments, "--resume").stderr
+    assert len(records()) == 3
+
+
+def test_a_copy_of_a_folder_is_not_believed_to_be_the_same(line: Path) -> None:
+    classify("in", "--out", "r.jsonl")
+    Path("in").rename("before")
+    shutil.copytree("before", "in", copy_function=shutil.copyfile)
+    assert "done again: 3 images that were changed, or are" in classify("in", "--out", "r.jsonl", "--resume").stderr
+    shutil.rmtree("in")
+    # Copied with its times, it is.
+    shutil.copytree("before", "in")
+    classify("in", "--out", "r.jsonl", "--resume")
+    assert "done again" not in classify("in", "--out", "r.jsonl", "--resume").stderr
+    assert len(records()) == 4
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])

@@ -169,6 +169,7 @@ def test_a_file_of_another_run_is_refused_and_left_alone(tmp_path: Path, change:
         take_up(out, RUN)
     assert words in str(caught.value)
     assert "--overwrite" in str(caught.value.fix)
+    assert ("support rollback" in str(caught.value.fix)) == ("cache_digest" in change)
     assert out.read_bytes() == content
     assert [item.name for item in tmp_path.iterdir()] == ["results.jsonl"]
 
@@ -261,9 +262,19 @@ def test_other_regions_on_an_image_take_the_place_of_those_before(tmp_path: Path
     old = lines("a", key=key_of("a", "f" * 16)) + lines("a", key=key_of("a", "f" * 16) + "-2")
     out.write_bytes(old + lines("b", key=key_of("b") + "-2"))
     kept = take_up(out, RUN, asked_for("a", "b"))
-    assert kept.changed == 2
+    assert kept.changed == 1
     # The same once more is nothing else.
     assert out.read_bytes() == lines("b", key=key_of("b") + "-2")
+
+
+def test_what_stays_is_counted(tmp_path: Path) -> None:
+    out = tmp_path / "results.jsonl"
+    failed = {"error": {"what": "is cut", "where": "else/f.jpg", "fix": None}}
+    content = lines("a", "a", label="dent", unknown=False) + lines("b", label="unknown", unknown=True)
+    out.write_bytes(content + lines("c", label="pit", of=2) + lines("else/f.jpg", **failed))
+    tally = take_up(out, RUN, asked_for("a", "b", "c")).tally
+    assert tally.places() == "3 regions on 2 of 3 images"
+    assert tally.ranked() == "dent 2, unknown 1"
 
 
 def test_what_is_not_asked_for_stays_even_where_records_are_missing(tmp_path: Path) -> None:

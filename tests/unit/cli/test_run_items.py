@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -63,6 +64,41 @@ def test_other_regions_have_the_same_place() -> None:
     (after,) = keys("one.csv")
     assert before != after
     assert place_of(before) == place_of(after)
+
+
+@pytest.mark.parametrize("name", ["in/a/1.jpg", "in/a/1.png"])
+def test_an_image_or_a_mask_that_was_changed_has_another_key_at_the_same_place(name: str) -> None:
+    before = keys("in")
+    assert keys("in") == before
+    found = Path(name).stat()
+    os.utime(name, ns=(found.st_atime_ns, found.st_mtime_ns + 1))
+    later = keys("in")
+    with Path(name).open("ab") as stream:
+        stream.write(b"\0")
+    os.utime(name, ns=(found.st_atime_ns, found.st_mtime_ns))
+    longer = keys("in")
+    assert len({before[0], later[0], longer[0]}) == 3
+    assert len({place_of(each[0]) for each in (before, later, longer)}) == 1
+    assert before[1] == later[1] == longer[1]
+
+
+def test_of_a_link_the_file_counts_that_it_leads_to() -> None:
+    Path("in/b/1.png").unlink()
+    Path("in/b/1.png").symlink_to(Path("in/a/1.png").resolve())
+    before = keys("in/b")
+    os.utime("in/a/1.png", ns=(0, 0))
+    assert keys("in/b") != before
+    # It is done again with the reason why it cannot be read.
+    source = opened("in/b")
+    Path("in/b/1.jpg").unlink()
+    Path("in/a/1.png").unlink()
+    assert place_of(run_items([source])[0].key) == place_of(before[0])
+
+
+def test_an_image_that_a_label_file_marks_counts_as_well() -> None:
+    before = keys("one.csv")
+    os.utime("in/a/1.jpg", ns=(0, 0))
+    assert keys("one.csv") != before
 
 
 def test_lists_in_lists_and_names_that_are_no_text_have_keys() -> None:
