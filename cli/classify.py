@@ -224,6 +224,8 @@ def classify(
 
     SIGHUP (kill -HUP) makes a running 'classify' load the changed CACHE before the next image.
 
+    With --report, SIGHUP is ignored with a warning, because a report shows one support cache.
+
     Example: mvrec-edge classify encoder.bundle line.safetensors incoming/ --out results.jsonl --overlay pictures/
     """
     from mvrec_edge.cli.reload_signal import ReloadSignal
