@@ -222,7 +222,7 @@ def classify(
 ) -> None:
     """Classify marked defects: write one record for each region, and one for each item that failed.
 
-    SIGHUP (kill -HUP) makes a running 'classify' load the changed CACHE before the next image.
+    SIGHUP (kill -HUP) makes 'classify' load the changed CACHE before the next image; with --report it is ignored.
 
     Example: mvrec-edge classify encoder.bundle line.safetensors incoming/ --out results.jsonl --overlay pictures/
     """

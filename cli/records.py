@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["RecordSink", "ResultPlaces", "open_sink", "short_names"]
 
 _STDOUT = Path("-")
+_MOST_STRANGE = 5
 
 
 class _Lines:
@@ -57,30 +58,43 @@ class _Labels:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
-        self._strange = 0
+        self._strange: Counter[str] = Counter()
+        self._regions = 0
 
     def add(self, prediction: Prediction) -> None:
+        self._regions += 1
         label = prediction.region.label
         if label is None:
             return
         if label not in prediction.probabilities:
-            self._strange += 1
+            self._strange[label] += 1
         elif prediction.unknown:
             self._counts[UNKNOWN] += 1
         else:
             self._counts["agree" if prediction.label == label else "differ"] += 1
 
     def in_words(self) -> str:
-        """Such as `; labels are known for 31 regions: 27 agree, 4 differ`; empty where no label is a known class."""
+        """Such as `; labels are known for 31 regions: 27 agree, 4 differ`; empty where nothing is labelled."""
         total = self._counts.total()
         if not total:
-            return ""
+            return self._strange_alone()
         words = f"{self._counts['agree']} agree, {self._counts['differ']} differ"
         if unknown := self._counts[UNKNOWN]:
             words += f", {unknown} {UNKNOWN}"
-        if self._strange:
-            words += f" (and {counted(self._strange, 'region')} with a label that is no class of the cache)"
+        if strange := self._strange.total():
+            words += f" (and {counted(strange, 'region')} with a label that is no class of the cache)"
         return f"; labels are known for {counted(total, 'region')}: {words}"
+
+    def _strange_alone(self) -> str:
+        """Such as `; labels known for 0 of 15 regions: Fray, Break are no classes of the cache`."""
+        names = [name for name, _ in self._strange.most_common()]
+        if not names:
+            return ""
+        shown = names[:_MOST_STRANGE]
+        if rest := len(names) - len(shown):
+            shown.append(counted(rest, "other label"))
+        are = "are no classes" if len(names) > 1 else "is no class"
+        return f"; labels known for 0 of {counted(self._regions, 'region')}: {', '.join(shown)} {are} of the cache"
 
 
 class RecordSink:

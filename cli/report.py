@@ -62,7 +62,7 @@ def report(
     from mvrec_edge.cli.recorded import add_recorded, recorded_images
     from mvrec_edge.cli.results_file import last_run, read_results
     from mvrec_edge.runtime import SupportCache
-    from mvrec_edge.runtime.errors import InputError, UsageError
+    from mvrec_edge.runtime.errors import InputError
     from mvrec_edge.runtime.report import AddCommand
 
     if images is not None and not images.is_dir():
@@ -71,10 +71,7 @@ def report(
     outputs = Outputs({"--out": target})
     outputs.check([results, cache])
     run = last_run(results)
-    named = run.get("cache")
-    if cache is None and not isinstance(named, str):
-        raise UsageError("the records do not name their support cache", where=results, fix="give it with --cache")
-    place = cache or Path(str(named))
+    place = cache or _named_cache(results, run)
     outputs.check_read([place, *recorded_images(read_results(results), images)])
     loaded = SupportCache.load(place)
     command = AddCommand(str(place), str(run["bundle"]), run.get("min_area")) if "bundle" in run else None
@@ -93,6 +90,22 @@ def report(
     say_report(page)
     if wrong:
         raise typer.Exit(1)
+
+
+def _named_cache(results: Path, run: Mapping[str, Any]) -> Path:
+    """The support cache that the records name, where it is there."""
+    from mvrec_edge.runtime.errors import InputError, UsageError
+
+    named = run.get("cache")
+    if not isinstance(named, str):
+        raise UsageError("the records do not name their support cache", where=results, fix="give it with --cache")
+    place = Path(named)
+    if not place.exists():
+        where_else = "" if place.is_absolute() else ", or run 'report' in the folder in which 'classify' was run"
+        raise InputError(
+            "the records name this support cache, and it is not here", where=place, fix=f"give --cache{where_else}"
+        )
+    return place
 
 
 def _records_section(results: Path, run: Mapping[str, Any]) -> Section:

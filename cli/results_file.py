@@ -11,7 +11,7 @@ from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.files.json_documents import parse_json
 from mvrec_edge.runtime.images.image_files import is_regular_file
 
-__all__ = ["last_run", "read_results"]
+__all__ = ["conversion", "last_run", "other_encoding", "read_results"]
 
 # A record of a hundred classes has 10 KB; a line that is longer is none.
 _LONGEST_LINE = 1 << 20
@@ -24,7 +24,7 @@ def read_results(path: Path) -> Iterator[tuple[str, Any]]:
         The place and the parsed line, or the error that says why it is none.
 
     Raises:
-        InputError: The file cannot be read.
+        InputError: The file cannot be read, or is not UTF-8.
     """
     if not is_regular_file(path):
         raise InputError("there is no such file", where=path, fix="give the file that 'classify --out' wrote")
@@ -33,6 +33,8 @@ def read_results(path: Path) -> Iterator[tuple[str, Any]]:
             number = 0
             while line := stream.readline(_LONGEST_LINE):
                 number += 1
+                if number == 1 and (encoding := other_encoding(line)) is not None:
+                    raise InputError(f"is {encoding}, and UTF-8 is wanted", where=path, fix=conversion(encoding))
                 where = f"{path}, line {number}"
                 yield where, _parsed(line, where)
                 if not line.endswith(b"\n"):
@@ -51,6 +53,24 @@ def _parsed(line: bytes, where: str) -> Any:
     if not isinstance(parsed, dict):
         return AnnotationError("is no record", where=where, fix="give a file of 'classify --out'")
     return parsed
+
+
+def other_encoding(line: bytes) -> str | None:
+    """UTF-16 or UTF-32 where a file begins as text does in it, as Windows PowerShell's `>` writes it.
+
+    Args:
+        line: The beginning of the file, up to its first byte of a line end.
+    """
+    # Zeros at the end are no letters.
+    line = line.rstrip(b"\0\n")
+    if line.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff", b"{\0\0\0", b"\0\0\0{")):
+        return "UTF-32"
+    return "UTF-16" if line.startswith((b"\xff\xfe", b"\xfe\xff", b"{\0", b"\0{")) else None
+
+
+def conversion(encoding: str) -> str:
+    """How a file of another encoding becomes one that is read."""
+    return f"convert it to UTF-8, such as by iconv -f {encoding} -t UTF-8"
 
 
 def last_run(path: Path) -> dict[str, Any]:

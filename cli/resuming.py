@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from mvrec_edge.cli.results_file import conversion, other_encoding
 from mvrec_edge.cli.run_facts import RunFacts
 from mvrec_edge.cli.run_items import RunItem, place_of, without_number
 from mvrec_edge.cli.tally import Tally
@@ -319,7 +320,7 @@ def _is_torn(line: bytes, *, first: bool) -> bool:
     rest = line.rstrip(b"\0\n")
     ours = not first or line.startswith(_BEGINNING) or _BEGINNING.startswith(rest)
     # A power cut may leave zeros where the disk had not got the bytes yet, and nothing that we write holds one.
-    if b"\0" in line and not (first and _encoding(line)):
+    if b"\0" in line and not (first and other_encoding(line)):
         return ours or (line.startswith(b"\0") and line.endswith(b"}\n"))
     return ours and not line.endswith(b"\n") and len(line) < _LONGEST_LINE
 
@@ -339,22 +340,13 @@ def _line(record: Mapping[str, Any]) -> _Line:
     )
 
 
-def _encoding(line: bytes) -> str | None:
-    """UTF-16 or UTF-32 where a file begins as text does in it, as Windows PowerShell's `>` writes it."""
-    # Zeros at the end are no letters.
-    line = line.rstrip(b"\0\n")
-    if line.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff", b"{\0\0\0", b"\0\0\0{")):
-        return "UTF-32"
-    return "UTF-16" if line.startswith((b"\xff\xfe", b"\xfe\xff", b"{\0", b"\0{")) else None
-
-
 def _no_record(line: bytes, place: int, out: Path) -> OutputError:
-    encoding = _encoding(line)
+    encoding = other_encoding(line)
     if place == 0 and encoding is not None:
         return OutputError(
             f"is {encoding}, so nothing is appended to it",
             where=out,
-            fix=f"convert it to UTF-8, such as by iconv -f {encoding} -t UTF-8, or {_ANEW}",
+            fix=f"{conversion(encoding)}, or {_ANEW}",
         )
     return OutputError(
         f"line {place + 1} is not a record of a classification, so nothing is appended",

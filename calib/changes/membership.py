@@ -87,7 +87,7 @@ def remove_instances(cache: SupportCache, places: Iterable[int], *, drop_classes
     if emptied and not drop_classes:
         raise SupportError(
             f"the class '{emptied[0]}' would have no instance left",
-            fix="add another instance first, or give --force to remove the class as well",
+            fix="add another instance first, or let the class go as well: --force, or drop_classes=True from Python",
         )
     names = tuple(name for name in cache.class_names if name not in emptied)
     rows = {name: take_rows(getattr(cache, name), kept) for name in INSTANCE_FIELDS}

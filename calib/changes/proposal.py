@@ -43,7 +43,7 @@ class Proposal:
             raise RegressionError(
                 f"{count} support instance{'' if count == 1 else 's'} read rightly before would be misread, so "
                 "nothing is written",
-                fix="check the labels of what was changed, or give --force",
+                fix="check the labels of what was changed",
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -63,7 +63,8 @@ def checked(setting: Setting, value: Any, folder: Path) -> Any:
         folder: The config file's folder, where its relative paths begin.
 
     Returns:
-        The value; of a path, the text of the path from the current folder.
+        The value; of a path, the text of the path from the current folder; of a number that stands for a text, its
+        text.
 
     Raises:
         Refusal: It is of another type, or out of range.
@@ -80,7 +81,10 @@ def checked(setting: Setting, value: Any, folder: Path) -> Any:
 
 
 def _single(setting: Setting, value: Any, folder: Path) -> Any:
-    wanted = _WANTED[setting.kind]
+    if setting.or_number and _fits("number", value):
+        # What it means, and whether it is in range, is for the option to say, as on the command line.
+        return str(value)
+    wanted = "a number or a text in quotes" if setting.or_number else _WANTED[setting.kind]
     if not _fits(setting.kind, value):
         raise Refusal(f"is {_called(value)}, and {wanted} is wanted", f"example: {setting.key} = {_example(setting)}")
     if isinstance(value, str):
@@ -137,7 +141,8 @@ def _example(setting: Setting) -> str:
         return "1.0"
     if setting.kind == "switch":
         return "true"
-    return f'"{setting.choices[0] if setting.choices else "..."}"'
+    text = setting.choices[0] if setting.choices else str(setting.default or "...") if setting.or_number else "..."
+    return f'"{text}"'
 
 
 def _range(setting: Setting) -> str:

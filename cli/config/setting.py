@@ -53,6 +53,9 @@ _OWN: Mapping[str, tuple[str, ...]] = {
 # Values of a path that are words and no paths.
 _WORDS: Mapping[str, tuple[str, ...]] = {"checkpoint": ("pocket",), "out": ("-",)}
 
+# Options that take a text, since they also take words, percentages or lists, and that a number is a text for.
+_NUMBER_AS_TEXT = ("batch", "reject_rate", "risk", "shots", "views")
+
 Kind = Literal["path", "text", "integer", "number", "switch"]
 
 _KINDS: tuple[tuple[type, Kind], ...] = (
@@ -81,6 +84,7 @@ class Setting:
         spelled: How it is written on the command line: `--min-area`, `BUNDLE`.
         help: Its help text.
         words: Values of a path that are words and no paths.
+        or_number: It is a text that may be a number, such as `3` or `0.01`.
     """
 
     key: str
@@ -96,6 +100,7 @@ class Setting:
     spelled: str
     help: str
     words: tuple[str, ...] = ()
+    or_number: bool = False
 
 
 def shared_table(command: str, key: str) -> str | None:
@@ -146,8 +151,9 @@ def _setting(parameter: inspect.Parameter, hint: Any) -> Setting | None:
     key = parameter.name if positional else option.removeprefix("--")
     kind, many, choices = _type_of(get_args(hint)[0] if get_origin(hint) is Annotated else hint)
     default = None if parameter.default is inspect.Parameter.empty else parameter.default
+    key = key.replace("-", "_")
     return Setting(
-        key=key.replace("-", "_"),
+        key=key,
         parameter=parameter.name,
         kind=kind,
         many=many,
@@ -160,6 +166,7 @@ def _setting(parameter: inspect.Parameter, hint: Any) -> Setting | None:
         spelled=(info.metavar or parameter.name.upper()).strip("[].") if positional else option,
         help=info.help or "",
         words=_WORDS.get(key, ()) if kind == "path" else (),
+        or_number=kind == "text" and key in _NUMBER_AS_TEXT,
     )
 
 

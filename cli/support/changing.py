@@ -11,7 +11,7 @@ from mvrec_edge.cli.support.shared_options import ChangeOptions
 from mvrec_edge.runtime.wording import counted
 
 if TYPE_CHECKING:
-    from mvrec_edge.calib.changes import Changed, Comparison, Reading
+    from mvrec_edge.calib.changes import Changed, Comparison, Proposal, Reading
     from mvrec_edge.runtime import SupportCache
 
 __all__ = ["change_cache"]
@@ -57,7 +57,7 @@ def change_cache(path: Path, change: Callable[[SupportCache], Changed | None], o
         kept = None
         try:
             if not options.force:
-                proposal.check()
+                _check(proposal)
             if not options.dry_run:
                 kept = versions.write(proposal.cache)
         finally:
@@ -78,6 +78,15 @@ def change_cache(path: Path, change: Callable[[SupportCache], Changed | None], o
         say(f"{path}: nothing is written, because the cache would stay the same")
     else:
         say(f"{path}: {instances} ({classes}); before: {path.name}.{kept}")
+
+
+def _check(proposal: Proposal) -> None:
+    from mvrec_edge.runtime.errors import RegressionError
+
+    try:
+        proposal.check()
+    except RegressionError as error:
+        raise RegressionError(error.what, where=error.where, fix=f"{error.fix}, or give --force") from error
 
 
 def _compared(comparison: Comparison, renamed: Mapping[str, str]) -> list[str]:

@@ -11,6 +11,7 @@ from mvrec_edge.runtime.errors import AnnotationError
 from mvrec_edge.runtime.regions.drawing_budget import take
 from mvrec_edge.runtime.regions.mask_parts import label_parts
 from mvrec_edge.runtime.regions.region import Region, extent_of
+from mvrec_edge.runtime.wording import counted
 
 __all__ = ["DEFAULT_MIN_AREA", "MAX_INSTANCES", "regions_of_mask"]
 
@@ -58,12 +59,7 @@ def regions_of_mask(
     parts = label_parts(inside, source)
     kept = np.flatnonzero(parts.areas >= least)
     if len(kept) == 0:
-        raise AnnotationError(
-            f"all {len(parts.areas)} parts of the mask are smaller than {least} pixels, the largest has "
-            f"{int(parts.areas.max())}",
-            where=source,
-            fix="if they are defects, give a lower --min-area",
-        )
+        raise _too_small(len(parts.areas), int(parts.areas.max()), least, source)
     if len(kept) > MAX_INSTANCES:
         raise AnnotationError(
             f"the mask has {len(kept)} parts, more than {MAX_INSTANCES}",
@@ -85,3 +81,13 @@ def regions_of_mask(
     return [
         region if source is None else region.with_source(f"{source}#{index}") for index, (_, region) in enumerate(found)
     ]
+
+
+def _too_small(count: int, largest: int, least: int, source: str | None) -> AnnotationError:
+    """All parts are smaller than the least area; areas in pixels."""
+    if count == 1:
+        what, they = f"the only part of the mask has {counted(largest, 'pixel')}, fewer than {least}", "it is a defect"
+    else:
+        what = f"all {count} parts of the mask are smaller than {least} pixels, the largest has {largest}"
+        they = "they are defects"
+    return AnnotationError(what, where=source, fix=f"if {they}, give a lower --min-area")

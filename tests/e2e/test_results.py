@@ -190,8 +190,14 @@ def test_the_closing_line_compares_with_the_labels(line: Path, rate: tuple[str, 
     )
 
 
-def test_where_no_label_is_a_class_nothing_is_said_of_labels(line: Path) -> None:
-    assert "labels are known" not in classify("in").stderr
+def test_labels_that_are_all_no_classes_of_the_cache_are_named(line: Path) -> None:
+    assert "; labels known for 0 of 4 regions: a, b are no classes of the cache; " in classify("in").stderr
+    shutil.copytree("in/b", "one/b")
+    assert "; labels known for 0 of 1 region: b is no class of the cache; " in classify("one").stderr
+    for name in "cdefgh":
+        shutil.copytree("in/b", f"in/{name}")
+    assert "0 of 10 regions: a, b, c, d, e, 3 other labels are no classes of the cache; " in classify("in").stderr
+    assert "labels known" not in classify("in/b").stderr
 
 
 def test_stdout_by_its_name(line: Path) -> None:
@@ -660,6 +666,20 @@ def test_a_report_of_a_results_file(line: Path) -> None:
     run("support", "rename", "line.safetensors", "dent", "dint")
     ended = run("report", "out/r.jsonl", "--overwrite", code=1)
     assert "warning: the records were made with another state of the support cache" in ended.stderr
+
+
+def test_a_report_says_once_what_keeps_it_from_reading(line: Path) -> None:
+    classify("in", "--out", "r.jsonl")
+    Path("elsewhere").mkdir()
+    said = run("report", "../r.jsonl", "--out", "a.html", cwd=line / "elsewhere", code=3).stderr
+    assert said.splitlines()[-1] == (
+        "error: line.safetensors: the records name this support cache, and it is not here "
+        "(give --cache, or run 'report' in the folder in which 'classify' was run)"
+    )
+    Path("r.jsonl").write_bytes(Path("r.jsonl").read_text().encode("utf-16"))
+    assert run("report", "r.jsonl", code=3).stderr == (
+        "error: r.jsonl: is UTF-16, and UTF-8 is wanted (convert it to UTF-8, such as by iconv -f UTF-16 -t UTF-8)\n"
+    )
 
 
 @pytest.mark.parametrize("way", ["mask", "apart", "csv"])

@@ -434,9 +434,7 @@ _ITEMS = (
     ),
     Trigger(f"{CLASSIFY} in", 1, "its values go up to 100 only", _mask(lambda m: m // 255 * 100, ".jpg")),
     Trigger(f"{CLASSIFY} in", 1, "the mask has 32 x 24 pixels, the image 64 x 48", _mask(lambda m: m[::2, ::2])),
-    Trigger(
-        f"{CLASSIFY} in --min-area 9999", 1, "1_mask.png: all 1 parts of the mask are smaller than", _mask(lambda m: m)
-    ),
+    Trigger(f"{CLASSIFY} in --min-area 9999", 1, "1_mask.png: the only part of the mask has ", _mask(lambda m: m)),
     Trigger(f"{CLASSIFY} in --empty error", 1, "the image shows no defect", _mask(np.zeros_like)),
     Trigger(f"{CLASSIFY} in none", 1, "there is no such file or folder"),
     Trigger(

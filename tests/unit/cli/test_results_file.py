@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mvrec_edge.cli.results_file import last_run, read_results
-from mvrec_edge.runtime.errors import AnnotationError
+from mvrec_edge.runtime.errors import AnnotationError, InputError
 
 RECORDS = [{"image": "a.png", "run": {"views": "all"}}, {"image": "b.png", "run": {"views": "auto"}}]
 LINES = b"".join(json.dumps(record).encode() + b"\n" for record in RECORDS)
@@ -27,3 +27,11 @@ def test_a_line_that_is_no_record_is_named(tmp_path: Path, line: bytes) -> None:
     where, found = list(read_results(tmp_path / "r.jsonl"))[-1]
     assert where.endswith("r.jsonl, line 3")
     assert isinstance(found, AnnotationError)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_file_in_another_encoding_is_refused_as_a_whole(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "r.jsonl").write_bytes(LINES.decode().encode(encoding))
+    for read in (last_run, lambda path: list(read_results(path))):
+        with pytest.raises(InputError, match=f"r.jsonl: is {encoding[:6].upper()}, and UTF-8 is wanted .*iconv -f"):
+            read(tmp_path / "r.jsonl")

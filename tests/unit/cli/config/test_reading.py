@@ -66,6 +66,15 @@ def test_a_word_in_the_place_of_a_path_stays_one(read: Read, tmp_path: Path) -> 
     assert read("[classify]\noverlay = '-'") == {"overlay": str(tmp_path / "-")}
 
 
+def test_a_number_is_taken_where_its_text_is_what_the_option_takes(read: Read) -> None:
+    text = "[classify]\nviews = 3\nrisk = 0.01\nreject_rate = 1e-5\n[evaluate]\nshots = 5\n[bench]\nbatch = 9\n"
+    assert read(text) == {"views": "3", "risk": "0.01", "reject_rate": "1e-05"}
+    assert read(text, "evaluate") == {"shots": "5"}
+    assert read(text, "bench") == {"batch": "9"}
+    # Where the option is a number, it stays one.
+    assert read("[calibrate]\nshots = 5\n[engine]\nbatch = 9\n", "calibrate") == {"shots": 5, "batch": 9}
+
+
 def test_tables_of_a_group_are_read(read: Read, tmp_path: Path) -> None:
     text = "[paths]\ncache = 'c'\n[support.add]\nkeep = 3\n[support.remove]\nrefit = true\n"
     assert read(text, "support.add") == {"cache": str(tmp_path / "c"), "keep": 3}
@@ -102,7 +111,14 @@ def test_an_empty_file_and_a_byte_order_mark_are_fine(read: Read) -> None:
         ("[evaluate]\nviews = 'ms'", "[evaluate] has no setting 'views' any more (it is named 'view_recipe' now)"),
         ("[bench]\nviews = 9", "[bench] has no setting 'views' any more (it is named 'views_per_defect' now)"),
         ("[export]\ncalibration_views = 'ms'", "(it is named 'calibration_view_recipe' now)"),
-        ("[bench]\nbatch = 9", "[bench] 'batch' is the number 9, and a text in quotes is wanted"),
+        ("[bench]\nengine = [9]", "[bench] 'engine' is the number 9, and a text in quotes is wanted"),
+        ("[calibrate]\nview_recipe = 3", "'view_recipe' is the number 3, and a text in quotes is wanted"),
+        (
+            "[classify]\nviews = true",
+            "'views' is true, and a number or a text in quotes is wanted (example: views = \"cache\")",
+        ),
+        ("[classify]\nrisk = nan", "'risk' is the number nan, and a number or a text in quotes is wanted"),
+        ("[evaluate]\nshots = 1" + "0" * 400, "a number beyond 64 bits, and a number or a text in quotes is wanted"),
         ("[clasify]\nout = 'a'", "there is no table [clasify] (did you mean [classify]?)"),
         ("[xyz]\nout = 'a'", "there are [paths], [engine], [input], [calibrate], [classify], [evaluate]"),
         ("threads = 2", "'threads' stands outside of every table (put it below [engine])"),

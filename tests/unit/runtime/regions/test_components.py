@@ -51,6 +51,9 @@ def test_specks_are_ignored():
     assert len(regions_of_mask(mask, min_area=1)) == 2
     with pytest.raises(AnnotationError, match="all 2 parts of the mask are smaller than 17 pixels, the largest has 16"):
         regions_of_mask(mask, min_area=17)
+    mask[0, :15] = 0
+    with pytest.raises(AnnotationError, match=r"the only part of the mask has 16 pixels, fewer than 17 \(if it is a"):
+        regions_of_mask(mask, min_area=17)
 
 
 def test_an_empty_mask_has_no_region():
