@@ -13,6 +13,7 @@ from mvrec_edge.runtime import Prediction
 from mvrec_edge.runtime.regions import Annotation, RegionSource, SourceImage
 from mvrec_edge.runtime.regions.annotation import MaskFileShape, UnusableShape
 from mvrec_edge.runtime.regions.region_names import RegionName, label_file, name_regions
+from mvrec_edge.runtime.regions.shapes import WholeImageShape
 
 __all__ = ["RunItem", "place_of", "run_items", "without_number"]
 
@@ -107,8 +108,9 @@ def _drawn(annotation: Annotation, states: _States) -> object:
         return states.of(annotation.shape.path)
     if isinstance(annotation.shape, UnusableShape):
         return annotation.shape.error.what
-    # Its place in the source depends on what else was given, and its label may be the name of a folder.
-    return dataclasses.replace(annotation, source="", index=0, label=None)
+    # Its place in the source depends on what else was given, and so does a label that is the name of a folder.
+    label = None if isinstance(annotation.shape, WholeImageShape) else annotation.label
+    return dataclasses.replace(annotation, source="", index=0, label=label)
 
 
 def _in_words(marked: object) -> str:

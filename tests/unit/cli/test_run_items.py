@@ -106,3 +106,12 @@ def test_lists_in_lists_and_names_that_are_no_text_have_keys() -> None:
     shape = json.dumps({"label": "x\udcff", "shape_type": "polygon", "points": 0}).replace("0", deep)
     Path("in/a/1.json").write_text(f'{{"version": "5", "imagePath": "1.jpg", "shapes": [{shape}]}}')
     assert len(run_items([open_source(Path("in/a"), format="labelme")])) == 1
+
+
+def test_another_label_is_another_item() -> None:
+    found = []
+    for label in ("dent", "pit"):
+        Path("one.csv").write_text(f"image,x1,y1,x2,y2,label\nin/a/1.jpg,2,2,9,9,{label}\n")
+        found += keys("one.csv")
+    assert found[0] != found[1]
+    assert place_of(found[0]) == place_of(found[1])
