@@ -99,6 +99,7 @@ class RecordSink:
         regions: Regions written so far.
         images: Images written so far.
         without_defect: How many of them show no defect, and so gave no record.
+        damaged: How many of them are damaged, and were used all the same.
         failures: Items that failed so far, with those of an earlier run that this one does not try again.
     """
 
@@ -130,6 +131,7 @@ class RecordSink:
         self.regions = 0
         self.images = 0
         self.without_defect = 0
+        self.damaged = 0
         self.failures = sum(kept.failures.values())
 
     def begin(self, run: RunFacts) -> None:
@@ -156,6 +158,7 @@ class RecordSink:
         self.regions += len(result.predictions)
         self.failures += len(result.problems)
         self.without_defect += not result.predictions and not result.problems
+        self.damaged += result.damage is not None
         picture = None
         if self._pictures is not None and result.image is not None and result.predictions:
             picture = str(self._pictures.save(result.path, key, result.image, result.predictions))
@@ -221,6 +224,8 @@ class RecordSink:
             text += f" ({counted(len(self._kept.images), 'image')} of an earlier run kept)"
         if self.without_defect:
             text += f", {counted(self.without_defect, 'image')} without a defect"
+        if self.damaged:
+            text += f", {counted(self.damaged, 'image')} damaged and used all the same"
         if self.failures:
             text += f", {counted(self.failures, 'item')} failed"
         if self.regions:
@@ -273,7 +278,7 @@ class RecordSink:
             "region": None if name is None else str(name),
             "mask": None if name is None or name.mask is None else str(name.mask),
             "picture": picture,
-            "damaged": result.damage,
+            "damaged": result.damage_at(prediction.region),
             **self._facts(item),
         }
 
