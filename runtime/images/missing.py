@@ -63,9 +63,9 @@ class MissingPart:
             return "no part of the picture is missing, as far as can be seen"
         turned = bool(self.row_of[0, 0] != self.row_of[0, -1])
         lines = self.row_of[0] if turned else self.row_of[:, 0]
-        some = np.flatnonzero(self.cells.any(axis=1)[lines])
+        some = np.flatnonzero(np.asarray(self.cells.any(axis=1))[lines])
         words = f"{'columns' if turned else 'rows'} {some[0] + 1} to {some[-1] + 1} of {len(lines)} are missing"
-        whole = self.cells.all(axis=1)[lines][some[0] : some[-1] + 1]
+        whole = np.asarray(self.cells.all(axis=1))[lines][some[0] : some[-1] + 1]
         return words if whole.all() else words + (", some of them in part" if whole.any() else " in part")
 
 
