@@ -227,7 +227,7 @@ def calibrate(
         cache = _tuned(opened, labelled, settings, tuning, encoding, precision)
     else:
         cache = _calibrated(opened, labelled, settings, before, encoding, precision)
-    _write(cache, out)
+    _write(cache, out, labelled.damaged)
     if labelled.problems:
         raise typer.Exit(1)
 
@@ -284,9 +284,9 @@ def _tuned(
     return tuned.cache
 
 
-def _write(cache: SupportCache, out: Path) -> None:
+def _write(cache: SupportCache, out: Path, damaged: frozenset[Path]) -> None:
     """Writes the cache, keeps the one that it replaces, and says so."""
-    from mvrec_edge.cli.console import say
+    from mvrec_edge.cli.console import say, say_damaged
     from mvrec_edge.runtime.support.versions import SupportVersions
     from mvrec_edge.runtime.wording import counted
 
@@ -297,3 +297,4 @@ def _write(cache: SupportCache, out: Path) -> None:
     classes = ", ".join(f"{name} {count}" for name, count in cache.counts.items())
     replaced = "" if kept is None else f"; before: {out.name}.{kept}"
     say(f"{out}: {counted(instances, 'instance')} x {counted(views, 'view')} ({classes}){replaced}")
+    say_damaged(damaged)

@@ -92,7 +92,8 @@ class ClassifyRun:
                     names = item.names(image.predictions)
                     self._sink.write(image, item.key, names)
                     if self._page is not None:
-                        self._page.add(image.path, image.image, image.predictions, image.problems, names)
+                        told = [image.damage_at(each.region) for each in image.predictions]
+                        self._page.add(image.path, image.image, image.predictions, image.problems, names, told)
                         if image.damage is not None:
                             damaged.append(image.path)
                     done += 1

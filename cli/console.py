@@ -7,10 +7,12 @@ import json
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.progress import Progress, ProgressColumn
     from rich.table import Table
 
@@ -26,6 +28,7 @@ __all__ = [
     "json_text",
     "phase_bar",
     "say",
+    "say_damaged",
     "say_problems",
     "say_warnings",
     "show",
@@ -141,6 +144,14 @@ def say_problems(problems: Iterable[Exception]) -> None:
 def say_warnings(warnings: Iterable[InputWarning]) -> None:
     """Prints one line for each thing that was used though it is odd, and only counts the rest of a very long list."""
     _say_list("warning", list(warnings))
+
+
+def say_damaged(images: Collection[Path]) -> None:
+    """Says how many images were damaged and used all the same, where any was."""
+    if images:
+        from mvrec_edge.runtime.wording import counted
+
+        say(f"{counted(len(images), 'damaged image')} among those read")
 
 
 def _say_list(kind: str, listed: Sequence[object]) -> None:

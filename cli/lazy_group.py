@@ -14,6 +14,8 @@ __all__ = ["INTERRUPTED", "UNREAD", "lazy_group"]
 
 #: What a shell reports for a process ended by SIGINT, and by SIGPIPE.
 INTERRUPTED, UNREAD = 130, 141
+# What typer's parser puts before an error of its own, which says nothing to whoever types.
+_VALUE_ERROR = "Value error, "
 
 
 def lazy_group(loaders: Mapping[str, Callable[[], Any]]) -> type[TyperGroup]:
@@ -56,7 +58,7 @@ def _ending_well() -> Iterator[None]:
     except Exception as error:
         # An error of usage; where its class is, differs as well.
         if hasattr(error, "format_message") and isinstance(text := getattr(error, "message", None), str):
-            error.message = escaped(text)  # type: ignore[attr-defined]
+            error.message = escaped(text.removeprefix(_VALUE_ERROR))  # type: ignore[attr-defined]
         raise
 
 

@@ -124,8 +124,8 @@ Damaged = Annotated[
     typer.Option(
         "--damaged",
         help="What is done with an image that is damaged: 'refuse' reports it as an item that failed; 'warn' uses a "
-        "JPEG as far as it can be decoded, with a warning that says what is damaged. Masks and other formats are "
-        "always refused.",
+        "JPEG as far as it can be decoded, with a warning that says what is damaged and which part is missing; a "
+        "region that is wholly missing is an item that failed. Masks and other formats are always refused.",
     ),
 ]
 RegionInput = Annotated[

@@ -111,6 +111,7 @@ class RecordSink:
 
     Attributes:
         without_defect: How many images of this run show no defect, and so gave no record.
+        damaged: How many of them are damaged, and were used all the same.
         failures: Items that failed so far, with those of an earlier run that this one does not try again.
     """
 
@@ -139,6 +140,7 @@ class RecordSink:
         self._whole = kept.tally.copy()
         self._labels = _Labels()
         self.without_defect = 0
+        self.damaged = 0
         self.failures = sum(kept.failures.values())
 
     def begin(self, run: RunFacts) -> None:
@@ -169,6 +171,7 @@ class RecordSink:
         self._tally.images.add(str(result.path))
         self.failures += len(result.problems)
         self.without_defect += not result.predictions and not result.problems
+        self.damaged += result.damage is not None
         picture = None
         if self._pictures is not None and result.image is not None and result.predictions:
             picture = str(self._pictures.save(result.path, key, result.image, result.predictions))
@@ -240,6 +243,8 @@ class RecordSink:
             text += f" ({counted(len(self._kept.images), 'image')} of an earlier run kept)"
         if self.without_defect:
             text += f", {counted(self.without_defect, 'image')} without a defect"
+        if self.damaged:
+            text += f", {counted(self.damaged, 'image')} damaged and used all the same"
         if self.failures:
             text += f", {counted(self.failures, 'item')} failed"
         regions = self._tally.regions
@@ -298,7 +303,7 @@ class RecordSink:
             "region": None if name is None else str(name),
             "mask": None if name is None or name.mask is None else str(name.mask),
             "picture": picture,
-            "damaged": result.damage,
+            "damaged": result.damage_at(prediction.region),
             **self._facts(item),
         }
 

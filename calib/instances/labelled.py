@@ -10,7 +10,8 @@ from pathlib import Path
 
 from mvrec_edge.calib.instances.kept_images import KeptImages
 from mvrec_edge.calib.instances.sampling import sample_shots
-from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning, SupportError
+from mvrec_edge.runtime.errors import AnnotationError, DamageWarning, InputError, InputWarning, SupportError
+from mvrec_edge.runtime.images.missing import missing_of
 from mvrec_edge.runtime.regions import Region, RegionSource
 from mvrec_edge.runtime.regions.kinds import common_kind
 from mvrec_edge.runtime.views import ViewPlan, with_windows
@@ -54,6 +55,7 @@ class LabelledSet:
         problems: What was not usable, one error each; the rest goes on without it.
         warnings: What is odd about annotations and images that were used.
         without_defect: How many images show no defect; each was read, and gave neither an instance nor a problem.
+        damaged: The images that are damaged and used all the same.
         images: Where the pixels of the instances' images come from.
     """
 
@@ -61,6 +63,7 @@ class LabelledSet:
     problems: tuple[InputError, ...] = ()
     warnings: tuple[InputWarning, ...] = ()
     without_defect: int = 0
+    damaged: frozenset[Path] = frozenset()
     images: KeptImages = field(default_factory=KeptImages, repr=False, compare=False)
 
     @property
@@ -165,11 +168,13 @@ def read_labelled(
     problems: list[InputError] = list(source.problems)
     warnings: list[InputWarning] = list(source.warnings)
     without_defect = 0
+    damaged: set[Path] = set()
     images = KeptImages() if images is None else images
     for item in source:
+        odd: list[InputWarning] = []
         try:
-            pixels = item.read(warn=warnings.append)
-            reading = item.regions(pixels.shape[:2], min_area)
+            pixels = item.read(warn=odd.append)
+            reading = item.regions(pixels.shape[:2], min_area, missing=missing_of(odd))
         except InputError as error:
             problems.append(error)
         else:
@@ -192,9 +197,17 @@ def read_labelled(
                     found.append((order, LabelledRegion(item.path, region, named)))
             if len(found) > before:
                 images.keep(item.path, pixels, damaged=item.damaged)
+                if any(isinstance(each, DamageWarning) for each in odd):
+                    damaged.add(item.path)
+        warnings.extend(odd)
         progress(1)
     # A table may list the instances of one image apart; its own order is the one that shots are drawn from.
     found.sort(key=lambda pair: pair[0])
     return LabelledSet(
-        tuple(instance for _, instance in found), tuple(problems), tuple(warnings), without_defect, images
+        tuple(instance for _, instance in found),
+        tuple(problems),
+        tuple(warnings),
+        without_defect,
+        frozenset(damaged),
+        images,
     )

@@ -63,18 +63,18 @@ def add(
     from mvrec_edge.calib import LabelledSet
     from mvrec_edge.calib.changes import add_instances
     from mvrec_edge.calib.instances.kept_images import KeptImages
-    from mvrec_edge.cli.console import say
+    from mvrec_edge.cli.console import say, say_damaged
     from mvrec_edge.cli.support.changing import change_cache
     from mvrec_edge.cli.support.region_sources import read_source
     from mvrec_edge.runtime import Bundle
     from mvrec_edge.runtime.classifier import matching_precision
-    from mvrec_edge.runtime.errors import InputError, UsageError
+    from mvrec_edge.runtime.errors import UsageError
 
     if label is not None and not label.strip():
         raise UsageError("--label is empty")
     opened = Bundle.load(bundle, graphs=())
-    problems: list[InputError] = []
     unsure: list[LabelledRegion] = []
+    read: list[LabelledSet] = []
 
     def change(before: SupportCache) -> Changed | None:
         precision = matching_precision(opened, before)
@@ -84,9 +84,8 @@ def add(
         if label is not None:
             check_new_class(label, before.class_names, insist=new_class)
         images = KeptImages()
-        sets = [read_source(reading, path, before, label=label, images=images) for path in sources]
-        problems.extend(problem for each in sets for problem in each.problems)
-        found = LabelledSet(tuple(instance for each in sets for instance in each.instances), images=images)
+        read.extend(read_source(reading, path, before, label=label, images=images) for path in sources)
+        found = LabelledSet(tuple(instance for each in read for instance in each.instances), images=images)
         _check_classes(before, found, label, insist=new_class)
         labelled = _new_ones(before, found, unsure, again=again)
         if labelled is None:
@@ -98,7 +97,8 @@ def add(
         return add_instances(before, encoded)
 
     change_cache(cache, change, writing)
-    if problems or unsure:
+    say_damaged(frozenset[Path]().union(*(each.damaged for each in read)))
+    if unsure or any(each.problems for each in read):
         raise typer.Exit(1)
 
 

@@ -15,12 +15,13 @@ from mvrec_edge.runtime.engines.encoding import ImageRegions
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.errors import DamageWarning, InputError, InputWarning, UsageError
 from mvrec_edge.runtime.gradual import DEFAULT_RISK, ViewUse
+from mvrec_edge.runtime.images.missing import missing_of
 from mvrec_edge.runtime.novelty import NoveltyScorer
 from mvrec_edge.runtime.novelty.drift import check_window
 from mvrec_edge.runtime.prediction import Prediction
 from mvrec_edge.runtime.regions import SourceImage
 from mvrec_edge.runtime.regions.kinds import KindWarning, KindWatch
-from mvrec_edge.runtime.regions.region import check_region_input
+from mvrec_edge.runtime.regions.region import Region, check_region_input
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.support.reject_rate import check_rate
 from mvrec_edge.runtime.views import ViewPlan, with_windows
@@ -116,6 +117,14 @@ class ClassifiedImage:
     def damage(self) -> str | None:
         """What is damaged of an image that was used all the same; None where nothing is."""
         return next((each.what for each in self.warnings if isinstance(each, DamageWarning)), None)
+
+    def damage_at(self, region: Region) -> str | None:
+        """What is damaged of the image, and how much of a region on it is missing; None where nothing is damaged."""
+        missing = missing_of(self.warnings)
+        share = 0.0 if missing is None else missing.share_of(region.patch, region.origin)
+        if self.damage is None or not share:
+            return self.damage
+        return f"{self.damage}; of this region {max(1, round(100 * share))}% is missing"
 
 
 def classify_source(
@@ -214,7 +223,7 @@ def _read(
         odd: list[InputWarning] = []
         try:
             image = source_image.read(warn=odd.append)
-            reading = source_image.regions(image.shape[:2], settings.min_area)
+            reading = source_image.regions(image.shape[:2], settings.min_area, missing=missing_of(odd))
         except InputError as error:
             yield ImageRegions(_Reading(source_image.path, (error,), odd), nothing, [])
         else:

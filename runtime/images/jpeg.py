@@ -19,15 +19,16 @@ from mvrec_edge.runtime.errors import ImageError
 from mvrec_edge.runtime.images.exif import orientation_of
 from mvrec_edge.runtime.images.header import ImageHeader, damaged, not_read, truncated
 from mvrec_edge.runtime.images.libraries import base_library
+from mvrec_edge.runtime.images.missing import MissingPart, filled_cells
 
-__all__ = ["SIGNATURE", "JpegHeader", "decode", "read_header", "salvage"]
+__all__ = ["SIGNATURE", "JpegHeader", "Salvaged", "decode", "read_header", "salvage"]
 
 SIGNATURE = b"\xff\xd8"
 
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
 _SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC9})
 _PROGRESSIVE = frozenset({0xC2, 0xCA})
-_SOS, _EOI, _APP1 = 0xDA, 0xD9, 0xE1
+_SOS, _EOI, _APP1, _DRI = 0xDA, 0xD9, 0xE1, 0xDD
 _SCAN = b"\xff\xda"
 # In entropy-coded data FF 00 is a byte of data, FF D0..D7 a restart, FF FF a filler; anything else ends it.
 _END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -44,6 +45,10 @@ _COEFFICIENTS = 64
 _NOT_SENT = 99
 # Zeros at the end of a scan that may belong to its data.
 _MOST_ZEROS = 3
+# Of a file that was not written to its end, zeros take the place of the rest; these are no data.
+_MOST_ZEROS_OF_DATA = 64
+# A unit without data has the middle value in each channel; this is what comes of it, for CMYK also by way of YCCK.
+_FILLS = {1: (128,), 3: (128,), 4: (64, 65)}
 _LOOK = "copy it again; if it looks right in an image program, save it there as PNG"
 
 
@@ -60,6 +65,23 @@ class JpegHeader(ImageHeader):
     components: int = 3
     extra: tuple[tuple[int, int], ...] = ()
     scan_ends: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Salvaged:
+    """What is there of a damaged picture.
+
+    Attributes:
+        pixels: uint8 `[H, W, 1]` or `[H, W, 3]`, RGB, not turned; what is missing is gray.
+        header: What is known of the file.
+        missing: The part that is missing, as far as that can be seen.
+        coarse: What may be wrong with the part that is there, in words; empty where nothing is known.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    header: JpegHeader
+    missing: MissingPart
+    coarse: str
 
 
 def read_header(data: bytes, where: object) -> JpegHeader:
@@ -93,6 +115,9 @@ class _Walk:
     missing: dict[int, list[int]] = field(default_factory=dict)
     # What share of the pixels the values of all components are, in total.
     share: float = 0.0
+    # Height and width in pixels of the unit that all channels are coded in, and whether the data has restarts.
+    unit: tuple[int, int] = (8, 8)
+    restarts: bool = False
     extra: list[tuple[int, int]] = field(default_factory=list)
     scan_ends: list[int] = field(default_factory=list)
 
@@ -108,6 +133,8 @@ class _Walk:
             self._frame(marker, content)
         elif marker == _SOS:
             self._scan(content)
+        elif marker == _DRI:
+            self.restarts = any(content)
         elif marker == _APP1 and content.startswith(b"Exif\0\0") and self.orientation is None:
             self.orientation = orientation_of(content)
         return True
@@ -187,6 +214,9 @@ class _Walk:
         sampling = [(content[7 + 3 * index] >> 4, content[7 + 3 * index] & 15) for index in range(content[5])]
         finest = max(across * down for across, down in sampling)
         self.share = sum(across * down for across, down in sampling) / max(finest, 1)
+        if content[5] > 1:
+            across, down = (max(1, *each) for each in zip(*sampling, strict=True))
+            self.unit = 8 * down, 8 * across
         if len(self.missing) != content[5]:
             raise damaged(self.where, "two channels of the JPEG file have the same number")
 
@@ -244,7 +274,7 @@ def decode(data: bytes, header: JpegHeader, where: object) -> tuple[npt.NDArray[
         raise reason
 
 
-def salvage(data: bytes, where: object) -> tuple[npt.NDArray[np.uint8], JpegHeader] | None:
+def salvage(data: bytes, where: object) -> Salvaged | None:
     """Decodes what is there of a damaged picture; the rest is what libjpeg makes of it, gray or in other colours.
 
     Args:
@@ -252,26 +282,54 @@ def salvage(data: bytes, where: object) -> tuple[npt.NDArray[np.uint8], JpegHead
         where: The file, for messages.
 
     Returns:
-        uint8 `[H, W, 1]` or `[H, W, 3]`, RGB, not turned, and the header; None where nothing can be decoded.
+        What is there; None where nothing is.
 
     Raises:
         ImageError: It has too many pixels.
     """
     walk = _Walk(data, where)
+    ended = False
     with contextlib.suppress(ImageError):
         while walk.step():
             pass
+        ended = True
     # The walk may have ended before the last scan, and each costs as much as a picture.
     if walk.size is None or len(walk.missing) not in _SPACES or data.count(_SCAN) > _MOST_SCANS:
         return None
     header = JpegHeader("JPEG", *walk.size, lossy=True, orientation=walk.orientation or 1, components=len(walk.missing))
     header.check_size(where)
+    # libjpeg would take them for data, and make a pattern of them.
+    zeros = _zeros(data, [*walk.scan_ends, len(data)])
+    stream = _without(data, [(start, end) for start, end in zeros if end - start > _MOST_ZEROS_OF_DATA])
     try:
         # After an error that is no mere warning libjpeg leaves rows as they were in memory, and nobody says so.
-        first, again = (_decoded(data, header, where, strict=False, fill=fill) for fill in (0, 255))
+        first, again = (_decoded(stream, header, where, strict=False, fill=fill) for fill in (0, 255))
     except ImageError:
         return None
-    return (first, header) if np.array_equal(first, again) else None
+    cells = _missing_cells(first, walk)
+    if cells.all() or not np.array_equal(first, again):
+        return None
+    missing = MissingPart.of(cells, walk.unit, (header.height, header.width), header.orientation)
+    return Salvaged(first, header, missing, _coarse(walk, ended=ended))
+
+
+def _missing_cells(pixels: npt.NDArray[np.uint8], walk: _Walk) -> npt.NDArray[np.bool_]:
+    """Which coding units are missing: those at the end, or any where the data has restarts to go on at."""
+    cells = filled_cells(pixels, walk.unit, _FILLS[len(walk.missing)])
+    there = np.flatnonzero(~cells)
+    if not walk.restarts and len(there):
+        # Of the last unit that is there the data ends somewhere inside, if others are missing behind it.
+        cells.flat[: there[-1]] = False
+        cells.flat[there[-1]] = there[-1] + 1 < cells.size
+    return cells
+
+
+def _coarse(walk: _Walk, *, ended: bool) -> str:
+    if any(any(bits) for bits in walk.missing.values()):
+        return "scans are missing, so all of it may be coarser or have other colours"
+    if walk.progressive:
+        return "parts of it may be coarser"
+    return "behind the damaged place it may be shifted or have other colours" if ended else ""
 
 
 def _strictly(stream: bytes, header: JpegHeader, where: object) -> npt.NDArray[np.uint8]:

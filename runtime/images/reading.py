@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.errors import DamagedImageError, DamageWarning, ImageError, InputWarning, UsageError
+from mvrec_edge.runtime.errors import DamagedImageError, ImageError, InputWarning, UsageError
 from mvrec_edge.runtime.images import bmp, jpeg, opencv, png, tiff, tiff_pixels, webp
 from mvrec_edge.runtime.images.exif import upright
 from mvrec_edge.runtime.images.foreign import name_of
 from mvrec_edge.runtime.images.header import ImageHeader, Samples
 from mvrec_edge.runtime.images.image_files import read_bytes
 from mvrec_edge.runtime.images.masks import marked
+from mvrec_edge.runtime.images.missing import SalvageWarning
 from mvrec_edge.runtime.images.pixels import scaled, to_rgb_uint8
 
 __all__ = ["DAMAGED", "IMAGE_SUFFIXES", "check_damaged", "decode_image", "read_image", "read_mask", "read_mask_bytes"]
@@ -41,7 +42,7 @@ def read_image(
 
     Args:
         path: The file.
-        warn: Given what is odd about the file, though its pixels are whole; and a `DamageWarning` where they are not.
+        warn: Given what is odd about the file, though its pixels are whole; and a `SalvageWarning` where they are not.
         damaged: `"refuse"`, or `"warn"` to use a damaged JPEG as far as libjpeg can decode it. Files of other formats
             are refused all the same: behind the place of their damage nothing is left to use.
 
@@ -149,9 +150,11 @@ def _salvaged(
     if salvaged is None:
         raise reason
     if warn is not None:
-        what = f"{reason.what}; the image is used all the same"
-        warn(DamageWarning(what, str(where), "copy it again, or find out why the camera's program writes it so"))
-    return salvaged[1], Samples(salvaged[0], 8)
+        fix = "copy it again, or find out why the camera's program writes it so"
+        found = "; ".join(filter(None, (salvaged.missing.in_words(), salvaged.coarse)))
+        what = f"{reason.what}; the image is used all the same: {found}"
+        warn(SalvageWarning(what, str(where), fix, salvaged.missing))
+    return salvaged.header, Samples(salvaged.pixels, 8)
 
 
 def _header(data: bytes, where: object) -> ImageHeader:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning
 from mvrec_edge.runtime.images import read_image
+from mvrec_edge.runtime.images.missing import MissingPart
 from mvrec_edge.runtime.regions.annotation import (
     Annotation,
     MaskFileShape,
@@ -99,12 +100,15 @@ class SourceImage:
         """
         return read_image(self.path, warn=warn, damaged=self.damaged)
 
-    def regions(self, image_size: tuple[int, ...], min_area: int | None = None) -> RegionReading:
+    def regions(
+        self, image_size: tuple[int, ...], min_area: int | None = None, *, missing: MissingPart | None = None
+    ) -> RegionReading:
         """Turns the annotations into regions; a bad one costs only itself.
 
         Args:
             image_size: `(H, W)` of the image as `read` returns it.
             min_area: Smallest connected component of a mask file, in pixels; by default `DEFAULT_MIN_AREA`.
+            missing: The part of a damaged image that is missing; a region that lies wholly in it is a problem.
 
         Returns:
             The regions, and a problem for every annotation that could not be used.
@@ -120,7 +124,9 @@ class SourceImage:
                 except AnnotationError as error:
                     problems.append(forget_frames(error))
                 else:
-                    indexed.extend((annotation.index, region) for region in found)
+                    there, lost = _parted(found, missing)
+                    problems.extend(_not_there(region, self.path) for region in lost)
+                    indexed.extend((annotation.index, region) for region in there)
                     warnings.extend(_warn_of_size(annotation, found))
         if self.needs_defect and not indexed and not problems:
             problems.append(
@@ -270,6 +276,24 @@ def named(files: Sequence[Path]) -> str:
     """A few files by their names, of many only the number besides."""
     names = ", ".join(file.name for file in files[:_MOST_NAMES])
     return names if len(files) <= _MOST_NAMES else f"{names} and {len(files) - _MOST_NAMES} more"
+
+
+def _parted(regions: Sequence[Region], missing: MissingPart | None) -> tuple[list[Region], list[Region]]:
+    """The regions of which there is something, and those that are wholly missing."""
+    there: list[Region] = []
+    lost: list[Region] = []
+    for region in regions:
+        share = 0.0 if missing is None else missing.share_of(region.patch, region.origin)
+        (lost if share == 1 else there).append(region)
+    return there, lost
+
+
+def _not_there(region: Region, image: Path) -> AnnotationError:
+    return AnnotationError(
+        "lies wholly in the part of the damaged image that is missing",
+        where=region.source or image,
+        fix="copy the image again, or leave the region out",
+    )
 
 
 def _warn_of_size(annotation: Annotation, regions: Sequence[Region]) -> Iterator[InputWarning]:

@@ -22,7 +22,7 @@ __all__ = [
 _PLACED = frozenset(
     {"image", "source", "box", "area", "label", "probability", "probabilities", "annotated", "nearest", "views", "ms"}
     # What a results file says beside that: the page has it once for all, or in the command that adds a region.
-    | {"region", "mask", "picture", "time", "run"}
+    | {"region", "mask", "picture", "time", "run", "item"}
 )
 _LONGEST_TEXT = 512
 _LONGEST_PATH = 4096

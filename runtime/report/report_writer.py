@@ -128,6 +128,7 @@ class ReportWriter:
         predictions: Sequence[Prediction],
         problems: Sequence[MvrecEdgeError] = (),
         names: Sequence[RegionName | None] = (),
+        damaged: Sequence[str | None] = (),
     ) -> None:
         """Takes all that came of one image.
 
@@ -137,6 +138,7 @@ class ReportWriter:
             predictions: One for each region.
             problems: What was wrong with the image or with single regions.
             names: Of each prediction's region, the name by which it can be opened alone; by default none has one.
+            damaged: Of each prediction's region, what is damaged of its image; by default nothing is.
         """
         self._counts["images"] += 1
         self.add_problems(problems, str(image_path))
@@ -144,6 +146,8 @@ class ReportWriter:
             record = prediction.to_record()
             if place < len(names) and (name := names[place]) is not None:
                 record |= {"region": str(name), "mask": None if name.mask is None else str(name.mask)}
+            if place < len(damaged):
+                record["damaged"] = damaged[place]
             nearest = [(self._support.place_of(item), item.similarity) for item in prediction.nearest]
             self._add_region(str(image_path), image, record, nearest, prediction.region, prediction.embedding)
 

@@ -42,6 +42,27 @@ def test_classify_and_evaluate(open_page: Callable[[Path], Any], tiny_bundle_pat
         assert page.js("return document.querySelector('.row[aria-selected=true]').ariaPosInSet") == str(regions)
 
 
+def test_a_region_on_a_damaged_image_bears_a_badge_on_both_pages(
+    open_page: Callable[[Path], Any], tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    parts, cache, results = tmp_path / "parts", tmp_path / "line.safetensors", tmp_path / "r.jsonl"
+    write_dataset(parts, families=("scratch", "pit"), per_class=2, size=(96, 128), seed=0)
+    run("calibrate", tiny_bundle_path, parts, "--out", cache, "--view-recipe", "none", "--resample", "fast")
+    bad = sorted(parts.rglob("*.jpg"))[0]
+    bad.write_bytes(bad.read_bytes()[:-2])
+    written = ("--damaged", "warn", "--out", results, "--report", tmp_path / "a.html")
+    run("classify", tiny_bundle_path, cache, parts, *written)
+    run("report", results, "--cache", cache, "--out", tmp_path / "b.html")
+    for name in ("a.html", "b.html"):
+        page = open_page(tmp_path / name)
+        assert page.texts(".row .badge.damaged") == ["damaged"]
+        page.click(".row:has(.badge.damaged)")
+        assert page.texts("#detail h2 .badge.damaged") == ["damaged"]
+        facts = dict(zip(page.texts("#detail .facts th"), page.texts("#detail .facts td"), strict=True))
+        assert "no part of the picture is missing" in facts["damaged"]
+        assert "item" not in facts
+
+
 _NEVER_THERE = (
     "svg, iframe, object, embed, base, link:not([rel=icon]), video, audio, form:not(#tools), math, "
     "a[href^=javascript], [onerror], [onload]"

@@ -25,6 +25,7 @@ from mvrec_edge.runtime.files.growing_file import GrowingFile
 from tests.e2e.commands import MVREC_EDGE, run
 
 FAST = ("--engine", "onnxruntime", "--threads", 1)
+_NO_END = "the file is truncated: the JPEG data has no end marker; the image is used all the same"
 
 
 def draw(path: Path, seed: int, defects: int = 1) -> None:
@@ -396,14 +397,55 @@ def test_a_damaged_image_is_used_where_that_is_asked_for_and_its_record_says_so(
     )
     told = {record["image"]: record["damaged"] for record in records()}
     assert told == {
-        "in/a/1.jpg": "the file is truncated: the JPEG data has no end marker; the image is used all the same",
+        "in/a/1.jpg": f"{_NO_END}: no part of the picture is missing, as far as can be seen",
         "in/a/2.jpg": None,
         "in/b/1.jpg": None,
     }
     assert {row["image"]: row["damaged"] for row in rows()} == {name: what or "" for name, what in told.items()}
     assert any("Damaged and used all the same: 1 image, such as in/a/1.jpg" in note for note in page()["notes"])
+    assert ", 1 image damaged and used all the same;" in used.stderr
     # The page of the records shows what the run saw.
     run("report", "r.jsonl", "--cache", "line.safetensors", "--out", "again.html")
+    for name in ("r.html", "again.html"):
+        more = {region["image"]: region.get("more", {}) for region in page(name)["regions"]}
+        assert more["in/a/1.jpg"]["damaged"] == told["in/a/1.jpg"]
+        assert not any("damaged" in more[name] for name in ("in/a/2.jpg", "in/b/1.jpg"))
+        assert not any("item" in each for each in more.values())
+
+
+def test_a_region_that_is_missing_is_a_failed_item_and_one_that_is_missing_in_part_says_so(line: Path) -> None:
+    bad = line / "in" / "a" / "1.jpg"
+    data = bad.read_bytes()
+    bad.write_bytes(data[: len(data) * 45 // 100])
+    table = ["image,x1,y1,x2,y2", "in/a/1.jpg,5,2,20,10", "in/a/1.jpg,5,2,20,63", "in/a/1.jpg,5,50,20,62"]
+    Path("boxes.csv").write_text("\n".join(table))
+
+    said = classify("boxes.csv", "--damaged", "warn", "--out", "r.jsonl", code=1).stderr
+
+    there, part, gone = records()
+    assert there["damaged"].startswith(f"{_NO_END}: rows ")
+    assert re.search(r"; of this region \d\d% is missing$", part["damaged"])
+    assert part["damaged"].startswith(there["damaged"])
+    assert gone["error"]["what"] == "lies wholly in the part of the damaged image that is missing"
+    assert "boxes.csv#" in gone["error"]["where"]
+    assert "1 image damaged and used all the same, 1 item failed" in said
+
+
+def test_what_learns_leaves_out_a_region_that_is_missing(line: Path) -> None:
+    for number in range(4):
+        draw(line / "set" / ("dent", "pit")[number % 2] / f"{number}.jpg", 20 + number)
+    cut = line / "set" / "dent" / "0.jpg"
+    data = cut.read_bytes()
+    cut.write_bytes(data[: len(data) * 30 // 100])
+    rows = [f"{name}.jpg,8,50,20,62,{name[:-2].rstrip('/')}" for name in ("dent/0", "dent/2", "pit/1", "pit/3")]
+    Path("set/boxes.csv").write_text("\n".join(["image,x1,y1,x2,y2,label", *rows]))
+    words = ("--view-recipe", "ms", "--damaged", "warn", *FAST)
+
+    learnt = run("calibrate", "b.bundle", "set/boxes.csv", "--out", "new.safetensors", *words, code=1).stderr
+
+    assert "lies wholly in the part of the damaged image that is missing" in learnt
+    assert "3 instances" in learnt
+    assert "among those read" not in learnt
 
 
 @pytest.mark.parametrize("command", ["calibrate", "evaluate", "support add"])
@@ -431,7 +473,14 @@ def test_every_command_that_learns_takes_damaged_images_where_that_is_asked_for(
     }[command]
     assert "is truncated" in run(*command.split(), *arguments, *FAST, code=1).stderr
     Path("new.safetensors").unlink(missing_ok=True)
-    assert "is used all the same" in run(*command.split(), *arguments, "--damaged", "warn", *FAST).stderr
+    said = run(*command.split(), *arguments, "--damaged", "warn", *FAST).stderr
+    assert "is used all the same" in said
+    assert ("1 damaged image among those read" in said) is (command != "evaluate")
+
+
+def test_an_option_that_takes_one_of_several_words_names_them_and_no_more(line: Path) -> None:
+    said = classify("in", "--damaged", "ignore", code=2).stderr
+    assert "Invalid value for '--damaged': 'ignore' is not one of 'refuse', 'warn'." in said
 
 
 def test_a_failure_that_a_run_does_not_ask_for_stays_and_counts(line: Path) -> None:
