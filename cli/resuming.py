@@ -129,6 +129,7 @@ class _Line:
     where: object = None
     picture: str | None = None
     torn: bool = False
+    blank: bool = False
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ def _judge(lines: list[_Line], asked: Asked) -> tuple[list[_Verdict], Kept]:
     still_wrong = Counter(asked.problems)
     places, contents = {place_of(key) for key in asked.items}, {without_number(key) for key in asked.items}
     tried_again = changed = 0
-    for key, together in groupby(lines, key=lambda line: line.key):
+    for key, together in groupby((line for line in lines if not line.blank), key=lambda line: line.key):
         group = list(together)
         if key is None:
             for line in group:
@@ -239,7 +240,8 @@ def _judge(lines: list[_Line], asked: Asked) -> tuple[list[_Verdict], Kept]:
             verdict = _STAYS
             staying += group
         verdicts += [verdict] * len(group)
-    return verdicts, _kept(staying, tried_again, changed)
+    each = iter(verdicts)
+    return [_TAKEN_OUT if line.blank else next(each) for line in lines], _kept(staying, tried_again, changed)
 
 
 def _kept(staying: list[_Line], tried_again: int, changed: int) -> Kept:
@@ -268,6 +270,9 @@ def _read(out: Path) -> tuple[list[_Line], object]:
             # The last one counts: before it, the cache may have been loaded again on purpose.
             facts = record.get("run") if isinstance(record.get("item", ""), dict | None) else None
             lines.append(_line(record))
+        elif not raw.removeprefix(codecs.BOM_UTF8).strip():
+            # As an editor leaves it; it may stand between two records of an item, and is nothing of either.
+            lines.append(_Line(blank=True))
         elif _is_torn(raw, first=place == 0):
             lines.append(_Line(torn=True))
         else:
@@ -341,7 +346,7 @@ def _no_record(line: bytes, place: int, out: Path) -> OutputError:
     return OutputError(
         f"line {place + 1} is not a record of a classification, so nothing is appended",
         where=out,
-        fix="give another --out",
+        fix=_ANEW,
     )
 
 

@@ -44,6 +44,7 @@ _COEFFICIENTS = 64
 _NOT_SENT = 99
 # Zeros at the end of a scan that may belong to its data.
 _MOST_ZEROS = 3
+_SAVE = "save it as baseline JPEG, or as PNG"
 _LOOK = "copy it again; if it looks right in an image program, save it there as PNG"
 
 
@@ -117,7 +118,7 @@ class _Walk:
             raise damaged(self.where, "the JPEG file holds no image")
         if any(any(bits) for bits in self.missing.values()):
             raise damaged(self.where, "scans of the JPEG file are missing", fix=_LOOK)
-        self._check_cost(*self.size)
+        self.check_cost(*self.size, len(self.scan_ends))
         return JpegHeader(
             "JPEG",
             *self.size,
@@ -128,16 +129,17 @@ class _Walk:
             scan_ends=tuple(self.scan_ends),
         )
 
-    def _check_cost(self, width: int, height: int) -> None:
+    def check_cost(self, width: int, height: int, scans: int) -> None:
         """Refuses what would take more memory than the picture, or much time for nothing."""
-        scans = len(self.scan_ends)
         beside = 2 * self.share if scans > 1 or self.progressive else 0.0
         if width * height * max(beside, len(self.missing) if len(self.missing) > 3 else 0) > _MOST_BESIDE:
             kind = "CMYK" if len(self.missing) > 3 else "progressive"
             what = f"is a {kind} JPEG file of {width} x {height} pixels, which takes too much memory"
             raise not_read(self.where, what, fix="save it as baseline JPEG in RGB, or as PNG")
         if scans > _USUAL_SCANS and scans * width * height > _MOST_SCANNED:
-            raise damaged(self.where, f"the JPEG file has {scans} scans, more than a picture of its size needs")
+            # Not as damaged: it would cost as much where damage is taken.
+            what = f"the JPEG file has {scans} scans, more than a picture of its size needs"
+            raise not_read(self.where, what, fix=_SAVE)
 
     def _marker(self) -> int:
         """The next marker, behind any fillers and any bytes that belong nowhere."""
@@ -208,7 +210,7 @@ class _Walk:
         self.place = found.start()
         self.scan_ends.append(self.place)
         if len(self.scan_ends) > _MOST_SCANS:
-            raise damaged(self.where, f"the JPEG file has more than {_MOST_SCANS} scans")
+            raise not_read(self.where, f"the JPEG file has more than {_MOST_SCANS} scans", fix=_SAVE)
 
 
 def decode(data: bytes, header: JpegHeader, where: object) -> tuple[npt.NDArray[np.uint8], int]:
@@ -255,17 +257,19 @@ def salvage(data: bytes, where: object) -> tuple[npt.NDArray[np.uint8], JpegHead
         uint8 `[H, W, 1]` or `[H, W, 3]`, RGB, not turned, and the header; None where nothing can be decoded.
 
     Raises:
-        ImageError: It has too many pixels.
+        ImageError: It has too many pixels, or decoding it would cost too much.
     """
     walk = _Walk(data, where)
     with contextlib.suppress(ImageError):
         while walk.step():
             pass
     # The walk may have ended before the last scan, and each costs as much as a picture.
-    if walk.size is None or len(walk.missing) not in _SPACES or data.count(_SCAN) > _MOST_SCANS:
+    scans = data.count(_SCAN)
+    if walk.size is None or len(walk.missing) not in _SPACES or scans > _MOST_SCANS:
         return None
     header = JpegHeader("JPEG", *walk.size, lossy=True, orientation=walk.orientation or 1, components=len(walk.missing))
     header.check_size(where)
+    walk.check_cost(*walk.size, scans)
     try:
         # After an error that is no mere warning libjpeg leaves rows as they were in memory, and nobody says so.
         first, again = (_decoded(data, header, where, strict=False, fill=fill) for fill in (0, 255))
