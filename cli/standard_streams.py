@@ -51,9 +51,9 @@ def give_up_what_stderr_does_not_take() -> None:
     What is said there is for the reader alone. A message, a warning or a bar that nobody gets must not end a run whose
     results can be written; the exit code says how it ended.
     """
-    before = sys.stderr
+    before = sys.__stderr__
     # Whatever a program that calls us has put in its place is its own.
-    if before is None or before is not sys.__stderr__:
+    if before is None or sys.stderr is not before:
         return
     raw = _Forgiving(before.fileno(), "w", closefd=False)
     sys.stderr = io.TextIOWrapper(

@@ -119,7 +119,8 @@ def _deepest_line(text: str) -> str:
 
 
 def _line_at(text: str, place: int) -> str:
-    return f" in line {text.count(chr(10), 0, place) + 1}"
+    # Of a text of one line, such as a cell of a table, whoever gave it says where it is.
+    return f" in line {text.count(chr(10), 0, place) + 1}" if "\n" in text.rstrip() else ""
 
 
 def load_json(path: Path) -> Any:
