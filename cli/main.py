@@ -18,7 +18,11 @@ import typer.main
 from mvrec_edge import __version__
 from mvrec_edge.cli.console import say, spell_out_what_is_missing
 from mvrec_edge.cli.lazy_group import UNREAD, lazy_group
-from mvrec_edge.cli.standard_streams import drop_unwritten, fill_closed_streams
+from mvrec_edge.cli.standard_streams import (
+    drop_unwritten,
+    fill_closed_streams,
+    give_up_what_stderr_does_not_take,
+)
 
 __all__ = ["app", "main"]
 
@@ -90,6 +94,7 @@ def _options(
 def main() -> None:
     """Runs the command line; every error becomes one line on stderr and an exit code."""
     fill_closed_streams()
+    give_up_what_stderr_does_not_take()
     # Python does not unwind on its own when it is told to end, and an export would leave a gigabyte behind.
     signal.signal(signal.SIGTERM, _end)
     warnings.showwarning = _show_warning  # type: ignore[assignment]
@@ -113,13 +118,24 @@ _OUT_OF_MEMORY = (
     "there is not enough memory (close other programs, or give smaller images, a smaller --batch or fewer --threads)"
 )
 # What libraries say where the system gives them no memory, each under an error of its own.
-_NO_MEMORY = ("bad_alloc", "cannot allocate memory", "failed to allocate memory", "insufficient memory")
+_NO_MEMORY = (
+    *("bad_alloc", "cannot allocate memory", "failed to allocate memory", "insufficient memory"),
+    # What the loader says of a library for which there is no address space.
+    *("failed to map segment", "cannot create shared object descriptor", "cannot map zero-fill pages"),
+)
+# The same words about a disk from which nothing may be run.
+_NOT_PERMITTED = ("operation not permitted", "permission denied")
 
 
 def _explain(error: Exception) -> tuple[str, int]:
     """The line and the exit code for an error."""
-    # First, since loading the errors takes memory, too.
-    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+    # First, since loading the errors takes memory, too. An error of ours may be about a library that did not load.
+    unloaded = error if isinstance(error, ImportError) else error.__cause__
+    if (
+        isinstance(error, MemoryError)
+        or getattr(error, "errno", None) == errno.ENOMEM
+        or (isinstance(unloaded, ImportError) and _lacks_memory(unloaded))
+    ):
         return _OUT_OF_MEMORY, _UNFIT
     # Imported here, because the runtime brings numpy and OpenCV along, which `--help` has no use for.
     from mvrec_edge.runtime.errors import MvrecEdgeError
@@ -132,13 +148,19 @@ def _explain(error: Exception) -> tuple[str, int]:
         unwritten = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
         unnamed = f"stdout: cannot be written: {reason}" if unwritten else reason
         return f"{error.filename}: {reason}" if error.filename else unnamed, _OUTPUT
-    if any(words in str(error).lower() for words in _NO_MEMORY):
+    if _lacks_memory(error):
         return _OUT_OF_MEMORY, _UNFIT
     return (
         f"this is a bug in mvrec-edge: {type(error).__name__}: {error} "
         "(run 'mvrec-edge --debug ...' and report what it prints)",
         _BUG,
     )
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether a library says that it got no memory."""
+    said = str(error).lower()
+    return any(words in said for words in _NO_MEMORY) and not any(words in said for words in _NOT_PERMITTED)
 
 
 def _fail(message: str, exit_code: int) -> None:

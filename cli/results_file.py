@@ -9,7 +9,7 @@ from typing import Any
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.files.json_documents import parse_json
-from mvrec_edge.runtime.images.image_files import is_regular_file
+from mvrec_edge.runtime.images.image_files import is_regular_file, why_no_file
 
 __all__ = ["conversion", "last_run", "other_encoding", "read_results"]
 
@@ -27,7 +27,7 @@ def read_results(path: Path) -> Iterator[tuple[str, Any]]:
         InputError: The file cannot be read, or is not UTF-8.
     """
     if not is_regular_file(path):
-        raise InputError("there is no such file", where=path, fix="give the file that 'classify --out' wrote")
+        raise InputError(why_no_file(path), where=path, fix="give the file that 'classify --out' wrote")
     try:
         with path.open("rb") as stream:
             number = 0
@@ -36,7 +36,9 @@ def read_results(path: Path) -> Iterator[tuple[str, Any]]:
                 if number == 1 and (encoding := other_encoding(line)) is not None:
                     raise InputError(f"is {encoding}, and UTF-8 is wanted", where=path, fix=conversion(encoding))
                 where = f"{path}, line {number}"
-                yield where, _parsed(line, where)
+                # An editor may have left a blank line.
+                if line.removeprefix(codecs.BOM_UTF8).strip():
+                    yield where, _parsed(line, where)
                 if not line.endswith(b"\n"):
                     # Torn at the end, or far too long: what follows is no line of its own.
                     return

@@ -139,6 +139,7 @@ class _Line:
     label: str | None = None
     unknown: bool = False
     torn: bool = False
+    blank: bool = False
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ def _judge(lines: list[_Line], asked: Asked) -> tuple[list[_Verdict], Kept]:
     still_wrong = Counter(asked.problems)
     places, contents = {place_of(key) for key in asked.items}, {without_number(key) for key in asked.items}
     tried_again, changed = 0, set()
-    for key, together in groupby(lines, key=lambda line: line.key):
+    for key, together in groupby((line for line in lines if not line.blank), key=lambda line: line.key):
         group = list(together)
         if key is None:
             for line in group:
@@ -249,7 +250,9 @@ def _judge(lines: list[_Line], asked: Asked) -> tuple[list[_Verdict], Kept]:
             verdict = _STAYS
             staying += group
         verdicts += [verdict] * len(group)
-    return verdicts, _kept(staying, tried_again, len(changed))
+    each = iter(verdicts)
+    kept = _kept(staying, tried_again, len(changed))
+    return [_TAKEN_OUT if line.blank else next(each) for line in lines], kept
 
 
 def _kept(staying: list[_Line], tried_again: int, changed: int) -> Kept:
@@ -284,6 +287,9 @@ def _read(out: Path) -> tuple[list[_Line], object]:
             # The last one counts: before it, the cache may have been loaded again on purpose.
             facts = record.get("run") if isinstance(record.get("item", ""), dict | None) else None
             lines.append(_line(record))
+        elif not raw.removeprefix(codecs.BOM_UTF8).strip():
+            # As an editor leaves it; it may stand between two records of an item, and is nothing of either.
+            lines.append(_Line(blank=True))
         elif _is_torn(raw, first=place == 0):
             lines.append(_Line(torn=True))
         else:
@@ -351,7 +357,7 @@ def _no_record(line: bytes, place: int, out: Path) -> OutputError:
     return OutputError(
         f"line {place + 1} is not a record of a classification, so nothing is appended",
         where=out,
-        fix="give another --out",
+        fix=_ANEW,
     )
 
 

@@ -103,11 +103,13 @@ def one_level(document: Mapping[str, Any], tables: Collection[str]) -> dict[str,
 def _load(path: Path) -> dict[str, Any]:
     from mvrec_edge.runtime.errors import InputError
     from mvrec_edge.runtime.files.regular_files import read_bounded
-    from mvrec_edge.runtime.images.image_files import is_regular_file
+    from mvrec_edge.runtime.images.image_files import is_regular_file, why_no_file
 
     if not is_regular_file(path):
         raise InputError(
-            "there is no such config file", where=path, fix="'mvrec-edge init DIR' writes one with every setting"
+            why_no_file(path, "there is no such config file"),
+            where=path,
+            fix="'mvrec-edge init DIR' writes one with every setting",
         )
     try:
         data = read_bounded(path, MAX_BYTES)

@@ -121,12 +121,13 @@ def rollback(
     """
     from mvrec_edge.runtime import SupportCache
     from mvrec_edge.runtime.errors import InputError
+    from mvrec_edge.runtime.images.image_files import is_regular_file, why_no_file
     from mvrec_edge.runtime.support.versions import SupportVersions
     from mvrec_edge.runtime.wording import counted
 
     # The present one may be what is damaged: only its place has to be there.
-    if not cache.is_file():
-        raise InputError("there is no such file", where=cache, fix="check the path")
+    if not is_regular_file(cache):
+        raise InputError(why_no_file(cache), where=cache, fix="check the path")
     versions = SupportVersions(cache)
     with versions.change(lambda: say("another change of this cache is under way: waiting for it")):
         target, kept = versions.rollback(to)

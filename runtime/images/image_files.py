@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 from pathlib import Path
 
 from mvrec_edge.runtime.errors import ImageError, InputError
 
-__all__ = ["MAX_FILE_BYTES", "is_folder", "is_regular_file", "read_bytes"]
+__all__ = ["MAX_FILE_BYTES", "is_folder", "is_regular_file", "read_bytes", "why_no_file"]
 
 MAX_FILE_BYTES = 1 << 30
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 
 def is_regular_file(path: Path) -> bool:
@@ -27,6 +29,30 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):
         return False
+
+
+def why_no_file(path: Path, missing: str = "there is no such file") -> str:
+    """Why `is_regular_file` is False of a path, for a message: nothing is there, or something that is not a file.
+
+    Args:
+        path: The path.
+        missing: What to say where nothing is there.
+    """
+    try:
+        return _what_is_there(path.stat().st_mode)
+    except OSError as reason:
+        return missing if reason.errno in _NOT_THERE else _unreadable(reason)
+    except ValueError:
+        # A NUL in the name.
+        return missing
+
+
+def _what_is_there(mode: int) -> str:
+    return "is a folder" if stat.S_ISDIR(mode) else "is not a regular file"
+
+
+def _unreadable(reason: OSError | ValueError) -> str:
+    return f"cannot be read: {getattr(reason, 'strerror', None) or reason}"
 
 
 def read_bytes(
@@ -51,15 +77,13 @@ def read_bytes(
         # Asked before it is opened: opening a pipe would wait for ever.
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
-            what = "is a folder" if stat.S_ISDIR(mode) else "is not a regular file"
-            raise error(what, where=path, fix=f"give the path of {kind} file")
+            raise error(_what_is_there(mode), where=path, fix=f"give the path of {kind} file")
         with path.open("rb") as stream:
             data = stream.read(limit + 1)
     except FileNotFoundError as reason:
         raise error("there is no such file", where=path, fix="check the path") from reason
     except (OSError, ValueError) as reason:
-        cause = getattr(reason, "strerror", None) or str(reason)
-        raise error(f"cannot be read: {cause}", where=path, fix="check the path and its permissions") from reason
+        raise error(_unreadable(reason), where=path, fix="check the path and its permissions") from reason
     if not data:
         raise error("the file is empty", where=path, fix="copy or save it again")
     if len(data) > limit:

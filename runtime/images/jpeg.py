@@ -49,6 +49,7 @@ _MOST_ZEROS = 3
 _MOST_ZEROS_OF_DATA = 64
 # A unit without data has the middle value in each channel; this is what comes of it, for CMYK also by way of YCCK.
 _FILLS = {1: (128,), 3: (128,), 4: (64, 65)}
+_SAVE = "save it as baseline JPEG, or as PNG"
 _LOOK = "copy it again; if it looks right in an image program, save it there as PNG"
 
 
@@ -144,7 +145,7 @@ class _Walk:
             raise damaged(self.where, "the JPEG file holds no image")
         if any(any(bits) for bits in self.missing.values()):
             raise damaged(self.where, "scans of the JPEG file are missing", fix=_LOOK)
-        self._check_cost(*self.size)
+        self.check_cost(*self.size, len(self.scan_ends))
         return JpegHeader(
             "JPEG",
             *self.size,
@@ -155,16 +156,17 @@ class _Walk:
             scan_ends=tuple(self.scan_ends),
         )
 
-    def _check_cost(self, width: int, height: int) -> None:
+    def check_cost(self, width: int, height: int, scans: int) -> None:
         """Refuses what would take more memory than the picture, or much time for nothing."""
-        scans = len(self.scan_ends)
         beside = 2 * self.share if scans > 1 or self.progressive else 0.0
         if width * height * max(beside, len(self.missing) if len(self.missing) > 3 else 0) > _MOST_BESIDE:
             kind = "CMYK" if len(self.missing) > 3 else "progressive"
             what = f"is a {kind} JPEG file of {width} x {height} pixels, which takes too much memory"
             raise not_read(self.where, what, fix="save it as baseline JPEG in RGB, or as PNG")
         if scans > _USUAL_SCANS and scans * width * height > _MOST_SCANNED:
-            raise damaged(self.where, f"the JPEG file has {scans} scans, more than a picture of its size needs")
+            # Not as damaged: it would cost as much where damage is taken.
+            what = f"the JPEG file has {scans} scans, more than a picture of its size needs"
+            raise not_read(self.where, what, fix=_SAVE)
 
     def _marker(self) -> int:
         """The next marker, behind any fillers and any bytes that belong nowhere."""
@@ -238,7 +240,7 @@ class _Walk:
         self.place = found.start()
         self.scan_ends.append(self.place)
         if len(self.scan_ends) > _MOST_SCANS:
-            raise damaged(self.where, f"the JPEG file has more than {_MOST_SCANS} scans")
+            raise not_read(self.where, f"the JPEG file has more than {_MOST_SCANS} scans", fix=_SAVE)
 
 
 def decode(data: bytes, header: JpegHeader, where: object) -> tuple[npt.NDArray[np.uint8], int]:
@@ -285,7 +287,7 @@ def salvage(data: bytes, where: object) -> Salvaged | None:
         What is there; None where nothing is.
 
     Raises:
-        ImageError: It has too many pixels.
+        ImageError: It has too many pixels, or decoding it would cost too much.
     """
     walk = _Walk(data, where)
     ended = False
@@ -294,10 +296,12 @@ def salvage(data: bytes, where: object) -> Salvaged | None:
             pass
         ended = True
     # The walk may have ended before the last scan, and each costs as much as a picture.
-    if walk.size is None or len(walk.missing) not in _SPACES or data.count(_SCAN) > _MOST_SCANS:
+    scans = data.count(_SCAN)
+    if walk.size is None or len(walk.missing) not in _SPACES or scans > _MOST_SCANS:
         return None
     header = JpegHeader("JPEG", *walk.size, lossy=True, orientation=walk.orientation or 1, components=len(walk.missing))
     header.check_size(where)
+    walk.check_cost(*walk.size, scans)
     # libjpeg would take them for data, and make a pattern of them.
     zeros = _zeros(data, [*walk.scan_ends, len(data)])
     stream = _without(data, [(start, end) for start, end in zeros if end - start > _MOST_ZEROS_OF_DATA])

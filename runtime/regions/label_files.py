@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +24,11 @@ _BYTES_OF_JSON = {"{": 800, "[": 64, ",": 36}
 _NAMES_OF_OBJECT, _BYTES_OF_NAME = 32, 170
 #: So much all values of one file may take: 10,000 outlines of 140 points.
 _MOST_PARSED = 192 << 20
+# What Python makes a number of by default.
+_MOST_DIGITS = 4300
+# Deeper than any label file is, and far less than what Python refuses.
+_DEEP = 100
+_BRACKET_OR_TEXT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
 def read_label_bytes(path: Path) -> bytes:
@@ -83,9 +90,41 @@ def parse_json(text: str, where: object) -> Any:
     check_values(text, _BYTES_OF_JSON, where, _BYTES_OF_NAME * names)
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        detail = f": {error}" if isinstance(error, json.JSONDecodeError) else ""
-        raise AnnotationError(f"is not valid JSON{detail}", where=where, fix="export it again") from error
+    except json.JSONDecodeError as error:
+        raise AnnotationError(f"is not valid JSON: {error}", where=where, fix="export it again") from error
+    except ValueError as error:
+        # All that Python refuses of JSON that is valid; the time for it grows with the square of the digits.
+        what = f"has a number of more than {_most_digits()} digits{_line_of_digits(text)}"
+        raise AnnotationError(what, where=where, fix="correct the number, or export it again") from error
+    except RecursionError as error:
+        what = f"is nested too deeply{_deepest_line(text)}"
+        raise AnnotationError(what, where=where, fix="export it again") from error
+
+
+def _most_digits() -> int:
+    return int(getattr(sys, "get_int_max_str_digits", lambda: _MOST_DIGITS)()) or _MOST_DIGITS
+
+
+def _line_of_digits(text: str) -> str:
+    """Where the number with too many digits is, for a message."""
+    found = re.search(rf"(?<![\d.eE+])\d{{{_most_digits() + 1}}}\d*(?![\d.eE])", text)
+    return "" if found is None else _line_at(text, found.start())
+
+
+def _deepest_line(text: str) -> str:
+    """Where objects and lists are nested deeper than any label file needs, for a message."""
+    depth = 0
+    for found in _BRACKET_OR_TEXT.finditer(text):
+        mark = found[0]
+        depth += (mark in "[{") - (mark in "]}")
+        if depth > _DEEP:
+            return _line_at(text, found.start())
+    return ""
+
+
+def _line_at(text: str, place: int) -> str:
+    # Of a text of one line, such as a cell of a table, whoever gave it says where it is.
+    return f" in line {text.count(chr(10), 0, place) + 1}" if "\n" in text.rstrip() else ""
 
 
 def load_json(path: Path) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.errors import InputError, UsageError
-from mvrec_edge.runtime.images.image_files import is_folder, is_regular_file
+from mvrec_edge.runtime.images.image_files import is_folder, is_regular_file, why_no_file
 from mvrec_edge.runtime.images.reading import check_damaged
 from mvrec_edge.runtime.regions.formats.aitex import open_aitex
 from mvrec_edge.runtime.regions.formats.boxes import open_boxes
@@ -81,7 +81,7 @@ def open_source(
     if mask_place is not None and root is not None:
         raise UsageError("masks go with images, an image root goes with label files", fix="give one of the two")
     if not is_folder(place) and not is_regular_file(place):
-        raise InputError("there is no such file or folder", where=place, fix="check the path")
+        raise InputError(why_no_file(place, "there is no such file or folder"), where=place, fix="check the path")
     if is_regular_file(place) and (kind := own_output(place)) is not None:
         raise InputError(
             f"is {kind}, written by mvrec-edge, and not read: what stands in it is no annotation",

@@ -653,6 +653,36 @@ def test_a_mark_at_the_beginning_and_other_line_ends_do_no_harm(line: Path) -> N
     assert told([json.loads(each) for each in text.splitlines()]) == told([json.loads(x) for x in whole.splitlines()])
 
 
+def test_blank_lines_of_an_editor_are_gone_on_with(line: Path) -> None:
+    classify("in", "--out", "r.jsonl")
+    whole = Path("r.jsonl").read_text()
+    Path("r.jsonl").write_text(whole.replace("\n", "\n\n") + "\n")
+    classify("in", "--out", "r.jsonl", "--resume")
+    assert Path("r.jsonl").read_text() == whole
+    Path("r.jsonl").write_text("notes\n")
+    assert "or --overwrite" in classify("in", "--out", "r.jsonl", "--resume", code=6).stderr
+
+
+def test_a_stderr_that_takes_nothing_costs_no_results(line: Path) -> None:
+    """A process of its own: the stream is made anew where the program begins."""
+    command = [
+        MVREC_EDGE,
+        "classify",
+        "b.bundle",
+        "line.safetensors",
+        "in",
+        "nothing",
+        *map(str, FAST),
+        "--out",
+        "r.jsonl",
+    ]
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.run(command, stderr=full, check=False).returncode == 1
+    assert [record["image"] for record in records() if record["image"]] == [
+        *("in/a/1.jpg", "in/a/2.jpg", "in/a/2.jpg", "in/b/1.jpg")
+    ]
+
+
 def test_resume_wants_a_file(line: Path) -> None:
     os.mkfifo("pipe")
     # Somebody reads it, so that the command does not wait.

@@ -9,7 +9,7 @@ from pathlib import Path
 from mvrec_edge.runtime.errors import AnnotationError, InputError, InputWarning
 from mvrec_edge.runtime.images import IMAGE_SUFFIXES
 from mvrec_edge.runtime.images.foreign import UNREAD_SUFFIXES
-from mvrec_edge.runtime.images.image_files import is_folder, is_regular_file
+from mvrec_edge.runtime.images.image_files import is_folder, is_regular_file, why_no_file
 from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape
 from mvrec_edge.runtime.regions.formats.mask_trees import MaskTree, find_mask_trees
 from mvrec_edge.runtime.regions.formats.pairing import mask_of_pair, no_mask, pair_masks
@@ -50,7 +50,7 @@ def open_folders(path: Path, masks: Path | None = None, *, whole_images: bool = 
     """
     builder = SourceBuilder(path, _FORMAT)
     if masks is not None and not is_folder(masks) and not is_regular_file(masks):
-        raise InputError("there are no such masks", where=masks, fix="check the path")
+        raise InputError(why_no_file(masks, "there are no such masks"), where=masks, fix="check the path")
     if is_folder(path):
         if masks is not None and not is_folder(masks):
             raise InputError(

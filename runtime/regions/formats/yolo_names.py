@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -237,8 +238,12 @@ def _numbered(items: list[str], path: Path) -> dict[int, str]:
     if not pairs or any(pair is None for pair in pairs):
         raise _not_understood(path)
     numbers = [int(pair[1]) for pair in pairs if pair is not None]
-    if len(set(numbers)) != len(numbers):
-        raise _not_understood(path)
+    if twice := [number for number, count in Counter(numbers).items() if count > 1]:
+        raise AnnotationError(
+            f"its 'names' have the number {twice[0]} more than once",
+            where=path,
+            fix="give each class a number of its own",
+        )
     return _cleaned(((int(pair[1]), _scalar(pair[2].strip(), path)) for pair in pairs if pair is not None), path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import resource
@@ -15,6 +16,9 @@ from pathlib import Path
 import pytest
 
 from mvrec_edge.cli import main
+from mvrec_edge.cli.console import say
+from mvrec_edge.cli.standard_streams import give_up_what_stderr_does_not_take
+from mvrec_edge.runtime.errors import MvrecEdgeError
 
 MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
 
@@ -88,6 +92,8 @@ def test_what_cannot_be_printed_is_said_of_stdout() -> None:
         ("settings", ">/dev/full", 6, "error: stdout: cannot be written: No space left on device\n"),
         ("inspect nothing", ">&- 2>&- <&-", 3, ""),
         ("inspect nothing", "2>/dev/full", 3, ""),
+        ("init --none", "2>/dev/full", 2, ""),
+        ("settings", ">/dev/full 2>/dev/full", 6, ""),
     ],
 )
 def test_streams_that_are_closed_or_full_end_in_a_code_of_the_list(
@@ -110,6 +116,7 @@ def test_a_file_does_not_take_the_place_of_a_closed_stream(tmp_path: Path) -> No
         MemoryError(),
         OSError(errno.ENOMEM, "Cannot allocate memory"),
         ImportError("libx.so: failed to map segment from shared object: cannot allocate memory"),
+        ImportError("libx.so: failed to map segment from shared object"),
         RuntimeError("std::bad_alloc"),
         RuntimeError("[E:onnxruntime] Failed to allocate memory for requested buffer of size 12"),
     ],
@@ -117,6 +124,52 @@ def test_a_file_does_not_take_the_place_of_a_closed_stream(tmp_path: Path) -> No
 def test_want_of_memory_is_told_as_what_it_is(error: Exception) -> None:
     line, code = main._explain(error)
     assert (line.partition(" (")[0], code) == ("there is not enough memory", 5)
+
+
+def test_a_library_that_did_not_load_for_want_of_memory_is_told_so_whatever_was_made_of_it() -> None:
+    error = MvrecEdgeError("the library 'x' does not load", fix="pip install x")
+    error.__cause__ = ImportError("libx.so: failed to map segment from shared object")
+    assert main._explain(error)[1] == 5
+    error.__cause__ = ImportError("libx.so: failed to map segment from shared object: Operation not permitted")
+    assert main._explain(error) == (str(error), 70)
+
+
+def test_libraries_that_do_not_fit_into_memory_are_told_in_one_line(tmp_path: Path) -> None:
+    most = 220_000 << 10
+    ended = subprocess.run(
+        [MVREC_EDGE, "inspect", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (most, most)),
+    )
+    assert (ended.returncode, ended.stderr.count("\n")) == (5, 1)
+    assert ended.stderr.startswith("error: there is not enough memory (close other programs")
+
+
+@pytest.mark.parametrize("hung_up", ["full", "unread"])
+def test_a_stderr_that_takes_nothing_ends_nothing(hung_up: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, unread = os.pipe()
+    os.close(reading)
+    if hung_up == "full":
+        os.close(unread)
+        unread = os.open("/dev/full", os.O_WRONLY)
+    with os.fdopen(unread, "w", encoding="ascii", errors="backslashreplace") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setattr(sys, "__stderr__", stream)
+        give_up_what_stderr_does_not_take()
+        for _ in range(3):
+            say("\xe9" * 10_000)
+        assert (sys.stderr.fileno(), sys.stderr.encoding, sys.stderr.isatty()) == (unread, "ascii", False)
+        assert sys.stderr.errors == "backslashreplace"
+
+
+def test_a_stderr_of_the_caller_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", own)
+    give_up_what_stderr_does_not_take()
+    assert sys.stderr is own
 
 
 def test_a_cache_that_does_not_fit_into_memory_is_told_in_one_line(tmp_path: Path) -> None:

@@ -21,6 +21,13 @@ def test_records_are_read_with_the_mark_of_an_editor_and_without(tmp_path: Path,
     assert last_run(tmp_path / "r.jsonl") == {"views": "auto"}
 
 
+def test_blank_lines_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_bytes(b"\xef\xbb\xbf\n" + LINES.replace(b"\n", b"\r\n \t\r\n") + b"  ")
+    read = list(read_results(tmp_path / "r.jsonl"))
+    assert [record for _, record in read] == RECORDS
+    assert [where.rpartition(" ")[2] for where, _ in read] == ["2", "4"]
+
+
 @pytest.mark.parametrize("line", [b"[1]\n", b'{"image": "a', b'{"image": NaN}\n', b"[" * 1000 + b"\n", b"\xff\n"])
 def test_a_line_that_is_no_record_is_named(tmp_path: Path, line: bytes) -> None:
     (tmp_path / "r.jsonl").write_bytes(LINES + line)

@@ -121,6 +121,17 @@ def test_a_file_of_one_torn_record_is_gone_on_with(tmp_path: Path, torn: bytes) 
     assert (tmp_path / "results.jsonl.torn").read_bytes() == torn
 
 
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n", b" \t\n"])
+def test_blank_lines_are_taken_out_wherever_they_are(tmp_path: Path, blank: bytes) -> None:
+    out = tmp_path / "results.jsonl"
+    whole = WHOLE.splitlines(keepends=True)
+    out.write_bytes(blank + b"".join(line + blank for line in whole) + b"  ")
+    kept = take_up(out, asked=ASKED)
+    assert kept.items == items("a", "b", "c")
+    assert out.read_bytes() == WHOLE
+    assert [item.name for item in tmp_path.iterdir()] == ["results.jsonl"]
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -141,7 +152,7 @@ def test_a_file_of_one_torn_record_is_gone_on_with(tmp_path: Path, torn: bytes) 
 def test_another_file_is_left_alone(tmp_path: Path, content: bytes) -> None:
     out = tmp_path / "notes.txt"
     out.write_bytes(content)
-    with pytest.raises(OutputError, match=r"not a record|is UTF-16"):
+    with pytest.raises(OutputError, match=r"(not a record|is UTF-16).*give another --out, or --overwrite"):
         take_up(out, RUN)
     assert out.read_bytes() == content
     assert [item.name for item in tmp_path.iterdir()] == ["notes.txt"]

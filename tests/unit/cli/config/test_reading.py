@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -183,9 +184,12 @@ def test_what_is_no_config_file_is_refused(read: Read, text: str | bytes, messag
         read(text)
 
 
-def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
-    for place in (tmp_path / "none.toml", tmp_path):
-        with pytest.raises(InputError, match=r"there is no such config file.*mvrec-edge init"):
+def test_what_is_not_there_and_what_is_no_file_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    whats = {"none.toml": "there is no such config file", ".": "is a folder", "pipe": "is not a regular file"}
+    for name, what in whats.items():
+        place = tmp_path / name
+        with pytest.raises(InputError, match=rf"{what}.*mvrec-edge init"):
             read_config(place, COMMANDS, "classify")
 
 

@@ -91,8 +91,25 @@ def test_many_scans_of_a_large_picture_are_refused(file: Path, monkeypatch: pyte
     file.write_bytes(data[:last] + data[last:-2] * 30 + data[-2:])
     monkeypatch.setattr(jpeg, "_MOST_SCANNED", 40 * 48 * 20)
 
-    with pytest.raises(ImageError, match="scans, more than a picture of its size needs"):
-        read_image(file)
+    for damaged in ("refuse", "warn"):
+        with pytest.raises(ImageError, match="scans, more than a picture of its size needs") as caught:
+            read_image(file, damaged=damaged)
+        # It would not help.
+        assert "--damaged" not in str(caught.value)
+
+
+@pytest.mark.parametrize("bound", ["_MOST_BESIDE", "_MOST_SCANNED"])
+def test_what_costs_too_much_is_not_salvaged_where_it_is_damaged_as_well(
+    bound: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = _encoded(".jpg", NOISE, cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+    last = data.rfind(b"\xff\xda")
+    file.write_bytes(data[:last] + data[last:-2] * 30)
+    assert read_image(file, damaged="warn").shape == NOISE.shape
+    monkeypatch.setattr(jpeg, bound, 2_000)
+
+    with pytest.raises(ImageError, match=r"takes too much memory|scans, more than a picture"):
+        read_image(file, damaged="warn")
 
 
 @pytest.mark.parametrize("kind", ["planar", "tiles", "palette", "white is zero", "12 bits", "alpha"])

@@ -50,6 +50,41 @@ def test_more_values_than_memory_should_hold_are_refused(
         open_source(folder / name)
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("1" * 5_000, "has a number of more than 4300 digits in line 3"),
+        ("0.5" + "1" * 5_000 + ",\n -" + "1" * 5_000, "has a number of more than 4300 digits in line 4"),
+        ("[" * 100_000 + "1" + "]" * 100_000, "is nested too deeply in line 3"),
+        ('"]]\\"]",' + '{"a":' * 100_000 + "1" + "}" * 100_000, "is nested too deeply in line 3"),
+    ],
+)
+@pytest.mark.parametrize(
+    "around",
+    [
+        '{"images": [{"id": 1, "file_name": "a.png"}],\n "annotations": [{"image_id": 1, "bbox": [\nVALUE]}]}',
+        '{"imagePath": "a.png",\n "shapes": [{"label": "dent", "points": [\nVALUE]}]}',
+    ],
+    ids=["coco", "labelme"],
+)
+def test_what_no_label_file_holds_is_told_as_what_it_is(around: str, value: str, said: str, folder: Path) -> None:
+    (folder / "a.json").write_text(around.replace("VALUE", value), "utf-8")
+
+    with pytest.raises(InputError, match=said) as caught:
+        open_source(folder / "a.json")
+    assert "not valid JSON" not in str(caught.value)
+
+
+def test_of_a_text_of_one_line_no_line_is_named(folder: Path) -> None:
+    box = '{"image":"a.png","x1":1,"y1":1,"x2":5,"y2":5}\n'
+    (folder / "a.jsonl").write_text(box + box.replace("5", "5" * 5_000), "utf-8")
+
+    whats = [str(problem) for problem in open_source(folder / "a.jsonl").problems]
+    assert [what.partition("a.jsonl")[2] for what in whats] == [
+        "#1: has a number of more than 4300 digits (correct the number, or export it again)"
+    ]
+
+
 def test_a_table_of_thousands_of_columns_is_refused(folder: Path) -> None:
     (folder / "a.csv").write_text("image,x1,y1,x2,y2,label," + "c," * 4100 + "c\n", "utf-8")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,19 @@ def test_a_missing_path_is_named(tmp_path):
     for name in ("missing", "x" * 300, "nul\0"):
         with pytest.raises(InputError, match="no such file or folder"):
             open_source(tmp_path / name)
+
+
+def test_what_is_there_and_is_no_file_is_not_called_missing(tmp_path, save_image):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/null")
+    (tmp_path / "loop").symlink_to("loop")
+    save_image(tmp_path / "a.png")
+    whats = {"pipe": "is not a regular file", "device": "is not a regular file", "loop": "cannot be read: Too many"}
+    for name, what in whats.items():
+        with pytest.raises(InputError, match=what):
+            open_source(tmp_path / name)
+        with pytest.raises(InputError, match=what):
+            open_source(tmp_path / "a.png", masks=tmp_path / name)
 
 
 def test_options_that_do_not_go_together(folder):

@@ -114,7 +114,7 @@ def test_a_broken_file_costs_only_itself(tmp_path, save_image):
     whats = [problem.what for problem in source.problems]
     assert [problem.where.rsplit("/", 1)[-1] for problem in source.problems] == [f"{name}.json" for name in "bcdefgi"]
     assert "not valid JSON" in whats[0]
-    assert "not valid JSON" in whats[1]
+    assert "nested too deeply" in whats[1]
     assert "UTF-8" in whats[2]
     assert "imageData" in whats[3]
     assert "not a labelme file" in whats[5]
