@@ -15,8 +15,8 @@ from mvrec_edge.runtime.regions.label_files import check_values, read_text
 
 __all__ = ["Table", "parse_number", "read_table"]
 
-# The outline of one instance as text; a million points would be about this long.
-_MAX_FIELD = 1 << 24
+# The outline of one instance as text: 250,000 points, the most that are read, are about this long.
+_MAX_FIELD = 1 << 22
 _MOST_COLUMNS = 4096
 # What Python takes for rows, cells, and for lists in them.
 _BYTES_OF_ROWS = {"\n": 120, "[": 64}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from collections import defaultdict
@@ -31,10 +32,12 @@ class Disk:
     Attributes:
         names: Files and folders by their path; a folder stands for -1.
         contents: The bytes of each file.
+        times: When each file that was there at first was changed, in nanoseconds.
     """
 
     names: dict[str, int] = field(default_factory=dict)
     contents: dict[int, bytearray] = field(default_factory=dict)
+    times: dict[int, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, folder: Path) -> Disk:
@@ -47,10 +50,12 @@ class Disk:
             disk.names[name] = -1 if path.is_dir() else len(disk.contents)
             if not path.is_dir():
                 disk.contents[disk.names[name]] = bytearray(path.read_bytes())
+                disk.times[disk.names[name]] = path.stat().st_mtime_ns
         return disk
 
     def copy(self) -> Disk:
-        return Disk(dict(self.names), {number: bytearray(data) for number, data in self.contents.items()})
+        contents = {number: bytearray(data) for number, data in self.contents.items()}
+        return Disk(dict(self.names), contents, dict(self.times))
 
     def put_into(self, folder: Path) -> None:
         """Makes the files; what lies in a folder that has no name is lost."""
@@ -62,6 +67,9 @@ class Disk:
                 path.mkdir(exist_ok=True)
             else:
                 path.write_bytes(self.contents.get(number, b""))
+                # An input that is as it was has the time that it had: by it a run that goes on knows it again.
+                if number in self.times:
+                    os.utime(path, ns=(self.times[number], self.times[number]))
 
 
 @dataclass(frozen=True)
