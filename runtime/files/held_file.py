@@ -110,9 +110,16 @@ class HeldFile:
         state = FileState.of(os.fstat(self.handle))
         if state == self.state:
             return
-        same = state._replace(changed_ns=self.state.changed_ns) == self.state
-        self.state = state
-        if not same or self.digest() != self.sha256:
+        if state._replace(changed_ns=self.state.changed_ns) != self.state:
+            raise self.changed("while it was in use")
+        before, self.state = self.state, state
+        try:
+            same = self.digest() == self.sha256
+        except IntegrityError:
+            same = False
+        if not same:
+            # What was found once is found again, by whoever asks next.
+            self.state = before
             raise self.changed("while it was in use")
 
     def check_place(self) -> None:
