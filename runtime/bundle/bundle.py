@@ -57,12 +57,12 @@ class Bundle:
         """
         folder = Path(path)
         for _ in range(_TRIES - 1):
-            before = _identity(folder)
+            before = folder_state(folder)
             try:
                 return cls._read(folder, graphs)
             except (InputError, IntegrityError):
-                # An export may just have put another bundle in its place.
-                if _identity(folder) == before:
+                # An export may just have put another bundle in its place; the number of a folder is soon used again.
+                if folder_state(folder) == before:
                     raise
         return cls._read(folder, graphs)
 
@@ -246,11 +246,6 @@ class Bundle:
 
 def _variant(record: GraphRecord, target: str | None) -> VariantRecord | None:
     return next((variant for variant in record.variants if variant.target == target), None)
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    state = folder_state(folder)
-    return None if state is None else (state.device, state.inode)
 
 
 def _check_names_and_sizes(folder: Path, manifest: Manifest) -> None:
