@@ -11,10 +11,10 @@ from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.files.json_documents import parse_json
 from mvrec_edge.runtime.images.image_files import is_regular_file, why_no_file
 
-__all__ = ["conversion", "last_run", "other_encoding", "read_results"]
+__all__ = ["LONGEST_LINE", "conversion", "is_blank", "last_run", "other_encoding", "parsed_line", "read_results"]
 
-# A record of a hundred classes has 10 KB; a line that is longer is none.
-_LONGEST_LINE = 1 << 20
+#: Bytes of a line. A record of a hundred classes has 10 KB; a line that is longer is none.
+LONGEST_LINE = 1 << 20
 
 
 def read_results(path: Path) -> Iterator[tuple[str, Any]]:
@@ -31,14 +31,13 @@ def read_results(path: Path) -> Iterator[tuple[str, Any]]:
     try:
         with path.open("rb") as stream:
             number = 0
-            while line := stream.readline(_LONGEST_LINE):
+            while line := stream.readline(LONGEST_LINE):
                 number += 1
                 if number == 1 and (encoding := other_encoding(line)) is not None:
                     raise InputError(f"is {encoding}, and UTF-8 is wanted", where=path, fix=conversion(encoding))
                 where = f"{path}, line {number}"
-                # An editor may have left a blank line.
-                if line.removeprefix(codecs.BOM_UTF8).strip():
-                    yield where, _parsed(line, where)
+                if not is_blank(line):
+                    yield where, _record(line, where)
                 if not line.endswith(b"\n"):
                     # Torn at the end, or far too long: what follows is no line of its own.
                     return
@@ -46,15 +45,28 @@ def read_results(path: Path) -> Iterator[tuple[str, Any]]:
         raise InputError(f"cannot be read: {error.strerror or error}", where=path, fix="check its rights") from error
 
 
-def _parsed(line: bytes, where: str) -> Any:
+def _record(line: bytes, where: str) -> Any:
     try:
-        # An editor may have put a mark before the first line.
-        parsed = parse_json(line.removeprefix(codecs.BOM_UTF8))
+        parsed = parsed_line(line)
     except ValueError:
         return AnnotationError("is no line of JSON", where=where, fix="give a file of 'classify --out'")
     if not isinstance(parsed, dict):
         return AnnotationError("is no record", where=where, fix="give a file of 'classify --out'")
     return parsed
+
+
+def parsed_line(line: bytes) -> Any:
+    """Parses a line; before the first one an editor may have put a mark.
+
+    Raises:
+        ValueError: As for `parse_json`.
+    """
+    return parse_json(line.removeprefix(codecs.BOM_UTF8))
+
+
+def is_blank(line: bytes) -> bool:
+    """Whether nothing stands in a line, as an editor may have left it."""
+    return not line.removeprefix(codecs.BOM_UTF8).strip()
 
 
 def other_encoding(line: bytes) -> str | None:

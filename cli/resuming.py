@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import shlex
 from collections import Counter
@@ -12,20 +11,17 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from mvrec_edge.cli.results_file import conversion, other_encoding
+from mvrec_edge.cli.results_file import LONGEST_LINE, conversion, is_blank, other_encoding, parsed_line
 from mvrec_edge.cli.run_facts import RunFacts
 from mvrec_edge.cli.run_items import RunItem, place_of, without_number
 from mvrec_edge.cli.tally import Tally
 from mvrec_edge.runtime.errors import MvrecEdgeError, OutputError
 from mvrec_edge.runtime.files import writing
 from mvrec_edge.runtime.files.growing_file import GrowingFile
-from mvrec_edge.runtime.files.json_documents import parse_json
 from mvrec_edge.runtime.images import IMAGE_SUFFIXES
 
 __all__ = ["NOTHING_ASKED", "NOTHING_KEPT", "Asked", "FailureKey", "Kept", "Unfinished", "failure_key", "image_of"]
 
-# A record of a hundred classes has 10 KB; a line that is longer is none.
-_LONGEST_LINE = 1 << 20
 #: How every record begins.
 _BEGINNING = b'{"image": '
 _ANEW = "give another --out, or --overwrite to classify everything again"
@@ -287,7 +283,7 @@ def _read(out: Path) -> tuple[list[_Line], object]:
             # The last one counts: before it, the cache may have been loaded again on purpose.
             facts = record.get("run") if isinstance(record.get("item", ""), dict | None) else None
             lines.append(_line(record))
-        elif not raw.removeprefix(codecs.BOM_UTF8).strip():
+        elif is_blank(raw):
             # As an editor leaves it; it may stand between two records of an item, and is nothing of either.
             lines.append(_Line(blank=True))
         elif _is_torn(raw, first=place == 0):
@@ -300,7 +296,7 @@ def _read(out: Path) -> tuple[list[_Line], object]:
 def _raw_lines(path: Path) -> Iterator[bytes]:
     try:
         with path.open("rb") as stream:
-            while line := stream.readline(_LONGEST_LINE):
+            while line := stream.readline(LONGEST_LINE):
                 yield line
     except OSError as error:
         raise OutputError(f"cannot be read: {error.strerror or error}", where=path, fix="check its rights") from error
@@ -309,7 +305,7 @@ def _raw_lines(path: Path) -> Iterator[bytes]:
 def _record(line: bytes) -> dict[str, Any] | None:
     """The record of one whole line, or None."""
     try:
-        record = parse_json(line.removeprefix(codecs.BOM_UTF8))
+        record = parsed_line(line)
     except ValueError:
         return None
     if not line.endswith(b"\n") or not isinstance(record, dict) or "image" not in record:
@@ -328,7 +324,7 @@ def _is_torn(line: bytes, *, first: bool) -> bool:
     # A power cut may leave zeros where the disk had not got the bytes yet, and nothing that we write holds one.
     if b"\0" in line and not (first and other_encoding(line)):
         return ours or (line.startswith(b"\0") and line.endswith(b"}\n"))
-    return ours and not line.endswith(b"\n") and len(line) < _LONGEST_LINE
+    return ours and not line.endswith(b"\n") and len(line) < LONGEST_LINE
 
 
 def _line(record: Mapping[str, Any]) -> _Line:
