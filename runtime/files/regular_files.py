@@ -10,7 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["open_regular", "read_bounded"]
+__all__ = ["NotRegularError", "open_regular", "read_bounded", "what_is_there"]
+
+
+class NotRegularError(OSError):
+    """What is there is no regular file; `strerror` says what it is."""
+
+
+def what_is_there(mode: int) -> str:
+    """What something is that is no regular file, for a message; `mode` as `os.stat` gives it."""
+    return "is a folder" if stat.S_ISDIR(mode) else "is not a regular file"
 
 
 @contextlib.contextmanager
@@ -18,7 +27,8 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
     """Opens a regular file for reading.
 
     Raises:
-        OSError: It cannot be opened, or is a folder, a pipe, a socket or a device.
+        NotRegularError: It is a folder, a pipe, a socket or a device.
+        OSError: It cannot be opened.
     """
     # Asked first, since opening alone makes some devices do something; and again of what was opened, since another file
     # may have taken its place. Without O_NONBLOCK a pipe would then wait for ever for someone who writes.
@@ -47,7 +57,5 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 
 def _check_regular(mode: int, path: Path) -> None:
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        raise NotRegularError(errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL, what_is_there(mode), str(path))

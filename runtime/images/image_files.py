@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import stat
 from pathlib import Path
 
 from mvrec_edge.runtime.errors import ImageError, InputError
+from mvrec_edge.runtime.files.regular_files import NotRegularError, open_regular, what_is_there
 
 __all__ = ["MAX_FILE_BYTES", "is_folder", "is_regular_file", "read_bytes", "why_no_file"]
 
@@ -39,16 +39,12 @@ def why_no_file(path: Path, missing: str = "there is no such file") -> str:
         missing: What to say where nothing is there.
     """
     try:
-        return _what_is_there(path.stat().st_mode)
+        return what_is_there(path.stat().st_mode)
     except OSError as reason:
         return missing if reason.errno in _NOT_THERE else _unreadable(reason)
     except ValueError:
         # A NUL in the name.
         return missing
-
-
-def _what_is_there(mode: int) -> str:
-    return "is a folder" if stat.S_ISDIR(mode) else "is not a regular file"
 
 
 def _unreadable(reason: OSError | ValueError) -> str:
@@ -74,12 +70,10 @@ def read_bytes(
             larger than `limit`.
     """
     try:
-        # Asked before it is opened: opening a pipe would wait for ever.
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            raise error(_what_is_there(mode), where=path, fix=f"give the path of {kind} file")
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             data = stream.read(limit + 1)
+    except NotRegularError as reason:
+        raise error(str(reason.strerror), where=path, fix=f"give the path of {kind} file") from reason
     except FileNotFoundError as reason:
         raise error("there is no such file", where=path, fix="check the path") from reason
     except (OSError, ValueError) as reason:
