@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
+from mvrec_edge.runtime.installing import install_libraries
 
 __all__ = ["SUPPORTED", "load_tensorrt", "logger"]
 
@@ -31,7 +32,8 @@ def load_tensorrt() -> Any:
     if version < SUPPORTED[0]:
         raise EnvironmentUnfitError(
             f"TensorRT {tensorrt.__version__} is too old: strongly typed plans need 10.3",
-            fix="update to JetPack 6.1 or newer, or pip install --upgrade tensorrt",
+            fix="on a Jetson, update to JetPack 6.1 or newer; on a PC, "
+            + install_libraries("tensorrt", option="--upgrade"),
         )
     return tensorrt
 
