@@ -18,6 +18,7 @@ from mvrec_edge.runtime.errors import (
     MvrecEdgeError,
     UsageError,
 )
+from mvrec_edge.runtime.installing import install_extra
 from mvrec_edge.runtime.threads import usable_cpus
 
 __all__ = ["choose_engine", "installed_engines"]
@@ -64,7 +65,7 @@ def choose_engine(
     if not candidates:
         raise UsageError(
             f"no installed engine runs a {precision} graph: {', '.join(name for name, _ in installed)}",
-            fix="install the extra 'openvino', or choose another --precision",
+            fix=f"{install_extra('openvino')}, or choose another --precision",
         )
     if len(candidates) == 1:
         return candidates[0]
