@@ -71,6 +71,8 @@ def open_engine(
     if provider is not None and name != "onnxruntime":
         raise UsageError(f"the engine '{name}' has no providers", fix="give --engine onnxruntime with --provider")
     if name == AUTO:
+        # The same for every candidate: engines differ in which graph they take first.
+        precision = precision or bundle.precisions[0]
         from mvrec_edge.runtime.engines.choice import choose_engine
 
         def open_candidate(candidate: str, runs_on: str | None) -> Engine:

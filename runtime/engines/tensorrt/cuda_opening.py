@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import CudaRuntime
-from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT, Flavour
 from mvrec_edge.runtime.errors import MissingDependencyError
 
 __all__ = ["open_cuda"]
 
 
-def open_cuda(flavour: Flavour = TENSORRT) -> CudaRuntime:
+def open_cuda(engine: str = "tensorrt") -> CudaRuntime:
     """Opens the first GPU with cuda-python, or else with PyCUDA.
 
     Args:
-        flavour: The library that it is opened for, for messages.
+        engine: The engine that needs it, as a message names it.
 
     Raises:
         MissingDependencyError: Neither is installed.
@@ -31,7 +30,7 @@ def open_cuda(flavour: Flavour = TENSORRT) -> CudaRuntime:
         import pycuda.driver as driver
     except ImportError as error:
         raise MissingDependencyError(
-            "cuda-python or pycuda", extra=flavour.extra, purpose=f"the engine '{flavour.engine}'"
+            "cuda-python or pycuda", extra="tensorrt", purpose=f"the engine '{engine}'"
         ) from error
     return OnPyCuda(driver)
 
