@@ -1,18 +1,15 @@
-"""Plans on disk: a local cache under a key, never a file to be carried around.
+"""Plans on disk: a local cache under a key of all that a plan depends on.
 
-A plan runs on the GPU model, the TensorRT version and the system it was built for, and nowhere else; and it is
-executable code. So it lies in a folder of this user alone, under a key of all that it depends on, with a record of its
-hash that is checked before TensorRT sees a byte.
+A plan is executable code. So it lies in a folder of this user alone, with a record of its hash that is checked before
+a library sees a byte.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import platform
-from dataclasses import dataclass
 from pathlib import Path
 
-from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
+from mvrec_edge.runtime.engines.tensorrt.plan_keys import PlanKey, PortablePlanKey
 from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
 from mvrec_edge.runtime.errors import IntegrityError, UsageError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes, sha256_file
@@ -20,50 +17,19 @@ from mvrec_edge.runtime.files.json_documents import read_json
 from mvrec_edge.runtime.files.regular_files import read_bounded
 from mvrec_edge.runtime.files.user_cache import made_by_user, user_cache_path
 
-__all__ = ["PlanKey", "built_profiles", "plan_path", "record_plan", "verified_plan"]
+__all__ = ["built_profiles", "plan_path", "record_plan", "verified_plan"]
 
 _SCHEMA = "mvrec-edge/plan/1"
 _LARGEST_RECORD = 1 << 16
 _LARGEST_PLAN = 1 << 34
 
 
-@dataclass(frozen=True)
-class PlanKey:
-    """What a plan depends on.
-
-    Attributes:
-        graph: Hash of the graph and its weights, see `Manifest.graph_digest`.
-        tensorrt: TensorRT's version.
-        gpu: The GPU's name.
-        capability: Its compute capability.
-        profile: The batch sizes.
-        system: Operating system and processor.
-    """
-
-    graph: str
-    tensorrt: str
-    gpu: str
-    capability: str
-    profile: str
-    system: str
-
-    @classmethod
-    def of(cls, graph: str, tensorrt: str, gpu: GpuModel, profile: BatchProfile) -> PlanKey:
-        """The key of a plan on this machine."""
-        return cls(graph, tensorrt, gpu.name, gpu.capability, str(profile), f"{platform.system()} {platform.machine()}")
-
-    @property
-    def digest(self) -> str:
-        """The key as a hash, which is the plan's file name."""
-        return sha256_bytes(canonical_json(dataclasses.asdict(self)))
-
-
-def plan_path(key: PlanKey) -> Path:
+def plan_path(key: PlanKey | PortablePlanKey) -> Path:
     """Where the plan of a key lies, or will lie."""
     return user_cache_path() / "plans" / f"{key.digest}.plan"
 
 
-def built_profiles(key: PlanKey) -> list[BatchProfile]:
+def built_profiles(key: PlanKey | PortablePlanKey) -> list[BatchProfile]:
     """The batch sizes that there are plans of, where all else is as in the key; the newest first.
 
     What it says is not checked: whoever loads a plan does that, see `verified_plan`.
@@ -83,7 +49,7 @@ def built_profiles(key: PlanKey) -> list[BatchProfile]:
     return [profile for _, profile in sorted(found, key=lambda item: (-item[0], str(item[1])))]
 
 
-def record_plan(key: PlanKey, path: Path) -> None:
+def record_plan(key: PlanKey | PortablePlanKey, path: Path) -> None:
     """Writes the record of a plan beside it, after the plan itself.
 
     Raises:
@@ -99,7 +65,7 @@ def record_plan(key: PlanKey, path: Path) -> None:
         stream.write(canonical_json(record))
 
 
-def verified_plan(key: PlanKey, path: Path) -> bytes | None:
+def verified_plan(key: PlanKey | PortablePlanKey, path: Path) -> bytes | None:
     """The bytes of a plan, if it is the one of this key and nobody changed it.
 
     Args:

@@ -15,8 +15,10 @@ from mvrec_edge.runtime.engines.engine import Engine, encoder_name, preferred_pr
 from mvrec_edge.runtime.engines.tensorrt.building import Progress, ensure_plan
 from mvrec_edge.runtime.engines.tensorrt.cuda_opening import open_cuda
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import CudaRuntime
+from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT
 from mvrec_edge.runtime.engines.tensorrt.io_tensors import INPUT, OUTPUT, check_tensors
-from mvrec_edge.runtime.engines.tensorrt.plans import PlanKey, built_profiles
+from mvrec_edge.runtime.engines.tensorrt.plan_keys import plan_key
+from mvrec_edge.runtime.engines.tensorrt.plans import built_profiles
 from mvrec_edge.runtime.engines.tensorrt.profile import DEFAULT_PROFILE, BatchProfile
 from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt, logger
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
@@ -86,7 +88,7 @@ class TensorRtEngine(Engine):
             threads=threads,
             encoder_name=encoder_name(bundle, precision),
         )
-        self._tensorrt = load_tensorrt()
+        self._tensorrt = load_tensorrt(TENSORRT)
         self._cuda: CudaRuntime | None = open_cuda()
         self._launches: dict[int, Callable[[], None]] = {}
         self._contexts: dict[int, Any] = {}
@@ -121,7 +123,7 @@ class TensorRtEngine(Engine):
         default = DEFAULT_PROFILE
         usual = BatchProfile(default.smallest, default.usual, max(batch or 0, default.largest))
         graph = bundle.manifest.graph_digest(self.precision)
-        key = PlanKey.of(graph, str(self._tensorrt.__version__), self._device().gpu, usual)
+        key = plan_key(graph, str(self._tensorrt.__version__), self._device().gpu, usual)
         there = built_profiles(key)
         return usual if usual in there or not there else there[0]
 
