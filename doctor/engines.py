@@ -11,7 +11,7 @@ from mvrec_edge.doctor.child import ProbeAnswer, is_absent, probe
 from mvrec_edge.doctor.cuda import CudaDriver
 from mvrec_edge.doctor.fixes import Fixes
 from mvrec_edge.doctor.tiny_graph import COLUMNS, PRECISIONS, ROWS, tiny_graph
-from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import SUPPORTED
+from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT
 
 __all__ = ["WRONG_ANSWER", "EngineStatus", "examine_engines"]
 
@@ -165,8 +165,8 @@ def _tensorrt(cuda: CudaDriver, has_gpu: bool, path: Sequence[str] | None, fixes
         return EngineStatus(
             "tensorrt", None, False, installed=installed, reason=reason, fix=fixes.tensorrt(installed=installed)
         )
-    if version is not None and _release(version) < SUPPORTED[0]:
-        oldest = ".".join(str(part) for part in SUPPORTED[0])
+    if version is not None and _release(version) < TENSORRT.oldest:
+        oldest = ".".join(str(part) for part in TENSORRT.oldest)
         reason = f"TensorRT {version} is too old: {oldest} is needed"
         return EngineStatus("tensorrt", None, False, version, reason=reason, fix=fixes.newer_tensorrt())
     if not cuda.devices:
