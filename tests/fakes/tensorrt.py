@@ -29,6 +29,10 @@ class MemoryPoolType(Enum):
     WORKSPACE = 0
 
 
+class BuilderFlag(Enum):
+    TF32 = 0
+
+
 class TensorIOMode(Enum):
     NONE, INPUT, OUTPUT = range(3)
 
@@ -113,6 +117,10 @@ class IBuilderConfig:
         self.cache: ITimingCache | None = None
         self.limits: dict = {}
         self.progress_monitor = None
+        self._flags = {BuilderFlag.TF32}
+
+    def clear_flag(self, flag) -> None:
+        self._flags.discard(flag)
 
     def set_memory_pool_limit(self, pool, pool_size) -> None:
         self.limits[pool] = pool_size
@@ -169,6 +177,7 @@ class Builder:
         monitor.phase_finish("Timing")
         monitor.phase_finish("Building Engine")
         (profile,) = config.profiles
+        assert not config._flags, "products of float32 would be rounded"
         header = {
             "shapes": profile._shapes,
             "version": __version__,

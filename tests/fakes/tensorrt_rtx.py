@@ -12,6 +12,7 @@ from enum import Enum, IntEnum
 
 import tensorrt as _base
 from tensorrt import (
+    BuilderFlag,
     DataType,
     ExecutionContextAllocationStrategy,
     ICudaEngine,
@@ -31,7 +32,7 @@ _invalid = os.environ.get("FAKE_TENSORRT_RTX", "")
 
 #: Classes that are those of TensorRT's stand-in.
 SHARED = (
-    *(DataType, ILogger, IOptimizationProfile, IProgressMonitor, ITimingCache),
+    *(BuilderFlag, DataType, ILogger, IOptimizationProfile, IProgressMonitor, ITimingCache),
     *(MemoryPoolType, OnnxParser, ParserError, TensorIOMode),
 )
 
