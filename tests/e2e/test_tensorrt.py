@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -137,3 +138,21 @@ def test_a_missing_folder_of_the_timing_cache(tiny_bundle_path: Path, tmp_path: 
     cache = tmp_path / "missing" / "timing.cache"
     result = run("build", tiny_bundle_path, "--timing-cache", cache, cache=tmp_path / "cache", code=6)
     assert "its folder is missing" in result.stderr
+
+
+def test_tensorrt_for_rtx_from_the_bundle(tiny_bundle_path: Path, parts: Path, tmp_path: Path) -> None:
+    """The machine that builds has a cache folder of its own; that of the line finds the plan in the bundle."""
+    bundle, support, line = tmp_path / "b", tmp_path / "line.safetensors", tmp_path / "line"
+    shutil.copytree(tiny_bundle_path, bundle)
+    run("build", bundle, "--for", "rtx", "--into-bundle", cache=tmp_path / "office", FAKE_CUDA="none")
+    common = ("--engine", "tensorrt-rtx", "--precision", "fp32")
+    verified = run("verify", bundle, *common, cache=line)
+    assert [row.split()[:3] for row in verified.stdout.splitlines()] == [["tensorrt-rtx", "fp32", "pass"]]
+    said = run("calibrate", bundle, parts, "--view-recipe", "ms", "--out", support, *common, cache=line).stderr
+    assert "building" not in said
+    result = run("classify", bundle, support, parts, *common, cache=line)
+    assert len(result.stdout.splitlines()) == 4
+    # Nothing but what was compiled on this machine.
+    assert sorted(path.suffix for path in (line / "plans").iterdir() if path.suffix != ".lock") == [".jit", ".json"]
+    refused = run("verify", bundle, *common, cache=line, code=5, FAKE_TENSORRT_RTX="OLD_CUDA_DRIVER").stdout
+    assert "the NVIDIA driver is too old for it (update the driver" in refused
