@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mvrec_edge.runtime.bundle import Bundle, EncoderArchitecture
+from tests.real_rtx import in_reach
 from tests.skips import skipped_lines
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -126,3 +127,11 @@ def precisions_bundle(precisions_bundle_path: Path) -> Bundle:
 def tiny_bundle(tiny_bundle_path: Path) -> Bundle:
     """The same bundle, opened."""
     return Bundle.load(tiny_bundle_path)
+
+
+@pytest.fixture
+def rtx_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """NVIDIA's TensorRT for RTX, which builds without a GPU, and the empty cache folder of the test."""
+    monkeypatch.setenv("MVREC_EDGE_CACHE", str(tmp_path / "cache"))
+    with in_reach(monkeypatch):
+        yield tmp_path / "cache"

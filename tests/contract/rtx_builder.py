@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import json
 import re
+import struct
 import sys
 import time
 from typing import Any
@@ -19,6 +20,12 @@ _MEMORY = re.compile(r"(Max Scratch|Total Activation|Total Weights) Memory: (\d+
 
 #: Batch sizes of the profile: the smallest, the usual and the largest.
 _BATCHES = (1, 27, 54)
+
+
+def profile_of(engine: bytes, image_size: int, most: int = 64) -> list[int]:
+    """The batch sizes of an engine's profile: its shapes stand among the bytes as they are."""
+    shapes = {count: struct.pack("<4q", count, image_size, image_size, 4) for count in range(1, most + 1)}
+    return [count for count, shape in shapes.items() if shape in engine]
 
 
 def built(trt: Any, graph: str, image_size: int) -> dict[str, Any]:
@@ -34,7 +41,8 @@ def built(trt: Any, graph: str, image_size: int) -> dict[str, Any]:
         `tensors`: the network's inputs and outputs, each with element type and shape.
         `layers`: how often the network has a layer of a kind with these types: `[kind, inputs, output, number]`.
         `parts`: those of the engine: name, kind, types of inputs, constants and outputs, and the nodes it is made of.
-        `memory`: bytes by kind. `header`: the beginning of the engine, in hexadecimal. `size`: its bytes.
+        `profile`: the batch sizes of the engine. `memory`: bytes by kind. `header`: the beginning of the engine, in
+        hexadecimal. `size`: its bytes.
     """
     said: list[str] = []
 
@@ -71,6 +79,7 @@ def built(trt: Any, graph: str, image_size: int) -> dict[str, Any]:
         "tensors": {tensor.name: [tensor.dtype.name, list(tensor.shape)] for tensor in tensors},
         "layers": _layers(network),
         "parts": [part for message in said if message.startswith("Layers:") for part in _parts(message)],
+        "profile": profile_of(data, image_size),
         "memory": {kind: int(size) for message in said for kind, size in _MEMORY.findall(message)},
         "header": data[: trt.Runtime(logger).engine_header_size].hex(),
         "size": len(data),

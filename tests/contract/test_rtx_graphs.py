@@ -19,7 +19,7 @@ import pytest
 from mvrec_edge.pocket import POCKET_BUNDLE
 from mvrec_edge.runtime import Bundle
 from mvrec_edge.runtime.bundle import EncoderArchitecture
-from tests.real_rtx import RTX, require_rtx
+from tests.real_rtx import RTX, require_rtx, rtx_release
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "tensorrt.md"
@@ -164,6 +164,10 @@ def test_inputs_and_outputs_are_those_of_the_bundle(read: Read) -> None:
     assert read.answer["tensors"] == {"views": ["UINT8", [-1, size, size, 4]], "embedding": ["FLOAT", [-1, channels]]}
 
 
+def test_the_engine_holds_the_profile(read: Read) -> None:
+    assert read.answer["profile"] == [1, 27, 54]
+
+
 def test_one_part_of_the_engine_reads_the_pixels(read: Read) -> None:
     (first,) = (part for part in read.answer["parts"] if "UInt8" in part["inputs"])
     assert first["outputs"] == ["Float"]
@@ -232,8 +236,7 @@ def test_sizes(read: Read) -> None:
 
 
 def test_the_engine_tells_its_release_and_its_size(read: Read) -> None:
-    (wheel,) = RTX.glob("tensorrt_rtx_cu1*_libs-*.dist-info")
-    release = bytes(int(part) for part in wheel.name.removesuffix(".dist-info").split("-")[1].split("."))
+    release = bytes(int(part) for part in rtx_release().split("."))
     header = bytes.fromhex(read.answer["header"])
     assert release in header
     assert read.answer["size"].to_bytes(8, "little") in header
