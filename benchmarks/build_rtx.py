@@ -15,26 +15,29 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from _machine import write_result
 from _process import run_command
 
 from mvrec_edge.runtime import Bundle, open_engine
+from mvrec_edge.runtime.bundle import GraphRecord, WeightsSource, write_bundle
+
+if TYPE_CHECKING:
+    from mvrec_edge.export import EncoderWeights
 
 _ROOT = Path(__file__).resolve().parents[1]
-
-#: What is exported where no bundle is given: every precision of the small encoder, and the large one that RTX GPUs run.
-_EXPORTS = {
-    "pocket": ("pocket", "--precision", "fp32,fp16,bf16,int8", "--accept"),
-    "ViT-L/14": ("--random-weights", "ViT-L/14", "--precision", "fp16"),
-}
 
 
 def main() -> None:
     """Measures, prints and writes the result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("bundles", nargs="*", type=Path, help="by default the pocket encoder and ViT-L/14 are exported")
+    parser.add_argument(
+        "bundles",
+        nargs="*",
+        type=Path,
+        help="by default the pocket encoder in every precision, and a ViT-L/14 of random weights in fp16",
+    )
     parser.add_argument("--library", type=Path, default=_ROOT / ".tensorrt-rtx", help="folder with TensorRT for RTX")
     parser.add_argument("--rounds", type=int, default=3, help="the least of all rounds is kept")
     parser.add_argument("--batch", default="1:27:54")
@@ -50,9 +53,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         # Not the user's plans.
         os.environ["MVREC_EDGE_CACHE"] = str(Path(folder) / "cache")
-        bundles = arguments.bundles or [
-            _exported(Path(folder) / f"{number}.bundle", options) for number, options in enumerate(_EXPORTS.values())
-        ]
+        bundles = arguments.bundles or _written(Path(folder))
         rows = []
         for path in bundles:
             bundle = Bundle.load(path)
@@ -63,8 +64,43 @@ def main() -> None:
     write_result(arguments.out, "Time, memory and size of a plan for TensorRT for RTX, built without a GPU", figures)
 
 
-def _exported(path: Path, options: tuple[str, ...]) -> Path:
-    run_command("export", *options, "--out", path)
+def _written(folder: Path) -> list[Path]:
+    """Two bundles without certificates, which take most of the time of an export; the graphs are those of an export."""
+    from mvrec_edge.export import drawn_weights, read_checkpoint
+    from mvrec_edge.pocket import POCKET_WEIGHTS
+
+    encoders = {
+        "pocket": (read_checkpoint(POCKET_WEIGHTS), ("fp32", "fp16", "bf16", "int8")),
+        "vit-l-14": (drawn_weights("ViT-L/14", seed=0), ("fp16",)),
+    }
+    return [_bundle(folder / f"{name}.bundle", *encoder) for name, encoder in encoders.items()]
+
+
+def _bundle(path: Path, weights: EncoderWeights, precisions: tuple[str, ...]) -> Path:
+    from mvrec_edge.export.check import seeded_views
+    from mvrec_edge.export.encoder import load_encoder
+    from mvrec_edge.export.graph import trace_graph
+    from mvrec_edge.export.graph_file import weights_of
+    from mvrec_edge.export.precision import write_variant
+    from mvrec_edge.export.views_encoder import ViewsEncoder
+
+    architecture = weights.architecture
+    views = seeded_views(2, architecture.image_size, seed=0)
+    with write_bundle(path) as draft:
+        graphs = {precision: draft.folder / f"encoder.{precision}.onnx" for precision in ("fp32", *precisions)}
+        trace_graph(ViewsEncoder(load_encoder(weights)), graphs["fp32"])
+        for precision in precisions:
+            if precision != "fp32":
+                write_variant(precision, graphs["fp32"], graphs[precision], views)
+        if "fp32" not in precisions:
+            for file in (graphs["fp32"], weights_of(graphs["fp32"])):
+                file.unlink()
+        draft.finish(
+            created_by="benchmarks/build_rtx.py",
+            architecture=architecture,
+            weights=WeightsSource("random", weights.source_name, "", 0),
+            graphs=tuple(GraphRecord(graphs[one].name, weights_of(graphs[one]).name, one) for one in precisions),
+        )
     return path
 
 
@@ -99,9 +135,8 @@ def _child(way: str, bundle: Bundle, precision: str, batch: str) -> dict[str, fl
 
 def _plan(bundle: Bundle, precision: str, batch: str) -> dict[str, float]:
     """The builder's first word of its progress comes when the parser is done."""
-    from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT_RTX
-
     from mvrec_edge.runtime.engines.tensorrt.builder import build_plan
+    from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT_RTX
     from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
     from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt
 

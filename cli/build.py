@@ -15,6 +15,8 @@ from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import BundlePath
 
 if TYPE_CHECKING:
+    from mvrec_edge.runtime import Bundle
+    from mvrec_edge.runtime.engines.tensorrt.building import BuiltPlan
     from mvrec_edge.runtime.engines.tensorrt.plan_keys import PlanTarget
 
 __all__ = ["build"]
@@ -57,6 +59,13 @@ class TargetOptions:
             show_default=False,
         ),
     ] = None
+    into_bundle: Annotated[
+        bool,
+        typer.Option(
+            "--into-bundle",
+            help="With --for rtx: store the plan in the bundle as well, so that the line's machine only copies it.",
+        ),
+    ] = False
     timing_cache: Annotated[
         Path | None,
         typer.Option(
@@ -71,8 +80,9 @@ class TargetOptions:
         from mvrec_edge.runtime.errors import UsageError
 
         if self.target is not Target.rtx:
-            if self.capability:
-                raise UsageError("--capability goes with --for rtx alone", fix="leave it out, or give --for rtx")
+            if self.capability or self.into_bundle:
+                option = "--capability" if self.capability else "--into-bundle"
+                raise UsageError(f"{option} goes with --for rtx alone", fix="leave it out, or give --for rtx")
         elif self.workspace_gb is not None or self.timing_cache is not None:
             raise UsageError(
                 "--workspace-gb and --timing-cache are for trying kernels, and --for rtx tries none",
@@ -83,6 +93,15 @@ class TargetOptions:
     def workspace(self) -> int | None:
         """The same in bytes."""
         return None if self.workspace_gb is None else int(self.workspace_gb * 1e9)
+
+    def store(self, bundle: Bundle, precision: str, plan: BuiltPlan) -> None:
+        """Stores a plan in its bundle, and says where."""
+        from mvrec_edge.cli.console import say
+        from mvrec_edge.runtime.engines.tensorrt.bundled_plans import store_plan
+        from mvrec_edge.runtime.engines.tensorrt.plan_keys import PortablePlanKey
+
+        assert isinstance(plan.key, PortablePlanKey)  # noqa: S101 (checked when the options were read)
+        say(f"{store_plan(bundle, precision, plan.key, plan.data)}: stored in the bundle")
 
     @contextlib.contextmanager
     def open(self) -> Iterator[PlanTarget]:
@@ -162,4 +181,6 @@ def build(
             progress=progress,
         )
     word = "built" if plan.built else "there already"
+    if options.into_bundle:
+        options.store(opened, precision, plan)
     say(f"{plan.path}: {word}, {len(plan.data) / 1e6:.0f} MB, {precision}, batch {profile}, for {target.title}")

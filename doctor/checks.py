@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mvrec_edge.doctor.diagnosis import Diagnosis
 from mvrec_edge.doctor.findings import Finding
+from mvrec_edge.runtime.installing import remove_libraries, replace_libraries
 
 __all__ = ["check_cache_folder", "check_cpu", "check_gpu", "check_jetson", "check_memory"]
 
@@ -74,11 +75,11 @@ def check_gpu(diagnosis: Diagnosis) -> Iterator[Finding]:
             # Removing one of several wheels would break the other.
             if len(diagnosis.fixes.runtime_wheels) > 1:
                 return
-            fix = f"pip uninstall -y onnxruntime-gpu && {diagnosis.fixes.install('cpu')}"
+            fix = replace_libraries(["onnxruntime-gpu"], "cpu")
             yield Finding("warning", "GPU", "onnxruntime-gpu is installed, but there is no NVIDIA GPU", fix)
         elif wheels:
             text = f"{wheels[0]} is installed, but there is no NVIDIA GPU"
-            yield Finding("note", "GPU", text, f"pip uninstall -y {' '.join(wheels)}")
+            yield Finding("note", "GPU", text, remove_libraries(*wheels))
         return
     if diagnosis.jetson is None and gpus is not None:
         if gpus.failure is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mvrec_edge.runtime.installing import install_extra, install_libraries, remove_libraries, replace_libraries
+
 __all__ = ["Fixes"]
 
 _JETSON_RUNTIME = "install the onnxruntime-gpu wheel that is built for this JetPack; the one on PyPI is not for Jetsons"
@@ -27,11 +29,11 @@ class Fixes:
 
     def install(self, name: str) -> str:
         """Installs an extra of this package."""
-        return f"pip install 'mvrec-edge[{name}]'"
+        return install_extra(name)
 
     def again(self, library: str) -> str:
         """Installs a library that is broken once more."""
-        return f"pip install --force-reinstall {library}"
+        return install_libraries(library, option="--force-reinstall")
 
     def onnxruntime(self, provider: str) -> str:
         """Gets an ONNX Runtime that has a provider."""
@@ -41,20 +43,19 @@ class Fixes:
             return self.install("cpu")
         if self.is_jetson:
             return _JETSON_RUNTIME
-        return f"pip uninstall -y onnxruntime && {self.install('gpu')}"
+        return replace_libraries(["onnxruntime"], "gpu")
 
     def mend_onnxruntime(self) -> str:
         """Puts right an ONNX Runtime that is broken, or of which several are installed."""
         if len(self.runtime_wheels) < 2:
             return self.again(*self.runtime_wheels or ("onnxruntime",))
-        removal = f"pip uninstall -y {' '.join(self.runtime_wheels)}"
         if self.is_jetson:
-            return f"{removal}, then {_JETSON_RUNTIME}"
-        return f"{removal} && {self.install('gpu' if self.has_gpu else 'cpu')}"
+            return f"{remove_libraries(*self.runtime_wheels)}, then {_JETSON_RUNTIME}"
+        return replace_libraries(self.runtime_wheels, "gpu" if self.has_gpu else "cpu")
 
     def one_opencv(self, wheels: Sequence[str]) -> str:
         """Leaves one OpenCV, the one without a display library."""
-        return f"pip uninstall -y {' '.join(wheels)} && pip install 'opencv-python-headless!=4.10.0.*'"
+        return f"{remove_libraries(*wheels)} && {install_libraries('opencv-python-headless!=4.10.0.*')}"
 
     def cuda_libraries(self, missing: Sequence[str]) -> str:
         """Installs shared libraries that ONNX Runtime misses."""
@@ -62,7 +63,7 @@ class Fixes:
             return self.tensorrt()
         if self.is_jetson:
             return "sudo apt install nvidia-jetpack"
-        return "pip install 'onnxruntime-gpu[cuda,cudnn]'"
+        return install_libraries("onnxruntime-gpu[cuda,cudnn]")
 
     def tensorrt(self, *, installed: bool = False) -> str:
         """Installs TensorRT, or mends one that is installed."""
@@ -79,7 +80,7 @@ class Fixes:
 
     def bindings(self) -> str:
         """Installs what passes memory between Python and CUDA."""
-        return "pip install cuda-python"
+        return install_libraries("cuda-python")
 
     def driver(self) -> str:
         """Installs or repairs the GPU's driver."""

@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mvrec_edge.runtime.installing import install_libraries
+
 __all__ = ["Conflict", "conflicts", "installed_libraries", "normalised", "opencv_wheels", "runtime_wheels"]
 
 _NAMES = frozenset(
@@ -42,8 +44,7 @@ class Conflict:
     @property
     def fix(self) -> str:
         """The command that installs an accepted version."""
-        name = f"mvrec-edge[{self.extra}]" if self.extra else "mvrec-edge"
-        return f"pip install --upgrade '{name}'"
+        return install_libraries(f"{self.library}{self.needed}")
 
 
 def normalised(name: str) -> str:

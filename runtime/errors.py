@@ -24,6 +24,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mvrec_edge.runtime.installing import install_extra
+
 __all__ = [
     "AnnotationError",
     "CheckpointError",
@@ -145,7 +147,7 @@ class EnvironmentUnfitError(MvrecEdgeError):
     exit_code = 5
 
 
-#: What to add to the command that installs an extra.
+#: What to add to how an extra is installed.
 _SMALLER = {"export": "; docs/export.md says how to install it without gigabytes of CUDA libraries"}
 
 
@@ -165,7 +167,7 @@ class MissingDependencyError(EnvironmentUnfitError):
         self.library = library
         super().__init__(
             f"{purpose} needs the library '{library}', which is not installed",
-            fix=f"pip install 'mvrec-edge[{extra}]'{_SMALLER.get(extra, '')}",
+            fix=f"{install_extra(extra)}{_SMALLER.get(extra, '')}",
         )
 
 

@@ -22,6 +22,7 @@ import onnx
 from mvrec_edge.export.graph_file import load_graph, save_graph
 from mvrec_edge.export.precision.projections import separate_projections
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
+from mvrec_edge.runtime.installing import install_extra
 
 __all__ = ["MOST_CALIBRATION_VIEWS", "quantise"]
 
@@ -79,7 +80,7 @@ def quantise(
         first = (str(error).strip().splitlines() or [""])[0][:160]
         raise EnvironmentUnfitError(
             f"NNCF {nncf.__version__} cannot quantise the graph: {type(error).__name__}: {first}",
-            fix="leave int8 out, or install the versions that the extra 'int8' names",
+            fix=f"leave int8 out, or get the versions that the extra 'int8' names: {install_extra('int8')}",
         ) from error
     _strip(quantised)
     save_graph(quantised, target)

@@ -256,7 +256,7 @@ def test_the_stand_in_has_nothing_that_the_real_one_lacks(
     }
     for name in ("tensorrt", "fake_gpu"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    assert len(classes) > 10
+    assert len(classes) >= 7
     invented = []
     for name, value in classes.items():
         real = oldest["classes"].get(name)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mvrec_edge.runtime import Bundle
+from mvrec_edge.runtime.installing import install_extra
 from tests.contract.rtx_builder import profile_of
 from tests.e2e import commands
 from tests.fakes.putting import put_plan
@@ -139,7 +140,7 @@ def test_without_tensorrt(tiny_bundle_path: Path, tmp_path: Path) -> None:
     if subprocess.run([sys.executable, "-c", "import tensorrt"], capture_output=True, check=False).returncode == 0:
         pytest.skip("TensorRT is installed here")
     result = run("build", tiny_bundle_path, cache=tmp_path / "cache", code=5, stand_ins=False)
-    assert "pip install 'mvrec-edge[tensorrt]'" in result.stderr
+    assert install_extra("tensorrt") in result.stderr
 
 
 @pytest.mark.parametrize(

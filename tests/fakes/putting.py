@@ -1,4 +1,4 @@
-"""Puts a stand-in plan where the engine looks for one: nothing here builds plans of TensorRT."""
+"""Puts a stand-in plan where the engine looks for one: nothing here builds one."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 from mvrec_edge.runtime import Bundle
 from mvrec_edge.runtime.engines.tensorrt import BatchProfile
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
-from mvrec_edge.runtime.engines.tensorrt.plan_keys import plan_key
+from mvrec_edge.runtime.engines.tensorrt.plan_keys import PlanTarget, plan_key
 from mvrec_edge.runtime.engines.tensorrt.plans import plan_path, record_plan
 from mvrec_edge.runtime.files.user_cache import user_cache
 
 __all__ = ["put_plan"]
+
+_GPU = GpuModel("Fake GPU", "8.7")
 
 
 def put_plan(
@@ -20,24 +22,24 @@ def put_plan(
     precision: str,
     profile: BatchProfile | None = None,
     *,
-    gpu: str = "Fake GPU",
+    target: PlanTarget = _GPU,
     release: str = "10.3.0",
 ) -> Path:
-    """Writes a plan as the stand-in takes it, a line of JSON and the whole ONNX file, with its record.
+    """Writes a plan as the stand-ins take it, a line of JSON and the whole ONNX file, with its record.
 
     Args:
         bundle: The bundle.
         precision: Which of its graphs.
         profile: Batch sizes; by default those of the engine.
-        gpu: Name of the GPU.
-        release: The release of TensorRT that the stand-in says it is.
+        target: What it is built for, and so with which library.
+        release: The release that this library's stand-in says it is.
     """
     import onnx
 
     profile = profile or BatchProfile(1, 27, 54)
     size = bundle.architecture.image_size
     shapes = [[count, size, size, 4] for count in (profile.smallest, profile.usual, profile.largest)]
-    key = plan_key(bundle.manifest.graph_digest(precision), release, GpuModel(gpu, "8.7"), profile)
+    key = plan_key(bundle.manifest.graph_digest(precision), release, target, profile)
     user_cache("plans")
     path = plan_path(key)
     # With the weights beside it, which onnx finds from the path.

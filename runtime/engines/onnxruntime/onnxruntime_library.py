@@ -8,6 +8,7 @@ from typing import Any
 
 from mvrec_edge.runtime.engines.engine import first_line
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError, UsageError
+from mvrec_edge.runtime.installing import install_libraries, replace_libraries
 
 __all__ = ["PROVIDERS", "load_library", "open_graph", "why_not_loaded"]
 
@@ -35,7 +36,7 @@ def load_library(provider: str) -> Any:
         raise EnvironmentUnfitError(
             f"this build of ONNX Runtime ({onnxruntime.__version__}) has no {PROVIDERS[provider]}, it has "
             f"{', '.join(available)}",
-            fix="pip uninstall onnxruntime onnxruntime-gpu, then install the extra 'gpu' alone",
+            fix=replace_libraries(("onnxruntime", "onnxruntime-gpu"), "gpu"),
         )
     return onnxruntime
 
@@ -55,10 +56,12 @@ def open_graph(library: Any, graph: Path, options: Any, providers: Sequence[Any]
     try:
         return library.InferenceSession(str(graph), options, providers=list(providers), enable_fallback=0)
     except Exception as error:
+        on_gpu = PROVIDERS["cuda"] in library.get_available_providers()
+        upgrade = install_libraries("onnxruntime-gpu" if on_gpu else "onnxruntime", option="--upgrade")
         raise EnvironmentUnfitError(
             f"ONNX Runtime {library.__version__} cannot load the graph: {first_line(error)}",
             where=graph,
-            fix="pip install --upgrade onnxruntime, or choose another --engine or --precision",
+            fix=f"{upgrade}, or choose another --engine or --precision",
         ) from error
 
 

@@ -13,6 +13,7 @@ from mvrec_edge.runtime.engines.engine import first_line
 from mvrec_edge.runtime.engines.openvino.mapped_pages import giving_back
 from mvrec_edge.runtime.engines.openvino.rewriting import rewrite
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
+from mvrec_edge.runtime.installing import install_libraries
 from mvrec_edge.runtime.threads import usable_cpus
 from mvrec_edge.runtime.wording import counted
 
@@ -63,7 +64,7 @@ class OpenVinoSession:
             raise EnvironmentUnfitError(
                 f"OpenVINO {openvino.__version__} cannot load the graph: {first_line(error)}",
                 where=graph,
-                fix="pip install --upgrade openvino, or choose --engine onnxruntime",
+                fix=f"{install_libraries('openvino', option='--upgrade')}, or choose --engine onnxruntime",
             ) from error
         self.device = f"cpu, {counted(threads, 'thread')}, {hint} between the products"
 

@@ -10,8 +10,11 @@ from mvrec_edge.runtime.errors import MissingDependencyError
 __all__ = ["open_cuda"]
 
 
-def open_cuda() -> CudaRuntime:
+def open_cuda(engine: str = "tensorrt") -> CudaRuntime:
     """Opens the first GPU with cuda-python, or else with PyCUDA.
+
+    Args:
+        engine: The engine that needs it, as a message names it.
 
     Raises:
         MissingDependencyError: Neither is installed.
@@ -27,7 +30,7 @@ def open_cuda() -> CudaRuntime:
         import pycuda.driver as driver
     except ImportError as error:
         raise MissingDependencyError(
-            "cuda-python or pycuda", extra="tensorrt", purpose="the engine 'tensorrt'"
+            "cuda-python or pycuda", extra="tensorrt", purpose=f"the engine '{engine}'"
         ) from error
     return OnPyCuda(driver)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 
+from mvrec_edge.runtime.installing import install_libraries
+
 __all__ = ["FLAVOURS", "TENSORRT", "TENSORRT_RTX", "Flavour"]
 
 
@@ -21,7 +23,8 @@ class Flavour:
         oldest: The first release whose calls this code was checked against.
         newest: The last.
         needed_for: What a release before the first lacks.
-        update: How a newer release is installed.
+        wheels: The wheels that hold it on a PC.
+        on_jetson: How a board gets a newer release; empty where it runs on no board.
         portable: Whether a plan is built without a GPU, for every GPU of some compute capabilities; else it is built on
             the GPU that runs it, and kernels are tried there.
         duration: How long a build takes, in words.
@@ -35,9 +38,15 @@ class Flavour:
     oldest: tuple[int, int]
     newest: tuple[int, int]
     needed_for: str
-    update: str
+    wheels: tuple[str, ...]
+    on_jetson: str
     portable: bool
     duration: str
+
+    @property
+    def update(self) -> str:
+        """How a newer release is installed."""
+        return self.on_jetson + install_libraries(*self.wheels, option="--upgrade")
 
     @property
     def installed(self) -> bool:
@@ -54,7 +63,8 @@ TENSORRT = Flavour(
     oldest=(10, 3),
     newest=(11, 4),
     needed_for="strongly typed plans",
-    update="update to JetPack 6.1 or newer, or pip install --upgrade tensorrt",
+    wheels=("tensorrt",),
+    on_jetson="on a Jetson, update to JetPack 6.1 or newer; on a PC, ",
     portable=False,
     duration="minutes",
 )
@@ -69,7 +79,8 @@ TENSORRT_RTX = Flavour(
     oldest=(1, 7),
     newest=(1, 7),
     needed_for="the runtime cache as it is used here",
-    update="pip install --upgrade 'mvrec-edge[tensorrt-rtx]'",
+    wheels=("tensorrt-rtx-cu13-libs", "tensorrt-rtx-cu13-bindings"),
+    on_jetson="",
     portable=True,
     duration="seconds",
 )

@@ -6,7 +6,7 @@ import dataclasses
 import platform
 import re
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
 from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT, TENSORRT_RTX, Flavour
@@ -14,7 +14,17 @@ from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
 from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.files import canonical_json, sha256_bytes
 
-__all__ = ["Capabilities", "PlanKey", "PlanTarget", "PortablePlanKey", "flavour_for", "plan_key"]
+__all__ = [
+    "AnyKey",
+    "Capabilities",
+    "PlanKey",
+    "PlanTarget",
+    "PortablePlanKey",
+    "RuntimeCacheKey",
+    "flavour_for",
+    "plan_key",
+    "system_name",
+]
 
 _EARLIEST = "8.0"
 _MOST = 16
@@ -80,6 +90,7 @@ class PlanKey:
         system: Operating system and processor.
     """
 
+    kind: ClassVar[str] = "plan"
     graph: str
     tensorrt: str
     gpu: str
@@ -105,6 +116,7 @@ class PortablePlanKey:
         profile: The batch sizes.
     """
 
+    kind: ClassVar[str] = "plan"
     graph: str
     library: str
     release: str
@@ -115,6 +127,40 @@ class PortablePlanKey:
     def digest(self) -> str:
         """The key as a hash, which is the plan's file name."""
         return sha256_bytes(canonical_json(dataclasses.asdict(self)))
+
+
+@dataclass(frozen=True)
+class RuntimeCacheKey:
+    """What a runtime cache of TensorRT for RTX depends on: the kernels that were compiled for a plan on this machine.
+
+    Attributes:
+        plan: Hash of the plan.
+        release: The library's version.
+        gpu: The GPU's name.
+        capability: Its compute capability.
+        system: Operating system and processor.
+    """
+
+    kind: ClassVar[str] = "runtime cache"
+    plan: str
+    release: str
+    gpu: str
+    capability: str
+    system: str
+
+    @property
+    def digest(self) -> str:
+        """The key as a hash, which is the file's name."""
+        return sha256_bytes(canonical_json(dataclasses.asdict(self)))
+
+
+#: The key of a file that holds code for GPUs.
+AnyKey: TypeAlias = PlanKey | PortablePlanKey | RuntimeCacheKey
+
+
+def system_name() -> str:
+    """Operating system and processor."""
+    return f"{platform.system()} {platform.machine()}"
 
 
 def flavour_for(target: PlanTarget) -> Flavour:
@@ -133,5 +179,4 @@ def plan_key(graph: str, release: str, target: PlanTarget, profile: BatchProfile
     """
     if isinstance(target, Capabilities):
         return PortablePlanKey(graph, flavour_for(target).engine, release, str(target), str(profile))
-    system = f"{platform.system()} {platform.machine()}"
-    return PlanKey(graph, release, target.name, target.capability, str(profile), system)
+    return PlanKey(graph, release, target.name, target.capability, str(profile), system_name())

@@ -10,6 +10,7 @@ from mvrec_edge.doctor.child import probe
 from mvrec_edge.doctor.cuda import CudaDevice, CudaDriver, ask_cuda
 from mvrec_edge.doctor.engines import EngineStatus, examine_engines
 from mvrec_edge.doctor.fixes import Fixes
+from mvrec_edge.runtime.installing import install_extra, install_libraries
 
 GPU = CudaDriver(True, "12.4", (CudaDevice("A GPU", "7.5", 12 << 30),))
 PC = Fixes(has_gpu=True)
@@ -25,8 +26,8 @@ def test_nothing_is_installed(site: Any) -> None:
     assert list(engines) == ["onnxruntime/cpu", "onnxruntime/cuda", "onnxruntime/tensorrt", "openvino", "tensorrt"]
     assert not any(engine.usable or engine.installed for engine in engines.values())
     assert engines["onnxruntime/cpu"].reason == "ONNX Runtime is not installed"
-    assert engines["onnxruntime/cpu"].fix == "pip install 'mvrec-edge[cpu]'"
-    assert engines["openvino"].fix == "pip install 'mvrec-edge[openvino]'"
+    assert engines["onnxruntime/cpu"].fix == install_extra("cpu")
+    assert engines["openvino"].fix == install_extra("openvino")
     assert engines["onnxruntime/cuda"].reason == "this machine has no NVIDIA GPU"
 
 
@@ -59,7 +60,7 @@ def test_a_cuda_provider_that_is_listed_and_does_not_load(site: Any) -> None:
     engine = _by_name(site)["onnxruntime/cuda"]
     assert not engine.usable
     assert engine.reason == "it is listed but does not load: libcudnn.so.9 cannot be found"
-    assert engine.fix == "pip install 'onnxruntime-gpu[cuda,cudnn]'"
+    assert engine.fix == install_libraries("onnxruntime-gpu[cuda,cudnn]")
 
 
 def test_no_gpu_provider_is_tried_without_a_gpu(site: Any) -> None:
@@ -128,7 +129,7 @@ def test_tensorrt_needs_bindings(site: Any) -> None:
     engine = _by_name(site)["tensorrt"]
     assert (engine.usable, engine.version) == (False, "10.3.0")
     assert engine.reason == "neither cuda-python nor pycuda is installed"
-    assert engine.fix == "pip install cuda-python"
+    assert engine.fix == install_libraries("cuda-python")
 
 
 def test_tensorrt_with_pycuda(site: Any) -> None:

@@ -11,6 +11,7 @@ import pytest
 from mvrec_edge.doctor import Diagnosis, Finding, describe_machine, examine_machine
 from mvrec_edge.doctor.findings import LEVELS
 from mvrec_edge.doctor.software_checks import check_python
+from mvrec_edge.runtime.installing import install_extra, install_libraries, remove_libraries, replace_libraries
 
 NO_CUDA = "libcuda-of-nobody.so.1"
 
@@ -62,7 +63,7 @@ def test_an_orin_nano_at_its_strongest(orin_nano: Path, site: Any) -> None:
 
 def test_what_images_cannot_be_read_is_noted(line_pc: Path, site: Any) -> None:
     noted = _about(_examine(line_pc, site), "LZW or ZSTD")
-    assert (noted.level, noted.fix) == ("note", "pip install 'mvrec-edge[tiff]'")
+    assert (noted.level, noted.fix) == ("note", install_extra("tiff"))
     site.distribution("imagecodecs", "2025.3.30")
     assert "LZW" not in _texts(_examine(line_pc, site))
 
@@ -74,7 +75,7 @@ def test_a_line_pc(line_pc: Path, site: Any, libcuda: str) -> None:
     assert report.usable
     assert _about(report, "1.5 of 3 cores").fix == "give --threads 1"
     assert _about(report, "intel_pstate").level == "note"
-    assert _about(report, "bfloat16 and 8-bit integers").fix == "pip install 'mvrec-edge[openvino]'"
+    assert _about(report, "bfloat16 and 8-bit integers").fix == install_extra("openvino")
     assert "problem" not in {finding.level for finding in report.findings}
     assert report.cuda is not None
     assert report.cuda.version == "12.4"
@@ -128,7 +129,7 @@ def test_a_broken_gpu_wheel_is_mended_with_the_same_wheel(line_pc: Path, site: A
     site.module("onnxruntime", "raise ImportError('a file is torn')")
     report = _examine(line_pc, site)
     # Installing the CPU wheel over it would be the trap.
-    assert _about(report, "no engine works").fix == "pip install --force-reinstall onnxruntime-gpu"
+    assert _about(report, "no engine works").fix == install_libraries("onnxruntime-gpu", option="--force-reinstall")
     assert _about(report, "ImportError: a file is torn").subject.startswith("onnxruntime/cpu, onnxruntime/cuda")
 
 
@@ -149,7 +150,7 @@ def test_two_onnx_runtimes(arm_board: Path, site: Any) -> None:
     report = _examine(arm_board, site)
     finding = _about(report, "onnxruntime and onnxruntime-gpu are installed and overwrite each other's files")
     assert finding.level == "problem"
-    assert finding.fix == "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'mvrec-edge[cpu]'"
+    assert finding.fix == replace_libraries(["onnxruntime", "onnxruntime-gpu"], "cpu")
     # Removing one of the two alone would break the other.
     assert "pip uninstall -y onnxruntime-gpu &&" not in json.dumps(report.to_dict())
 
@@ -158,13 +159,13 @@ def test_a_gpu_wheel_without_a_gpu(arm_board: Path, site: Any) -> None:
     site.distribution("onnxruntime-gpu", "1.20.1")
     finding = _about(_examine(arm_board, site), "onnxruntime-gpu is installed, but there is no NVIDIA GPU")
     assert finding.level == "warning"
-    assert finding.fix == "pip uninstall -y onnxruntime-gpu && pip install 'mvrec-edge[cpu]'"
+    assert finding.fix == replace_libraries(["onnxruntime-gpu"], "cpu")
 
 
 def test_tensorrt_without_a_gpu(arm_board: Path, site: Any) -> None:
     site.distribution("tensorrt-cu12", "10.3.0")
     finding = _about(_examine(arm_board, site), "tensorrt-cu12 is installed, but there is no NVIDIA GPU")
-    assert (finding.level, finding.fix) == ("note", "pip uninstall -y tensorrt-cu12")
+    assert (finding.level, finding.fix) == ("note", remove_libraries("tensorrt-cu12"))
 
 
 def test_two_onnx_runtimes_beside_a_gpu(line_pc: Path, site: Any) -> None:
@@ -173,7 +174,7 @@ def test_two_onnx_runtimes_beside_a_gpu(line_pc: Path, site: Any) -> None:
     report = _examine(line_pc, site)
     finding = _about(report, "overwrite each other's files")
     assert "pip uninstall -y onnxruntime &&" not in json.dumps(report.to_dict())
-    assert finding.fix == "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'mvrec-edge[gpu]'"
+    assert finding.fix == replace_libraries(["onnxruntime", "onnxruntime-gpu"], "gpu")
 
 
 def test_several_opencvs_one_of_them_unfit(arm_board: Path, site: Any) -> None:
@@ -184,7 +185,7 @@ def test_several_opencvs_one_of_them_unfit(arm_board: Path, site: Any) -> None:
     finding = _about(report, "fills the missing rows")
     assert finding.level == "problem"
     assert finding.fix is not None
-    assert finding.fix.startswith("pip uninstall -y opencv-python opencv-python-headless && ")
+    assert finding.fix.startswith(f"{remove_libraries('opencv-python', 'opencv-python-headless')} && ")
 
 
 def test_a_small_board(arm_board: Path, site: Any) -> None:

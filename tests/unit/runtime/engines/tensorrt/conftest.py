@@ -14,12 +14,13 @@ import pytest
 
 from mvrec_edge.runtime import Bundle
 from mvrec_edge.runtime.engines.tensorrt import BatchProfile
+from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
 from tests.fakes.putting import put_plan
 
 REPOSITORY = Path(__file__).resolve().parents[5]
 FAKES = REPOSITORY / "tests" / "fakes"
 
-_ROOTS = ("tensorrt", "cuda", "pycuda", "fake_gpu")
+_ROOTS = ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings", "cuda", "pycuda", "fake_gpu")
 
 
 def _purge() -> None:
@@ -48,7 +49,7 @@ class StandIns:
     def planned(self, bundle: Bundle, *precisions: str, profile: BatchProfile | None = None) -> None:
         """Puts plans into the cache as if they had been built; nothing here builds one."""
         for precision in precisions or ("fp16",):
-            put_plan(bundle, precision, profile, gpu=self.gpu.NAME)
+            put_plan(bundle, precision, profile, target=GpuModel(self.gpu.NAME, "8.7"))
 
     def without(self, *modules: str) -> None:
         """Makes modules look as if they were not installed."""
@@ -79,7 +80,7 @@ class StandIns:
 @pytest.fixture
 def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StandIns]:
     pytest.importorskip("onnx", reason="onnx reads the graph for a stand-in plan")
-    for name in ("FAKE_TENSORRT", "FAKE_TENSORRT_VERSION", "FAKE_CUDA"):
+    for name in [name for name in os.environ if name.startswith("FAKE_")]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.syspath_prepend(str(FAKES))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAKES), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))

@@ -14,7 +14,7 @@ from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyEr
 
 def test_it_is_not_installed(stand_ins: Any) -> None:
     stand_ins.without("tensorrt")
-    with pytest.raises(MissingDependencyError, match=r"mvrec-edge\[tensorrt\]"):
+    with pytest.raises(MissingDependencyError, match=r"\[tensorrt\]"):
         load_tensorrt(TENSORRT)
 
 
