@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["RTX", "in_reach", "require_rtx", "rtx_release"]
+__all__ = ["RTX", "in_reach", "missing_rtx", "require_rtx", "rtx_release"]
 
 #: The folder that holds the two wheels, unpacked. It is on the path only of what a test starts with it.
 RTX = Path(os.environ.get("TENSORRT_RTX", Path(__file__).resolve().parents[1] / ".tensorrt-rtx"))
@@ -18,12 +18,19 @@ RTX = Path(os.environ.get("TENSORRT_RTX", Path(__file__).resolve().parents[1] / 
 _ROOTS = ("tensorrt_rtx", "tensorrt_rtx_bindings", "tensorrt_rtx_libs")
 
 
-def require_rtx() -> Path:
-    """The folder with the library; skips the test where it is not there for this Python."""
+def missing_rtx() -> str:
+    """Why the library cannot be used by this Python; nothing where it can be."""
     tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
     wheels = list(RTX.glob("tensorrt_rtx_cu1*_bindings-*.dist-info/WHEEL"))
-    if not any(f"Tag: {tag}-" in wheel.read_text() for wheel in wheels):
-        pytest.skip(f"no TensorRT for RTX for {tag} in {RTX.name}/: see the Makefile")
+    if any(f"Tag: {tag}-" in wheel.read_text() for wheel in wheels):
+        return ""
+    return f"no TensorRT for RTX for {tag} in {RTX.name}/: see the Makefile"
+
+
+def require_rtx() -> Path:
+    """The folder with the library; skips the test where it cannot be used."""
+    if reason := missing_rtx():
+        pytest.skip(reason)
     return RTX
 
 
