@@ -220,7 +220,8 @@ def test_a_gpu_that_the_builder_refuses_is_one_line_and_leaves_nothing(ask: Ask)
 @pytest.mark.parametrize("capability", ["6.1", "9.0", "99.9"])
 def test_a_gpu_that_the_builder_does_not_know(ask: Ask, capability: str) -> None:
     with pytest.raises(
-        UsageError, match=rf"does not build for the compute capability '{capability}' \(one of 7.5, 8.0"
+        UsageError,
+        match=rf"does not build for the compute capability '{capability}' \(one of 7\.5, 8\.0, 8\.6, 8\.9, 12\.0, 12\.1\)",
     ):
         ask(target=Capabilities((capability,)))
     assert ask.files == []
