@@ -49,6 +49,7 @@ def main() -> None:
         measure = {"plan": _plan, "openvino": _openvino}[way]
         print(json.dumps(measure(Bundle.load(path, graphs=()), precision, arguments.batch)))
         return
+    load = os.getloadavg()[0]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(arguments.library), os.environ.get("PYTHONPATH", "")]).rstrip(":")
     with tempfile.TemporaryDirectory() as folder:
         # Not the user's plans.
@@ -60,8 +61,12 @@ def main() -> None:
             for precision in bundle.precisions:
                 rows.append(_row(bundle, precision, arguments))
                 print(rows[-1], flush=True)
-    figures = {"batch": arguments.batch, "rounds": arguments.rounds, "least_of": "all rounds", "rows": rows}
-    write_result(arguments.out, "Time, memory and size of a plan for TensorRT for RTX, built without a GPU", figures)
+    figures = {"batch": arguments.batch, "rounds": arguments.rounds, "least_of": "all rounds", "load_before": load}
+    write_result(
+        arguments.out,
+        "Time, memory and size of a plan for TensorRT for RTX, built without a GPU",
+        figures | {"rows": rows},
+    )
 
 
 def _written(folder: Path) -> list[Path]:

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mvrec_edge.pocket import POCKET_BUNDLE
@@ -74,9 +75,9 @@ class Read:
         return [part for part in self.answer["parts"] if "_mha_" in part["name"]]
 
 
-def read_graphs(bundle: Bundle, folder: Path, names: list[str]) -> dict[str, Read]:
+def read_graphs(architecture: EncoderArchitecture, folder: Path, names: list[str]) -> dict[str, Read]:
     """Has the library parse and build the graphs of a folder, in a process of its own."""
-    size = bundle.architecture.image_size
+    size = architecture.image_size
     result = subprocess.run(
         [sys.executable, Path(__file__).with_name("rtx_builder.py"), RTX],
         input=json.dumps([[str(folder / name), size] for name in names]),
@@ -90,7 +91,7 @@ def read_graphs(bundle: Bundle, folder: Path, names: list[str]) -> dict[str, Rea
     for name, answer in zip(names, answers, strict=True):
         precision = name.split(".")[1]
         weights = (folder / f"encoder.{precision}.weights").stat().st_size
-        found[name] = Read(precision, bundle.architecture, weights, answer)
+        found[name] = Read(precision, architecture, weights, answer)
     return found
 
 
@@ -100,7 +101,7 @@ def tiny(precisions_bundle_path: Path) -> dict[str, Read]:
     require_rtx()
     bundle = Bundle.load(precisions_bundle_path)
     names = [record.name for record in bundle.manifest.files if record.name.endswith(".onnx")]
-    return read_graphs(bundle, precisions_bundle_path, names)
+    return read_graphs(bundle.architecture, precisions_bundle_path, names)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +123,7 @@ def pocket(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Read]:
         graph = folder / f"encoder.{precision}.onnx"
         write_variant(precision, bundle.graph("fp32"), graph, views)
         write_fused(graph, precision)
-    return read_graphs(bundle, folder, sorted(path.name for path in folder.glob("*.onnx")))
+    return read_graphs(bundle.architecture, folder, sorted(path.name for path in folder.glob("*.onnx")))
 
 
 @pytest.fixture(scope="module")
@@ -240,3 +241,31 @@ def test_the_engine_tells_its_release_and_its_size(read: Read) -> None:
     header = bytes.fromhex(read.answer["header"])
     assert release in header
     assert read.answer["size"].to_bytes(8, "little") in header
+
+
+# Minutes, most of them PyTorch's; every smaller encoder goes the same way in the other tests.
+@pytest.mark.slow
+def test_vit_l_14_in_fp16(tmp_path: Path) -> None:
+    require_rtx()
+    pytest.importorskip("torch", reason="the export stage needs PyTorch")
+    from mvrec_edge.export import drawn_weights
+    from mvrec_edge.export.encoder import load_encoder
+    from mvrec_edge.export.graph import trace_graph
+    from mvrec_edge.export.precision import write_variant
+    from mvrec_edge.export.views_encoder import ViewsEncoder
+
+    weights = drawn_weights("ViT-L/14", seed=0)
+    architecture, exact = weights.architecture, tmp_path / "encoder.fp32.onnx"
+    trace_graph(ViewsEncoder(load_encoder(weights)), exact)
+    del weights
+    write_variant("fp16", exact, tmp_path / "encoder.fp16.onnx", np.zeros((0, 224, 224, 4), np.uint8))
+    (read,) = read_graphs(architecture, tmp_path, ["encoder.fp16.onnx"]).values()
+    assert read.answer["refused"] == ""
+    test_inputs_and_outputs_are_those_of_the_bundle(read)
+    test_the_network_has_the_types_of_the_graph(read)
+    test_the_engine_keeps_the_types_of_the_network(read)
+    assert len(read.attentions()) == architecture.layers == 24
+    assert read.answer["memory"]["Total Weights"] == pytest.approx(read.weights, rel=0.02)
+    assert read.answer["size"] < 1.1 * read.weights
+    # The weights, parsed and serialised, are copied a few times.
+    assert read.answer["peak"] < 4e9
