@@ -106,6 +106,7 @@ class TargetOptions:
     @contextlib.contextmanager
     def open(self) -> Iterator[PlanTarget]:
         """What the plan is for; the GPU of this machine is open meanwhile, where kernels are tried on it."""
+        from mvrec_edge.cli.console import say
         from mvrec_edge.runtime.engines.tensorrt.cuda_opening import open_cuda
         from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT
         from mvrec_edge.runtime.engines.tensorrt.plan_keys import Capabilities
@@ -116,7 +117,7 @@ class TargetOptions:
             return
         # Of all that may be missing, the library is said first.
         load_tensorrt(TENSORRT)
-        cuda = open_cuda()
+        cuda = open_cuda(say=say)
         try:
             yield cuda.gpu
         finally:

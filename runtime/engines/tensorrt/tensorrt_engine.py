@@ -93,7 +93,7 @@ class TensorRtEngine(Engine):
             encoder_name=encoder_name(bundle, precision),
         )
         self._tensorrt = load_tensorrt(flavour)
-        self._cuda: CudaRuntime | None = open_cuda(flavour.engine)
+        self._cuda: CudaRuntime | None = open_cuda(flavour.engine, say=say)
         self._launches: dict[int, Callable[[], None]] = {}
         self._contexts: dict[int, Any] = {}
         self._make_context: Callable[[], Any] = _no_context

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from mvrec_edge.runtime.engines.tensorrt.flavour import Flavour
+from mvrec_edge.runtime.engines.tensorrt.cuda_driver import how_to_get_tensorrt, served_cuda
+from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT, Flavour
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
 
 __all__ = ["load_tensorrt", "logger"]
@@ -45,7 +46,10 @@ def _imported(flavour: Flavour) -> Any:
                 ) from error
             missing = error
     raise MissingDependencyError(
-        flavour.modules[0], extra=flavour.extra, purpose=f"the engine '{flavour.engine}'"
+        flavour.modules[0],
+        extra=flavour.extra,
+        purpose=f"the engine '{flavour.engine}'",
+        fix=how_to_get_tensorrt(served_cuda()) if flavour is TENSORRT else None,
     ) from missing
 
 
