@@ -44,8 +44,8 @@ def crop_views(
         threads: CPU threads at most; by default, and in any case, no more than four.
 
     Returns:
-        uint8 `[V, S, S, 4]`: red, green, blue and mask (0 to 255), the mask resampled like the image. Cut without the
-        others, a view is the same but for a rare pixel that rounds the other way in the exact resampling.
+        uint8 `[V, S, S, 4]`: red, green, blue and mask (0 to 255), the mask resampled like the image. Each
+        depends on its own window alone, and in the exact resampling every value is the one that Pillow computes.
 
     Raises:
         ImageError: The image is not uint8 `[H, W, 3]`.
