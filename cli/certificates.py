@@ -14,10 +14,12 @@ def certificate_lines(graph: GraphRecord) -> list[str]:
     """A line for a graph and one for each of its variants: what it was judged on, and what came of it."""
     lines = [_line(graph.precision, graph)]
     for variant in graph.variants:
-        purpose = variant.target.replace("views-", "views on ").replace("views", "cutting views as well")
-        line = _line(f"{graph.precision} for {purpose} ({variant.summary})", variant)
-        if variant.cut is not None:
-            line += f"; {_cut_words(variant.cut)}"
+        if variant.cut is None:
+            line = _line(f"{graph.precision} for {variant.target} ({variant.summary})", variant)
+        else:
+            target = variant.target.removeprefix("views").removeprefix("-")
+            words = "views cut in the graph" + (f" for {target}" if target else "")
+            line = f"{_line(f'{graph.precision} with {words}', variant)}; {_cut_words(variant.cut)}"
         if variant.target.endswith("onnxruntime-cuda"):
             line += "; not run on a GPU: 'mvrec-edge verify' does that there"
         lines.append(line)

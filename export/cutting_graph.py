@@ -2,13 +2,14 @@
 
 Standard operators alone, those that TensorRT has as well, and no shape that is computed: a shape that is known only on
 the device would keep launches from being captured. A pass is one product with banded matrices, which are looked up
-from the weights and first samples that go in, and gives the sums of both halves of the weights
+from the weights and first samples that go in, and gives the sums of both parts of the weights
 (`runtime/views/patches.py`). All is float32, and every value in it is exact.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
-from mvrec_edge.runtime.views.patches import TAPS, halves
+from mvrec_edge.runtime.views.patches import TAPS, UPPER_STEP, sums_are_exact, weight_parts
 from mvrec_edge.runtime.views.resample import INTERMEDIATE
 
 __all__ = ["CUT_VIEWS", "CuttingNodes", "cutting_nodes"]
@@ -25,9 +26,6 @@ __all__ = ["CUT_VIEWS", "CuttingNodes", "cutting_nodes"]
 CUT_VIEWS = "cut_views"
 
 _PREFIX = "cut/"
-_STEP = 2.0**-11
-# Whole numbers up to here are exact in float32.
-_MOST_EXACT = 1 << 24
 
 _INPUTS: tuple[tuple[str, int, tuple[str | int, ...]], ...] = (
     ("patches", TensorProto.UINT8, ("P", "four_H", "W")),
@@ -61,7 +59,7 @@ class CuttingNodes:
         self.output = helper.make_tensor_value_info(CUT_VIEWS, TensorProto.UINT8, ("N", size, size, 4))
         self.views = ""
 
-    def make(self, operator: str, *inputs: str, count: int = 1, **attributes: object) -> str:
+    def make(self, operator: str, *inputs: str, count: int = 1, **attributes: Any) -> str:
         """Adds a node.
 
         Returns:
@@ -108,8 +106,8 @@ def cutting_nodes(size: int) -> CuttingNodes:
     Raises:
         EnvironmentUnfitError: Views so small need sums that float32 does not hold.
     """
-    first, weights = halves(INTERMEDIATE, size)
-    if 255 * 2048 * float(np.abs(weights).sum(axis=2).max()) >= _MOST_EXACT:
+    first, weights = weight_parts(INTERMEDIATE, size)
+    if not sums_are_exact(weights):
         raise EnvironmentUnfitError(
             f"views of {size} x {size} pixels cannot be cut in a graph: their sums are no longer exact",
             fix="leave out --views-in-graph",
@@ -149,14 +147,14 @@ def cutting_nodes(size: int) -> CuttingNodes:
 def _band(
     graph: CuttingNodes, positions: str, starts: str, lines: str, taps: str, shape: Sequence[int], *, axis: int
 ) -> str:
-    """Banded matrices of the upper halves of weights, and behind them, along `axis`, of the lower halves.
+    """Banded matrices of the upper parts of weights, and behind them, along `axis`, of the lower parts.
 
     Args:
         graph: Where nodes are added.
         positions: float32, the input samples; 1 along `axis`.
         starts: float32, the first input sample of each output sample, which are along `axis`.
         lines: float32, which of `taps` each matrix takes; empty where there is one alone.
-        taps: The weights: the upper halves of the samples, `shape` in all, then the lower ones; both of them for each
+        taps: The weights: the upper parts of the samples, `shape` in all, then the lower ones; both of them for each
             of `lines`.
         shape: Samples, and the length of a line of weights with a zero before and behind.
         axis: That of the output samples.
@@ -178,8 +176,8 @@ def _band(
 
 
 def _rounded(graph: CuttingNodes, sums: str, samples: int, *, axis: int) -> str:
-    """From the sums of both halves, one behind the other along `axis`, to values of 8 bits, as float32."""
+    """From the sums of both parts, one behind the other along `axis`, to values of 8 bits, as float32."""
     upper = graph.make("Split", sums, graph.constant((samples, samples), np.int64), count=2, axis=axis)
-    lower = graph.make("Mul", graph.make("Floor", f"{upper}.1"), graph.constant(_STEP))
+    lower = graph.make("Mul", graph.make("Floor", f"{upper}.1"), graph.constant(UPPER_STEP))
     value = graph.make("Add", graph.make("Add", upper, lower), graph.constant(0.5))
     return graph.make("Clip", graph.make("Floor", value), graph.constant(0), graph.constant(255))

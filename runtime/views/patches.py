@@ -5,8 +5,8 @@ resampled. A graph of the bundle cuts the views from that (`export/cutting_graph
 `crop_views`.
 
 Each pass of the resampling is two products of float32. Pillow's weights have 22 bits, and a product with a byte would
-need more than float32 holds; so they are cut into two halves of 11 bits. Sums of bytes times halves are exact in
-float32, in any order, and with inputs of 11 bits (TensorFloat-32, float16) as well.
+need more than float32 holds; so they are cut into an upper part of 10 bits and a lower part of 12. Sums of bytes times
+parts are exact in float32, in any order, and with inputs of 11 bits (TensorFloat-32, float16) as well.
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ __all__ = [
     "LARGEST_PATCH",
     "LARGEST_WINDOW",
     "TAPS",
+    "UPPER_STEP",
     "VIEWS_AT_ONCE",
     "PatchBatch",
     "PatchViews",
     "cut_patch",
-    "halves",
     "join_patches",
+    "sums_are_exact",
+    "weight_parts",
 ]
 
 #: Most rows, and most columns, of a patch. The 27 windows of `mso` take 853 of each.
@@ -46,9 +48,16 @@ TAPS = 17
 #: Most views of one call: those of one region with `mso`. A call takes about 40 MB for each.
 VIEWS_AT_ONCE = 27
 
+#: One in the lower part's sum counts so much.
+UPPER_STEP = 2.0**-10
+
+# Whole numbers up to here are exact in float32.
+_MOST_EXACT = 1 << 24
 # Patches are padded to a multiple, so that there are few shapes and products are fast.
 _STEP = 32
-_HALF_BITS = WEIGHT_BITS // 2
+# A weight may be larger than 1, where a tiny window is cut at its border, and an upper part shall have 11 bits at most.
+_LOWER_BITS = 12
+_UPPER_BITS = WEIGHT_BITS - _LOWER_BITS
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,7 @@ class PatchBatch:
         patches: uint8 `[P, 4 * H, W]`: rows of red, green, blue and mask in turn; zero beyond a patch.
         columns: float32 `[W]`: 0, 1, 2, ...
         rows: float32 `[H]`: 0, 1, 2, ...
-        taps: float32 `[T, 2, 512, TAPS + 2]`: for each length of a window, the weights of 512 samples, see `halves`.
+        taps: float32 `[T, 2, 512, TAPS + 2]`: for each length of a window the weights, see `weight_parts`.
         column_patch: int32 `[U]`: for each distinct pair of a patch and columns of it, the patch.
         column_taps: int32 `[U]`: which of `taps`.
         column_starts: int32 `[U, 512]`: the first column of each sample; may lie beyond the patch.
@@ -190,27 +199,33 @@ def join_patches(pieces: Sequence[PatchViews]) -> PatchBatch:
 @functools.lru_cache(maxsize=64)
 def _resize(length: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
     """The first input sample of each of 512, int32 `[512]`, and their weights, float32 `[2, 512, TAPS + 2]`."""
-    first, weights = halves(length, INTERMEDIATE)
+    first, weights = weight_parts(length, INTERMEDIATE)
     taps = np.zeros((2, INTERMEDIATE, TAPS + 2), np.float32)
     taps[..., : weights.shape[2]] = weights
     return first, taps
 
 
-def halves(size_in: int, size_out: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """The weights of one resize, each as an upper and a lower half.
+def weight_parts(size_in: int, size_out: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """The weights of one resize, each in an upper and a lower part.
 
-    With `u` and `l` the sums of the bytes times the upper and the lower halves, Pillow's value is
-    `floor(u + floor(l) / 2^11 + 1/2)`, clipped to 8 bits.
+    With `u` and `l` the sums of the bytes times the upper and the lower parts, Pillow's value is
+    `floor(u + floor(l) * UPPER_STEP + 1/2)`, clipped to 8 bits.
 
     Args:
         size_in: Input samples, at least 1.
         size_out: Output samples, at least 1.
 
     Returns:
-        For every output sample the first input sample, int32 `[size_out]`; and float32 `[2, size_out, taps + 2]`:
-        multiples of 2^-11, no larger than 2 and 1/2, with a zero before the weights of each sample and one behind.
+        For every output sample the first input sample, int32 `[size_out]`; and float32 `[2, size_out, taps + 2]`, with
+        a zero before the weights of each sample and one behind: multiples of 2^-10 below 2, and of 2^-12 up to 1/2.
     """
     first, weights = integer_weights(size_in, size_out)
-    upper = (weights + (1 << (_HALF_BITS - 1))) >> _HALF_BITS
-    both = np.stack([upper, weights - (upper << _HALF_BITS)])
-    return first.astype(np.int32), np.pad(np.ldexp(both, -_HALF_BITS).astype(np.float32), ((0, 0), (0, 0), (1, 1)))
+    upper = (weights + (1 << (_LOWER_BITS - 1))) >> _LOWER_BITS
+    parts = np.stack([np.ldexp(upper, -_UPPER_BITS), np.ldexp(weights - (upper << _LOWER_BITS), -_LOWER_BITS)])
+    return first.astype(np.int32), np.pad(parts.astype(np.float32), ((0, 0), (0, 0), (1, 1)))
+
+
+def sums_are_exact(parts: npt.NDArray[np.float32]) -> bool:
+    """Whether float32 holds the sums of bytes times the parts that `weight_parts` gave, in any order."""
+    largest = 255 * np.abs(parts).sum(axis=2).max(axis=1)
+    return bool(largest[0] * (1 << _UPPER_BITS) < _MOST_EXACT and largest[1] * (1 << _LOWER_BITS) < _MOST_EXACT)
