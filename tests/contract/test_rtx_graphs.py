@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,7 @@ PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 #: Graphs for another engine, and what the parser says of them.
 REFUSED = {
     "encoder.fp16.onnxruntime-cuda.onnx": "Q, K, and V inputs must have the same number of dimensions",
+    "encoder.fp16.views-onnxruntime-cuda.onnx": "Q, K, and V inputs must have the same number of dimensions",
     "encoder.int8.onnxruntime-x86.onnx": "Non-zero zero point is not supported",
 }
 
@@ -105,6 +107,16 @@ def tiny(precisions_bundle_path: Path) -> dict[str, Read]:
 
 
 @pytest.fixture(scope="module")
+def cutting(cutting_bundle_path: Path) -> dict[str, Read]:
+    """The graphs of the tiny encoder that cut the views as well."""
+    require_rtx()
+    bundle = Bundle.load(cutting_bundle_path)
+    names = [record.name for record in bundle.manifest.files if re.search(r"\.views\b.*\.onnx$", record.name)]
+    assert names
+    return read_graphs(bundle.architecture, cutting_bundle_path, names)
+
+
+@pytest.fixture(scope="module")
 def pocket(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Read]:
     """Every graph of the pocket encoder: the finished one, and what the export makes of it in other precisions."""
     require_rtx()
@@ -112,6 +124,7 @@ def pocket(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Read]:
         pytest.importorskip(library, reason=f"{library} exports other precisions")
     from mvrec_edge.export.check import seeded_views
     from mvrec_edge.export.fusion import write_fused
+    from mvrec_edge.export.joined_graphs import write_joined
     from mvrec_edge.export.precision import write_variant
 
     folder, bundle = tmp_path_factory.mktemp("pocket"), Bundle.load(POCKET_BUNDLE)
@@ -123,13 +136,16 @@ def pocket(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Read]:
         graph = folder / f"encoder.{precision}.onnx"
         write_variant(precision, bundle.graph("fp32"), graph, views)
         write_fused(graph, precision)
+    for precision in ("fp32", "fp16", "int8"):
+        graph = folder / f"encoder.{precision}.onnx"
+        write_joined(graph, graph.with_suffix(".views.onnx"), bundle.architecture.image_size)
     return read_graphs(bundle.architecture, folder, sorted(path.name for path in folder.glob("*.onnx")))
 
 
 @pytest.fixture(scope="module")
-def graphs(tiny: dict[str, Read], pocket: dict[str, Read]) -> dict[tuple[str, str], Read]:
+def graphs(tiny: dict[str, Read], cutting: dict[str, Read], pocket: dict[str, Read]) -> dict[tuple[str, str], Read]:
     """All of them, by encoder and file name."""
-    encoders = {"tiny": tiny, "pocket": pocket}
+    encoders = {"tiny": tiny | cutting, "pocket": pocket}
     return {(encoder, name): read for encoder, found in encoders.items() for name, read in found.items()}
 
 
@@ -167,6 +183,29 @@ def test_inputs_and_outputs_are_those_of_the_bundle(read: Read) -> None:
 
 def test_the_engine_holds_the_profile(read: Read) -> None:
     assert read.answer["profile"] == [1, 27, 54]
+
+
+@pytest.mark.parametrize(
+    ("encoder", "precision"), [("tiny", "fp16"), *(("pocket", one) for one in ("fp32", "fp16", "int8"))]
+)
+def test_graphs_that_cut_views(graphs: dict[tuple[str, str], Read], encoder: str, precision: str) -> None:
+    """The cutting is float32 throughout, and the encoder behind it is compiled as it is without."""
+    read, plain = graphs[encoder, f"encoder.{precision}.views.onnx"], graphs[encoder, f"encoder.{precision}.onnx"]
+    size, channels = read.architecture.image_size, read.architecture.embedding_dim
+    tensors = read.answer["tensors"]
+    assert tensors["patches"] == ["UINT8", [-1, -1, -1]]
+    assert tensors["embedding"] == ["FLOAT", [-1, channels]]
+    assert tensors["cut_views"] == ["UINT8", [-1, size, size, 4]]
+    assert len(tensors) == 12
+    for kind in ("SOFTMAX", "NORMALIZATION", "CONVOLUTION", "QUANTIZE"):
+        assert read.layers(kind) == plain.layers(kind)
+    products = collections.Counter(
+        {(tuple(inputs), output): number for inputs, output, number in read.layers("MATRIX_MULTIPLY")}
+    )
+    products.subtract({(tuple(inputs), output): number for inputs, output, number in plain.layers("MATRIX_MULTIPLY")})
+    # Two passes of two.
+    assert +products == {(("FLOAT", "FLOAT"), "FLOAT"): 4}
+    assert len(read.attentions()) == len(plain.attentions())
 
 
 def test_one_part_of_the_engine_reads_the_pixels(read: Read) -> None:
