@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mvrec_edge.runtime.bundle import Bundle, EncoderArchitecture
+from tests.real_rtx import in_reach
 from tests.skips import skipped_lines
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -23,6 +24,7 @@ LONGEST_FIRST = (
     "tests/e2e/test_demo.py",
     "tests/package/test_layout.py",
     "tests/docs/test_bring_your_own_defects.py",
+    "tests/contract/test_rtx_graphs.py",
     "tests/e2e/test_command_line.py",
     "tests/e2e/test_precisions.py",
     "tests/e2e/test_init_and_config.py",
@@ -74,7 +76,7 @@ def shared_data() -> Path:
     return folder
 
 
-def _exported(factory: pytest.TempPathFactory, name: str, *precisions: str) -> Path:
+def _exported(factory: pytest.TempPathFactory, name: str, *precisions: str, views_in_graph: bool = False) -> Path:
     """A bundle of the tiny encoder, exported by the first process of a run that asks for it and read by all."""
     pytest.importorskip("torch", reason="the export stage needs PyTorch")
     base = factory.getbasetemp()
@@ -86,7 +88,8 @@ def _exported(factory: pytest.TempPathFactory, name: str, *precisions: str) -> P
         if not path.exists():
             from mvrec_edge.export import export_bundle, random_weights
 
-            export_bundle(random_weights(TINY, seed=0), path, precisions=precisions)
+            weights = random_weights(TINY, seed=0)
+            export_bundle(weights, path, precisions=precisions, views_in_graph=views_in_graph)
     return path
 
 
@@ -100,6 +103,12 @@ def tiny_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def half_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same encoder in fp32 and fp16."""
     return _exported(tmp_path_factory, "half.bundle", "fp32", "fp16")
+
+
+@pytest.fixture(scope="session")
+def cutting_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same encoder in fp32 and fp16, with the graphs that cut views."""
+    return _exported(tmp_path_factory, "cutting.bundle", "fp32", "fp16", views_in_graph=True)
 
 
 @pytest.fixture(scope="session")
@@ -117,6 +126,12 @@ def half_bundle(half_bundle_path: Path) -> Bundle:
 
 
 @pytest.fixture
+def cutting_bundle(cutting_bundle_path: Path) -> Bundle:
+    """The same bundle, opened."""
+    return Bundle.load(cutting_bundle_path)
+
+
+@pytest.fixture
 def precisions_bundle(precisions_bundle_path: Path) -> Bundle:
     """The same bundle, opened."""
     return Bundle.load(precisions_bundle_path)
@@ -126,3 +141,11 @@ def precisions_bundle(precisions_bundle_path: Path) -> Bundle:
 def tiny_bundle(tiny_bundle_path: Path) -> Bundle:
     """The same bundle, opened."""
     return Bundle.load(tiny_bundle_path)
+
+
+@pytest.fixture
+def rtx_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """NVIDIA's TensorRT for RTX, which builds without a GPU, and the empty cache folder of the test."""
+    monkeypatch.setenv("MVREC_EDGE_CACHE", str(tmp_path / "cache"))
+    with in_reach(monkeypatch):
+        yield tmp_path / "cache"

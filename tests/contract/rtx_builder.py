@@ -10,15 +10,31 @@ from __future__ import annotations
 import collections
 import json
 import re
+import resource
+import struct
 import sys
-import time
 from typing import Any
 
 _PART = re.compile(r"Name: (.*?), LayerType: (\w+), Inputs: (.*?), Constants: (.*), Outputs: (.*), TacticName: ")
 _MEMORY = re.compile(r"(Max Scratch|Total Activation|Total Weights) Memory: (\d+) bytes")
 
-#: Batch sizes of the profile: the smallest, the usual and the largest.
-_BATCHES = (1, 27, 54)
+#: The profile: of each dimension that a graph leaves open, by its name, the smallest, the usual and the largest length.
+#: Views (N); and for graphs that cut them from patches: patches, their rows and columns, and how many ways to cut.
+_LENGTHS = {
+    "N": (1, 27, 54),
+    "P": (1, 1, 27),
+    "H": (32, 448, 1024),
+    "four_H": (128, 1792, 4096),
+    "W": (32, 448, 1024),
+    "T": (1, 3, 27),
+    "U": (1, 9, 27),
+}
+
+
+def profile_of(engine: bytes, image_size: int, most: int = 64) -> list[int]:
+    """The batch sizes of an engine's profile: its shapes stand among the bytes as they are."""
+    shapes = {count: struct.pack("<4q", count, image_size, image_size, 4) for count in range(1, most + 1)}
+    return [count for count, shape in shapes.items() if shape in engine]
 
 
 def built(trt: Any, graph: str, image_size: int) -> dict[str, Any]:
@@ -34,7 +50,8 @@ def built(trt: Any, graph: str, image_size: int) -> dict[str, Any]:
         `tensors`: the network's inputs and outputs, each with element type and shape.
         `layers`: how often the network has a layer of a kind with these types: `[kind, inputs, output, number]`.
         `parts`: those of the engine: name, kind, types of inputs, constants and outputs, and the nodes it is made of.
-        `memory`: bytes by kind. `header`: the beginning of the engine, in hexadecimal. `size`: its bytes.
+        `profile`: the batch sizes of the engine. `memory`: bytes by kind. `header`: the beginning of the engine, in
+        hexadecimal. `size`: its bytes. `peak`: the most memory that this process has held so far, in bytes.
     """
     said: list[str] = []
 
@@ -57,9 +74,7 @@ def built(trt: Any, graph: str, image_size: int) -> dict[str, Any]:
         return {"refused": "; ".join(f"{error.node_operator()}: {error.desc()}" for error in errors)}
     config = builder.create_builder_config()
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
-    profile = builder.create_optimization_profile()
-    profile.set_shape("views", *((count, image_size, image_size, 4) for count in _BATCHES))
-    config.add_optimization_profile(profile)
+    config.add_optimization_profile(_profile(builder, network))
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         return {"refused": "; ".join(logger.errors) or "it does not say why"}
@@ -71,10 +86,24 @@ def built(trt: Any, graph: str, image_size: int) -> dict[str, Any]:
         "tensors": {tensor.name: [tensor.dtype.name, list(tensor.shape)] for tensor in tensors},
         "layers": _layers(network),
         "parts": [part for message in said if message.startswith("Layers:") for part in _parts(message)],
+        "profile": profile_of(data, image_size),
         "memory": {kind: int(size) for message in said for kind, size in _MEMORY.findall(message)},
         "header": data[: trt.Runtime(logger).engine_header_size].hex(),
         "size": len(data),
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
+
+
+def _profile(builder: Any, network: Any) -> Any:
+    profile = builder.create_optimization_profile()
+    for index in range(network.num_inputs):
+        tensor = network.get_input(index)
+        lengths = [
+            (length,) * 3 if length >= 0 else _LENGTHS[tensor.get_dimension_name(place)]
+            for place, length in enumerate(tensor.shape)
+        ]
+        profile.set_shape(tensor.name, *zip(*lengths, strict=True))
+    return profile
 
 
 def _layers(network: Any) -> list[list[Any]]:
@@ -116,11 +145,8 @@ def main() -> None:
     import tensorrt_rtx_bindings as trt  # type: ignore[import-not-found,unused-ignore]
 
     for graph, image_size in json.load(sys.stdin):
-        begin = time.perf_counter()
-        record = built(trt, graph, image_size)
-        record["seconds"] = time.perf_counter() - begin
         # Whatever the library prints stands on lines of its own.
-        sys.stdout.write("\n" + json.dumps(record))
+        sys.stdout.write("\n" + json.dumps(built(trt, graph, image_size)) + "\n")
     sys.stdout.flush()
 
 

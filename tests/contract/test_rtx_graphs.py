@@ -8,18 +8,20 @@ from __future__ import annotations
 import collections
 import dataclasses
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mvrec_edge.pocket import POCKET_BUNDLE
 from mvrec_edge.runtime import Bundle
 from mvrec_edge.runtime.bundle import EncoderArchitecture
-from tests.real_rtx import RTX, require_rtx
+from tests.real_rtx import RTX, require_rtx, rtx_release
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "tensorrt.md"
@@ -29,6 +31,7 @@ PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 #: Graphs for another engine, and what the parser says of them.
 REFUSED = {
     "encoder.fp16.onnxruntime-cuda.onnx": "Q, K, and V inputs must have the same number of dimensions",
+    "encoder.fp16.views-onnxruntime-cuda.onnx": "Q, K, and V inputs must have the same number of dimensions",
     "encoder.int8.onnxruntime-x86.onnx": "Non-zero zero point is not supported",
 }
 
@@ -74,9 +77,9 @@ class Read:
         return [part for part in self.answer["parts"] if "_mha_" in part["name"]]
 
 
-def read_graphs(bundle: Bundle, folder: Path, names: list[str]) -> dict[str, Read]:
+def read_graphs(architecture: EncoderArchitecture, folder: Path, names: list[str]) -> dict[str, Read]:
     """Has the library parse and build the graphs of a folder, in a process of its own."""
-    size = bundle.architecture.image_size
+    size = architecture.image_size
     result = subprocess.run(
         [sys.executable, Path(__file__).with_name("rtx_builder.py"), RTX],
         input=json.dumps([[str(folder / name), size] for name in names]),
@@ -90,7 +93,7 @@ def read_graphs(bundle: Bundle, folder: Path, names: list[str]) -> dict[str, Rea
     for name, answer in zip(names, answers, strict=True):
         precision = name.split(".")[1]
         weights = (folder / f"encoder.{precision}.weights").stat().st_size
-        found[name] = Read(precision, bundle.architecture, weights, answer)
+        found[name] = Read(precision, architecture, weights, answer)
     return found
 
 
@@ -100,7 +103,17 @@ def tiny(precisions_bundle_path: Path) -> dict[str, Read]:
     require_rtx()
     bundle = Bundle.load(precisions_bundle_path)
     names = [record.name for record in bundle.manifest.files if record.name.endswith(".onnx")]
-    return read_graphs(bundle, precisions_bundle_path, names)
+    return read_graphs(bundle.architecture, precisions_bundle_path, names)
+
+
+@pytest.fixture(scope="module")
+def cutting(cutting_bundle_path: Path) -> dict[str, Read]:
+    """The graphs of the tiny encoder that cut the views as well."""
+    require_rtx()
+    bundle = Bundle.load(cutting_bundle_path)
+    names = [record.name for record in bundle.manifest.files if re.search(r"\.views\b.*\.onnx$", record.name)]
+    assert names
+    return read_graphs(bundle.architecture, cutting_bundle_path, names)
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +124,7 @@ def pocket(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Read]:
         pytest.importorskip(library, reason=f"{library} exports other precisions")
     from mvrec_edge.export.check import seeded_views
     from mvrec_edge.export.fusion import write_fused
+    from mvrec_edge.export.joined_graphs import write_joined
     from mvrec_edge.export.precision import write_variant
 
     folder, bundle = tmp_path_factory.mktemp("pocket"), Bundle.load(POCKET_BUNDLE)
@@ -122,13 +136,16 @@ def pocket(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Read]:
         graph = folder / f"encoder.{precision}.onnx"
         write_variant(precision, bundle.graph("fp32"), graph, views)
         write_fused(graph, precision)
-    return read_graphs(bundle, folder, sorted(path.name for path in folder.glob("*.onnx")))
+    for precision in ("fp32", "fp16", "int8"):
+        graph = folder / f"encoder.{precision}.onnx"
+        write_joined(graph, graph.with_suffix(".views.onnx"), bundle.architecture.image_size)
+    return read_graphs(bundle.architecture, folder, sorted(path.name for path in folder.glob("*.onnx")))
 
 
 @pytest.fixture(scope="module")
-def graphs(tiny: dict[str, Read], pocket: dict[str, Read]) -> dict[tuple[str, str], Read]:
+def graphs(tiny: dict[str, Read], cutting: dict[str, Read], pocket: dict[str, Read]) -> dict[tuple[str, str], Read]:
     """All of them, by encoder and file name."""
-    encoders = {"tiny": tiny, "pocket": pocket}
+    encoders = {"tiny": tiny | cutting, "pocket": pocket}
     return {(encoder, name): read for encoder, found in encoders.items() for name, read in found.items()}
 
 
@@ -162,6 +179,33 @@ def test_the_finished_pocket_bundle_is_among_them(graphs: dict[tuple[str, str], 
 def test_inputs_and_outputs_are_those_of_the_bundle(read: Read) -> None:
     size, channels = read.architecture.image_size, read.architecture.embedding_dim
     assert read.answer["tensors"] == {"views": ["UINT8", [-1, size, size, 4]], "embedding": ["FLOAT", [-1, channels]]}
+
+
+def test_the_engine_holds_the_profile(read: Read) -> None:
+    assert read.answer["profile"] == [1, 27, 54]
+
+
+@pytest.mark.parametrize(
+    ("encoder", "precision"), [("tiny", "fp16"), *(("pocket", one) for one in ("fp32", "fp16", "int8"))]
+)
+def test_graphs_that_cut_views(graphs: dict[tuple[str, str], Read], encoder: str, precision: str) -> None:
+    """The cutting is float32 throughout, and the encoder behind it is compiled as it is without."""
+    read, plain = graphs[encoder, f"encoder.{precision}.views.onnx"], graphs[encoder, f"encoder.{precision}.onnx"]
+    size, channels = read.architecture.image_size, read.architecture.embedding_dim
+    tensors = read.answer["tensors"]
+    assert tensors["patches"] == ["UINT8", [-1, -1, -1]]
+    assert tensors["embedding"] == ["FLOAT", [-1, channels]]
+    assert tensors["cut_views"] == ["UINT8", [-1, size, size, 4]]
+    assert len(tensors) == 12
+    for kind in ("SOFTMAX", "NORMALIZATION", "CONVOLUTION", "QUANTIZE"):
+        assert read.layers(kind) == plain.layers(kind)
+    products = collections.Counter(
+        {(tuple(inputs), output): number for inputs, output, number in read.layers("MATRIX_MULTIPLY")}
+    )
+    products.subtract({(tuple(inputs), output): number for inputs, output, number in plain.layers("MATRIX_MULTIPLY")})
+    # Two passes of two.
+    assert +products == {(("FLOAT", "FLOAT"), "FLOAT"): 4}
+    assert len(read.attentions()) == len(plain.attentions())
 
 
 def test_one_part_of_the_engine_reads_the_pixels(read: Read) -> None:
@@ -232,8 +276,35 @@ def test_sizes(read: Read) -> None:
 
 
 def test_the_engine_tells_its_release_and_its_size(read: Read) -> None:
-    (wheel,) = RTX.glob("tensorrt_rtx_cu1*_libs-*.dist-info")
-    release = bytes(int(part) for part in wheel.name.removesuffix(".dist-info").split("-")[1].split("."))
+    release = bytes(int(part) for part in rtx_release().split("."))
     header = bytes.fromhex(read.answer["header"])
     assert release in header
     assert read.answer["size"].to_bytes(8, "little") in header
+
+
+# Minutes, most of them PyTorch's; every smaller encoder goes the same way in the other tests.
+@pytest.mark.slow
+def test_vit_l_14_in_fp16(tmp_path: Path) -> None:
+    require_rtx()
+    pytest.importorskip("torch", reason="the export stage needs PyTorch")
+    from mvrec_edge.export import drawn_weights
+    from mvrec_edge.export.encoder import load_encoder
+    from mvrec_edge.export.graph import trace_graph
+    from mvrec_edge.export.precision import write_variant
+    from mvrec_edge.export.views_encoder import ViewsEncoder
+
+    weights = drawn_weights("ViT-L/14", seed=0)
+    architecture, exact = weights.architecture, tmp_path / "encoder.fp32.onnx"
+    trace_graph(ViewsEncoder(load_encoder(weights)), exact)
+    del weights
+    write_variant("fp16", exact, tmp_path / "encoder.fp16.onnx", np.zeros((0, 224, 224, 4), np.uint8))
+    (read,) = read_graphs(architecture, tmp_path, ["encoder.fp16.onnx"]).values()
+    assert read.answer["refused"] == ""
+    test_inputs_and_outputs_are_those_of_the_bundle(read)
+    test_the_network_has_the_types_of_the_graph(read)
+    test_the_engine_keeps_the_types_of_the_network(read)
+    assert len(read.attentions()) == architecture.layers == 24
+    assert read.answer["memory"]["Total Weights"] == pytest.approx(read.weights, rel=0.02)
+    assert read.answer["size"] < 1.1 * read.weights
+    # The weights, parsed and serialised, are copied a few times.
+    assert read.answer["peak"] < 4e9

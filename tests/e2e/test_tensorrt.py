@@ -1,4 +1,4 @@
-"""TensorRT from the command line, with stand-ins for TensorRT and CUDA: build, verify, calibrate, classify."""
+"""TensorRT from the command line: plans that NVIDIA's builder for RTX makes, and plans that stand-ins run."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from mvrec_edge.runtime import Bundle
+from mvrec_edge.runtime.engines.tensorrt import BatchProfile
+from mvrec_edge.runtime.engines.tensorrt.bundled_plans import store_plan
+from mvrec_edge.runtime.engines.tensorrt.plan_keys import Capabilities, PortablePlanKey, plan_key
 from mvrec_edge.runtime.installing import install_extra
+from tests.contract.rtx_builder import profile_of
+from tests.e2e import commands
+from tests.fakes.putting import put_plan
+from tests.real_rtx import rtx_release
 
-pytest.importorskip("onnx", reason="the stand-in of TensorRT reads the graph with it")
+pytest.importorskip("onnx", reason="onnx reads the graph for a stand-in plan")
 
 MVREC_EDGE = Path(sys.executable).with_name("mvrec-edge")
 FAKES = Path(__file__).resolve().parents[1] / "fakes"
@@ -39,11 +47,12 @@ def run(
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, tiny_bundle_path: Path) -> Path:
-    """A cache folder with the plan of the tiny bundle, and what was said while it was built."""
+def planned(tmp_path_factory: pytest.TempPathFactory, tiny_bundle_path: Path) -> Path:
+    """A cache folder with a plan of the tiny bundle, as the stand-in of TensorRT takes it."""
     cache = tmp_path_factory.mktemp("tensorrt") / "cache"
-    said = run("build", tiny_bundle_path, "--workspace-gb", 0.5, cache=cache).stderr
-    (cache / "said.txt").write_text(said)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("MVREC_EDGE_CACHE", str(cache))
+        put_plan(Bundle.load(tiny_bundle_path), "fp32")
     return cache
 
 
@@ -56,32 +65,56 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_build_says_where_the_plan_lies_and_builds_it_once(built: Path, tiny_bundle_path: Path) -> None:
-    said = (built / "said.txt").read_text()
-    assert "building a TensorRT 10.3.0 plan of the fp32 graph for Fake GPU, batch 1:27:54" in said
-    (plan,) = (built / "plans").glob("*.plan")
-    assert re.search(re.escape(str(plan)) + r": built, \d+ MB, fp32, batch 1:27:54, for Fake GPU", said)
-    header = json.loads(plan.read_bytes().partition(b"\n")[0])
-    assert header["workspace"] == 500_000_000
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8"])
+def test_every_precision_is_built_for_rtx(rtx_cache: Path, precisions_bundle_path: Path, precision: str) -> None:
+    said = commands.run("build", precisions_bundle_path, "--for", "rtx", "--precision", precision).stderr
+    wanted = f"building a TensorRT for RTX {rtx_release()} plan of the {precision} graph for NVIDIA GPUs of compute "
+    assert wanted + "capability 8.0 and later, batch 1:27:54" in said
+    (plan,) = (rtx_cache / "plans").glob("*.plan")
+    assert re.search(re.escape(str(plan)) + rf": built, \d+ MB, {precision}, batch 1:27:54, for NVIDIA GPUs", said)
+    assert profile_of(plan.read_bytes(), 56) == [1, 27, 54]
+
+
+def test_build_says_where_the_plan_lies_and_builds_it_once(rtx_cache: Path, half_bundle_path: Path) -> None:
+    asked = ("build", half_bundle_path, "--for", "rtx", "--batch", "1:2:3", "--capability", "8.6")
+    commands.run(*asked)
+    (plan,) = (rtx_cache / "plans").glob("*.plan")
     before = plan.stat().st_mtime_ns
-    again = run("build", tiny_bundle_path, cache=built).stderr
-    assert ": there already, " in again
+    again = commands.run(*asked).stderr
+    assert f"{plan}: there already, " in again
     assert "building" not in again
     assert plan.stat().st_mtime_ns == before
+    assert "building" in commands.run(*asked, "--force").stderr
+    assert plan.stat().st_mtime_ns > before
 
 
-def test_verify(built: Path, tiny_bundle_path: Path) -> None:
-    lines = run("verify", tiny_bundle_path, "--engine", "tensorrt", cache=built).stdout.splitlines()
+@pytest.mark.parametrize(
+    ("capability", "code", "message"),
+    [
+        ("7.5", 5, "for Turing (SM75): FP32 GEMM is not supported"),
+        ("9.0", 2, "does not build for the compute capability '9.0' (one of 7.5, 8.0, "),
+    ],
+)
+def test_what_the_builder_refuses_is_one_line(
+    rtx_cache: Path, half_bundle_path: Path, capability: str, code: int, message: str
+) -> None:
+    result = commands.run("build", half_bundle_path, "--for", "rtx", "--capability", capability, code=code)
+    assert message in result.stderr.splitlines()[-1]
+    assert not list(rtx_cache.rglob("*.plan"))
+
+
+def test_verify(planned: Path, tiny_bundle_path: Path) -> None:
+    lines = run("verify", tiny_bundle_path, "--engine", "tensorrt", cache=planned).stdout.splitlines()
     assert [line.split()[:3] for line in lines] == [["tensorrt", "fp32", "pass"]]
 
 
-def test_calibrate_and_classify(built: Path, tiny_bundle_path: Path, parts: Path, tmp_path: Path) -> None:
+def test_calibrate_and_classify(planned: Path, tiny_bundle_path: Path, parts: Path, tmp_path: Path) -> None:
     support = tmp_path / "line.safetensors"
     common = ("--engine", "tensorrt")
-    run("calibrate", tiny_bundle_path, parts, "--view-recipe", "ms", "--out", support, *common, cache=built)
+    run("calibrate", tiny_bundle_path, parts, "--view-recipe", "ms", "--out", support, *common, cache=planned)
     records = {}
     for engine in ("tensorrt", "onnxruntime"):
-        result = run("classify", tiny_bundle_path, support, parts, "--engine", engine, cache=built)
+        result = run("classify", tiny_bundle_path, support, parts, "--engine", engine, cache=planned)
         records[engine] = [json.loads(line) for line in result.stdout.splitlines()]
     assert len(records["tensorrt"]) == 4
     for got, wanted in zip(records["tensorrt"], records["onnxruntime"], strict=True):
@@ -92,9 +125,6 @@ def test_calibrate_and_classify(built: Path, tiny_bundle_path: Path, parts: Path
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"FAKE_TENSORRT": "parser"}, "cannot read the graph: Frobnicate 'node_7'"),
-        ({"FAKE_TENSORRT": "fail"}, "cannot build the plan: Could not find any implementation"),
-        ({"FAKE_TENSORRT": "kill"}, "was ended by SIGKILL, most likely because memory ran out"),
         ({"FAKE_TENSORRT_VERSION": "8.6.1"}, "TensorRT 8.6.1 is too old"),
         ({"FAKE_CUDA": "none"}, "cudaSetDevice failed with cudaErrorNoDevice"),
     ],
@@ -105,8 +135,8 @@ def test_failures_are_one_line(tiny_bundle_path: Path, tmp_path: Path, variables
     assert not list(tmp_path.rglob("*.plan"))
 
 
-def test_a_plan_that_cannot_be_loaded(built: Path, tiny_bundle_path: Path) -> None:
-    result = run("verify", tiny_bundle_path, "--engine", "tensorrt", cache=built, code=5, FAKE_TENSORRT="unloadable")
+def test_a_plan_that_cannot_be_loaded(planned: Path, tiny_bundle_path: Path) -> None:
+    result = run("verify", tiny_bundle_path, "--engine", "tensorrt", cache=planned, code=5, FAKE_TENSORRT="unloadable")
     assert "TensorRT cannot load the plan: Serialization assertion failed" in result.stdout
 
 
@@ -140,19 +170,25 @@ def test_a_missing_folder_of_the_timing_cache(tiny_bundle_path: Path, tmp_path: 
     assert "its folder is missing" in result.stderr
 
 
-def test_tensorrt_for_rtx_from_the_bundle(tiny_bundle_path: Path, parts: Path, tmp_path: Path) -> None:
+def test_tensorrt_for_rtx_from_the_bundle(
+    tiny_bundle_path: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The machine that builds has a cache folder of its own; that of the line finds the plan in the bundle."""
-    bundle, support, line = tmp_path / "b", tmp_path / "line.safetensors", tmp_path / "line"
-    shutil.copytree(tiny_bundle_path, bundle)
-    run("build", bundle, "--for", "rtx", "--into-bundle", cache=tmp_path / "office", FAKE_CUDA="none")
+    place, support, line = tmp_path / "b", tmp_path / "line.safetensors", tmp_path / "line"
+    shutil.copytree(tiny_bundle_path, place)
+    bundle = Bundle.load(place)
+    monkeypatch.setenv("MVREC_EDGE_CACHE", str(tmp_path / "office"))
+    plan = put_plan(bundle, "fp32", target=Capabilities(), release="1.7.1.116")
+    key = plan_key(bundle.manifest.graph_digest("fp32"), "1.7.1.116", Capabilities(), BatchProfile(1, 27, 54))
+    assert isinstance(key, PortablePlanKey)
+    store_plan(bundle, "fp32", key, plan.read_bytes())
     common = ("--engine", "tensorrt-rtx", "--precision", "fp32")
-    verified = run("verify", bundle, *common, cache=line)
+    verified = run("verify", place, *common, cache=line)
     assert [row.split()[:3] for row in verified.stdout.splitlines()] == [["tensorrt-rtx", "fp32", "pass"]]
-    said = run("calibrate", bundle, parts, "--view-recipe", "ms", "--out", support, *common, cache=line).stderr
+    said = run("calibrate", place, parts, "--view-recipe", "ms", "--out", support, *common, cache=line).stderr
     assert "building" not in said
-    result = run("classify", bundle, support, parts, *common, cache=line)
-    assert len(result.stdout.splitlines()) == 4
+    assert len(run("classify", place, support, parts, *common, cache=line).stdout.splitlines()) == 4
     # Nothing but what was compiled on this machine.
     assert sorted(path.suffix for path in (line / "plans").iterdir() if path.suffix != ".lock") == [".jit", ".json"]
-    refused = run("verify", bundle, *common, cache=line, code=5, FAKE_TENSORRT_RTX="OLD_CUDA_DRIVER").stdout
+    refused = run("verify", place, *common, cache=line, code=5, FAKE_TENSORRT_RTX="OLD_CUDA_DRIVER").stdout
     assert "the NVIDIA driver is too old for it (update the driver" in refused

@@ -1,7 +1,7 @@
-"""TensorRT as far as the engine uses it; a plan holds the ONNX file and runs in ONNX Runtime.
+"""TensorRT as far as the engine runs a plan; a plan (`putting.py`) holds the ONNX file and runs in ONNX Runtime.
 
-It is as strict as the real one where that is known: strongly typed networks only, uint8 into a cast only, shapes
-within the profile, no run without addresses and memory.
+It is as strict as the real one where that is known: shapes within the profile, no run without addresses and memory. It
+builds nothing: the tests of building have NVIDIA's own builder do it (`tests/real_rtx.py`).
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import signal
-from enum import Enum, IntEnum
+from enum import Enum
 from math import prod
 
 import fake_gpu
@@ -18,19 +17,6 @@ import numpy as np
 
 _mode = os.environ.get("FAKE_TENSORRT", "")
 __version__ = os.environ.get("FAKE_TENSORRT_VERSION", "10.3.0")
-
-
-class NetworkDefinitionCreationFlag(IntEnum):
-    EXPLICIT_BATCH = 0
-    STRONGLY_TYPED = 1
-
-
-class MemoryPoolType(Enum):
-    WORKSPACE = 0
-
-
-class BuilderFlag(Enum):
-    TF32 = 0
 
 
 class TensorIOMode(Enum):
@@ -50,141 +36,6 @@ class ILogger:
 
     def __init__(self) -> None:
         pass
-
-
-class IProgressMonitor:
-    def __init__(self) -> None:
-        pass
-
-
-class ParserError:
-    def node_operator(self) -> str:
-        return "Frobnicate"
-
-    def node_name(self) -> str:
-        return "node_7"
-
-    def desc(self) -> str:
-        return "No importer registered for op: Frobnicate"
-
-
-class _Network:
-    data = b""
-
-
-class OnnxParser:
-    def __init__(self, network: _Network, logger: ILogger) -> None:
-        self.network = network
-        self.num_errors = 0
-
-    def parse_from_file(self, model: str) -> bool:
-        import onnx
-
-        if _mode == "parser":
-            self.num_errors = 5
-            return False
-        # With the weights beside it, which it finds from its path.
-        whole = onnx.load(model)
-        readers = {node.op_type for node in whole.graph.node if "views" in node.input}
-        assert readers == {"Cast"}, f"uint8 is read by {readers}"
-        self.network.data = whole.SerializeToString()
-        return True
-
-    def get_error(self, index: int) -> ParserError:
-        assert index < self.num_errors
-        return ParserError()
-
-
-class ITimingCache:
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-
-    def serialize(self) -> memoryview:
-        return memoryview(self.data or b"timings of " + __version__.encode())
-
-
-class IOptimizationProfile:
-    _shapes: tuple = ()
-
-    def set_shape(self, input, min, opt, max) -> None:
-        assert input == "views"
-        self._shapes = (tuple(min), tuple(opt), tuple(max))
-
-
-class IBuilderConfig:
-    def __init__(self) -> None:
-        self.profiles: list[IOptimizationProfile] = []
-        self.cache: ITimingCache | None = None
-        self.limits: dict = {}
-        self.progress_monitor = None
-        self._flags = {BuilderFlag.TF32}
-
-    def clear_flag(self, flag) -> None:
-        self._flags.discard(flag)
-
-    def set_memory_pool_limit(self, pool, pool_size) -> None:
-        self.limits[pool] = pool_size
-
-    def add_optimization_profile(self, profile) -> int:
-        self.profiles.append(profile)
-        return 0
-
-    def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache | None:
-        if serialized_timing_cache and not serialized_timing_cache.startswith(b"timings of "):
-            return None
-        return ITimingCache(serialized_timing_cache)
-
-    def set_timing_cache(self, cache, ignore_mismatch) -> bool:
-        if cache.data and cache.data != b"timings of " + __version__.encode():
-            return False
-        self.cache = cache
-        return True
-
-    def get_timing_cache(self) -> ITimingCache | None:
-        return self.cache
-
-
-class Builder:
-    def __init__(self, logger: ILogger) -> None:
-        self.logger = logger
-
-    def create_network(self, flags: int) -> _Network:
-        assert flags == 1 << int(NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-        return _Network()
-
-    def create_builder_config(self) -> IBuilderConfig:
-        return IBuilderConfig()
-
-    def create_optimization_profile(self) -> IOptimizationProfile:
-        return IOptimizationProfile()
-
-    def build_serialized_network(self, network, config) -> memoryview | None:
-        monitor = config.progress_monitor
-        monitor.phase_start("Building Engine", None, 2)
-        monitor.phase_start("Timing", "Building Engine", 40)
-        monitor.step_complete("Timing", 0)
-        monitor.step_complete("Building Engine", 0)
-        if _mode == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if _mode == "wait":
-            signal.pause()
-        if _mode == "crash":
-            raise RuntimeError("a library broke")
-        if _mode == "fail":
-            self.logger.log(ILogger.ERROR, "Could not find any implementation for node\nMatMul_12")
-            return None
-        monitor.step_complete("Building Engine", 1)
-        monitor.phase_finish("Timing")
-        monitor.phase_finish("Building Engine")
-        (profile,) = config.profiles
-        assert not config._flags, "products of float32 would be rounded"
-        header = {
-            "shapes": profile._shapes,
-            "version": __version__,
-            "workspace": config.limits.get(MemoryPoolType.WORKSPACE),
-            "cached": config.cache is not None and bool(config.cache.data),
-        }
-        return memoryview(json.dumps(header).encode() + b"\n" + network.data)
 
 
 class Runtime:

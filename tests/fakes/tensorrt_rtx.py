@@ -1,4 +1,4 @@
-"""TensorRT for RTX as far as the engine uses it: the stand-in of TensorRT, with a builder that needs no GPU.
+"""TensorRT for RTX as far as the engine runs a plan with it, over the stand-in of TensorRT.
 
 FAKE_TENSORRT sets its mode as well; `FAKE_TENSORRT_RTX` is what it says of a plan that it is asked about: the name of a
 diagnostic, or nothing where the plan fits.
@@ -8,41 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-from enum import Enum, IntEnum
+from enum import Enum
 
 import tensorrt as _base
-from tensorrt import (
-    BuilderFlag,
-    DataType,
-    ExecutionContextAllocationStrategy,
-    ICudaEngine,
-    IExecutionContext,
-    ILogger,
-    IOptimizationProfile,
-    IProgressMonitor,
-    ITimingCache,
-    MemoryPoolType,
-    OnnxParser,
-    ParserError,
-    TensorIOMode,
-)
+from tensorrt import DataType, ExecutionContextAllocationStrategy, ICudaEngine, IExecutionContext, ILogger, TensorIOMode
 
 __version__ = os.environ.get("FAKE_TENSORRT_RTX_VERSION", "1.7.1.116")
 _invalid = os.environ.get("FAKE_TENSORRT_RTX", "")
 
 #: Classes that are those of TensorRT's stand-in.
-SHARED = (
-    *(BuilderFlag, DataType, ILogger, IOptimizationProfile, IProgressMonitor, ITimingCache),
-    *(MemoryPoolType, OnnxParser, ParserError, TensorIOMode),
-)
-
-
-class NetworkDefinitionCreationFlag(IntEnum):
-    STRONGLY_TYPED = 0
-
-
-class ComputeCapability(Enum):
-    NONE, CURRENT, SM75, SM80, SM86, SM89, SM120, SM121 = range(8)
+SHARED = (DataType, ILogger, TensorIOMode)
 
 
 class EngineValidity(Enum):
@@ -65,46 +40,6 @@ class CudaGraphStrategy(Enum):
 
 class DynamicShapesKernelSpecializationStrategy(Enum):
     LAZY, EAGER, NONE = range(3)
-
-
-class IBuilderConfig(_base.IBuilderConfig):
-    def __init__(self) -> None:
-        super().__init__()
-        self._capabilities: list[ComputeCapability] = []
-
-    @property
-    def num_compute_capabilities(self) -> int:
-        return len(self._capabilities)
-
-    @num_compute_capabilities.setter
-    def num_compute_capabilities(self, count: int) -> None:
-        self._capabilities = [ComputeCapability.NONE] * count
-
-    def set_compute_capability(self, compute_capability, index) -> bool:
-        self._capabilities[index] = compute_capability
-        return True
-
-    def get_compute_capability(self, index) -> ComputeCapability:
-        return self._capabilities[index]
-
-
-class Builder(_base.Builder):
-    def create_network(self, flags: int):
-        assert flags == 1 << int(NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-        return _base._Network()
-
-    def create_builder_config(self) -> IBuilderConfig:
-        return IBuilderConfig()
-
-    def build_serialized_network(self, network, config) -> memoryview | None:
-        capabilities = [config.get_compute_capability(index) for index in range(config.num_compute_capabilities)]
-        assert ComputeCapability.NONE not in capabilities
-        plan = super().build_serialized_network(network, config)
-        if plan is None:
-            return None
-        header, _, graph = bytes(plan).partition(b"\n")
-        extra = {"capabilities": [one.name for one in capabilities], "version": __version__}
-        return memoryview(json.dumps(json.loads(header) | extra).encode() + b"\n" + graph)
 
 
 class Runtime(_base.Runtime):

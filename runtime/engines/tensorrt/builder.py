@@ -130,7 +130,9 @@ def _parser_errors(parser: Any) -> str:
     found = []
     for index in range(min(parser.num_errors, _MOST_PARSER_ERRORS)):
         error = parser.get_error(index)
-        found.append(f"{error.node_operator()} '{error.node_name()}': {error.desc()}")
+        # Of an operator that it does not know, the parser says "false".
+        reason = error.desc() if error.desc() not in ("", "false") else "is not supported"
+        found.append(f"{error.node_operator()} '{error.node_name()}': {reason}")
     if parser.num_errors > _MOST_PARSER_ERRORS:
         found.append(f"and {parser.num_errors - _MOST_PARSER_ERRORS} more")
     return "; ".join(found) or "it does not say why"

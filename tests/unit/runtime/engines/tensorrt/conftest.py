@@ -1,9 +1,8 @@
-"""The stand-ins of tests/fakes in place of TensorRT and CUDA, here and in the process that builds."""
+"""The stand-ins of tests/fakes in place of TensorRT and CUDA: they run plans, and build none."""
 
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -14,7 +13,9 @@ import numpy as np
 import pytest
 
 from mvrec_edge.runtime import Bundle
-from mvrec_edge.runtime.engines.tensorrt.building import BuiltPlan
+from mvrec_edge.runtime.engines.tensorrt import BatchProfile
+from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
+from tests.fakes.putting import put_plan
 
 REPOSITORY = Path(__file__).resolve().parents[5]
 FAKES = REPOSITORY / "tests" / "fakes"
@@ -44,6 +45,11 @@ class StandIns:
         for name, value in variables.items():
             self._monkeypatch.setenv(name, value)
         _purge()
+
+    def planned(self, bundle: Bundle, *precisions: str, profile: BatchProfile | None = None) -> None:
+        """Puts plans into the cache as if they had been built; nothing here builds one."""
+        for precision in precisions or ("fp16",):
+            put_plan(bundle, precision, profile, target=GpuModel(self.gpu.NAME, "8.7"))
 
     def without(self, *modules: str) -> None:
         """Makes modules look as if they were not installed."""
@@ -77,7 +83,7 @@ class StandIns:
 
 @pytest.fixture
 def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StandIns]:
-    pytest.importorskip("onnx", reason="the stand-in of TensorRT reads the graph with it")
+    pytest.importorskip("onnx", reason="onnx reads the graph for a stand-in plan")
     for name in [name for name in os.environ if name.startswith("FAKE_")]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.syspath_prepend(str(FAKES))
@@ -97,17 +103,6 @@ def pixels(count: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, 56, 56, 4), dtype=np.uint8)
 
 
-def header(plan: BuiltPlan) -> dict[str, Any]:
-    """What the stand-in wrote at the beginning of a plan."""
-    payload: dict[str, Any] = json.loads(plan.data.partition(b"\n")[0])
-    return payload
-
-
 @pytest.fixture(name="pixels")
 def _pixels() -> Any:
     return pixels
-
-
-@pytest.fixture(name="header")
-def _header() -> Any:
-    return header

@@ -1,4 +1,7 @@
-"""The engine over the stand-ins: the same embeddings as ONNX Runtime, and nothing left behind."""
+"""The engine over the stand-ins: the same embeddings as ONNX Runtime, and nothing left behind.
+
+Plans are put where they would lie: the stand-ins build none.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,12 @@ def _nothing_is_held(stand_ins: Any) -> Iterator[None]:
     assert stand_ins.held == (0, 0, 0)
 
 
+@pytest.fixture
+def planned(stand_ins: Any, bundle: Bundle) -> None:
+    """A small plan of each graph."""
+    stand_ins.planned(bundle, "fp32", "fp16", profile=SMALL)
+
+
 @pytest.fixture(scope="module")
 def wanted(half_bundle_path: Path) -> Any:
     """Embeddings of ONNX Runtime, by precision and number of views."""
@@ -46,6 +55,7 @@ def test_the_embeddings_of_onnx_runtime(
         stand_ins.without("cuda")
     if library == "cuda-python without graphs":
         stand_ins.mode(FAKE_CUDA="nograph")
+    stand_ins.planned(bundle, precision)
     views, answers = wanted
     limit = {"fp32": 2e-5, "fp16": 1e-3}[precision]
     with open_engine("tensorrt", bundle, precision=precision) as engine:
@@ -63,6 +73,7 @@ def test_the_embeddings_of_onnx_runtime(
         np.testing.assert_array_equal(got, kept)
 
 
+@pytest.mark.usefixtures("planned")
 def test_what_it_says_of_itself(bundle: Bundle) -> None:
     with TensorRtEngine(bundle, profile=SMALL) as engine:
         assert (engine.name, engine.precision) == ("tensorrt", "fp16")
@@ -72,7 +83,8 @@ def test_what_it_says_of_itself(bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize(("batch", "profile", "used"), [(3, "1:27:54", 3), (60, "1:27:60", 60), (None, "1:27:54", 54)])
-def test_a_batch_size(bundle: Bundle, batch: int | None, profile: str, used: int) -> None:
+def test_a_batch_size(stand_ins: Any, bundle: Bundle, batch: int | None, profile: str, used: int) -> None:
+    stand_ins.planned(bundle, "fp32", profile=BatchProfile.parse(profile))
     with TensorRtEngine(bundle, precision="fp32", batch=batch) as engine:
         assert str(engine.profile) == profile
         assert engine.batch == used
@@ -81,18 +93,18 @@ def test_a_batch_size(bundle: Bundle, batch: int | None, profile: str, used: int
         assert engine.device.endswith(f"{len(run)} CUDA graphs")
 
 
+@pytest.mark.usefixtures("planned")
 @pytest.mark.parametrize("batch", [None, 2, 100])
 def test_a_plan_that_is_there_is_taken_whatever_its_batch_sizes(bundle: Bundle, batch: int | None) -> None:
-    TensorRtEngine(bundle, profile=SMALL).close()
     said: list[str] = []
     with open_engine("tensorrt", bundle, batch=batch, say=said.append) as engine:
         assert said == []
         assert engine.batch == min(batch or 4, 4)
 
 
-def test_the_usual_plan_before_a_newer_one(bundle: Bundle) -> None:
+def test_the_usual_plan_before_a_newer_one(stand_ins: Any, bundle: Bundle) -> None:
     for profile in (BatchProfile(1, 27, 54), SMALL):
-        TensorRtEngine(bundle, profile=profile).close()
+        stand_ins.planned(bundle, profile=profile)
     with TensorRtEngine(bundle) as engine:
         assert str(engine.profile) == "1:27:54"
 
@@ -102,24 +114,32 @@ def test_only_a_precision_of_the_bundle(bundle: Bundle) -> None:
         TensorRtEngine(bundle, precision="int8")
 
 
-def test_built_on_first_use_and_found_afterwards(bundle: Bundle) -> None:
+def test_a_plan_is_asked_for_on_first_use(stand_ins: Any, bundle: Bundle) -> None:
+    """What stands in for the library builds nothing, so the building process ends; that is one line."""
     said: list[str] = []
-    phases: list[tuple[str, int, int]] = []
-    for _ in range(2):
-        options: Any = {"say": said.append, "progress": lambda *phase: phases.append(phase)}
-        TensorRtEngine(bundle, profile=SMALL, **options).close()
-    assert len(said) == 1
-    assert len(phases) == 4
+    with pytest.raises(EnvironmentUnfitError, match=r"the plan ended with exit code 1: .*Builder") as caught:
+        TensorRtEngine(bundle, profile=SMALL, say=said.append)
+    assert "\n" not in str(caught.value)
+    (line,) = said
+    assert line.startswith(
+        "building a TensorRT 10.3.0 plan of the fp16 graph for Fake GPU, batch 1:2:4: this takes min"
+    )
+    assert stand_ins.files == []
 
 
-def test_another_gpu_builds_its_own(stand_ins: Any, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    TensorRtEngine(bundle, profile=SMALL, say=said.append).close()
+def test_another_gpu_has_its_own(stand_ins: Any, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_ins.planned(bundle, profile=SMALL)
     monkeypatch.setattr(stand_ins.gpu, "NAME", "Another GPU")
-    TensorRtEngine(bundle, profile=SMALL, say=said.append).close()
-    assert ["Fake GPU" in said[0], "Another GPU" in said[1]] == [True, True]
+    said: list[str] = []
+    with pytest.raises(EnvironmentUnfitError):
+        TensorRtEngine(bundle, profile=SMALL, say=said.append)
+    assert "for Another GPU, " in said[0]
+    stand_ins.planned(bundle, profile=SMALL)
+    with TensorRtEngine(bundle, profile=SMALL) as engine:
+        assert engine.device.startswith("Another GPU, ")
 
 
+@pytest.mark.usefixtures("planned")
 def test_closed_twice_and_not_used_again(bundle: Bundle, pixels: Any) -> None:
     engine = TensorRtEngine(bundle, profile=SMALL)
     engine.close()
@@ -128,6 +148,7 @@ def test_closed_twice_and_not_used_again(bundle: Bundle, pixels: Any) -> None:
         engine.encode(pixels(1))
 
 
+@pytest.mark.usefixtures("planned")
 def test_a_failure_in_use_is_one_line(
     stand_ins: Any, bundle: Bundle, pixels: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,15 +159,14 @@ def test_a_failure_in_use_is_one_line(
             engine.encode(pixels(1))
 
 
-@pytest.mark.parametrize("mode", ["parser", "fail", "kill", "crash", "unloadable"])
-def test_a_failure_while_opening_leaves_nothing(stand_ins: Any, bundle: Bundle, mode: str) -> None:
-    stand_ins.mode(FAKE_TENSORRT=mode)
+@pytest.mark.usefixtures("planned")
+def test_a_plan_that_cannot_be_loaded(stand_ins: Any, bundle: Bundle) -> None:
+    stand_ins.mode(FAKE_TENSORRT="unloadable")
     with pytest.raises(EnvironmentUnfitError) as caught:
         TensorRtEngine(bundle, profile=SMALL)
     assert "\n" not in str(caught.value)
-    if mode == "unloadable":
-        assert "TensorRT cannot load the plan: Serialization assertion failed" in str(caught.value)
-        assert "mvrec-edge build BUNDLE --force" in str(caught.value)
+    assert "TensorRT cannot load the plan: Serialization assertion failed" in str(caught.value)
+    assert "mvrec-edge build BUNDLE --force" in str(caught.value)
 
 
 def _another(name: str, value: Any) -> Any:
@@ -156,6 +176,7 @@ def _another(name: str, value: Any) -> Any:
     return change
 
 
+@pytest.mark.usefixtures("planned")
 @pytest.mark.parametrize(
     "change",
     [
@@ -176,6 +197,7 @@ def test_a_plan_with_other_tensors_is_refused(
         TensorRtEngine(bundle, profile=SMALL)
 
 
+@pytest.mark.usefixtures("planned")
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
@@ -192,12 +214,14 @@ def test_a_refusal_while_warming_up(
         TensorRtEngine(bundle, profile=SMALL)
 
 
+@pytest.mark.usefixtures("planned")
 def test_no_memory_for_a_context(stand_ins: Any, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stand_ins.tensorrt.ICudaEngine, "create_execution_context", lambda self, strategy: None)
     with pytest.raises(EnvironmentUnfitError, match=r"cannot make a context.*smaller --batch"):
         TensorRtEngine(bundle, profile=SMALL)
 
 
+@pytest.mark.usefixtures("planned")
 @pytest.mark.parametrize("mode", ["full", "none"])
 def test_no_gpu_memory_and_no_gpu(stand_ins: Any, bundle: Bundle, mode: str) -> None:
     stand_ins.mode(FAKE_CUDA=mode)
@@ -211,6 +235,7 @@ def test_no_library(stand_ins: Any, bundle: Bundle) -> None:
         open_engine("tensorrt", bundle)
 
 
+@pytest.mark.usefixtures("planned")
 @pytest.mark.parametrize("library", ["cuda-python", "pycuda"])
 def test_threads_get_their_own_embeddings(stand_ins: Any, bundle: Bundle, library: str) -> None:
     if library == "pycuda":
@@ -219,6 +244,7 @@ def test_threads_get_their_own_embeddings(stand_ins: Any, bundle: Bundle, librar
         check_shared_by_threads(engine)
 
 
+@pytest.mark.usefixtures("planned")
 def test_a_forked_child_is_told(bundle: Bundle) -> None:
     with TensorRtEngine(bundle, precision="fp32", profile=SMALL) as engine:
         check_forked(engine)

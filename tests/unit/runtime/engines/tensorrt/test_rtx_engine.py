@@ -1,8 +1,11 @@
-"""The engine for TensorRT for RTX over its stand-in: which plan it takes, what it keeps, and what it refuses."""
+"""The engine for TensorRT for RTX over its stand-in: which plan it takes, what it keeps, and what it refuses.
+
+Plans are put where they would lie: the stand-in builds none.
+"""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,11 +23,13 @@ from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT_RTX
 from mvrec_edge.runtime.engines.tensorrt.plan_keys import Capabilities, PortablePlanKey
 from mvrec_edge.runtime.engines.tensorrt.tensorrt_engine import TensorRtEngine
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, MissingDependencyError, UsageError
+from tests.fakes.putting import put_plan
 from tests.unit.runtime.engines.sharing import check_shared_by_threads
 from tests.unit.runtime.engines.watching import check_forked
 
 SMALL = BatchProfile(1, 2, 4)
-FAKES = Path(__file__).resolve().parents[4] / "fakes"
+RELEASE = "1.7.1.116"
+NO_BUILDER = r"building the plan ended with exit code 1: .*Builder"
 
 
 @pytest.fixture(autouse=True)
@@ -33,24 +38,10 @@ def _nothing_is_held(stand_ins: Any) -> Iterator[None]:
     assert stand_ins.held == (0, 0, 0)
 
 
-@pytest.fixture(scope="module")
-def built(half_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of plans with the one of fp32, built once."""
-    pytest.importorskip("onnx", reason="the stand-in of TensorRT reads the graph with it")
-    cache = tmp_path_factory.mktemp("built") / "cache"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(FAKES))
-        patch.setenv("PYTHONPATH", str(FAKES))
-        patch.setenv("MVREC_EDGE_CACHE", str(cache))
-        build(Bundle.load(half_bundle_path))
-    return cache / "plans"
-
-
 @pytest.fixture
-def planned(stand_ins: Any, built: Path) -> None:
-    """The plan of fp32 is in the test's cache folder; a process that builds it takes a second."""
-    stand_ins.cache.mkdir(mode=0o700)
-    shutil.copytree(built, stand_ins.cache / "plans")
+def planned(stand_ins: Any, bundle: Bundle) -> None:
+    """The plan of fp32 is in the test's cache folder."""
+    build(bundle)
 
 
 @pytest.fixture
@@ -65,6 +56,8 @@ def engine(bundle: Bundle, **options: Any) -> TensorRtEngine:
 
 
 def build(bundle: Bundle, *chosen: str, profile: BatchProfile = SMALL) -> BuiltPlan:
+    """A plan of fp32 in the cache folder, as if it had been built."""
+    put_plan(bundle, "fp32", profile, target=Capabilities(chosen), release=RELEASE)
     return ensure_plan(bundle, "fp32", Capabilities(chosen), profile)
 
 
@@ -93,18 +86,21 @@ def test_the_embeddings_of_onnx_runtime(stand_ins: Any, bundle: Bundle, pixels: 
             np.testing.assert_allclose(opened.encode(views[:count]), wanted[:count], rtol=0, atol=2e-5)
 
 
+@pytest.mark.usefixtures("planned")
 def test_fp16_before_fp32(bundle: Bundle) -> None:
+    put_plan(bundle, "fp16", SMALL, target=Capabilities(), release=RELEASE)
     with TensorRtEngine(bundle, flavour=TENSORRT_RTX, profile=SMALL) as opened:
         assert opened.precision == "fp16"
 
 
-def test_built_once_and_found_afterwards(bundle: Bundle) -> None:
+def test_a_plan_is_asked_for_on_first_use(stand_ins: Any, bundle: Bundle) -> None:
     said: list[str] = []
-    for _ in range(2):
-        engine(bundle, profile=SMALL, say=said.append).close()
+    with pytest.raises(EnvironmentUnfitError, match=NO_BUILDER):
+        engine(bundle, profile=SMALL, say=said.append)
     assert len(said) == 1
     assert "building a TensorRT for RTX 1.7.1.116 plan of the fp32 graph" in said[0]
     assert "for NVIDIA GPUs of compute capability 8.0 and later, batch 1:2:4: this takes seconds, once" in said[0]
+    assert stand_ins.files == []
 
 
 @pytest.mark.usefixtures("planned")
@@ -134,7 +130,8 @@ def test_a_plan_of_the_bundle_that_does_not_fit_is_said_and_another_one_taken(
     bundle = stored(own_bundle, *chosen)
     stand_ins.mode(**mode)
     said: list[str] = []
-    engine(bundle, say=said.append, **options).close()
+    with contextlib.nullcontext() if chosen else pytest.raises(EnvironmentUnfitError, match=NO_BUILDER):
+        engine(bundle, say=said.append, **options).close()
     assert said[0].startswith("the plan in the bundle is not used: " + reason)
     # For the GPUs that were not named, the plan in the cache folder serves.
     assert [line.startswith("building a TensorRT for RTX") for line in said[1:]] == [True] * (not chosen)
@@ -174,7 +171,8 @@ def test_a_changed_plan_in_the_cache_is_said_and_built_again(bundle: Bundle) -> 
     path = build(bundle).path
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     said: list[str] = []
-    engine(bundle, profile=SMALL, say=said.append).close()
+    with pytest.raises(EnvironmentUnfitError, match=NO_BUILDER):
+        engine(bundle, profile=SMALL, say=said.append)
     assert "the plan is built again, because the one that is there cannot be loaded" in said[0]
     assert "was changed after it was built" in said[0]
 
@@ -289,9 +287,9 @@ def test_another_gpu_has_kernels_of_its_own(stand_ins: Any, bundle: Bundle, monk
     assert stand_ins.files.count(".plan") == 1
 
 
-@pytest.mark.parametrize("mode", ["fail", "unloadable"])
-def test_a_failure_while_opening_leaves_nothing(stand_ins: Any, bundle: Bundle, mode: str) -> None:
-    stand_ins.mode(FAKE_TENSORRT=mode)
+@pytest.mark.usefixtures("planned")
+def test_a_failure_while_opening_is_one_line(stand_ins: Any, bundle: Bundle) -> None:
+    stand_ins.mode(FAKE_TENSORRT="unloadable")
     with pytest.raises(EnvironmentUnfitError) as caught:
         engine(bundle, profile=SMALL)
     assert "\n" not in str(caught.value)
@@ -321,12 +319,3 @@ def test_threads_get_their_own_embeddings_and_a_forked_child_is_told(bundle: Bun
     with engine(bundle, profile=SMALL) as opened:
         check_shared_by_threads(opened)
         check_forked(opened)
-
-
-def test_capabilities_reach_the_builder(bundle: Bundle) -> None:
-    header = json.loads(build(bundle, "12.0", "8.6", "8.6").data.partition(b"\n")[0])
-    assert header["capabilities"] == ["SM86", "SM120"]
-    assert json.loads(build(bundle).data.partition(b"\n")[0])["capabilities"] == []
-    message = r"does not build for the compute capability '9\.0' \(one of 7\.5, 8\.0, 8\.6, 8\.9, 12\.0, 12\.1\)"
-    with pytest.raises(UsageError, match=message):
-        build(bundle, "9.0")
