@@ -84,10 +84,12 @@ def choose_engine(
     count = threads or usable_cpus()
     keys = {item: _key(bundle, precision, item, count, gpu) for item in candidates}
     known = read_speeds(list(keys.values()))
-    if len(known) < len(keys):
-        first = ", and builds a plan before" if _RTX in keys and keys[_RTX] not in known else ""
-        say(f"timing {' and '.join(_words(item) for item in candidates)} on this machine, once{first}")
-        known = _measure(bundle, precision, keys, open_candidate)
+    missing = {item: key for item, key in keys.items() if key not in known}
+    if missing:
+        first = ", and builds a plan before" if _RTX in missing else ""
+        say(f"timing {' and '.join(_words(item) for item in missing)} on this machine, once{first}")
+        # One that cannot run is tried at every start; the others need not be timed again for that.
+        known |= _measure(bundle, precision, missing, open_candidate, needed=not known)
         # What failed is tried again next time: a driver or a library may have been mended.
         record_speeds({key: value for key, value in known.items() if value < _CANNOT})
         say("; ".join(f"{_words(item)}: {_time(known[keys[item]])}" for item in candidates))
@@ -137,6 +139,8 @@ def _measure(
     precision: str,
     keys: dict[tuple[str, str | None], SpeedKey],
     open_candidate: Callable[[str, str | None], Engine],
+    *,
+    needed: bool,
 ) -> dict[SpeedKey, float]:
     size = bundle.architecture.image_size
     views = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (_VIEWS, size, size, 4), dtype=np.uint8)
@@ -159,7 +163,7 @@ def _measure(
         except MvrecEdgeError as error:
             failures.append(error)
             times[key] = _CANNOT
-    if len(failures) == len(keys):
+    if needed and len(failures) == len(keys):
         raise EnvironmentUnfitError(
             f"no engine runs the {precision} graph: {failures[0].what}", fix="run 'mvrec-edge doctor'"
         ) from failures[0]
