@@ -18,6 +18,7 @@ from mvrec_edge.bench.speeds import speeds_of
 from mvrec_edge.bench.tables import markdown, tables
 from mvrec_edge.runtime import Bundle
 from mvrec_edge.runtime.engines.speeds import SpeedKey
+from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
 from mvrec_edge.runtime.files import canonical_json
 
 BUDGET = Budget(batches=(1, 27), views=27, rounds=2)
@@ -171,3 +172,12 @@ def test_speeds_leave_pytorch_out(record: dict[str, Any], tiny_bundle: Bundle) -
     speeds = speeds_of(record, tiny_bundle, threads=3)
     key = SpeedKey(tiny_bundle.fingerprint("fp32"), "onnxruntime", "", 3)
     assert speeds == {key: pytest.approx(2750 / 27, rel=1e-4)}
+
+
+def test_speeds_of_an_engine_whose_plans_run_on_several_gpus(record: dict[str, Any], tiny_bundle: Bundle) -> None:
+    row = next(row for row in record["candidates"] if row["engine"] == "onnxruntime" and row["cells"])
+    rtx = {"candidates": [{**row, "engine": "tensorrt-rtx"}]}
+    (key,) = speeds_of(rtx, tiny_bundle, 3, lambda: GpuModel("A GPU", "8.6"))
+    assert key == SpeedKey(tiny_bundle.fingerprint(row["precision"]), "tensorrt-rtx", "", 3, "A GPU")
+    (key,) = speeds_of({"candidates": [row]}, tiny_bundle, 3, lambda: GpuModel("A GPU", "8.6"))
+    assert key.device == ""
