@@ -167,9 +167,9 @@ EngineName = Annotated[
     str,
     typer.Option(
         "--engine",
-        help="Engine that runs the encoder: onnxruntime, openvino or tensorrt. 'auto' measures once how fast "
-        "ONNX Runtime (on the CPU and on CUDA) and OpenVINO are on this machine, and takes the fastest "
-        "of those installed.",
+        help="Engine that runs the encoder: onnxruntime, openvino, tensorrt or tensorrt-rtx. 'auto' measures once how "
+        "fast ONNX Runtime (on the CPU and on CUDA), OpenVINO and TensorRT for RTX are on this machine, and takes the "
+        "fastest of those installed.",
     ),
 ]
 PrecisionName = Annotated[
@@ -178,7 +178,7 @@ PrecisionName = Annotated[
         "--precision",
         help="Precision of the graph to run: fp32, fp16, bf16 or int8. By default 'classify' takes the "
         "precision of the support cache. The other commands take the most exact one in the bundle; with "
-        "--engine tensorrt, fp16 if it is there.",
+        "--engine tensorrt or tensorrt-rtx, fp16 if it is there.",
         show_default=False,
     ),
 ]

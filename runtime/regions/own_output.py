@@ -23,6 +23,7 @@ _DOCUMENT = re.compile(rb'^  "schema": "mvrec-edge/([a-z-]*)', re.MULTILINE)
 _DOCUMENTS = {
     "bundle": "the manifest of a bundle",
     "plan": "the description of a TensorRT plan",
+    "runtime-cache": "the description of kernels that were compiled for a plan",
     "speeds": "the times of engines",
     "support-cache": "the description of a support cache",
 }

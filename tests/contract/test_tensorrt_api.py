@@ -198,6 +198,8 @@ def test_what_is_used_is_found_in_the_sources() -> None:
             "IProgressMonitor.__init__",
         ),
         *("NetworkDefinitionCreationFlag.STRONGLY_TYPED", "MemoryPoolType.WORKSPACE", "TensorIOMode.INPUT"),
+        # Float32 has to mean float32.
+        *("BuilderFlag.TF32", "IBuilderConfig.clear_flag"),
         *("DataType.UINT8", "DataType.FLOAT", "ExecutionContextAllocationStrategy.USER_MANAGED"),
         *("ILogger.ERROR", "ILogger.INTERNAL_ERROR"),
         *("Builder.create_network", "Builder.create_builder_config", "Builder.create_optimization_profile"),
@@ -286,3 +288,32 @@ def test_the_stand_in_for_rtx_has_nothing_that_the_real_one_lacks(
     rtx: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert _invented("tensorrt_rtx", rtx, monkeypatch) == []
+
+
+_ASKED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
+from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT_RTX
+from mvrec_edge.runtime.engines.tensorrt.rtx_runtime import check_fit
+from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt, logger
+from mvrec_edge.runtime.errors import EnvironmentUnfitError
+library, gpu = load_tensorrt(TENSORRT_RTX), GpuModel("A GPU", "8.6")
+messages = logger(library)
+try:
+    check_fit(library, library.Runtime(messages), b"x" * 4096, Path("a.plan"), gpu, messages.errors)
+except EnvironmentUnfitError as error:
+    print(error)
+"""
+
+
+def test_the_library_says_of_what_is_no_plan_that_it_is_none() -> None:
+    """Before it loads it: the numbers of its diagnostics are those that we read."""
+    answer = subprocess.run([sys.executable, "-c", _ASKED, require_rtx()], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert re.fullmatch(
+        r"a\.plan: TensorRT for RTX 1\.[0-9.]+ cannot run the plan on A GPU, compute capability 8\.6: it is not a plan "
+        r"of this library and release \(build it again: mvrec-edge build BUNDLE --for rtx --force\)\n",
+        answer.stdout,
+    )

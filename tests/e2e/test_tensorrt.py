@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,9 @@ from pathlib import Path
 import pytest
 
 from mvrec_edge.runtime import Bundle
+from mvrec_edge.runtime.engines.tensorrt import BatchProfile
+from mvrec_edge.runtime.engines.tensorrt.bundled_plans import store_plan
+from mvrec_edge.runtime.engines.tensorrt.plan_keys import Capabilities, PortablePlanKey, plan_key
 from mvrec_edge.runtime.installing import install_extra
 from tests.contract.rtx_builder import profile_of
 from tests.e2e import commands
@@ -164,3 +168,27 @@ def test_a_missing_folder_of_the_timing_cache(tiny_bundle_path: Path, tmp_path: 
     cache = tmp_path / "missing" / "timing.cache"
     result = run("build", tiny_bundle_path, "--timing-cache", cache, cache=tmp_path / "cache", code=6)
     assert "its folder is missing" in result.stderr
+
+
+def test_tensorrt_for_rtx_from_the_bundle(
+    tiny_bundle_path: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine that builds has a cache folder of its own; that of the line finds the plan in the bundle."""
+    place, support, line = tmp_path / "b", tmp_path / "line.safetensors", tmp_path / "line"
+    shutil.copytree(tiny_bundle_path, place)
+    bundle = Bundle.load(place)
+    monkeypatch.setenv("MVREC_EDGE_CACHE", str(tmp_path / "office"))
+    plan = put_plan(bundle, "fp32", target=Capabilities(), release="1.7.1.116")
+    key = plan_key(bundle.manifest.graph_digest("fp32"), "1.7.1.116", Capabilities(), BatchProfile(1, 27, 54))
+    assert isinstance(key, PortablePlanKey)
+    store_plan(bundle, "fp32", key, plan.read_bytes())
+    common = ("--engine", "tensorrt-rtx", "--precision", "fp32")
+    verified = run("verify", place, *common, cache=line)
+    assert [row.split()[:3] for row in verified.stdout.splitlines()] == [["tensorrt-rtx", "fp32", "pass"]]
+    said = run("calibrate", place, parts, "--view-recipe", "ms", "--out", support, *common, cache=line).stderr
+    assert "building" not in said
+    assert len(run("classify", place, support, parts, *common, cache=line).stdout.splitlines()) == 4
+    # Nothing but what was compiled on this machine.
+    assert sorted(path.suffix for path in (line / "plans").iterdir() if path.suffix != ".lock") == [".jit", ".json"]
+    refused = run("verify", place, *common, cache=line, code=5, FAKE_TENSORRT_RTX="OLD_CUDA_DRIVER").stdout
+    assert "the NVIDIA driver is too old for it (update the driver" in refused

@@ -79,6 +79,8 @@ def build_plan(
             fix="report this; meanwhile --engine onnxruntime --provider cuda runs the same graph",
         )
     config = builder.create_builder_config()
+    # On by default: products of float32 would be rounded to 10 bits, and a float32 graph would not mean float32.
+    config.clear_flag(tensorrt.BuilderFlag.TF32)
     if flavour.portable:
         build_for(tensorrt, config, capabilities)
     if workspace is not None:

@@ -118,7 +118,8 @@ def verified_plan(key: AnyKey, path: Path) -> bytes | None:
 
 
 def _schema(key: AnyKey) -> str:
-    return f"mvrec-edge/{key.kind.replace(' ', '-')}/1"
+    # The first plans multiplied float32 as TensorFloat-32.
+    return f"mvrec-edge/{key.kind.replace(' ', '-')}/{2 if key.kind == 'plan' else 1}"
 
 
 def _of_another_user(path: Path) -> bool:
