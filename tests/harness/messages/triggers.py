@@ -577,6 +577,19 @@ _MACHINE = (
     ),
     *(
         ()
+        if find_spec("tensorrt_rtx_bindings")
+        else (
+            Trigger(
+                f"{CLASSIFY} in --engine tensorrt-rtx", 5, "needs the library 'tensorrt_rtx', which is not installed"
+            ),
+            Trigger("build b.bundle --for rtx", 5, "needs the library 'tensorrt_rtx', which is not installed"),
+        )
+    ),
+    Trigger("build b.bundle --into-bundle", 2, "--into-bundle goes with --for rtx alone"),
+    Trigger("build b.bundle --for rtx --capability 86", 2, "'86' is not a compute capability"),
+    Trigger("build b.bundle --for rtx --workspace-gb 1", 2, "--for rtx tries none"),
+    *(
+        ()
         if Path("/dev/nvidiactl").exists()
         else (Trigger(f"{CLASSIFY} in --engine onnxruntime --provider cuda", 5, "this build of ONNX Runtime"),)
     ),

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from mvrec_edge.pocket import POCKET_BUNDLE
 from mvrec_edge.runtime import Bundle
+from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
+from mvrec_edge.runtime.engines.tensorrt.plan_keys import Capabilities, PlanTarget
 from tests.fakes.putting import put_plan
 from tests.harness.campaign import Campaign, Finding, Tally
 from tests.harness.children import in_a_child
@@ -22,12 +24,18 @@ __all__ = ["Sharing"]
 _FAKES = Path(__file__).parents[2] / "fakes"
 _SECONDS = 120.0
 
-#: Each engine with the precisions that it runs here; TensorRT by its stand-in, which runs the graph in ONNX Runtime.
+#: Each engine with the precisions that it runs here; plans by stand-ins, which run the graph in ONNX Runtime.
 _ENGINES = {
     "fake": ("fp32",),
     "onnxruntime": ("fp32", "fp16", "int8"),
     "openvino": ("fp32", "fp16", "bf16", "int8"),
     "tensorrt": ("fp32", "fp16"),
+    "tensorrt-rtx": ("fp32", "fp16"),
+}
+#: What their stand-ins' plans are for, and the releases that those say they are.
+_PLANS: dict[str, tuple[PlanTarget, str]] = {
+    "tensorrt": (GpuModel("Fake GPU", "8.7"), "10.3.0"),
+    "tensorrt-rtx": (Capabilities(), "1.7.1.116"),
 }
 _PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 
@@ -82,12 +90,13 @@ def _trials() -> dict[str, Callable[[Path], str]]:
 def _with_engine(name: str, precision: str, work: Callable[[str, Path, str], str]) -> Callable[[Path], str]:
     def trial(folder: Path) -> str:
         bundle = folder.parent / "tiny.bundle"
-        if name == "tensorrt":
-            # Its stand-in builds nothing.
-            put_plan(Bundle.load(bundle), precision)
+        if name in _PLANS:
+            # The stand-ins build nothing.
+            target, release = _PLANS[name]
+            put_plan(Bundle.load(bundle), precision, target=target, release=release)
         return work(name, bundle, precision)
 
-    return _with(_FAKES, trial) if name == "tensorrt" else trial
+    return _with(_FAKES, trial) if name in _PLANS else trial
 
 
 def _pocket(name: str, _: Path) -> str:
