@@ -1,7 +1,7 @@
 """From a decoded image to the embeddings of its 27 views: cut by `crop_views`, or in the graph of the engine.
 
 Both in turn in one process, with one engine that has both. On a CPU it shows that the embeddings are the same and what
-the graph costs there; what it is for is a GPU: `--provider cuda`, with a bundle that was exported with `--views-in-graph`.
+the graph costs there; what it is for is a GPU: `--provider cuda`, with a bundle exported with `--views-in-graph`.
 """
 
 from __future__ import annotations

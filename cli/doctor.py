@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,7 +51,9 @@ def doctor(
     except ImportError as error:
         # Without numpy or OpenCV there is nothing to examine with, but still something to say.
         say(f"error: a library that is always needed does not load: {error}")
-        say("       pip install --force-reinstall numpy opencv-python-headless safetensors")
+        # The runtime, which knows how mvrec-edge was installed, does not load without them either.
+        pip = [sys.executable, "-m", "pip", "install", "--force-reinstall"]
+        say("       " + shlex.join([*pip, "numpy", "opencv-python-headless", "safetensors"]))
         raise typer.Exit(_UNFIT) from error
     diagnosis = examine_machine(bundle=bundle)
     if as_json:

@@ -6,10 +6,13 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mvrec_edge.doctor.child import ProbeAnswer, probe
+from mvrec_edge.doctor.bindings import examine_bindings
+from mvrec_edge.doctor.child import ProbeAnswer, is_absent, probe
 from mvrec_edge.doctor.cuda import CudaDriver
 from mvrec_edge.doctor.fixes import Fixes
 from mvrec_edge.doctor.tiny_graph import COLUMNS, PRECISIONS, ROWS, tiny_graph
+from mvrec_edge.runtime.engines.tensorrt.flavour import FLAVOURS, Flavour
+from mvrec_edge.runtime.engines.tensorrt.plan_keys import Capabilities
 
 __all__ = ["WRONG_ANSWER", "EngineStatus", "examine_engines"]
 
@@ -17,8 +20,9 @@ __all__ = ["WRONG_ANSWER", "EngineStatus", "examine_engines"]
 WRONG_ANSWER = "its answer is wrong"
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
-_BINDINGS = ("cuda.bindings.driver", "cuda.cuda", "pycuda.driver")
 _NO_GPU = "this machine has no NVIDIA GPU"
+# How a library that was built for other GPUs fails.
+_NO_CODE = ("no kernel image is available", "cudaErrorNoKernelImageForDevice")
 # bfloat16 came with Ampere.
 _BF16_CAPABILITY = (8, 0)
 
@@ -28,7 +32,7 @@ class EngineStatus:
     """One engine with one provider.
 
     Attributes:
-        engine: `"onnxruntime"`, `"openvino"` or `"tensorrt"`.
+        engine: `"onnxruntime"`, `"openvino"`, `"tensorrt"` or `"tensorrt-rtx"`.
         provider: `"cpu"`, `"cuda"` or `"tensorrt"` for ONNX Runtime; None for the others.
         usable: Whether it works here.
         version: Version of its library; None where that is not known.
@@ -39,6 +43,8 @@ class EngineStatus:
         precisions: For each precision None where it runs, or why not; empty where the engine does not work.
         tried: Whether a small graph was run in each precision; else `precisions` follows from the GPU's model.
         built_for_cuda: The CUDA version that the library was built for, such as `"13.0"`; None where it does not say.
+        bindings: What it calls CUDA with, `"cuda-python"` or `"pycuda"`; None for an engine that needs neither.
+        remark: What is not as it should be though the engine works; `fix` changes it. None for nothing.
     """
 
     engine: str
@@ -52,6 +58,8 @@ class EngineStatus:
     precisions: dict[str, str | None] = field(default_factory=dict)
     tried: bool = False
     built_for_cuda: str | None = None
+    bindings: str | None = None
+    remark: str | None = None
 
     @property
     def name(self) -> str:
@@ -81,7 +89,8 @@ def examine_engines(
         else:
             status = _onnxruntime(provider, _ask_onnxruntime(provider, path), fixes, cuda)
         statuses.append(status)
-    return (*statuses, _openvino(path, fixes), _tensorrt(cuda, has_gpu, path, fixes))
+    plans = (_plans(flavour, cuda, has_gpu, path, fixes) for flavour in FLAVOURS.values())
+    return (*statuses, _openvino(path, fixes), *plans)
 
 
 def _graphs(*precisions: str) -> dict[str, str]:
@@ -112,6 +121,8 @@ def _onnxruntime(provider: str, answer: ProbeAnswer, fixes: Fixes, cuda: CudaDri
         return unusable(reason, fixes.onnxruntime(provider), installed=False)
     reason = precisions.get("fp32", "it did not run")
     if reason is not None:
+        if any(words in reason for words in _NO_CODE):
+            return unusable(f"this ONNX Runtime holds no code for {_model(cuda)}", fixes.code_for_the_gpu())
         if answer.missing_libraries:
             reason = f"it is listed but does not load: {', '.join(answer.missing_libraries)} cannot be found"
         fix = fixes.mend_onnxruntime() if provider == "cpu" else fixes.cuda_libraries(answer.missing_libraries)
@@ -145,46 +156,69 @@ def _openvino(path: Sequence[str] | None, fixes: Fixes) -> EngineStatus:
     return EngineStatus("openvino", None, True, version, devices=devices, precisions=precisions, tried=True)
 
 
-def _tensorrt(cuda: CudaDriver, has_gpu: bool, path: Sequence[str] | None, fixes: Fixes) -> EngineStatus:
-    if not has_gpu:
-        return EngineStatus("tensorrt", None, False, installed=False, reason=_NO_GPU)
-    answer = probe("tensorrt", path=path)
+def _plans(flavour: Flavour, cuda: CudaDriver, has_gpu: bool, path: Sequence[str] | None, fixes: Fixes) -> EngineStatus:
+    """An engine that runs plans."""
+    # TensorRT for RTX builds for other machines as well.
+    if not has_gpu and not flavour.portable:
+        return EngineStatus(flavour.engine, None, False, installed=False, reason=_NO_GPU)
+    for module in flavour.modules:
+        answer = probe("tensorrt", path=path, module=module)
+        if not is_absent(module, answer):
+            break
     version = answer.values.get("version")
+
+    def unusable(reason: str, fix: str | None, *, installed: bool = True) -> EngineStatus:
+        return EngineStatus(flavour.engine, None, False, version, installed, reason=reason, fix=fix)
+
     if answer.failure is not None:
-        reason, installed = _failure("TensorRT", "tensorrt", answer)
-        return EngineStatus(
-            "tensorrt", None, False, installed=installed, reason=reason, fix=fixes.tensorrt(installed=installed)
-        )
+        reason, installed = _failure(flavour.title, module, answer)
+        if not installed and not has_gpu:
+            return unusable(_NO_GPU, None, installed=False)
+        reason, fix = fixes.plans(flavour, reason, installed=installed)
+        return unusable(reason, fix, installed=installed)
+    if version is not None and _release(version) < flavour.oldest:
+        oldest = ".".join(str(part) for part in flavour.oldest)
+        return unusable(f"{flavour.title} {version} is too old: {oldest} is needed", fixes.newer_plans(flavour))
+    if not has_gpu:
+        return unusable(f"{_NO_GPU}; plans for others can be built here, with {flavour.title} {version}", None)
     if not cuda.devices:
-        reason = cuda.failure or "the CUDA driver offers no GPU"
-        return EngineStatus("tensorrt", None, False, version, reason=reason, fix=fixes.driver())
-    failures = {}
-    for module in _BINDINGS:
-        bound = probe("bindings", path=path, module=module)
-        if bound.failure is None:
-            devices = tuple(device.name for device in cuda.devices)
-            return EngineStatus("tensorrt", None, True, version, devices=devices, precisions=_by_capability(cuda))
-        failures[module] = bound
-    broken = [bound.failure for module, bound in failures.items() if not _absent(module, bound)]
-    why = "neither cuda-python nor pycuda is installed" if not broken else f"its CUDA bindings fail: {broken[0]}"
-    return EngineStatus("tensorrt", None, False, version, reason=why, fix=fixes.bindings())
+        return unusable(cuda.failure or "the CUDA driver offers no GPU", fixes.driver())
+    if flavour.portable and not Capabilities().include(cuda.devices[0].compute_capability):
+        return unusable(f"its plans run on compute capability {Capabilities()}; this is {_model(cuda)}", None)
+    bindings = examine_bindings(path)
+    if bindings.library is None:
+        return unusable(bindings.failure or "neither cuda-python nor pycuda is installed", fixes.bindings())
+    return EngineStatus(
+        flavour.engine,
+        None,
+        True,
+        version,
+        fix=None if bindings.failure is None else fixes.bindings(),
+        devices=tuple(device.name for device in cuda.devices),
+        precisions=_by_capability(cuda),
+        bindings=bindings.library,
+        remark=None if bindings.failure is None else f"{bindings.failure}; PyCUDA serves, without CUDA graphs",
+    )
 
 
 def _failure(title: str, module: str, answer: ProbeAnswer) -> tuple[str, bool]:
     """Why a library does not work, and whether it is installed at all."""
     failure = answer.failure or ""
-    if _absent(module, answer):
+    if is_absent(module, answer):
         return f"{title} is not installed", False
     if answer.missing_libraries:
         return f"{title} does not load: {', '.join(answer.missing_libraries)} cannot be found", True
     return f"{title} does not work: {failure}", True
 
 
-def _absent(module: str, answer: ProbeAnswer) -> bool:
-    """Whether a module, or a package it is in, was not found; another one that it needs does not count."""
-    parts = module.split(".")
-    packages = [".".join(parts[: count + 1]) for count in range(len(parts))]
-    return answer.failure in [f"ModuleNotFoundError: No module named '{package}'" for package in packages]
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+
+
+def _model(cuda: CudaDriver | None) -> str:
+    """The GPU in words."""
+    devices = () if cuda is None else cuda.devices
+    return f"{devices[0].name}, compute capability {devices[0].compute_capability}" if devices else "this GPU"
 
 
 def _by_capability(cuda: CudaDriver | None) -> dict[str, str | None]:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mvrec_edge.runtime.installing import install_libraries
+
 __all__ = ["Conflict", "conflicts", "installed_libraries", "normalised", "opencv_wheels", "runtime_wheels"]
 
 _NAMES = frozenset(
@@ -20,7 +22,7 @@ _FAMILIES = ("opencv-", "onnxruntime", "tensorrt", "nvidia-cublas", "nvidia-cudn
 # Extensions that go beside ONNX Runtime instead of over it.
 _BESIDE = frozenset({"onnxruntime-extensions", "onnxruntime-genai", "onnxruntime-tools"})
 # What a user of these extras is not meant to have is nobody's conflict.
-_EXTRAS = ("", "cpu", "gpu", "openvino", "tensorrt", "export", "plot", "tiff")
+_EXTRAS = ("", "cpu", "gpu", "openvino", "tensorrt", "tensorrt-rtx", "export", "plot", "tiff")
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,7 @@ class Conflict:
     @property
     def fix(self) -> str:
         """The command that installs an accepted version."""
-        name = f"mvrec-edge[{self.extra}]" if self.extra else "mvrec-edge"
-        return f"pip install --upgrade '{name}'"
+        return install_libraries(f"{self.library}{self.needed}")
 
 
 def normalised(name: str) -> str:

@@ -69,14 +69,22 @@ def _openvino(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _tensorrt(_request: dict[str, Any]) -> dict[str, Any]:
-    tensorrt = importlib.import_module("tensorrt")
+def _tensorrt(request: dict[str, Any]) -> dict[str, Any]:
+    tensorrt = importlib.import_module(request.get("module", "tensorrt"))
     tensorrt.Runtime(tensorrt.Logger(tensorrt.Logger.ERROR))
     return {"version": tensorrt.__version__}
 
 
 def _bindings(request: dict[str, Any]) -> dict[str, Any]:
-    importlib.import_module(request["module"])
+    module = importlib.import_module(request["module"])
+    if request["module"] == "pycuda.driver":
+        module.init()
+        module.Device(0).retain_primary_context().detach()
+        return {}
+    # A library for a newer CUDA than the driver serves loads all the same, and fails here.
+    status = module.cudaSetDevice(0)[0]
+    if int(status) != 0:
+        raise RuntimeError(f"cudaSetDevice failed with {getattr(status, 'name', status)}")
     return {}
 
 

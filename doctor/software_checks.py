@@ -13,7 +13,7 @@ from mvrec_edge.doctor.libraries import opencv_wheels, runtime_wheels
 __all__ = ["check_engines", "check_libraries", "check_python"]
 
 _OLDEST_PYTHON = (3, 10)
-_GPU = ("cuda", "tensorrt")
+_GPU = ("cuda", "tensorrt", "tensorrt-rtx")
 
 
 def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Iterator[Finding]:
@@ -96,6 +96,8 @@ def _check_usable(engine: EngineStatus, diagnosis: Diagnosis) -> Iterator[Findin
     runs = [precision for precision, reason in engine.precisions.items() if reason is None]
     how = "" if engine.tried else " (by the GPU's model; not tried)"
     yield Finding("ok", engine.name, f"version {engine.version}, runs {', '.join(runs)}{how}")
+    if engine.remark is not None:
+        yield Finding("warning", engine.name, engine.remark, engine.fix)
     wrong = [precision for precision, reason in engine.precisions.items() if reason == WRONG_ANSWER]
     if wrong:
         text = f"gives wrong answers in {', '.join(wrong)}"

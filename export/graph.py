@@ -16,6 +16,7 @@ import torch
 from mvrec_edge.export.graph_file import save_graph
 from mvrec_edge.export.views_encoder import ViewsEncoder
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
+from mvrec_edge.runtime.installing import install_extra
 
 __all__ = ["OPSET", "trace_graph"]
 
@@ -84,7 +85,7 @@ def _traced(module: ViewsEncoder) -> onnx.ModelProto:
         first = (str(error).strip().splitlines() or [""])[0][:120]
         raise EnvironmentUnfitError(
             f"PyTorch {torch.__version__} cannot trace the encoder: {type(error).__name__}: {first}",
-            fix="install the versions that the extra 'export' names, and report this",
+            fix=f"get the versions that the extra 'export' names, and report this: {install_extra('export')}",
         ) from error
 
 

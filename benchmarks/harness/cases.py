@@ -13,6 +13,7 @@ from mvrec_edge.bench.candidates import CUDA_PREFIX, TORCH, EngineCandidate
 from mvrec_edge.runtime.bundle import Bundle
 from mvrec_edge.runtime.errors import IntegrityError, UsageError
 from mvrec_edge.runtime.files import sha256_file
+from mvrec_edge.runtime.installing import install_extra
 
 __all__ = ["BASELINES", "GPU_BASELINES", "STAGES_MEMBER", "assemble", "baseline_cases", "check_checkpoint"]
 
@@ -71,7 +72,7 @@ def baseline_cases(
     names = [candidate.name for candidate in baselines]
     for library in _TORCH_LIBRARIES:
         if importlib.util.find_spec(library) is None:
-            reason = f"'{library}' is not installed (pip install 'mvrec-edge[export]')"
+            reason = f"'{library}' is not installed ({install_extra('export')})"
             return (), dict.fromkeys(names, reason)
     if checkpoint is None and not bundle.weights.is_random:
         reason = f"its weights are not at hand (give --checkpoint {bundle.weights.name})"

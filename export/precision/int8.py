@@ -21,7 +21,8 @@ import onnx
 
 from mvrec_edge.export.graph_file import load_graph, save_graph
 from mvrec_edge.export.precision.projections import separate_projections
-from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
+from mvrec_edge.runtime.errors import EnvironmentUnfitError, dependency_error
+from mvrec_edge.runtime.installing import install_extra
 
 __all__ = ["MOST_CALIBRATION_VIEWS", "quantise"]
 
@@ -79,7 +80,7 @@ def quantise(
         first = (str(error).strip().splitlines() or [""])[0][:160]
         raise EnvironmentUnfitError(
             f"NNCF {nncf.__version__} cannot quantise the graph: {type(error).__name__}: {first}",
-            fix="leave int8 out, or install the versions that the extra 'int8' names",
+            fix=f"leave int8 out, or get the versions that the extra 'int8' names: {install_extra('int8')}",
         ) from error
     _strip(quantised)
     save_graph(quantised, target)
@@ -102,7 +103,7 @@ def _nncf() -> Any:
             import nncf
             import nncf.onnx
     except ImportError as error:
-        raise MissingDependencyError("nncf", extra="int8", purpose="quantising to int8") from error
+        raise dependency_error(error, "nncf", extra="int8", purpose="quantising to int8") from error
     return nncf
 
 

@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
+from mvrec_edge.runtime.installing import install_libraries
 
 __all__ = ["base_library"]
 
@@ -24,5 +25,5 @@ def base_library(name: str) -> Any:
     except ImportError as reason:
         raise EnvironmentUnfitError(
             f"the library '{name}', which reads this file, does not load: {reason}",
-            fix=f"pip install --force-reinstall {name}",
+            fix=install_libraries(name, option="--force-reinstall"),
         ) from reason

@@ -9,6 +9,7 @@ from typing import Final
 
 from mvrec_edge.runtime.errors import ImageError
 from mvrec_edge.runtime.images.header import damaged, not_read
+from mvrec_edge.runtime.installing import install_extra
 
 __all__ = ["COMPRESSIONS", "JPEG", "decompressed"]
 
@@ -121,5 +122,5 @@ def _missing(name: str, where: object) -> ImageError:
     return not_read(
         where,
         f"the TIFF file is compressed with {name}, which needs the library 'imagecodecs'",
-        fix="pip install 'mvrec-edge[tiff]', or save it as PNG",
+        fix=f"{install_extra('tiff')}, or save it as PNG",
     )

@@ -2,11 +2,13 @@
 
 NVIDIA's wheels of the bindings load over three shared libraries. Here those are empty ones that define the nine
 functions the bindings ask for: nothing can be built with them, but classes, methods and signatures are the real ones.
+TensorRT for RTX is the whole library.
 """
 
 from __future__ import annotations
 
 import enum
+import importlib
 import inspect
 import json
 import os
@@ -15,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +29,16 @@ from used_api import Use, used_api
 
 sys.path.pop(0)
 
+from tests.real_rtx import require_rtx
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 WHEELS = Path(os.environ.get("TENSORRT_BINDINGS", REPOSITORY / ".tensorrt-bindings"))
 FOLDER = REPOSITORY / "runtime" / "engines" / "tensorrt"
 SOURCES = [
     FOLDER / f"{name}.py" for name in ("builder", "building", "tensorrt_engine", "tensorrt_library", "io_tensors")
 ]
+#: What TensorRT for RTX alone is asked for.
+RTX_SOURCES = [FOLDER / f"{name}.py" for name in ("rtx_target", "rtx_runtime")]
 VERSIONS = ("10.3.0", "10.13.3.9", "11.4.0.106")
 
 _POINTERS = (
@@ -47,6 +54,7 @@ _STUB = "".join(f"void* {name}(void) {{ return 0; }}\n" for name in _POINTERS)
 _STUB += "int getNvOnnxParserVersion(void) { return 0; }\nint initLibNvInferPlugins(void) { return 1; }\n"
 
 USAGE = used_api(SOURCES)
+RTX_USAGE = used_api(RTX_SOURCES)
 
 
 @pytest.fixture(scope="session", params=VERSIONS)
@@ -82,16 +90,27 @@ def _surface(version: str, folder: Path) -> dict[str, Any]:
         subprocess.run(
             [compiler, "-shared", "-fPIC", f"-Wl,-soname,{name}", "-o", folder / name, folder / "stub.c"], check=True
         )
+    _surfaces[version] = _printed(folder, "tensorrt_bindings")
+    return _surfaces[version]
+
+
+def _printed(folder: Path, module: str) -> dict[str, Any]:
     answer = subprocess.run(
-        [sys.executable, Path(__file__).with_name("bindings_surface.py"), folder],
+        [sys.executable, Path(__file__).with_name("bindings_surface.py"), folder, module],
         env={**os.environ, "LD_LIBRARY_PATH": str(folder)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert answer.returncode == 0, answer.stderr
-    _surfaces[version] = json.loads(answer.stdout.splitlines()[-1])
-    return _surfaces[version]
+    surface: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
+    return surface
+
+
+@pytest.fixture(scope="module")
+def rtx() -> dict[str, Any]:
+    """What TensorRT for RTX offers."""
+    return _printed(require_rtx(), "tensorrt_rtx_bindings")
 
 
 def _problem(use: Use, bindings: dict[str, Any]) -> str | None:
@@ -128,6 +147,12 @@ def test_every_use_is_there(bindings: dict[str, Any]) -> None:
     assert [problem for use in USAGE.uses if (problem := _problem(use, bindings))] == []
 
 
+def test_every_use_is_there_in_tensorrt_for_rtx(rtx: dict[str, Any]) -> None:
+    uses = [*USAGE.uses, *RTX_USAGE.uses]
+    assert [problem for use in uses if (problem := _problem(use, rtx))] == []
+    assert rtx["version"].startswith("1.")
+
+
 def test_every_override_is_there(bindings: dict[str, Any]) -> None:
     assert {(owner, name) for _, owner, name, _ in USAGE.overrides} == {
         ("ILogger", "log"),
@@ -147,6 +172,7 @@ def test_the_version_is_the_one_that_was_asked_for(bindings: dict[str, Any]) -> 
 def test_nothing_is_called_that_is_not_checked() -> None:
     files = ("builder.py", "tensorrt_engine.py", "tensorrt_library.py", "io_tensors.py")
     assert [line for line in USAGE.unknown if line.startswith(files)] == []
+    assert RTX_USAGE.unknown == []
 
 
 def test_no_other_source_touches_the_library() -> None:
@@ -154,9 +180,9 @@ def test_no_other_source_touches_the_library() -> None:
     users = {
         path
         for path in FOLDER.glob("*.py")
-        if re.search(r"load_tensorrt\(|TensorIOMode|self\._tensorrt", path.read_text())
+        if re.search(r"load_tensorrt\(|TensorIOMode|self\._tensorrt|library: Any", path.read_text())
     }
-    assert users <= set(SOURCES)
+    assert users <= {*SOURCES, *RTX_SOURCES}
     assert len(users) >= 5
 
 
@@ -216,36 +242,47 @@ def test_a_method_of_something_unknown_is_noticed(tmp_path: Path) -> None:
     assert used_api([source]).unknown == ["wrong.py:2: refitter.refit_cuda_engine()"]
 
 
+def _invented(module: str, real: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a stand-in has and the library lacks."""
+    monkeypatch.setattr(sys, "path", [str(REPOSITORY / "tests" / "fakes"), *sys.path])
+    for name in ("tensorrt", "tensorrt_rtx", "fake_gpu"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    stand_in = importlib.import_module(module)
+    classes = {
+        name: value
+        for name, value in vars(stand_in).items()
+        if isinstance(value, type) and value.__module__ == module and not name.startswith("_")
+    }
+    for name in ("tensorrt", "tensorrt_rtx", "fake_gpu"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    assert len(classes) > 10
+    return [text for name, value in classes.items() for text in _invented_in(name, value, real)]
+
+
+def _invented_in(name: str, value: type, real: dict[str, Any]) -> Iterator[str]:
+    attributes = real["classes"].get(name)
+    if attributes is None:
+        yield name
+        return
+    members = value.__members__ if issubclass(value, enum.Enum) else vars(value)
+    for member in members:
+        if member.startswith("_") and member != "__init__":
+            continue
+        if member not in attributes:
+            yield f"{name}.{member}"
+        elif inspect.isfunction(members[member]) and member != "__init__":
+            parameters = list(inspect.signature(members[member]).parameters)
+            if parameters not in [[one for one, _ in signature] for signature in attributes[member]["signatures"]]:
+                yield f"{name}.{member}({', '.join(parameters)})"
+
+
 def test_the_stand_in_has_nothing_that_the_real_one_lacks(
     oldest: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "path", [str(REPOSITORY / "tests" / "fakes"), *sys.path])
-    for name in ("tensorrt", "fake_gpu"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    import tensorrt
+    assert _invented("tensorrt", oldest, monkeypatch) == []
 
-    classes = {
-        name: value
-        for name, value in vars(tensorrt).items()
-        if isinstance(value, type) and value.__module__ == "tensorrt" and not name.startswith("_")
-    }
-    for name in ("tensorrt", "fake_gpu"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    assert len(classes) > 10
-    invented = []
-    for name, value in classes.items():
-        real = oldest["classes"].get(name)
-        if real is None:
-            invented.append(name)
-            continue
-        members = value.__members__ if issubclass(value, enum.Enum) else vars(value)
-        for member in members:
-            if member.startswith("_") and member != "__init__":
-                continue
-            if member not in real:
-                invented.append(f"{name}.{member}")
-            elif inspect.isfunction(members[member]) and member != "__init__":
-                parameters = list(inspect.signature(members[member]).parameters)
-                if parameters not in [[one for one, _ in signature] for signature in real[member]["signatures"]]:
-                    invented.append(f"{name}.{member}({', '.join(parameters)})")
-    assert invented == []
+
+def test_the_stand_in_for_rtx_has_nothing_that_the_real_one_lacks(
+    rtx: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _invented("tensorrt_rtx", rtx, monkeypatch) == []

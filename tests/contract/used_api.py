@@ -28,6 +28,9 @@ KINDS = {
     "self._engine": "ICudaEngine",
     "context": "IExecutionContext",
     "self._runtime": "Runtime",
+    "runtime": "Runtime",
+    "rtx_config": "IRuntimeConfig",
+    "self._rtx_cache": "IRuntimeCache",
 }
 
 #: Expressions that hold our own objects, or those of Python and NumPy.
@@ -42,13 +45,24 @@ OWN = frozenset(
             "self._cuda.gpu",
             "bundle",
             "bundle.manifest",
-            "PlanKey",
             "profile",
             "self.profile",
         ),
         *("self._buffers", "self._buffers.embeddings[:count]", "self._launches", "self._contexts"),
         *("timing_cache", "timing_cache.parent", "path", "stream", "found", "self.errors", "self.steps", "part"),
-        *("str(tensorrt.__version__)", "str(msg)"),
+        *(
+            "str(tensorrt.__version__)",
+            "str(msg)",
+            "importlib",
+            "BatchProfile",
+            "file",
+            "contexts",
+            "known",
+            "_REASONS",
+            "name",
+            "number",
+            "library.ComputeCapability.__members__",
+        ),
     }
 )
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.engines.engine import first_line
-from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError, UsageError
+from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError, dependency_error
+from mvrec_edge.runtime.installing import install_libraries, replace_libraries
 
 __all__ = ["PROVIDERS", "load_library", "open_graph", "why_not_loaded"]
 
@@ -21,6 +22,7 @@ def load_library(provider: str) -> Any:
     Raises:
         UsageError: There is no such provider.
         MissingDependencyError: It is not installed.
+        BrokenDependencyError: It does not load.
         EnvironmentUnfitError: This build lacks the provider.
     """
     if provider not in PROVIDERS:
@@ -29,13 +31,13 @@ def load_library(provider: str) -> Any:
         import onnxruntime  # type: ignore[import-untyped,unused-ignore]
     except ImportError as error:
         extra = "cpu" if provider == "cpu" else "gpu"
-        raise MissingDependencyError("onnxruntime", extra=extra, purpose="the engine 'onnxruntime'") from error
+        raise dependency_error(error, "onnxruntime", extra=extra, purpose="the engine 'onnxruntime'") from error
     available = onnxruntime.get_available_providers()
     if PROVIDERS[provider] not in available:
         raise EnvironmentUnfitError(
             f"this build of ONNX Runtime ({onnxruntime.__version__}) has no {PROVIDERS[provider]}, it has "
             f"{', '.join(available)}",
-            fix="pip uninstall onnxruntime onnxruntime-gpu, then install the extra 'gpu' alone",
+            fix=replace_libraries(("onnxruntime", "onnxruntime-gpu"), "gpu"),
         )
     return onnxruntime
 
@@ -55,10 +57,12 @@ def open_graph(library: Any, graph: Path, options: Any, providers: Sequence[Any]
     try:
         return library.InferenceSession(str(graph), options, providers=list(providers), enable_fallback=0)
     except Exception as error:
+        on_gpu = PROVIDERS["cuda"] in library.get_available_providers()
+        upgrade = install_libraries("onnxruntime-gpu" if on_gpu else "onnxruntime", option="--upgrade")
         raise EnvironmentUnfitError(
             f"ONNX Runtime {library.__version__} cannot load the graph: {first_line(error)}",
             where=graph,
-            fix="pip install --upgrade onnxruntime, or choose another --engine or --precision",
+            fix=f"{upgrade}, or choose another --engine or --precision",
         ) from error
 
 

@@ -19,6 +19,7 @@ from mvrec_edge.doctor.libraries import (
 from mvrec_edge.doctor.tiny_graph import COLUMNS, PRECISIONS, ROWS, tiny_graph
 from mvrec_edge.runtime.bundle.screen import screen_onnx
 from mvrec_edge.runtime.files.user_cache import user_cache_path
+from mvrec_edge.runtime.installing import install_libraries
 
 
 def test_what_is_installed_is_read_without_an_import(site: Any) -> None:
@@ -67,8 +68,8 @@ def test_versions_that_do_not_fit_name_their_extra() -> None:
         ("onnxruntime", "1.16.3", ">=1.18", "cpu"),
     ]
     assert [item.fix for item in found] == [
-        "pip install --upgrade 'mvrec-edge'",
-        "pip install --upgrade 'mvrec-edge[cpu]'",
+        install_libraries("numpy>=1.26"),
+        install_libraries("onnxruntime>=1.18"),
     ]
     assert conflicts({"numpy": "2.1.0", "onnxruntime": "1.20.1"}, needed) == []
 

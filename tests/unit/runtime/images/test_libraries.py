@@ -10,6 +10,7 @@ from PIL import Image
 
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
 from mvrec_edge.runtime.images import read_image
+from mvrec_edge.runtime.installing import install_libraries
 
 
 @pytest.mark.parametrize(("suffix", "library"), [("jpg", "simplejpeg"), ("tif", "tifffile")])
@@ -19,4 +20,4 @@ def test_a_missing_library_is_no_fault_of_the_file(tmp_path, monkeypatch, suffix
 
     with pytest.raises(EnvironmentUnfitError, match=f"'{library}'") as caught:
         read_image(tmp_path / f"a.{suffix}")
-    assert caught.value.fix == f"pip install --force-reinstall {library}"
+    assert caught.value.fix == install_libraries(library, option="--force-reinstall")

@@ -16,6 +16,7 @@ from PIL import Image
 
 from mvrec_edge.runtime.errors import ImageError, InputWarning
 from mvrec_edge.runtime.images import read_image, read_mask
+from mvrec_edge.runtime.installing import install_extra
 from tests.unit.runtime.images.files import tiff
 
 H, W = 9, 13
@@ -108,7 +109,7 @@ def test_without_imagecodecs_lzw_is_refused_with_the_extra(tmp_path, monkeypatch
 
     error = refused(tmp_path, (tmp_path / "b.tif").read_bytes(), "compressed with LZW, which needs")
 
-    assert "pip install 'mvrec-edge[tiff]'" in str(error.fix)
+    assert install_extra("tiff") in str(error.fix)
 
 
 @pytest.mark.parametrize("extra", [0, 2])

@@ -19,7 +19,7 @@ from mvrec_edge.runtime.engines.tensorrt.building import BuiltPlan
 REPOSITORY = Path(__file__).resolve().parents[5]
 FAKES = REPOSITORY / "tests" / "fakes"
 
-_ROOTS = ("tensorrt", "cuda", "pycuda", "fake_gpu")
+_ROOTS = ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings", "cuda", "pycuda", "fake_gpu")
 
 
 def _purge() -> None:
@@ -40,7 +40,7 @@ class StandIns:
         self.cache = cache
 
     def mode(self, **variables: str) -> None:
-        """Sets FAKE_TENSORRT, FAKE_TENSORRT_VERSION and FAKE_CUDA, and loads the stand-ins anew."""
+        """Sets variables of the stand-ins, such as FAKE_TENSORRT, and loads the stand-ins anew."""
         for name, value in variables.items():
             self._monkeypatch.setenv(name, value)
         _purge()
@@ -60,6 +60,10 @@ class StandIns:
         return importlib.import_module("tensorrt")
 
     @property
+    def rtx(self) -> Any:
+        return importlib.import_module("tensorrt_rtx")
+
+    @property
     def held(self) -> tuple[int, int, int]:
         """Allocations, streams and captures that nobody gave back."""
         return len(self.gpu.allocations), len(self.gpu.streams), len(self.gpu.capturing)
@@ -74,7 +78,7 @@ class StandIns:
 @pytest.fixture
 def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StandIns]:
     pytest.importorskip("onnx", reason="the stand-in of TensorRT reads the graph with it")
-    for name in ("FAKE_TENSORRT", "FAKE_TENSORRT_VERSION", "FAKE_CUDA"):
+    for name in [name for name in os.environ if name.startswith("FAKE_")]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.syspath_prepend(str(FAKES))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAKES), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
