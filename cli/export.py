@@ -45,6 +45,14 @@ _ViewsInGraph = Annotated[
 
 
 @dataclass(frozen=True)
+class _GraphOptions:
+    """Which graphs are written beside those of the precisions asked for, and which are kept."""
+
+    accept: _Accept = False
+    views_in_graph: _ViewsInGraph = False
+
+
+@dataclass(frozen=True)
 class _CalibrationOptions:
     """Labelled defects of the user's own, on which the graphs are judged."""
 
@@ -122,8 +130,7 @@ def export(
     ] = "fp32",
     *,
     calibrating: _CalibrationOptions,
-    accept: _Accept = False,
-    views_in_graph: _ViewsInGraph = False,
+    graphs: _GraphOptions,
     reading: SourceOptions,
     overwrite: Overwrite = False,
 ) -> None:
@@ -154,15 +161,19 @@ def export(
     outputs.check([None if pocket else checkpoint])
     check_free(out, overwrite=overwrite)
     failures: list[EnvironmentUnfitError] = []
-    if pocket and set(precisions) <= set(POCKET_PRECISIONS) and calibrating.calibration is None and not views_in_graph:
+    if (
+        pocket
+        and set(precisions) <= set(POCKET_PRECISIONS)
+        and calibrating.calibration is None
+        and not graphs.views_in_graph
+    ):
         say("copying the finished bundle of the pocket encoder")
         bundle = copy_pocket(out, overwrite=overwrite)
     else:
         _require_libraries(pocket=pocket)
         weights = _weights(checkpoint, random_weights, seed)
         calibration = calibrating.read(reading, weights.architecture.image_size, outputs)
-        how = {"accept": accept, "views_in_graph": views_in_graph, "overwrite": overwrite}
-        bundle = _exported(weights, out, precisions, calibration, failures, **how)
+        bundle = _exported(weights, out, precisions, calibration, failures, graphs, overwrite=overwrite)
     _say_bundle(out, bundle)
     for failure in failures:
         say(f"left out: {failure}")
@@ -195,7 +206,9 @@ def _exported(
     precisions: Sequence[str],
     calibration: Calibration | None,
     failures: list[EnvironmentUnfitError],
-    **how: bool,
+    graphs: _GraphOptions,
+    *,
+    overwrite: bool,
 ) -> Bundle:
     """Exports, shows how far it is, and notes which graphs were left out."""
     from mvrec_edge.cli.console import say, view_bar
@@ -206,7 +219,9 @@ def _exported(
         out,
         precisions=precisions,
         calibration=calibration,
-        **how,
+        accept=graphs.accept,
+        views_in_graph=graphs.views_in_graph,
+        overwrite=overwrite,
         say=say,
         views_bar=view_bar,
         left_out=failures.append,

@@ -94,4 +94,5 @@ def _round_inexact(
     flat = differs.reshape(-1)
     word = np.dtype(np.uint64 if flat.size % 8 == 0 else np.uint32)
     unsure = (np.flatnonzero(flat.view(word) != 0)[:, None] * word.itemsize + np.arange(word.itemsize)).reshape(-1)
-    return unsure[flat[unsure] != 0]
+    places: npt.NDArray[np.intp] = unsure[flat[unsure] != 0]
+    return places
