@@ -13,7 +13,8 @@ BINDINGS := .tensorrt-bindings
 TENSORRT_VERSIONS := 10.3.0 10.13.3.9 11.4.0.106
 
 # TensorRT for RTX in full, which builds engines without a GPU: for the tests that have it build every graph. Unpacked in a
-# folder of its own, so that the other tests run without it. For x86 alone: elsewhere those tests say so and are skipped.
+# folder of its own, so that the other tests run without it; under NVIDIA's licence, and never shipped. For x86 alone:
+# elsewhere those tests say so and are skipped.
 RTX := .tensorrt-rtx
 RTX_VERSION := 1.7.1.116
 
@@ -34,10 +35,10 @@ test-slow: $(READY) $(BINDINGS) $(RTX)
 
 # Hostile inputs, faults, kills, threads, leaks (tests/harness): the first trials, and all of them, which takes hours and is
 # taken up where the last call ended.
-harness-short: $(READY)
+harness-short: $(READY) $(RTX)
 	$(ONE_THREAD) $(BIN)/pytest -m harness --numprocesses auto --dist load tests/harness
 
-harness: $(READY)
+harness: $(READY) $(RTX)
 	$(ONE_THREAD) $(BIN)/python -m tests.harness --results benchmarks/results/harness.json
 
 # What the project stands on: known holes, licences, lock files with hashes, a bill of materials (supply/check.py).

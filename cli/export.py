@@ -39,9 +39,26 @@ _ViewsInGraph = Annotated[
     typer.Option(
         "--views-in-graph",
         help="Write a further graph for each precision but bf16 that cuts the views as well, to the pixel as the CPU "
-        "does. Engines on a GPU then take the part of the image under a defect's windows in place of its views.",
+        "does. ONNX Runtime on CUDA then takes the part of the image under a defect's windows in place of its views.",
     ),
 ]
+
+
+@dataclass(frozen=True)
+class _GraphOptions:
+    """Which graphs are written, and which are kept."""
+
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision",
+            help="Precisions of the graphs to write, any of fp32,fp16,bf16,int8. fp16 is for GPUs and TensorRT, "
+            "bf16 for CPUs that have bfloat16 (needs the extra 'openvino'), int8 for all machines (needs the "
+            "extra 'int8').",
+        ),
+    ] = "fp32"
+    accept: _Accept = False
+    views_in_graph: _ViewsInGraph = False
 
 
 @dataclass(frozen=True)
@@ -111,19 +128,9 @@ def export(
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of --random-weights.")] = 0,
-    precision: Annotated[
-        str,
-        typer.Option(
-            "--precision",
-            help="Precisions of the graphs to write, any of fp32,fp16,bf16,int8. fp16 is for GPUs and TensorRT, "
-            "bf16 for CPUs that have bfloat16 (needs the extra 'openvino'), int8 for all machines (needs the "
-            "extra 'int8').",
-        ),
-    ] = "fp32",
     *,
+    graphs: _GraphOptions,
     calibrating: _CalibrationOptions,
-    accept: _Accept = False,
-    views_in_graph: _ViewsInGraph = False,
     reading: SourceOptions,
     overwrite: Overwrite = False,
 ) -> None:
@@ -148,21 +155,21 @@ def export(
             "give either a CHECKPOINT or --random-weights, and not both",
             fix="example: mvrec-edge export checkpoint.pth --out encoder.bundle",
         )
-    precisions = parse_precisions(precision)
+    precisions = parse_precisions(graphs.precision)
     pocket = str(checkpoint) == POCKET
     outputs = Outputs({}, folders={"--out": out})
     outputs.check([None if pocket else checkpoint])
     check_free(out, overwrite=overwrite)
     failures: list[EnvironmentUnfitError] = []
-    if pocket and set(precisions) <= set(POCKET_PRECISIONS) and calibrating.calibration is None and not views_in_graph:
+    further = calibrating.calibration is not None or graphs.views_in_graph
+    if pocket and set(precisions) <= set(POCKET_PRECISIONS) and not further:
         say("copying the finished bundle of the pocket encoder")
         bundle = copy_pocket(out, overwrite=overwrite)
     else:
         _require_libraries(pocket=pocket)
         weights = _weights(checkpoint, random_weights, seed)
         calibration = calibrating.read(reading, weights.architecture.image_size, outputs)
-        how = {"accept": accept, "views_in_graph": views_in_graph, "overwrite": overwrite}
-        bundle = _exported(weights, out, precisions, calibration, failures, **how)
+        bundle = _exported(weights, out, precisions, calibration, failures, graphs, overwrite=overwrite)
     _say_bundle(out, bundle)
     for failure in failures:
         say(f"left out: {failure}")
@@ -195,7 +202,9 @@ def _exported(
     precisions: Sequence[str],
     calibration: Calibration | None,
     failures: list[EnvironmentUnfitError],
-    **how: bool,
+    graphs: _GraphOptions,
+    *,
+    overwrite: bool,
 ) -> Bundle:
     """Exports, shows how far it is, and notes which graphs were left out."""
     from mvrec_edge.cli.console import say, view_bar
@@ -206,7 +215,9 @@ def _exported(
         out,
         precisions=precisions,
         calibration=calibration,
-        **how,
+        accept=graphs.accept,
+        views_in_graph=graphs.views_in_graph,
+        overwrite=overwrite,
         say=say,
         views_bar=view_bar,
         left_out=failures.append,

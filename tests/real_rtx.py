@@ -47,9 +47,14 @@ def in_reach(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(folder))
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     monkeypatch.setenv("PYTHONPATH", path)
+    _forget()
     try:
         yield
     finally:
-        for name in list(sys.modules):
-            if name.split(".")[0] in _ROOTS:
-                del sys.modules[name]
+        _forget()
+
+
+def _forget() -> None:
+    for name in list(sys.modules):
+        if name.split(".")[0] in _ROOTS:
+            del sys.modules[name]

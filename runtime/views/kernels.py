@@ -62,15 +62,13 @@ class InexactRows:
 
     Attributes:
         start: First output row, counted from the chunk's.
+        stop: One past the last output row.
         bound: By how much a sum of float32, in any order, may differ from the exact one, at most.
-        first: int `[rows]`, the first input row that each needs, counted from the image's.
-        weights: int64 `[rows, taps]`, multiples of 2^-22, zero at the end where a row has fewer.
     """
 
     start: int
+    stop: int
     bound: float
-    first: npt.NDArray[np.intp]
-    weights: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -128,6 +126,7 @@ def resize_weights(size_in: int, size_out: int) -> list[tuple[int, npt.NDArray[n
     return rows
 
 
+@functools.lru_cache(maxsize=64)
 def integer_weights(size_in: int, size_out: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
     """The same weights as Pillow keeps them.
 
@@ -139,12 +138,7 @@ def integer_weights(size_in: int, size_out: int) -> tuple[npt.NDArray[np.intp], 
         For every output sample the first input sample, int `[size_out]`, and the weights as multiples of 2^-22,
         int64 `[size_out, taps]`, zero at the end of rows that need fewer than the longest.
     """
-    return _integers(resize_weights(size_in, size_out))
-
-
-def _integers(
-    rows: Sequence[tuple[int, npt.NDArray[np.float64]]],
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+    rows = resize_weights(size_in, size_out)
     weights = np.zeros((len(rows), max(len(values) for _, values in rows)), np.int64)
     for target, (_, values) in zip(weights, rows, strict=True):
         target[: len(values)] = _quantised(values)
@@ -159,6 +153,7 @@ def _quantised(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
 def resize_chunks(size_in: int, size_out: int) -> tuple[Chunk, ...]:
     """The whole resize of one axis, cut into chunks, and those into stacks of blocks; see `resize_weights`."""
     rows = resize_weights(size_in, size_out)
+    _, integers = integer_weights(size_in, size_out)
     period = size_out // math.gcd(size_in, size_out)
     if period <= _LONGEST_PERIOD:
         height = period * max(1, round(_REPEATING / period))
@@ -173,14 +168,13 @@ def resize_chunks(size_in: int, size_out: int) -> tuple[Chunk, ...]:
             _block(rows[place : min(place + height, stop)], place - start, first)
             for place in range(start, stop, height)
         ]
-        inexact = tuple(_inexact(rows[start:stop]))
+        inexact = tuple(_inexact(integers[start:stop]))
         chunks.append(Chunk(start, stop, first, last, tuple(_stacks(blocks)), inexact))
     return tuple(chunks)
 
 
-def _inexact(rows: Sequence[tuple[int, npt.NDArray[np.float64]]]) -> Iterator[InexactRows]:
+def _inexact(weights: npt.NDArray[np.int64]) -> Iterator[InexactRows]:
     """The runs of rows that have a weight which is no multiple of 2^-14."""
-    first, weights = _integers(rows)
     rounded = (weights % (1 << (WEIGHT_BITS - _EXACT_BITS)) != 0).any(axis=1)
     start = 0
     for inexact, run in itertools.groupby(rounded):
@@ -190,7 +184,7 @@ def _inexact(rows: Sequence[tuple[int, npt.NDArray[np.float64]]]) -> Iterator[In
             taps = np.count_nonzero(part, axis=1).max()
             largest = 255 * np.ldexp(np.abs(part).sum(axis=1).max(), -WEIGHT_BITS)
             # One rounding for each addition, and one for that of what is added before a sum is rounded to a byte.
-            yield InexactRows(start, float(taps * _UNIT * largest + 512 * _UNIT), first[start:stop], part)
+            yield InexactRows(start, stop, float(taps * _UNIT * largest + 512 * _UNIT))
         start = stop
 
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.threads import Task, limited_products, run_in_threads
 from mvrec_edge.runtime.views.kernels import Stack, resize_chunks
-from mvrec_edge.runtime.views.rounding import round_to_bytes
+from mvrec_edge.runtime.views.rounding import round_to_bytes, settle
 
 __all__ = ["INTERMEDIATE", "Fetch", "Window", "resize_windows_exact", "resize_windows_fast"]
 
@@ -190,7 +190,7 @@ class _Scratch(threading.local):
     """Memory that is used again and again: fresh pages cost more than the arithmetic on them."""
 
     def __init__(self) -> None:
-        self.buffers = {"in": np.empty(0, np.float32), "out": np.empty(0, np.float32)}
+        self.buffers = {name: np.empty(0, np.float32) for name in ("in", "out", "spare")}
 
     def rows(self, name: str, count: int, length: int) -> npt.NDArray[np.float32]:
         if self.buffers[name].size < count * length:
@@ -208,13 +208,17 @@ def _pass(image: _Pixels, size: int) -> _Pixels:
     rest = image.shape[1:]
     flat = np.ascontiguousarray(image).reshape(len(image), -1)
     result = np.empty((size, flat.shape[1]), np.uint8)
+    unsure: list[npt.NDArray[np.intp]] = []
     for chunk in resize_chunks(len(image), size):
         source = _scratch.rows("in", chunk.last - chunk.first, flat.shape[1])
         target = _scratch.rows("out", chunk.stop - chunk.start, flat.shape[1])
         np.copyto(source, flat[chunk.first : chunk.last])
         for stack in chunk.stacks:
             _multiply(stack, source, target)
-        round_to_bytes(chunk, flat, target, result[chunk.start : chunk.stop])
+        # A fourth of the floats is room for as many bytes.
+        spare = _scratch.rows("spare", -(-len(target) // 4), flat.shape[1]).view(np.uint8).reshape(-1, flat.shape[1])
+        unsure += round_to_bytes(chunk, target, result[chunk.start : chunk.stop], spare[: len(target)])
+    settle(unsure, flat, result)
     return result.reshape(size, *rest)
 
 

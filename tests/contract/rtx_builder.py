@@ -73,6 +73,8 @@ def built(trt: Any, graph: str, image_size: int) -> dict[str, Any]:
         errors = [parser.get_error(index) for index in range(parser.num_errors)]
         return {"refused": "; ".join(f"{error.node_operator()}: {error.desc()}" for error in errors)}
     config = builder.create_builder_config()
+    # As our builder does: a float32 product stays one.
+    config.clear_flag(trt.BuilderFlag.TF32)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     config.add_optimization_profile(_profile(builder, network))
     plan = builder.build_serialized_network(network, config)

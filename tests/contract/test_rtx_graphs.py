@@ -206,6 +206,10 @@ def test_graphs_that_cut_views(graphs: dict[tuple[str, str], Read], encoder: str
     # Two passes of two.
     assert +products == {(("FLOAT", "FLOAT"), "FLOAT"): 4}
     assert len(read.attentions()) == len(plain.attentions())
+    # Its sums are exact in float32.
+    cutting = [part for part in read.products() if any("cut/" in node for node in part["nodes"])]
+    assert cutting
+    assert {kind for part in cutting for kind in (*part["inputs"], *part["outputs"])} <= {"Float", "Int32"}
 
 
 def test_one_part_of_the_engine_reads_the_pixels(read: Read) -> None:

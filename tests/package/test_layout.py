@@ -294,7 +294,10 @@ def test_a_first_try_needs_the_extra_cpu_alone(site: Path, tmp_path: Path) -> No
     run("init", "line1", "--examples")
     assert "copying the finished bundle" in run("export", "pocket", "--out", "pocket.bundle")
     refused = run("export", "pocket", "--precision", "fp32,int8", "--out", "other.bundle", code=5)
-    assert "comes finished in fp32 without --calibration; the rest needs the library 'torch'" in refused
+    assert (
+        "comes finished in fp32 without --calibration or --views-in-graph; the rest needs the library 'torch'"
+        in refused
+    )
     refused = run("export", "pocket", "--calibration", "line1/labelled", "--out", "other.bundle", code=5)
     # A wheel that was only unpacked has no record of where it came from.
     assert "install the extra 'export' of mvrec-edge from the checkout or wheel" in refused
