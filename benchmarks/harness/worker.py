@@ -104,10 +104,14 @@ class _Session:
 
 
 def open_subject(request: dict[str, Any], verified: Callable[[], None]) -> Workload:
-    """Opens an engine, numpy's matrix product, or the stages around the encoder."""
+    """Opens an engine, for batches or for a defect, numpy's matrix product, or the stages around the encoder."""
     kind, threads = request["kind"], request.get("threads")
     if kind == "numpy product":
         return NumpyProduct()
+    if kind == "onnxruntime fp8 product":
+        from mvrec_edge.bench.float8 import Float8Product
+
+        return Float8Product()
     if kind == "openvino product":
         from mvrec_edge.bench.openvino_product import OpenVinoProduct
 
@@ -124,7 +128,12 @@ def open_subject(request: dict[str, Any], verified: Callable[[], None]) -> Workl
     # What was asked for alone, as the commands of the line do it.
     bundle = Bundle.load(request["bundle"], graphs=[request["precision"]])
     verified()
-    return EngineWorkload(open_candidate(candidate_of(request), bundle, batch=request["batch"], threads=threads))
+    engine = open_candidate(candidate_of(request), bundle, batch=request["batch"], threads=threads)
+    if kind == "defect":
+        from mvrec_edge.bench.defect import DefectWorkload
+
+        return DefectWorkload(engine)
+    return EngineWorkload(engine)
 
 
 def candidate_of(request: dict[str, Any]) -> EngineCandidate:

@@ -220,7 +220,10 @@ def test_evaluate_with_a_broken_matplotlib(
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     arguments = ("--shots", 2, "--draws", 1, "--heads", "zip", "--resample", "fast", "--no-keep")
     result = run("evaluate", tiny_bundle_path, line / "parts", *arguments, "--out", tmp_path / "out")
-    assert "no plot: the plot needs the library 'matplotlib', which is installed but does not load" in result.stderr
+    assert (
+        "no plot: the plot of an evaluation needs the library 'matplotlib', which is installed but does not load"
+        in result.stderr
+    )
     assert "is not installed" not in result.stderr
     assert "NumPy 1.x" not in result.stderr
     assert (tmp_path / "out" / "evaluation.json").is_file()
