@@ -48,14 +48,16 @@ def parts_for(*, on_gpu: bool) -> Iterator[Part]:
     cuda = CUDA_PREFIX if on_gpu else ""
     provider, half, wide = ("cuda", "fp16", "bf16") if on_gpu else ("cpu", "fp32", "fp32")
     reference = EngineCandidate("onnxruntime", half, provider)
+    # No more than the reference is opened for.
+    batches = (DEFECT_VIEWS, 1, 54) if on_gpu else (DEFECT_VIEWS, 1)
     yield Part("reference", 60, 10, _reference(reference, half, on_gpu), _needs(reference))
-    yield _candidate(TORCH, half, f"{cuda}fused-compile", (DEFECT_VIEWS, 1, 54), 150, 40)
+    yield _candidate(TORCH, half, f"{cuda}fused-compile", batches, 150, 40)
     yield Part("defect", 60, 15, _defect(reference), _needs(reference))
-    yield _candidate(TORCH, half, f"{cuda}fused", (DEFECT_VIEWS, 1, 54), 40, 15)
+    yield _candidate(TORCH, half, f"{cuda}fused", batches, 40, 15)
     if not on_gpu:
         return
-    yield _candidate("tensorrt-rtx", half, None, (DEFECT_VIEWS, 1, 54), 90, 40)
-    yield _candidate("tensorrt", half, None, (DEFECT_VIEWS, 1, 54), 150, 90)
+    yield _candidate("tensorrt-rtx", half, None, batches, 90, 40)
+    yield _candidate("tensorrt", half, None, batches, 150, 90)
     yield _candidate("onnxruntime", wide, provider, (DEFECT_VIEWS,), 40, 15)
     yield _candidate(TORCH, wide, f"{cuda}fused-compile", (DEFECT_VIEWS, 1), 120, 40)
     yield _candidate(TORCH, "fp32", f"{cuda}eager", (DEFECT_VIEWS,), 40, 15)

@@ -75,6 +75,8 @@ def main(words: Sequence[str] | None = None) -> int:
     finally:
         run.close()
     write(run.record())
+    for name, value in [*run.notes.items(), *run.record()["aims"].items()]:
+        print(f"{name}: {value}")
     if not devices:
         skipped = [part.name for part in parts_for(on_gpu=True)][len([*parts_for(on_gpu=False)]) :]
         print(f"left out, since they need a GPU: {', '.join(skipped)}")
