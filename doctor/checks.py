@@ -70,7 +70,7 @@ def check_memory(diagnosis: Diagnosis) -> Iterator[Finding]:
 def check_gpu(diagnosis: Diagnosis) -> Iterator[Finding]:
     """Drivers that are missing, broken or old, and wheels that no GPU uses."""
     gpus, cuda = diagnosis.gpus, diagnosis.cuda
-    wheels = [name for name in diagnosis.libraries if name == "onnxruntime-gpu" or name.startswith("tensorrt")]
+    wheels = [name for name in diagnosis.libraries if name == "onnxruntime-gpu" or _needs_gpu(name)]
     if not diagnosis.has_gpu:
         if "onnxruntime-gpu" in diagnosis.fixes.runtime_wheels:
             # Removing one of several wheels would break the other.
@@ -125,6 +125,11 @@ def _built_for(diagnosis: Diagnosis) -> dict[str, str]:
         if title == "tensorrt" and version.isdigit():
             wanted[title] = version
     return wanted
+
+
+def _needs_gpu(wheel: str) -> bool:
+    """Whether a wheel is of a TensorRT, which is of no use without a GPU; that for RTX builds plans without one."""
+    return wheel.startswith("tensorrt") and not wheel.startswith("tensorrt-rtx")
 
 
 def _major(version: str | None) -> int | None:

@@ -11,7 +11,8 @@ from mvrec_edge.doctor.child import ProbeAnswer, is_absent, probe
 from mvrec_edge.doctor.cuda import CudaDriver
 from mvrec_edge.doctor.fixes import Fixes
 from mvrec_edge.doctor.tiny_graph import COLUMNS, PRECISIONS, ROWS, tiny_graph
-from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT
+from mvrec_edge.runtime.engines.tensorrt.flavour import FLAVOURS, Flavour
+from mvrec_edge.runtime.engines.tensorrt.plan_keys import Capabilities
 
 __all__ = ["WRONG_ANSWER", "EngineStatus", "examine_engines"]
 
@@ -31,7 +32,7 @@ class EngineStatus:
     """One engine with one provider.
 
     Attributes:
-        engine: `"onnxruntime"`, `"openvino"` or `"tensorrt"`.
+        engine: `"onnxruntime"`, `"openvino"`, `"tensorrt"` or `"tensorrt-rtx"`.
         provider: `"cpu"`, `"cuda"` or `"tensorrt"` for ONNX Runtime; None for the others.
         usable: Whether it works here.
         version: Version of its library; None where that is not known.
@@ -88,7 +89,8 @@ def examine_engines(
         else:
             status = _onnxruntime(provider, _ask_onnxruntime(provider, path), fixes, cuda)
         statuses.append(status)
-    return (*statuses, _openvino(path, fixes), _tensorrt(cuda, has_gpu, path, fixes))
+    plans = (_plans(flavour, cuda, has_gpu, path, fixes) for flavour in FLAVOURS.values())
+    return (*statuses, _openvino(path, fixes), *plans)
 
 
 def _graphs(*precisions: str) -> dict[str, str]:
@@ -154,30 +156,40 @@ def _openvino(path: Sequence[str] | None, fixes: Fixes) -> EngineStatus:
     return EngineStatus("openvino", None, True, version, devices=devices, precisions=precisions, tried=True)
 
 
-def _tensorrt(cuda: CudaDriver, has_gpu: bool, path: Sequence[str] | None, fixes: Fixes) -> EngineStatus:
-    if not has_gpu:
-        return EngineStatus("tensorrt", None, False, installed=False, reason=_NO_GPU)
-    answer = probe("tensorrt", path=path)
+def _plans(flavour: Flavour, cuda: CudaDriver, has_gpu: bool, path: Sequence[str] | None, fixes: Fixes) -> EngineStatus:
+    """An engine that runs plans."""
+    # TensorRT for RTX builds for other machines as well.
+    if not has_gpu and not flavour.portable:
+        return EngineStatus(flavour.engine, None, False, installed=False, reason=_NO_GPU)
+    for module in flavour.modules:
+        answer = probe("tensorrt", path=path, module=module)
+        if not is_absent(module, answer):
+            break
     version = answer.values.get("version")
+
+    def unusable(reason: str, fix: str | None, *, installed: bool = True) -> EngineStatus:
+        return EngineStatus(flavour.engine, None, False, version, installed, reason=reason, fix=fix)
+
     if answer.failure is not None:
-        reason, installed = _failure("TensorRT", "tensorrt", answer)
-        reason = reason if installed else fixes.why_no_tensorrt or reason
-        return EngineStatus(
-            "tensorrt", None, False, installed=installed, reason=reason, fix=fixes.tensorrt(installed=installed)
-        )
-    if version is not None and _release(version) < TENSORRT.oldest:
-        oldest = ".".join(str(part) for part in TENSORRT.oldest)
-        reason = f"TensorRT {version} is too old: {oldest} is needed"
-        return EngineStatus("tensorrt", None, False, version, reason=reason, fix=fixes.newer_tensorrt())
+        reason, installed = _failure(flavour.title, module, answer)
+        if not installed and not has_gpu:
+            return unusable(_NO_GPU, None, installed=False)
+        reason, fix = fixes.plans(flavour, reason, installed=installed)
+        return unusable(reason, fix, installed=installed)
+    if version is not None and _release(version) < flavour.oldest:
+        oldest = ".".join(str(part) for part in flavour.oldest)
+        return unusable(f"{flavour.title} {version} is too old: {oldest} is needed", fixes.newer_plans(flavour))
+    if not has_gpu:
+        return unusable(f"{_NO_GPU}; plans for others can be built here, with {flavour.title} {version}", None)
     if not cuda.devices:
-        reason = cuda.failure or "the CUDA driver offers no GPU"
-        return EngineStatus("tensorrt", None, False, version, reason=reason, fix=fixes.driver())
+        return unusable(cuda.failure or "the CUDA driver offers no GPU", fixes.driver())
+    if flavour.portable and not Capabilities().include(cuda.devices[0].compute_capability):
+        return unusable(f"its plans run on compute capability {Capabilities()}; this is {_model(cuda)}", None)
     bindings = examine_bindings(path)
     if bindings.library is None:
-        reason = bindings.failure or "neither cuda-python nor pycuda is installed"
-        return EngineStatus("tensorrt", None, False, version, reason=reason, fix=fixes.bindings())
+        return unusable(bindings.failure or "neither cuda-python nor pycuda is installed", fixes.bindings())
     return EngineStatus(
-        "tensorrt",
+        flavour.engine,
         None,
         True,
         version,

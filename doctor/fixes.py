@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mvrec_edge.runtime.engines.tensorrt.cuda_driver import how_to_get_bindings, how_to_get_tensorrt
+from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT, Flavour
 from mvrec_edge.runtime.installing import install_extra, install_libraries, remove_libraries, replace_libraries
 from mvrec_edge.runtime.jetson import INSTALL_JETPACK, NEWER_JETPACK, OTHER_RUNTIME, JetsonRelease
 
@@ -45,9 +46,9 @@ class Fixes:
         """Installs an extra of this package."""
         return install_extra(name)
 
-    def again(self, library: str) -> str:
-        """Installs a library that is broken once more."""
-        return install_libraries(library, option="--force-reinstall")
+    def again(self, *libraries: str) -> str:
+        """Installs what is broken once more."""
+        return install_libraries(*libraries, option="--force-reinstall")
 
     def onnxruntime(self, provider: str) -> str:
         """Gets an ONNX Runtime that has a provider."""
@@ -93,9 +94,23 @@ class Fixes:
             return INSTALL_JETPACK if installed or self.no_tensorrt is None else self.no_tensorrt[1]
         return self.again("tensorrt") if installed else how_to_get_tensorrt(self.served_cuda)
 
-    def newer_tensorrt(self) -> str:
-        """Gets a TensorRT that is new enough."""
-        return NEWER_JETPACK if self.is_jetson else install_libraries("tensorrt", option="--upgrade")
+    def plans(self, flavour: Flavour, reason: str, *, installed: bool) -> tuple[str, str | None]:
+        """Why a library that runs plans is not there or does not work, and how to get it.
+
+        Args:
+            flavour: The library.
+            reason: What was found.
+            installed: Whether it is there.
+        """
+        if flavour is TENSORRT:
+            return reason if installed else self.why_no_tensorrt or reason, self.tensorrt(installed=installed)
+        if self.is_jetson:
+            return f"{flavour.title} is for PCs; a Jetson takes the engine '{TENSORRT.engine}'", None
+        return reason, self.again(*flavour.wheels) if installed else self.install(flavour.extra)
+
+    def newer_plans(self, flavour: Flavour) -> str:
+        """Gets a library that runs plans and is new enough."""
+        return NEWER_JETPACK if self.is_jetson else install_libraries(*flavour.wheels, option="--upgrade")
 
     def openvino(self, *, installed: bool = False) -> str:
         """Installs OpenVINO, or mends one that is installed."""

@@ -22,7 +22,7 @@ _FAMILIES = ("opencv-", "onnxruntime", "tensorrt", "nvidia-cublas", "nvidia-cudn
 # Extensions that go beside ONNX Runtime instead of over it.
 _BESIDE = frozenset({"onnxruntime-extensions", "onnxruntime-genai", "onnxruntime-tools"})
 # What a user of these extras is not meant to have is nobody's conflict.
-_EXTRAS = ("", "cpu", "gpu", "openvino", "tensorrt", "export", "plot", "tiff")
+_EXTRAS = ("", "cpu", "gpu", "openvino", "tensorrt", "tensorrt-rtx", "export", "plot", "tiff")
 
 
 @dataclass(frozen=True)

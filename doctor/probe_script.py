@@ -69,8 +69,8 @@ def _openvino(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _tensorrt(_request: dict[str, Any]) -> dict[str, Any]:
-    tensorrt = importlib.import_module("tensorrt")
+def _tensorrt(request: dict[str, Any]) -> dict[str, Any]:
+    tensorrt = importlib.import_module(request.get("module", "tensorrt"))
     tensorrt.Runtime(tensorrt.Logger(tensorrt.Logger.ERROR))
     return {"version": tensorrt.__version__}
 

@@ -13,7 +13,7 @@ from mvrec_edge.doctor.libraries import opencv_wheels, runtime_wheels
 __all__ = ["check_engines", "check_libraries", "check_python"]
 
 _OLDEST_PYTHON = (3, 10)
-_GPU = ("cuda", "tensorrt")
+_GPU = ("cuda", "tensorrt", "tensorrt-rtx")
 
 
 def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Iterator[Finding]:

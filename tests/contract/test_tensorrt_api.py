@@ -8,6 +8,7 @@ TensorRT for RTX is the whole library.
 from __future__ import annotations
 
 import enum
+import importlib
 import inspect
 import json
 import os
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +29,16 @@ from used_api import Use, used_api
 
 sys.path.pop(0)
 
+from tests.real_rtx import require_rtx
+
 REPOSITORY = Path(__file__).resolve().parents[2]
-RTX = Path(os.environ.get("TENSORRT_RTX", REPOSITORY / ".tensorrt-rtx"))
 WHEELS = Path(os.environ.get("TENSORRT_BINDINGS", REPOSITORY / ".tensorrt-bindings"))
 FOLDER = REPOSITORY / "runtime" / "engines" / "tensorrt"
 SOURCES = [
     FOLDER / f"{name}.py" for name in ("builder", "building", "tensorrt_engine", "tensorrt_library", "io_tensors")
 ]
 #: What TensorRT for RTX alone is asked for.
-RTX_SOURCES = [FOLDER / f"{name}.py" for name in ("rtx_target",)]
+RTX_SOURCES = [FOLDER / f"{name}.py" for name in ("rtx_target", "rtx_runtime")]
 VERSIONS = ("10.3.0", "10.13.3.9", "11.4.0.106")
 
 _POINTERS = (
@@ -107,9 +110,7 @@ def _printed(folder: Path, module: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def rtx() -> dict[str, Any]:
     """What TensorRT for RTX offers."""
-    if not (RTX / "tensorrt_rtx_bindings").is_dir():
-        pytest.skip(f"no TensorRT for RTX in {RTX.name}/: see the Makefile")
-    return _printed(RTX, "tensorrt_rtx_bindings")
+    return _printed(require_rtx(), "tensorrt_rtx_bindings")
 
 
 def _problem(use: Use, bindings: dict[str, Any]) -> str | None:
@@ -241,36 +242,47 @@ def test_a_method_of_something_unknown_is_noticed(tmp_path: Path) -> None:
     assert used_api([source]).unknown == ["wrong.py:2: refitter.refit_cuda_engine()"]
 
 
+def _invented(module: str, real: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a stand-in has and the library lacks."""
+    monkeypatch.setattr(sys, "path", [str(REPOSITORY / "tests" / "fakes"), *sys.path])
+    for name in ("tensorrt", "tensorrt_rtx", "fake_gpu"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    stand_in = importlib.import_module(module)
+    classes = {
+        name: value
+        for name, value in vars(stand_in).items()
+        if isinstance(value, type) and value.__module__ == module and not name.startswith("_")
+    }
+    for name in ("tensorrt", "tensorrt_rtx", "fake_gpu"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    assert len(classes) > 10
+    return [text for name, value in classes.items() for text in _invented_in(name, value, real)]
+
+
+def _invented_in(name: str, value: type, real: dict[str, Any]) -> Iterator[str]:
+    attributes = real["classes"].get(name)
+    if attributes is None:
+        yield name
+        return
+    members = value.__members__ if issubclass(value, enum.Enum) else vars(value)
+    for member in members:
+        if member.startswith("_") and member != "__init__":
+            continue
+        if member not in attributes:
+            yield f"{name}.{member}"
+        elif inspect.isfunction(members[member]) and member != "__init__":
+            parameters = list(inspect.signature(members[member]).parameters)
+            if parameters not in [[one for one, _ in signature] for signature in attributes[member]["signatures"]]:
+                yield f"{name}.{member}({', '.join(parameters)})"
+
+
 def test_the_stand_in_has_nothing_that_the_real_one_lacks(
     oldest: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "path", [str(REPOSITORY / "tests" / "fakes"), *sys.path])
-    for name in ("tensorrt", "fake_gpu"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    import tensorrt
+    assert _invented("tensorrt", oldest, monkeypatch) == []
 
-    classes = {
-        name: value
-        for name, value in vars(tensorrt).items()
-        if isinstance(value, type) and value.__module__ == "tensorrt" and not name.startswith("_")
-    }
-    for name in ("tensorrt", "fake_gpu"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    assert len(classes) > 10
-    invented = []
-    for name, value in classes.items():
-        real = oldest["classes"].get(name)
-        if real is None:
-            invented.append(name)
-            continue
-        members = value.__members__ if issubclass(value, enum.Enum) else vars(value)
-        for member in members:
-            if member.startswith("_") and member != "__init__":
-                continue
-            if member not in real:
-                invented.append(f"{name}.{member}")
-            elif inspect.isfunction(members[member]) and member != "__init__":
-                parameters = list(inspect.signature(members[member]).parameters)
-                if parameters not in [[one for one, _ in signature] for signature in real[member]["signatures"]]:
-                    invented.append(f"{name}.{member}({', '.join(parameters)})")
-    assert invented == []
+
+def test_the_stand_in_for_rtx_has_nothing_that_the_real_one_lacks(
+    rtx: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _invented("tensorrt_rtx", rtx, monkeypatch) == []

@@ -28,6 +28,9 @@ KINDS = {
     "self._engine": "ICudaEngine",
     "context": "IExecutionContext",
     "self._runtime": "Runtime",
+    "runtime": "Runtime",
+    "rtx_config": "IRuntimeConfig",
+    "self._rtx_cache": "IRuntimeCache",
 }
 
 #: Expressions that hold our own objects, or those of Python and NumPy.
@@ -42,7 +45,6 @@ OWN = frozenset(
             "self._cuda.gpu",
             "bundle",
             "bundle.manifest",
-            "PlanKey",
             "profile",
             "self.profile",
         ),
@@ -52,7 +54,11 @@ OWN = frozenset(
             "str(tensorrt.__version__)",
             "str(msg)",
             "importlib",
+            "BatchProfile",
+            "file",
+            "contexts",
             "known",
+            "_REASONS",
             "name",
             "number",
             "library.ComputeCapability.__members__",

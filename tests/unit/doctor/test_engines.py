@@ -25,7 +25,8 @@ def _by_name(site: Any, cuda: CudaDriver = GPU, *, fixes: Fixes = PC) -> dict[st
 
 def test_nothing_is_installed(site: Any) -> None:
     engines = _by_name(site, CudaDriver(), fixes=Fixes())
-    assert list(engines) == ["onnxruntime/cpu", "onnxruntime/cuda", "onnxruntime/tensorrt", "openvino", "tensorrt"]
+    providers = ["onnxruntime/cpu", "onnxruntime/cuda", "onnxruntime/tensorrt"]
+    assert list(engines) == [*providers, "openvino", "tensorrt", "tensorrt-rtx"]
     assert not any(engine.usable or engine.installed for engine in engines.values())
     assert engines["onnxruntime/cpu"].reason == "ONNX Runtime is not installed"
     assert engines["onnxruntime/cpu"].fix == install_extra("cpu")
@@ -241,6 +242,51 @@ def test_tensorrt_without_its_libraries(site: Any) -> None:
     assert engines["tensorrt"].reason == "TensorRT does not load: libnvinfer.so.10 cannot be found"
     assert engines["tensorrt"].fix is not None
     assert "nvidia-jetpack" in engines["tensorrt"].fix
+
+
+AMPERE = CudaDriver(True, "13.0", (CudaDevice("A GPU", "8.6", 12 << 30),))
+
+
+@pytest.mark.parametrize("module", ["tensorrt_rtx", "tensorrt_rtx_bindings"])
+def test_tensorrt_for_rtx_by_either_name(site: Any, module: str) -> None:
+    site.module(module, TENSORRT.replace("10.3.0", "1.7.1.116"))
+    site.cuda_python()
+    engine = _by_name(site, AMPERE)["tensorrt-rtx"]
+    assert (engine.usable, engine.version, engine.bindings) == (True, "1.7.1.116", "cuda-python")
+    assert engine.precisions == dict.fromkeys(("fp32", "fp16", "bf16", "int8"))
+
+
+def test_a_gpu_that_plans_of_tensorrt_for_rtx_do_not_run_on(site: Any) -> None:
+    site.module("tensorrt_rtx_bindings", TENSORRT.replace("10.3.0", "1.7.1.116"))
+    engine = _by_name(site)["tensorrt-rtx"]
+    assert (engine.usable, engine.fix) == (False, None)
+    assert engine.reason == "its plans run on compute capability 8.0 and later; this is A GPU, compute capability 7.5"
+
+
+def test_tensorrt_for_rtx_builds_plans_for_other_machines(site: Any) -> None:
+    site.module("tensorrt_rtx_bindings", TENSORRT.replace("10.3.0", "1.7.1.116"))
+    engine = _by_name(site, CudaDriver(), fixes=Fixes())["tensorrt-rtx"]
+    assert (engine.usable, engine.installed, engine.fix) == (False, True, None)
+    assert engine.reason == (
+        "this machine has no NVIDIA GPU; plans for others can be built here, with TensorRT for RTX 1.7.1.116"
+    )
+
+
+def test_what_tensorrt_for_rtx_lacks(site: Any) -> None:
+    missing = {fixes.is_jetson: _by_name(site, AMPERE, fixes=fixes)["tensorrt-rtx"] for fixes in (PC, JETSON)}
+    assert missing[False].reason == "TensorRT for RTX is not installed"
+    assert missing[False].fix == install_extra("tensorrt-rtx")
+    assert missing[True].reason == "TensorRT for RTX is for PCs; a Jetson takes the engine 'tensorrt'"
+    assert missing[True].fix is None
+    site.module("tensorrt_rtx_bindings", TENSORRT.replace("10.3.0", "1.2.0"))
+    old = _by_name(site, AMPERE)["tensorrt-rtx"]
+    assert old.reason == "TensorRT for RTX 1.2.0 is too old: 1.7 is needed"
+    wheels = ("tensorrt-rtx-cu13-libs", "tensorrt-rtx-cu13-bindings")
+    assert old.fix == install_libraries(*wheels, option="--upgrade")
+    site.module("tensorrt_rtx_bindings", "raise ImportError('libtensorrt_rtx.so.1: cannot open shared object file')")
+    broken = _by_name(site, AMPERE)["tensorrt-rtx"]
+    assert broken.reason == "TensorRT for RTX does not load: libtensorrt_rtx.so.1 cannot be found"
+    assert broken.fix == install_libraries(*wheels, option="--force-reinstall")
 
 
 def test_the_cuda_driver_is_asked(libcuda: str) -> None:

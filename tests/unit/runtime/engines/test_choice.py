@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mvrec_edge.runtime import Bundle, Engine, open_engine
 from mvrec_edge.runtime.engines.choice import choose_engine, installed_engines
 from mvrec_edge.runtime.engines.processor import read_processor
 from mvrec_edge.runtime.engines.speeds import SpeedKey, read_speeds, record_speeds
+from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
 from mvrec_edge.runtime.errors import IntegrityError, MissingDependencyError, UsageError
 from mvrec_edge.runtime.threads import usable_cpus
 
@@ -73,7 +75,7 @@ def test_only_one_can(precisions_bundle: Bundle) -> None:
 
 @pytest.mark.usefixtures("_both_installed")
 def test_one_that_breaks_is_left_out(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.setattr(
         "mvrec_edge.runtime.engines.choice.installed_engines", lambda: [("openvino", None), ("onnxruntime", None)]
     )
@@ -98,16 +100,76 @@ def test_a_changed_file_is_said_and_not_passed_over(precisions_bundle_path: Path
         choose(Bundle.load(changed, graphs=()), precision="int8")
 
 
+AMPERE, PASCAL = GpuModel("A GPU", "8.6"), GpuModel("A GPU", "6.1")
+
+
+class _Opened:
+    """Which engines were opened, each as ONNX Runtime on the CPU; no machine of the tests has a GPU."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.names: list[str] = []
+
+    def __call__(self, name: str, _: str | None) -> Engine:
+        self.names.append(name)
+        return open_engine("onnxruntime", self.bundle)
+
+
+@pytest.mark.usefixtures("_both_installed")
+@pytest.mark.parametrize(
+    ("installed", "gpu", "takes_part"),
+    [(True, AMPERE, True), (True, PASCAL, False), (True, None, False), (False, AMPERE, False)],
+)
+def test_tensorrt_for_rtx_takes_part_where_its_plans_run(
+    tiny_bundle: Bundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    installed: bool,
+    gpu: GpuModel | None,
+    takes_part: bool,
+) -> None:
+    for name in ("tensorrt_rtx", "tensorrt_rtx_bindings"):
+        monkeypatch.setitem(sys.modules, name, None)
+    if installed:
+        (tmp_path / "tensorrt_rtx_bindings.py").write_text("raise AssertionError('to look for it is enough')\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.delitem(sys.modules, "tensorrt_rtx_bindings")
+    said: list[str] = []
+    opened = _Opened(tiny_bundle)
+    choose_engine(tiny_bundle, opened, say=said.append, ask_gpu=lambda: gpu)
+    assert ("tensorrt-rtx" in opened.names) == takes_part
+    assert ("tensorrt-rtx on this machine, once, and builds a plan before" in said[0]) == takes_part
+    assert ("; tensorrt-rtx: " in said[1]) == takes_part
+
+
+@pytest.mark.usefixtures("_both_installed")
+def test_tensorrt_for_rtx_is_taken_where_it_was_faster_on_this_gpu(
+    tiny_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tensorrt_rtx_bindings.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    fingerprint, count = tiny_bundle.fingerprint("fp32"), usable_cpus()
+    known = {_key(tiny_bundle, name): 2.0 for name in ("openvino", "onnxruntime")}
+    record_speeds(known | {SpeedKey(fingerprint, "tensorrt-rtx", "", count, AMPERE.name): 1.0})
+    opened = _Opened(tiny_bundle)
+    assert choose_engine(tiny_bundle, opened, ask_gpu=lambda: AMPERE) == ("tensorrt-rtx", None)
+    assert choose_engine(tiny_bundle, opened, ask_gpu=lambda: None)[0] != "tensorrt-rtx"
+    assert opened.names == []
+    # It was measured on that GPU alone.
+    choose_engine(tiny_bundle, opened, ask_gpu=lambda: GpuModel("Another GPU", "12.0"))
+    assert "tensorrt-rtx" in opened.names
+
+
 def test_nothing_is_installed(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("openvino", "onnxruntime"):
-        monkeypatch.setitem(__import__("sys").modules, name, None)
+        monkeypatch.setitem(sys.modules, name, None)
     assert installed_engines() == []
-    with pytest.raises(MissingDependencyError, match=r"mvrec-edge\[cpu\]"):
+    with pytest.raises(MissingDependencyError, match=r"\[cpu\]"):
         choose(tiny_bundle)
 
 
 def test_nothing_that_is_installed_can(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
     if len(installed_engines()) != 1:
         pytest.skip("only ONNX Runtime's CPU provider cannot run bf16")
     with pytest.raises(UsageError, match="no installed engine runs a bf16 graph"):

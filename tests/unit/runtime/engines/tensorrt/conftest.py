@@ -40,7 +40,7 @@ class StandIns:
         self.cache = cache
 
     def mode(self, **variables: str) -> None:
-        """Sets FAKE_TENSORRT, FAKE_TENSORRT_VERSION and FAKE_CUDA, and loads the stand-ins anew."""
+        """Sets variables of the stand-ins, such as FAKE_TENSORRT, and loads the stand-ins anew."""
         for name, value in variables.items():
             self._monkeypatch.setenv(name, value)
         _purge()
@@ -58,6 +58,10 @@ class StandIns:
     @property
     def tensorrt(self) -> Any:
         return importlib.import_module("tensorrt")
+
+    @property
+    def rtx(self) -> Any:
+        return importlib.import_module("tensorrt_rtx")
 
     @property
     def held(self) -> tuple[int, int, int]:

@@ -1,0 +1,121 @@
+"""Plans in a manifest: read field by field, and absent where there are none."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mvrec_edge.pocket.finished import copy_pocket
+from mvrec_edge.runtime import Bundle
+from mvrec_edge.runtime.bundle import Manifest, PlanRecord
+from mvrec_edge.runtime.engines.tensorrt.bundled_plans import bundled_plan, store_plan
+from mvrec_edge.runtime.engines.tensorrt.plan_keys import PortablePlanKey
+from mvrec_edge.runtime.errors import IntegrityError, LockedError, OutputError
+from mvrec_edge.runtime.files.file_lock import claimed
+from mvrec_edge.runtime.files.json_documents import signed_json
+
+NAME = "encoder.fp32.tensorrt-rtx.plan"
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    return copy_pocket(tmp_path / "pocket.bundle")
+
+
+def key(bundle: Bundle, release: str = "1.7.1.116") -> PortablePlanKey:
+    graph = bundle.manifest.graph_digest("fp32")
+    return PortablePlanKey(graph, "tensorrt-rtx", release, "8.0 and later", "1:27:54")
+
+
+def test_a_bundle_without_plans_has_the_manifest_that_it_had(bundle: Bundle) -> None:
+    written = bundle.manifest.serialise()
+    assert "plans" not in json.loads(written)
+    assert Manifest.parse(written).plans == ()
+
+
+def test_a_plan_is_stored_and_replaced(bundle: Bundle) -> None:
+    fingerprint = bundle.fingerprint("fp32")
+    assert store_plan(bundle, "fp32", key(bundle), b"first") == bundle.path / NAME
+    for release, data in (("1.7.1.116", b"first"), ("1.8.0", b"second one")):
+        store_plan(bundle, "fp32", key(bundle, release), data)
+        found = Bundle.load(bundle.path)
+        assert found.manifest.plans == (PlanRecord(NAME, "fp32", **dataclasses.asdict(key(bundle, release))),)
+        assert Manifest.parse(found.manifest.serialise()) == found.manifest
+        assert bundled_plan(found, found.manifest.plans[0]) == data
+        # A plan is no part of what embeddings depend on.
+        assert found.fingerprint("fp32") == fingerprint
+        assert found.manifest.created_by == bundle.manifest.created_by
+    assert not [path.name for path in bundle.path.parent.iterdir() if path != bundle.path]
+
+
+def test_a_link_stays_a_link(bundle: Bundle, tmp_path: Path) -> None:
+    link = tmp_path / "current.bundle"
+    link.symlink_to("pocket.bundle")
+    assert store_plan(Bundle.load(link), "fp32", key(bundle), b"plan") == link / NAME
+    assert link.is_symlink()
+    assert (bundle.path / NAME).read_bytes() == b"plan"
+
+
+def test_a_bundle_that_was_exchanged_or_changed_meanwhile_is_left_alone(bundle: Bundle) -> None:
+    other = dataclasses.replace(key(bundle), graph="0" * 64)
+    with pytest.raises(IntegrityError, match="was exchanged while its plan was built"):
+        store_plan(bundle, "fp32", other, b"plan")
+    weights = bundle.path / "encoder.fp32.weights"
+    data = bytearray(weights.read_bytes())
+    data[7] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(IntegrityError, match=r"encoder\.fp32\.weights: was changed after it was exported"):
+        store_plan(bundle, "fp32", key(bundle), b"plan")
+    assert not (bundle.path / NAME).exists()
+    assert not [path.name for path in bundle.path.parent.iterdir() if path != bundle.path]
+
+
+def test_a_bundle_that_another_process_writes(bundle: Bundle) -> None:
+    with claimed(bundle.path), pytest.raises(LockedError):
+        store_plan(bundle, "fp32", key(bundle), b"plan")
+
+
+def test_a_place_that_cannot_be_written(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        store_plan(bundle, "fp32", key(bundle), b"plan")
+    assert Bundle.load(bundle.path).manifest.plans == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"graph": "0" * 64}, "is listed as a plan, but not of a graph of this bundle"),
+        ({"precision": "bf16"}, "is listed as a plan, but not of a graph of this bundle"),
+        ({"precision": "fp8"}, "precision"),
+        ({"library": "tensorrt"}, "library"),
+        ({"file": "elsewhere.plan"}, "the file 'elsewhere.plan' is not listed"),
+        ({"file": 3}, "file"),
+        ({"release": "1" * 65}, "release"),
+        ({"capabilities": None}, "capabilities"),
+    ],
+)
+def test_a_record_that_is_not_one_is_refused(bundle: Bundle, change: dict[str, Any], reason: str) -> None:
+    store_plan(bundle, "fp32", key(bundle), b"plan")
+    manifest = bundle.path / "manifest.json"
+    payload = json.loads(manifest.read_bytes())
+    payload.pop("digest")
+    payload["plans"][0] |= change
+    manifest.write_bytes(signed_json(payload))
+    with pytest.raises(IntegrityError, match=reason):
+        Bundle.load(bundle.path)
+
+
+def test_two_plans_for_one_graph_and_engine(bundle: Bundle) -> None:
+    store_plan(bundle, "fp32", key(bundle), b"plan")
+    manifest = Bundle.load(bundle.path).manifest
+    twice = dataclasses.replace(manifest, plans=manifest.plans * 2)
+    with pytest.raises(IntegrityError, match="two plans are for one graph and engine"):
+        Manifest.parse(twice.serialise())
