@@ -151,19 +151,26 @@ class GpuRun:
 
         def visit(who: str) -> None:
             if who == "product" and self.product is not None:
-                visited[who].append(2.0 * self.side**3 / min(self.product.run("product", self.side, _PRODUCTS)))
+                seconds = self.product.run("product", self.side, _PRODUCTS)
+                visited[who].append(2.0 * self.side**3 / min(seconds))
             elif who == "reference" and self.reference is not None and not own:
-                visited[who].append(
-                    median(self.reference.run(part, amount, self._runs(min(visited[who], default=warm[-1]))))
-                )
+                often = self._runs(min(visited[who], default=warm[-1]))
+                visited[who].append(median(self.reference.run(part, amount, often)))
             elif who == "candidate":
                 visited[who].append(median(worker.run(part, amount, self._runs(warm[-1]))))
 
+        # So that the first of its runs is not its first of this size.
         if self.reference is not None and not own:
             self.reference.run(part, amount, 2)
         for number in range(_ROUNDS):
             for who in ("product", "reference", "candidate") if number % 2 else ("candidate", "reference", "product"):
-                visit(who)
+                try:
+                    visit(who)
+                except EnvironmentUnfitError as error:
+                    if who == "candidate" or own:
+                        raise
+                    self._lose(who, str(error))
+                    visited[who].clear()
         times, reference, rates = visited["candidate"], visited["reference"], visited["product"]
         return {
             "ms": round(median(times) * 1e3, 4),
@@ -179,6 +186,17 @@ class GpuRun:
             if rates
             else None,
         }
+
+    def _lose(self, who: str, reason: str) -> None:
+        """Goes on without the reference or the product, whose process has ended."""
+        self.skipped[f"{who}, from here on"] = reason
+        lost = self.reference if who == "reference" else self.product
+        if who == "reference":
+            self.reference = None
+        else:
+            self.product = None
+        if lost is not None:
+            lost.close()
 
     def _runs(self, seconds: float) -> int:
         """How often something that takes so long is run at a visit."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mvrec_edge.bench.candidates import EngineCandidate
 from mvrec_edge.bench.defect import DefectWorkload
 from mvrec_edge.bench.float8 import float8_graph
 from mvrec_edge.runtime import Bundle, open_engine
@@ -143,6 +144,23 @@ def test_a_part_that_fails_or_has_no_time_is_noted(
     assert run.skipped["missing"] == "'x' is not installed"
     # Written after each, so that a run that is cut short has what came before.
     assert [len(record["skipped"]) for record in written] == [1, 2, 3]
+
+
+def test_a_product_that_fails_does_not_end_the_run(running: ModuleType, tiny_bundle: Bundle) -> None:
+    candidate = EngineCandidate("onnxruntime", "fp32", "cpu")
+    run = running.GpuRun(tiny_bundle, running.Clock(60), lambda _record: None, visit_s=0.01)
+    # An engine's process computes no products.
+    run.product = run.open(run.engine_setup(candidate, 1), 30)
+    worker = run.open(run.engine_setup(candidate, 1), 30)
+    try:
+        run.measure(candidate, worker, (1,))
+    finally:
+        worker.close()
+        run.close()
+    (cell,) = run.cells
+    assert cell["ms"] > 0
+    assert (cell["share_of_product_rate"], cell["times_faster_than_reference"]) == (None, None)
+    assert "no part 'product'" in run.skipped["product, from here on"]
 
 
 def test_a_defect_is_encoded_from_its_decoded_image(tiny_bundle: Bundle) -> None:
