@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mvrec_edge.runtime.bundle import Certificate, GraphRecord
+    from mvrec_edge.runtime.bundle import Certificate, CutRecord, GraphRecord
 
 __all__ = ["certificate_lines"]
 
@@ -14,11 +14,22 @@ def certificate_lines(graph: GraphRecord) -> list[str]:
     """A line for a graph and one for each of its variants: what it was judged on, and what came of it."""
     lines = [_line(graph.precision, graph)]
     for variant in graph.variants:
-        line = _line(f"{graph.precision} for {variant.target} ({variant.summary})", variant)
-        if variant.target == "onnxruntime-cuda":
+        if variant.cut is None:
+            line = _line(f"{graph.precision} for {variant.target} ({variant.summary})", variant)
+        else:
+            target = variant.target.removeprefix("views").removeprefix("-")
+            words = "views cut in the graph" + (f" for {target}" if target else "")
+            line = f"{_line(f'{graph.precision} with {words}', variant)}; {_cut_words(variant.cut)}"
+        if variant.target.endswith("onnxruntime-cuda"):
             line += "; not run on a GPU: 'mvrec-edge verify' does that there"
         lines.append(line)
     return lines
+
+
+def _cut_words(cut: CutRecord) -> str:
+    if not cut.differing:
+        return f"{cut.views} views cut on the CPU, every bit that of crop_views; elsewhere at most 1 of 255 may differ"
+    return f"{cut.views} views cut: {cut.differing} values differ, by {cut.largest_difference} of 255 at most"
 
 
 def _line(name: str, record: Certificate) -> str:

@@ -34,6 +34,16 @@ _Accept = Annotated[
 ]
 
 
+_ViewsInGraph = Annotated[
+    bool,
+    typer.Option(
+        "--views-in-graph",
+        help="Write a further graph for each precision but bf16 that cuts the views as well, to the pixel as the CPU "
+        "does. Engines on a GPU then take the part of the image under a defect's windows in place of its views.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class _CalibrationOptions:
     """Labelled defects of the user's own, on which the graphs are judged."""
@@ -113,6 +123,7 @@ def export(
     *,
     calibrating: _CalibrationOptions,
     accept: _Accept = False,
+    views_in_graph: _ViewsInGraph = False,
     reading: SourceOptions,
     overwrite: Overwrite = False,
 ) -> None:
@@ -143,14 +154,15 @@ def export(
     outputs.check([None if pocket else checkpoint])
     check_free(out, overwrite=overwrite)
     failures: list[EnvironmentUnfitError] = []
-    if pocket and set(precisions) <= set(POCKET_PRECISIONS) and calibrating.calibration is None:
+    if pocket and set(precisions) <= set(POCKET_PRECISIONS) and calibrating.calibration is None and not views_in_graph:
         say("copying the finished bundle of the pocket encoder")
         bundle = copy_pocket(out, overwrite=overwrite)
     else:
         _require_libraries(pocket=pocket)
         weights = _weights(checkpoint, random_weights, seed)
         calibration = calibrating.read(reading, weights.architecture.image_size, outputs)
-        bundle = _exported(weights, out, precisions, calibration, failures, accept=accept, overwrite=overwrite)
+        how = {"accept": accept, "views_in_graph": views_in_graph, "overwrite": overwrite}
+        bundle = _exported(weights, out, precisions, calibration, failures, **how)
     _say_bundle(out, bundle)
     for failure in failures:
         say(f"left out: {failure}")
@@ -172,7 +184,8 @@ def _require_libraries(*, pocket: bool) -> None:
     except MissingDependencyError as error:
         if not pocket:
             raise
-        finished = f"the pocket encoder comes finished in {','.join(POCKET_PRECISIONS)} without --calibration; the rest"
+        without = "without --calibration or --views-in-graph"
+        finished = f"the pocket encoder comes finished in {','.join(POCKET_PRECISIONS)} {without}; the rest"
         raise MissingDependencyError(error.library, extra="export", purpose=finished) from error
 
 
@@ -182,9 +195,7 @@ def _exported(
     precisions: Sequence[str],
     calibration: Calibration | None,
     failures: list[EnvironmentUnfitError],
-    *,
-    accept: bool,
-    overwrite: bool,
+    **how: bool,
 ) -> Bundle:
     """Exports, shows how far it is, and notes which graphs were left out."""
     from mvrec_edge.cli.console import say, view_bar
@@ -195,8 +206,7 @@ def _exported(
         out,
         precisions=precisions,
         calibration=calibration,
-        accept=accept,
-        overwrite=overwrite,
+        **how,
         say=say,
         views_bar=view_bar,
         left_out=failures.append,

@@ -87,7 +87,10 @@ def _line(verdict: Verdict) -> str:
     if verdict.cosine is None or verdict.reference_cosine is None:
         return f"{head}not run  {verdict.reason}"
     word = "pass" if verdict.passed else "FAIL"
-    return (
+    line = (
         f"{head}{word:<9}cosine {verdict.cosine:.7f} to the export (limit {verdict.limit}), "
         f"{verdict.reference_cosine:.7f} to float32; {verdict.device}"
     )
+    if verdict.cut_difference is None:
+        return line
+    return f"{line}: at most {verdict.cut_difference} of 255 from crop_views (limit {verdict.cut_limit})"

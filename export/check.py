@@ -28,6 +28,7 @@ __all__ = [
     "Runner",
     "certifying_engine",
     "compare_all",
+    "compare_embeddings",
     "compare_runner",
     "open_runner",
     "reference_embeddings",
@@ -149,6 +150,11 @@ def compare_all(
         progress(len(parts[-1]))
     got = np.concatenate(parts)
     return _compare(kind, min(_CHUNK, len(views)), got, wanted, got), got
+
+
+def compare_embeddings(kind: str, got: Embeddings, wanted: npt.NDArray[np.float64]) -> CheckRecord:
+    """Compares embeddings of one batch, both `[N, C]`; see `CheckRecord`."""
+    return _compare(kind, len(got), got, wanted, got)
 
 
 @contextlib.contextmanager

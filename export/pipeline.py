@@ -17,7 +17,8 @@ from mvrec_edge.export.encoder import load_encoder
 from mvrec_edge.export.fusion import FUSED_PRECISIONS, write_fused
 from mvrec_edge.export.graph import trace_graph
 from mvrec_edge.export.graph_file import weights_of
-from mvrec_edge.export.precision import Calibration, Certifier, write_variant
+from mvrec_edge.export.joined_graphs import joined_targets, write_joined
+from mvrec_edge.export.precision import Calibration, Certifier, CuttingCertifier, write_variant
 from mvrec_edge.export.precision.calibration import CALIBRATION_VIEWS
 from mvrec_edge.export.rendered_views import rendered_views
 from mvrec_edge.export.views_encoder import ViewsEncoder
@@ -41,6 +42,7 @@ def export_bundle(
     precisions: Sequence[str] = ("fp32",),
     calibration: Calibration | None = None,
     accept: bool = False,
+    views_in_graph: bool = False,
     overwrite: bool = False,
     say: Callable[[str], None] = lambda _: None,
     views_bar: Bar | None = None,
@@ -59,6 +61,8 @@ def export_bundle(
         calibration: The user's own labelled views: int8 ranges are measured on them, and all limits but those of
             fp32 are held against them. Without, rendered defects take their place.
         accept: Whether a graph below its limits is written all the same, with a note of it.
+        views_in_graph: Whether a further graph over the same weights is written for each precision but bf16, which cuts
+            the views as well, for engines on a GPU.
         overwrite: Whether to replace a bundle that is there.
         say: Takes a line for each step.
         views_bar: Opens a progress bar over views.
@@ -106,6 +110,10 @@ def export_bundle(
         records = [record for record in records + further if record.precision in wanted]
         if not records:
             raise failures[0]
+        if views_in_graph:
+            say("writing and comparing the graphs that cut views")
+            rendered = (kinds[_RENDERED_VIEWS], certifier.wanted[_RENDERED_VIEWS])
+            records = _with_cutting(draft.folder, records, rendered, failures)
         if "fp32" not in wanted:
             _remove(exact, weights_of(exact))
         say("writing the bundle")
@@ -180,6 +188,34 @@ def _with_fused(
         failures.append(error)
         return record
     return dataclasses.replace(record, variants=(variant,))
+
+
+def _with_cutting(
+    folder: Path,
+    records: Sequence[GraphRecord],
+    rendered: tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]],
+    failures: list[EnvironmentUnfitError],
+) -> list[GraphRecord]:
+    """The records of graphs with those of the graphs that cut views as well, as far as these are right."""
+    try:
+        certifier = CuttingCertifier(*rendered, _RENDERED_VIEWS)
+    except EnvironmentUnfitError as error:
+        failures.append(error)
+        return list(records)
+    kept = []
+    for record in records:
+        variants = list(record.variants)
+        for target, name in joined_targets(record):
+            graph, plain = folder / record.file, folder / name
+            path = graph.with_suffix(f".{target}.onnx")
+            write_joined(plain, path, certifier.size)
+            try:
+                variants.append(certifier.certify(path, target, graph, plain, record.precision))
+            except EnvironmentUnfitError as error:
+                _remove(path)
+                failures.append(error)
+        kept.append(dataclasses.replace(record, variants=tuple(variants)))
+    return kept
 
 
 def _remove(*files: Path) -> None:

@@ -74,7 +74,7 @@ def shared_data() -> Path:
     return folder
 
 
-def _exported(factory: pytest.TempPathFactory, name: str, *precisions: str) -> Path:
+def _exported(factory: pytest.TempPathFactory, name: str, *precisions: str, views_in_graph: bool = False) -> Path:
     """A bundle of the tiny encoder, exported by the first process of a run that asks for it and read by all."""
     pytest.importorskip("torch", reason="the export stage needs PyTorch")
     base = factory.getbasetemp()
@@ -86,7 +86,8 @@ def _exported(factory: pytest.TempPathFactory, name: str, *precisions: str) -> P
         if not path.exists():
             from mvrec_edge.export import export_bundle, random_weights
 
-            export_bundle(random_weights(TINY, seed=0), path, precisions=precisions)
+            weights = random_weights(TINY, seed=0)
+            export_bundle(weights, path, precisions=precisions, views_in_graph=views_in_graph)
     return path
 
 
@@ -103,6 +104,12 @@ def half_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def cutting_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same encoder in fp32 and fp16, with the graphs that cut views."""
+    return _exported(tmp_path_factory, "cutting.bundle", "fp32", "fp16", views_in_graph=True)
+
+
+@pytest.fixture(scope="session")
 def precisions_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same encoder in all four precisions."""
     for library, reason in (("openvino", "checks bf16"), ("nncf", "makes int8")):
@@ -114,6 +121,12 @@ def precisions_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def half_bundle(half_bundle_path: Path) -> Bundle:
     """The same bundle, opened."""
     return Bundle.load(half_bundle_path)
+
+
+@pytest.fixture
+def cutting_bundle(cutting_bundle_path: Path) -> Bundle:
+    """The same bundle, opened."""
+    return Bundle.load(cutting_bundle_path)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from mvrec_edge.export.graph_file import weights_of
 from mvrec_edge.export.precision.calibration import CALIBRATION_VIEWS, Calibration
 from mvrec_edge.export.views_encoder import ViewsEncoder
 from mvrec_edge.runtime.bundle import CheckRecord, Golden, GraphRecord, LabelRecord, VariantRecord, limits_of
-from mvrec_edge.runtime.bundle.screen import VARIANT_DOMAINS
+from mvrec_edge.runtime.bundle.screen import variant_domains
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
 
 __all__ = ["Certifier"]
@@ -123,7 +123,7 @@ class Certifier:
         """
         record = VariantRecord(file=fused.path.name, target=fused.target, summary=fused.summary, engine="")
         try:
-            outcome = self._outcome(fused.path, weights_of(graph), precision, VARIANT_DOMAINS)
+            outcome = self._outcome(fused.path, weights_of(graph), precision, variant_domains(fused.target))
         except EnvironmentUnfitError:
             if fused.target == "onnxruntime-x86":
                 raise

@@ -6,8 +6,10 @@ from mvrec_edge.runtime.bundle.architecture import EncoderArchitecture
 from mvrec_edge.runtime.bundle.bundle import Bundle, check_free, write_bundle
 from mvrec_edge.runtime.bundle.certificate import (
     VARIANT_TARGETS,
+    VIEWS_TARGETS,
     Certificate,
     CheckRecord,
+    CutRecord,
     GraphRecord,
     LabelRecord,
     VariantRecord,
@@ -21,9 +23,11 @@ from mvrec_edge.runtime.bundle.precision import PRECISIONS, PrecisionLimits, lim
 __all__ = [
     "PRECISIONS",
     "VARIANT_TARGETS",
+    "VIEWS_TARGETS",
     "Bundle",
     "Certificate",
     "CheckRecord",
+    "CutRecord",
     "EncoderArchitecture",
     "FileRecord",
     "Golden",

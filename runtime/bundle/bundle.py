@@ -13,7 +13,7 @@ from mvrec_edge.runtime.bundle.certificate import GraphRecord, VariantRecord
 from mvrec_edge.runtime.bundle.held_graph import HeldGraph, folder_state
 from mvrec_edge.runtime.bundle.manifest import MANIFEST_NAME, FileRecord, Manifest, WeightsSource
 from mvrec_edge.runtime.bundle.plan_record import PlanRecord
-from mvrec_edge.runtime.bundle.screen import VARIANT_DOMAINS, screen_onnx
+from mvrec_edge.runtime.bundle.screen import screen_onnx, variant_domains
 from mvrec_edge.runtime.errors import InputError, IntegrityError, OutputError
 from mvrec_edge.runtime.files import atomic_write, sha256_file, writing
 from mvrec_edge.runtime.files.draft_folder import DraftFolder, recover_folder
@@ -162,10 +162,10 @@ class Bundle:
             The same as `graph`.
         """
         record = self.manifest.graph(precision)
-        variant = _variant(record, target)
+        variant = record.variant(target)
         if variant is None:
             return None
-        held = self._held(record, {variant.file: VARIANT_DOMAINS}, variant)
+        held = self._held(record, {variant.file: variant_domains(target)}, variant)
         held.close()
         return held.variant
 
@@ -183,10 +183,10 @@ class Bundle:
             The same as `graph`.
         """
         record = self.manifest.graph(precision)
-        variant = _variant(record, target)
+        variant = record.variant(target)
         graphs: dict[str, Sequence[str]] = {record.file: ()}
         if variant is not None:
-            graphs[variant.file] = VARIANT_DOMAINS
+            graphs[variant.file] = variant_domains(variant.target)
         return self._held(record, graphs, variant)
 
     def hold_file(self, name: str) -> HeldFile:
@@ -246,10 +246,6 @@ class Bundle:
             )
         if file.settled:
             self._verified[name] = file.state
-
-
-def _variant(record: GraphRecord, target: str | None) -> VariantRecord | None:
-    return next((variant for variant in record.variants if variant.target == target), None)
 
 
 def _check_names_and_sizes(folder: Path, manifest: Manifest) -> None:

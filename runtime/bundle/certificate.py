@@ -9,10 +9,21 @@ from mvrec_edge.runtime.bundle.precision import PRECISIONS
 from mvrec_edge.runtime.errors import IntegrityError
 from mvrec_edge.runtime.files.json_documents import Fields
 
-__all__ = ["VARIANT_TARGETS", "Certificate", "CheckRecord", "GraphRecord", "LabelRecord", "VariantRecord"]
+__all__ = [
+    "VARIANT_TARGETS",
+    "VIEWS_TARGETS",
+    "Certificate",
+    "CheckRecord",
+    "CutRecord",
+    "GraphRecord",
+    "LabelRecord",
+    "VariantRecord",
+]
 
-#: Engines that a graph may have a variant for, and what they must run on.
-VARIANT_TARGETS = ("onnxruntime-x86", "onnxruntime-cuda")
+#: Targets of graphs that cut views and encode them: one of standard operators, and one over the variant for CUDA.
+VIEWS_TARGETS = ("views", "views-onnxruntime-cuda")
+#: Engines that a graph may have a variant for, and what they must run on; and graphs that cut views.
+VARIANT_TARGETS = ("onnxruntime-x86", "onnxruntime-cuda", *VIEWS_TARGETS)
 
 _MOST_CHECKS = 1024
 _MOST_INSTANCES = 1 << 20
@@ -87,6 +98,30 @@ class LabelRecord:
         )
 
 
+@dataclass(frozen=True)
+class CutRecord:
+    """How the views that a graph cuts compare with those that `crop_views` cuts.
+
+    Attributes:
+        views: How many were compared.
+        differing: How many of their values differ.
+        largest_difference: The largest difference of a value, in steps of 255.
+    """
+
+    views: int
+    differing: int
+    largest_difference: int
+
+    @classmethod
+    def parse(cls, fields: Fields) -> CutRecord:
+        """Reads one record of a manifest."""
+        return cls(
+            views=fields.integer("views", 1, 1 << 20),
+            differing=fields.integer("differing", 0, 1 << 40),
+            largest_difference=fields.integer("largest_difference", 0, 255),
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
     """What came of a graph when it was exported.
@@ -140,19 +175,28 @@ class VariantRecord(Certificate):
         file: Its file name.
         target: Which engine takes it, and on what: one of `VARIANT_TARGETS`.
         summary: What is fused in it, such as `"18 fused products"`.
+        cut: For a graph that cuts views, how they compare; None for any other.
     """
 
     file: str
     target: str
     summary: str
+    cut: CutRecord | None = None
 
     @classmethod
     def parse(cls, fields: Fields) -> VariantRecord:
         """Reads one record of a manifest."""
+        target = fields.choice("target", *VARIANT_TARGETS)
+        cut = fields.payload.get("cut")
+        if (cut is not None) != (target in VIEWS_TARGETS):
+            raise IntegrityError(
+                "a variant's certificate is not that of its target", where=fields.where, fix="export the bundle again"
+            )
         return cls(
             file=fields.text("file"),
-            target=fields.choice("target", *VARIANT_TARGETS),
+            target=target,
             summary=fields.text("summary", longest=64),
+            cut=None if cut is None else CutRecord.parse(Fields(cut, f"{fields.where}: cut")),
             **cls._parsed(fields),
         )
 
@@ -174,6 +218,10 @@ class GraphRecord(Certificate):
     precision: str
     calibrated_on: str = ""
     variants: tuple[VariantRecord, ...] = ()
+
+    def variant(self, target: str | None) -> VariantRecord | None:
+        """The record of the variant for a target; None without."""
+        return next((variant for variant in self.variants if variant.target == target), None)
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -18,10 +18,12 @@ from typing import TypeAlias
 from mvrec_edge.runtime.bundle.protobuf import Field, fields, integers
 from mvrec_edge.runtime.errors import IntegrityError
 
-__all__ = ["VARIANT_DOMAINS", "screen_onnx"]
+__all__ = ["VARIANT_DOMAINS", "screen_onnx", "variant_domains"]
 
 #: Whose operators a variant may use beside ONNX's own: ONNX Runtime's.
 VARIANT_DOMAINS = ("com.microsoft",)
+# The target of the one variant that is of standard operators.
+_STANDARD_TARGET = "views"
 
 _STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
 
@@ -113,6 +115,11 @@ _LARGEST_GRAPH = 1 << 26
 
 #: Bytes of one element by ONNX's number of its type, for the types that a bundle keeps beside its graph.
 _ELEMENT_BYTES = {1: 4, 2: 1, 3: 1, 6: 4, 7: 8, 10: 2, 16: 2}
+
+
+def variant_domains(target: str) -> tuple[str, ...]:
+    """Whose operators the variant for a target may use beside ONNX's own; nobody's for the target `views`."""
+    return () if target == _STANDARD_TARGET else VARIANT_DOMAINS
 
 
 def screen_onnx(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,8 +17,12 @@ from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.regions import Region
 from mvrec_edge.runtime.threads import work_ahead
 from mvrec_edge.runtime.views import ViewPlan, crop_views
+from mvrec_edge.runtime.views.patches import PatchViews, cut_patch
 
-__all__ = ["EncodedImage", "ImageRegions", "ViewQueue", "encode_images"]
+__all__ = ["EncodedImage", "ImageRegions", "ViewQueue", "Views", "encode_images", "views_for"]
+
+#: Views that are cut, uint8 `[n, S, S, 4]`, or what the engine cuts them from.
+Views = npt.NDArray[np.uint8] | PatchViews
 
 Key = TypeVar("Key")
 Target = TypeVar("Target", bound="EncodedImage[Any]")
@@ -48,7 +53,7 @@ class EncodedImage(Generic[Key]):
     Attributes:
         item: What went in.
         embeddings: float32 `[R, V, C]`.
-        crop_ms: Milliseconds spent cutting the views of each region.
+        crop_ms: Milliseconds spent cutting the views of each region, or the patch that the engine cuts them from.
         encode_ms: Each region's share of the engine's time, in milliseconds.
     """
 
@@ -102,24 +107,47 @@ def encode_images(
 
 def _cut(
     items: Iterable[ImageRegions[Key]], plan: ViewPlan, engine: Engine
-) -> Iterator[tuple[EncodedImage[Key], int, npt.NDArray[np.uint8] | None]]:
+) -> Iterator[tuple[EncodedImage[Key], int, Views | None]]:
     """The views of each region, with the image and the region's number; after an image's last ones None for views."""
     for item in items:
         encoded = EncodedImage(item, np.empty((len(item.regions), plan.count, engine.embedding_dim), np.float32))
         for index, region in enumerate(item.regions):
             start = time.perf_counter()
-            views = crop_views(item.image, region, plan, threads=engine.threads)
+            views = views_for(engine, item.image, region, plan)
             encoded.crop_ms.append((time.perf_counter() - start) * 1e3)
             encoded.encode_ms.append(0.0)
             yield encoded, index, views
         yield encoded, len(item.regions), None
 
 
+def views_for(
+    engine: Engine, image: npt.NDArray[np.uint8], region: Region, plan: ViewPlan, views: Sequence[int] | None = None
+) -> Views:
+    """A region's views as the engine takes them: cut here, or what it cuts them from, where it can.
+
+    Args:
+        engine: The engine.
+        image: uint8 `[H, W, 3]`, RGB.
+        region: A region of this image.
+        plan: Which views.
+        views: Indices of the views, in the order wanted; by default all.
+
+    Raises:
+        The same as `crop_views`.
+    """
+    # An engine cuts views of its own size; any other shall be refused as they always are.
+    if engine.cuts_views and plan.size == engine.image_size:
+        patch = cut_patch(image, region, plan, views=views)
+        if patch is not None:
+            return patch
+    return crop_views(image, region, plan, views=views, threads=engine.threads)
+
+
 @dataclass(frozen=True)
 class _Piece(Generic[Target]):
-    """Views that follow one another in one region: uint8 `[n, S, S, 4]`, the first at place `first`."""
+    """Views that follow one another in one region, the first at place `first`."""
 
-    views: npt.NDArray[np.uint8]
+    views: Views
     target: Target
     index: int
     first: int
@@ -147,13 +175,11 @@ class ViewQueue(Generic[Target]):
         """The image whose views are encoded next."""
         return self._pieces[0].target if self._pieces else None
 
-    def put(
-        self, views: npt.NDArray[np.uint8], target: Target, index: int, first: int = 0, *, ahead: bool = False
-    ) -> None:
+    def put(self, views: Views, target: Target, index: int, first: int = 0, *, ahead: bool = False) -> None:
         """Adds views of one region.
 
         Args:
-            views: uint8 `[n, S, S, 4]`.
+            views: What `views_for` gave.
             target: The image whose embeddings and times are filled in.
             index: The region.
             first: Place of the first view among the region's embeddings.
@@ -192,9 +218,8 @@ class ViewQueue(Generic[Target]):
                 done.append((piece.target, piece.index))
             missing -= len(part.views)
         self.size -= count
-        batch = taken[0].views if len(taken) == 1 else np.concatenate([piece.views for piece in taken])
         start = time.perf_counter()
-        embeddings = self.engine.encode(batch, progress)
+        embeddings = self._encoded([piece.views for piece in taken], progress)
         self.view_ms = (time.perf_counter() - start) * 1e3 / count
         place = 0
         for piece in taken:
@@ -205,3 +230,16 @@ class ViewQueue(Generic[Target]):
             piece.target.encode_ms[piece.index] += self.view_ms * length
             place += length
         return done
+
+    def _encoded(self, views: Sequence[Views], progress: Callable[[int], None] | None) -> npt.NDArray[np.float32]:
+        """Embeddings of views in order; those that follow one another and are of one kind go in together."""
+        parts = []
+        for _, run in itertools.groupby(views, type):
+            some = list(run)
+            patches = [each for each in some if isinstance(each, PatchViews)]
+            if patches:
+                parts.append(self.engine.encode_patches(patches, progress))
+            else:
+                cut = [each for each in some if not isinstance(each, PatchViews)]
+                parts.append(self.engine.encode(cut[0] if len(cut) == 1 else np.concatenate(cut), progress))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -6,7 +6,8 @@ import contextlib
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, final
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.engines.forked import outlive_forked_children
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError
+from mvrec_edge.runtime.views.patches import VIEWS_AT_ONCE, PatchBatch, PatchViews, join_patches
 
 if TYPE_CHECKING:
     from mvrec_edge.runtime.bundle import Bundle, HeldGraph
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CPU_BATCH",
     "GPU_BATCH",
+    "CuttingSession",
     "Engine",
     "GraphEngine",
     "Session",
@@ -60,11 +63,13 @@ class Engine(ABC):
         name: The engine's name in the registry.
         device: What it really runs on, such as `"cpu, 2 threads"`.
         on_gpu: Whether it leaves the CPU to other work meanwhile.
+        cuts_views: Whether it cuts views itself, so that `encode_patches` may be called.
     """
 
     name: str = ""
     device: str = ""
     on_gpu: bool = False
+    cuts_views: bool = False
 
     def __init__(
         self,
@@ -121,26 +126,80 @@ class Engine(ABC):
         embeddings = np.empty((len(views), self.embedding_dim), np.float32)
         for start in range(0, len(views), self.batch):
             part = np.ascontiguousarray(views[start : start + self.batch])
-            # Before the lock, which a thread of the parent may have held when the process was forked.
-            self._check_process()
-            with self._turn:
-                if self._closed:
-                    raise EnvironmentUnfitError("the engine is closed", fix="open it again")
+            with self._taking_turns():
                 answer = self._encode_batch(part)
-            if answer.shape != (len(part), self.embedding_dim) or not np.isfinite(answer).all():
-                raise EnvironmentUnfitError(
-                    f"the engine {self.name} on {self.device} answered {list(answer.shape)} values that are "
-                    f"not {len(part)} finite embeddings of {self.embedding_dim} channels",
-                    fix="run the bundle on the engine 'onnxruntime' and report the difference",
-                )
+            self._check_answer(answer, len(part))
             embeddings[start : start + len(part)] = answer
             if progress is not None:
                 progress(len(part))
         return embeddings
 
+    @final
+    def encode_patches(
+        self,
+        pieces: Sequence[PatchViews],
+        progress: Callable[[int], None] | None = None,
+        *,
+        cut: npt.NDArray[np.uint8] | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Cuts views and computes the embedding of each; the same as `encode` of what `crop_views` cuts.
+
+        Args:
+            pieces: Views of regions, N in all; what `cut_patch` gave.
+            progress: Called with the number of views after each batch.
+            cut: uint8 `[N, S, S, 4]`, filled with the views as they were cut, for whoever compares them.
+
+        Returns:
+            float32 `[N, C]`, not normalised.
+
+        Raises:
+            UsageError: The engine does not cut views.
+            EnvironmentUnfitError: As for `encode`.
+            IntegrityError: As for `encode`.
+        """
+        if not self.cuts_views:
+            raise UsageError(
+                f"the engine {self.name} on {self.device} does not cut views",
+                fix="cut them with crop_views, or export the bundle with --views-in-graph for an engine on a GPU",
+            )
+        embeddings = np.empty((sum(map(len, pieces)), self.embedding_dim), np.float32)
+        done = 0
+        for some in _parted(pieces, min(self.batch, VIEWS_AT_ONCE)):
+            batch = join_patches(some)
+            place = slice(done, done + len(batch))
+            with self._taking_turns():
+                answer = self._encode_patches(batch, None if cut is None else cut[place])
+            self._check_answer(answer, len(batch))
+            embeddings[place] = answer
+            done += len(batch)
+            if progress is not None:
+                progress(len(batch))
+        return embeddings
+
+    @contextlib.contextmanager
+    def _taking_turns(self) -> Iterator[None]:
+        # Before the lock, which a thread of the parent may have held when the process was forked.
+        self._check_process()
+        with self._turn:
+            if self._closed:
+                raise EnvironmentUnfitError("the engine is closed", fix="open it again")
+            yield
+
+    def _check_answer(self, answer: npt.NDArray[Any], count: int) -> None:
+        if answer.shape != (count, self.embedding_dim) or not np.isfinite(answer).all():
+            raise EnvironmentUnfitError(
+                f"the engine {self.name} on {self.device} answered {list(answer.shape)} values that are "
+                f"not {count} finite embeddings of {self.embedding_dim} channels",
+                fix="run the bundle on the engine 'onnxruntime' and report the difference",
+            )
+
     @abstractmethod
     def _encode_batch(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         """Computes one batch: contiguous uint8 `[n, S, S, 4]`, 1 <= n <= batch, to `[n, C]`, memory of its own."""
+
+    def _encode_patches(self, batch: PatchBatch, cut: npt.NDArray[np.uint8] | None) -> npt.NDArray[Any]:
+        """Cuts and computes one batch to `[n, C]`, memory of its own, and fills `cut` where it is given."""
+        raise NotImplementedError
 
     @final
     def close(self) -> None:
@@ -183,6 +242,18 @@ class Session(Protocol):
 
     def run(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         """Computes one batch: contiguous uint8 `[n, S, S, 4]` to `[n, C]`."""
+        ...
+
+    def close(self) -> None:
+        """Frees what the library holds."""
+        ...
+
+
+class CuttingSession(Protocol):
+    """A library that holds one graph which cuts views and encodes them."""
+
+    def run_patches(self, batch: PatchBatch, cut: npt.NDArray[np.uint8] | None) -> npt.NDArray[Any]:
+        """Computes one batch to `[n, C]`, and fills `cut`, uint8 `[n, S, S, 4]`, where it is given."""
         ...
 
     def close(self) -> None:
@@ -233,13 +304,98 @@ class GraphEngine(Engine):
             opened.pop_all()
         self.device = self._session.device
 
+        self._cutting: tuple[HeldGraph, CuttingSession] | None = None
+
+    def _open_cutting(
+        self,
+        bundle: Bundle,
+        targets: Sequence[str],
+        open_session: Callable[[Path], CuttingSession],
+        *,
+        required: bool,
+    ) -> None:
+        """Opens a graph that cuts views beside the one that does not.
+
+        Args:
+            bundle: The bundle.
+            targets: Of `VIEWS_TARGETS`, the best first. One that the library cannot open is left out, but where
+                one is `required`.
+            open_session: Opens the session from the path of the graph.
+            required: Whether the engine is of no use without.
+
+        Raises:
+            IntegrityError: As for the other graph.
+            EnvironmentUnfitError: One is required, and the library cannot open it.
+            UsageError: One is required, and the bundle has none.
+        """
+        try:
+            for target in targets:
+                if self._cutting is None and bundle.manifest.graph(self.precision).variant(target) is not None:
+                    self._hold_cutting(bundle, target, open_session, required=required)
+            if required and self._cutting is None:
+                raise UsageError(
+                    f"the bundle has no {self.precision} graph that cuts views",
+                    where=bundle.path,
+                    fix="export it again with --views-in-graph",
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    def _hold_cutting(
+        self, bundle: Bundle, target: str, open_session: Callable[[Path], CuttingSession], *, required: bool
+    ) -> None:
+        with contextlib.ExitStack() as opened:
+            files = bundle.hold(self.precision, target)
+            opened.callback(files.close)
+            graph = files.graph if files.variant is None else files.variant[0]
+            try:
+                with files.opening():
+                    session = open_session(graph)
+            except EnvironmentUnfitError:
+                if required:
+                    raise
+                return
+            opened.pop_all()
+        self._cutting = files, session
+        self.cuts_views = True
+        self.device += ", views cut in the graph"
+
     def _encode_batch(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         with self._files.reading():
             return self._session.run(views)
 
+    def _encode_patches(self, batch: PatchBatch, cut: npt.NDArray[np.uint8] | None) -> npt.NDArray[Any]:
+        if self._cutting is None:
+            return super()._encode_patches(batch, cut)
+        files, session = self._cutting
+        with files.reading():
+            return session.run_patches(batch, cut)
+
     def _close(self) -> None:
+        if self._cutting is not None:
+            files, session = self._cutting
+            session.close()
+            files.close()
         self._session.close()
         self._files.close()
+
+
+def _parted(pieces: Sequence[PatchViews], most: int) -> Iterator[list[PatchViews]]:
+    """The pieces in order, cut and put together to lists of no more than `most` views."""
+    some: list[PatchViews] = []
+    room = most
+    for piece in pieces:
+        done = 0
+        while done < len(piece):
+            part = piece[done : done + room]
+            some.append(part)
+            done, room = done + len(part), room - len(part)
+            if not room:
+                yield some
+                some, room = [], most
+    if some:
+        yield some
 
 
 def encoder_name(bundle: Bundle, precision: str) -> str:

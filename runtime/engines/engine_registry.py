@@ -27,6 +27,7 @@ class _Request:
     batch: int | None
     threads: int | None
     say: Callable[[str], None]
+    views_in_graph: bool | None = None
 
 
 def open_engine(
@@ -38,6 +39,7 @@ def open_engine(
     batch: int | None = None,
     threads: int | None = None,
     say: Callable[[str], None] = lambda _: None,
+    views_in_graph: bool | None = None,
 ) -> Engine:
     """Opens a bundle with an engine.
 
@@ -52,6 +54,8 @@ def open_engine(
         threads: CPU threads, of the engine and of cutting its views; by default one for each core that this process
             may use.
         say: Takes a line where opening takes long, such as for building a TensorRT plan.
+        views_in_graph: Whether the engine cuts views itself, see `Engine.encode_patches`; by default it does on a GPU
+            where the bundle has a graph for it. Of the engine `"onnxruntime"` on a CPU it can be asked for.
 
     Returns:
         The engine, ready to encode. Use it as a context manager, or call `close`.
@@ -70,6 +74,8 @@ def open_engine(
         raise UsageError(f"an engine runs on 1 to {MOST_THREADS} threads, not {threads}")
     if provider is not None and name != "onnxruntime":
         raise UsageError(f"the engine '{name}' has no providers", fix="give --engine onnxruntime with --provider")
+    if views_in_graph and name not in _CUTTING:
+        raise UsageError(f"the engine '{name}' does not cut views", fix="engines that do: " + ", ".join(_CUTTING))
     if name == AUTO:
         # The same for every candidate: engines differ in which graph they take first.
         precision = precision or bundle.precisions[0]
@@ -79,7 +85,7 @@ def open_engine(
             return _OPENERS[candidate](_Request(bundle, precision, runs_on, None, threads, lambda _: None))
 
         name, provider = choose_engine(bundle, open_candidate, precision=precision, threads=threads, say=say)
-    return _OPENERS[name](_Request(bundle, precision, provider, batch, threads, say))
+    return _OPENERS[name](_Request(bundle, precision, provider, batch, threads, say, views_in_graph))
 
 
 def engine_names() -> tuple[str, ...]:
@@ -96,6 +102,7 @@ def _open_onnxruntime(request: _Request) -> Engine:
         provider=request.provider,
         batch=request.batch,
         threads=request.threads,
+        views_in_graph=request.views_in_graph,
     )
 
 
@@ -133,3 +140,5 @@ _OPENERS: dict[str, Callable[[_Request], Engine]] = {
     "tensorrt": _open_tensorrt,
     "tensorrt-rtx": _open_tensorrt_rtx,
 }
+# Those that can cut views in a graph.
+_CUTTING = ("onnxruntime",)

@@ -11,10 +11,10 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.engines.encoding import EncodedImage, ImageRegions, ViewQueue
+from mvrec_edge.runtime.engines.encoding import EncodedImage, ImageRegions, ViewQueue, views_for
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.gradual.stopping import StoppingRule
-from mvrec_edge.runtime.views import ViewPlan, crop_views
+from mvrec_edge.runtime.views import ViewPlan
 
 __all__ = ["SeenImage", "SeenRegion", "see_gradually"]
 
@@ -142,8 +142,7 @@ class _Loop(Generic[Key]):
         progress = image.under_way[index]
         group = image.rule.steps[progress.steps]
         start = time.perf_counter()
-        region, threads = image.item.regions[index], self.queue.engine.threads
-        views = crop_views(image.item.image, region, self.plan, views=group, threads=threads)
+        views = views_for(self.queue.engine, image.item.image, image.item.regions[index], self.plan, group)
         image.crop_ms[index] += (time.perf_counter() - start) * 1e3
         self.queue.put(views, image, index, progress.views, ahead=ahead)
         progress.steps += 1

@@ -14,7 +14,7 @@ from mvrec_edge.runtime.regions.region import Region
 from mvrec_edge.runtime.views.plan import ViewPlan
 from mvrec_edge.runtime.views.resample import Window, resize_windows_exact, resize_windows_fast
 
-__all__ = ["crop_views", "with_windows"]
+__all__ = ["crop_views", "windows_to_cut", "with_windows"]
 
 # Four times the largest image that is read: twice the box of a region that fills it, in both directions.
 _MOST_WINDOW_PIXELS = 1 << 29
@@ -44,8 +44,8 @@ def crop_views(
         threads: CPU threads at most; by default, and in any case, no more than four.
 
     Returns:
-        uint8 `[V, S, S, 4]`: red, green, blue and mask (0 to 255), the mask resampled like the image. Cut without the
-        others, a view is the same but for a rare pixel that rounds the other way in the exact resampling.
+        uint8 `[V, S, S, 4]`: red, green, blue and mask (0 to 255), the mask resampled like the image. Each
+        depends on its own window alone, and in the exact resampling every value is the one that Pillow computes.
 
     Raises:
         ImageError: The image is not uint8 `[H, W, 3]`.
@@ -53,24 +53,8 @@ def crop_views(
             not fit in memory.
         UsageError: `out` has another shape or dtype.
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ImageError(
-            f"an image must be uint8 [H, W, 3], this one is {image.dtype} {list(image.shape)}",
-            where=region.source,
-            fix="convert it with mvrec_edge.runtime.to_rgb_uint8",
-        )
-    if region.image_size != image.shape[:2]:
-        height, width = region.image_size
-        raise AnnotationError(
-            f"the region belongs to an image of {width} x {height} pixels, this one has "
-            f"{image.shape[1]} x {image.shape[0]}",
-            where=region.source,
-            fix="check that image and annotation belong together",
-        )
     wanted = range(plan.count) if views is None else views
-    everything = plan.windows(region.box)
-    windows = [everything[view] for view in wanted]
-    _check_extent(windows, region)
+    windows = windows_to_cut(image, region, plan, views)
     shape = (len(windows), plan.size, plan.size, 4)
     if out is None:
         out = np.empty(shape, np.uint8)
@@ -91,6 +75,30 @@ def crop_views(
     for target, view, window in zip(out, wanted, windows, strict=True):
         target[...] = plan.views[view].turn(plain[distinct.index(window)])
     return out
+
+
+def windows_to_cut(
+    image: npt.NDArray[np.uint8], region: Region, plan: ViewPlan, views: Sequence[int] | None
+) -> list[Window]:
+    """The windows of some views of a region, or of all; arguments and errors as for `crop_views`."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ImageError(
+            f"an image must be uint8 [H, W, 3], this one is {image.dtype} {list(image.shape)}",
+            where=region.source,
+            fix="convert it with mvrec_edge.runtime.to_rgb_uint8",
+        )
+    if region.image_size != image.shape[:2]:
+        height, width = region.image_size
+        raise AnnotationError(
+            f"the region belongs to an image of {width} x {height} pixels, this one has "
+            f"{image.shape[1]} x {image.shape[0]}",
+            where=region.source,
+            fix="check that image and annotation belong together",
+        )
+    everything = plan.windows(region.box)
+    windows = list(everything) if views is None else [everything[view] for view in views]
+    _check_extent(windows, region)
+    return windows
 
 
 def with_windows(regions: Iterable[Region], plan: ViewPlan) -> tuple[list[Region], list[AnnotationError]]:

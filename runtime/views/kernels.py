@@ -8,14 +8,18 @@ cut at the border and normalised again (Pillow, `Image.resize` with its default 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Chunk", "Stack", "resize_chunks", "resize_weights"]
+__all__ = ["WEIGHT_BITS", "Chunk", "InexactRows", "Stack", "integer_weights", "resize_chunks", "resize_weights"]
+
+#: Pillow keeps weights as whole multiples of 2^-22; float32 holds those exactly.
+WEIGHT_BITS = 22
 
 _A = -0.5
 _SUPPORT = 2.0
@@ -29,8 +33,10 @@ _GROWING, _SHRINKING = 8, 4
 # Output rows that are finished before the next are begun: fewer stay in the cache, but are more calls, between which
 # threads wait for the interpreter's lock. 128 was best on one core and on two.
 _CHUNK = 128
-# Pillow keeps weights as whole multiples of 2^-22; float32 holds those exactly.
-_WEIGHT_BITS = 22
+# Sums of bytes times multiples of 2^-14 are multiples of it below 512, which float32 holds exactly.
+_EXACT_BITS = 14
+# The rounding unit of float32.
+_UNIT = 2.0**-24
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,23 @@ class Stack:
 
 
 @dataclass(frozen=True)
+class InexactRows:
+    """Neighbouring output rows whose sums float32 rounds.
+
+    Attributes:
+        start: First output row, counted from the chunk's.
+        bound: By how much a sum of float32, in any order, may differ from the exact one, at most.
+        first: int `[rows]`, the first input row that each needs, counted from the image's.
+        weights: int64 `[rows, taps]`, multiples of 2^-22, zero at the end where a row has fewer.
+    """
+
+    start: int
+    bound: float
+    first: npt.NDArray[np.intp]
+    weights: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Chunk:
     """A run of output rows, and the input rows they need.
 
@@ -60,6 +83,7 @@ class Chunk:
         first: First input row.
         last: One past the last input row.
         stacks: What it is made of.
+        inexact: Its rows whose sums float32 rounds; those of all others are exact.
     """
 
     start: int
@@ -67,6 +91,7 @@ class Chunk:
     first: int
     last: int
     stacks: tuple[Stack, ...]
+    inexact: tuple[InexactRows, ...]
 
 
 @dataclass(frozen=True)
@@ -103,6 +128,33 @@ def resize_weights(size_in: int, size_out: int) -> list[tuple[int, npt.NDArray[n
     return rows
 
 
+def integer_weights(size_in: int, size_out: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+    """The same weights as Pillow keeps them.
+
+    Args:
+        size_in: Input samples, at least 1.
+        size_out: Output samples, at least 1.
+
+    Returns:
+        For every output sample the first input sample, int `[size_out]`, and the weights as multiples of 2^-22,
+        int64 `[size_out, taps]`, zero at the end of rows that need fewer than the longest.
+    """
+    return _integers(resize_weights(size_in, size_out))
+
+
+def _integers(
+    rows: Sequence[tuple[int, npt.NDArray[np.float64]]],
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+    weights = np.zeros((len(rows), max(len(values) for _, values in rows)), np.int64)
+    for target, (_, values) in zip(weights, rows, strict=True):
+        target[: len(values)] = _quantised(values)
+    return np.array([first for first, _ in rows], np.intp), weights
+
+
+def _quantised(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    return np.rint(np.ldexp(values, WEIGHT_BITS)).astype(np.int64)
+
+
 @functools.lru_cache(maxsize=64)
 def resize_chunks(size_in: int, size_out: int) -> tuple[Chunk, ...]:
     """The whole resize of one axis, cut into chunks, and those into stacks of blocks; see `resize_weights`."""
@@ -121,8 +173,25 @@ def resize_chunks(size_in: int, size_out: int) -> tuple[Chunk, ...]:
             _block(rows[place : min(place + height, stop)], place - start, first)
             for place in range(start, stop, height)
         ]
-        chunks.append(Chunk(start, stop, first, last, tuple(_stacks(blocks))))
+        inexact = tuple(_inexact(rows[start:stop]))
+        chunks.append(Chunk(start, stop, first, last, tuple(_stacks(blocks)), inexact))
     return tuple(chunks)
+
+
+def _inexact(rows: Sequence[tuple[int, npt.NDArray[np.float64]]]) -> Iterator[InexactRows]:
+    """The runs of rows that have a weight which is no multiple of 2^-14."""
+    first, weights = _integers(rows)
+    rounded = (weights % (1 << (WEIGHT_BITS - _EXACT_BITS)) != 0).any(axis=1)
+    start = 0
+    for inexact, run in itertools.groupby(rounded):
+        stop = start + len(list(run))
+        if inexact:
+            part = weights[start:stop]
+            taps = np.count_nonzero(part, axis=1).max()
+            largest = 255 * np.ldexp(np.abs(part).sum(axis=1).max(), -WEIGHT_BITS)
+            # One rounding for each addition, and one for that of what is added before a sum is rounded to a byte.
+            yield InexactRows(start, float(taps * _UNIT * largest + 512 * _UNIT), first[start:stop], part)
+        start = stop
 
 
 def _block(rows: list[tuple[int, npt.NDArray[np.float64]]], start: int, origin: int) -> _Block:
@@ -130,8 +199,7 @@ def _block(rows: list[tuple[int, npt.NDArray[np.float64]]], start: int, origin: 
     last = max(row[0] + len(row[1]) for row in rows)
     weights = np.zeros((len(rows), last - first), np.float32)
     for target, (begin, values) in zip(weights, rows, strict=True):
-        quantised = np.ldexp(np.rint(np.ldexp(values, _WEIGHT_BITS)), -_WEIGHT_BITS)
-        target[begin - first : begin - first + len(values)] = quantised
+        target[begin - first : begin - first + len(values)] = np.ldexp(_quantised(values), -WEIGHT_BITS)
     return _Block(start, first - origin, weights)
 
 

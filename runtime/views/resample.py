@@ -6,7 +6,8 @@ clipping cannot be left out: a cubic kernel overshoots at sharp edges, such as a
 gone before the next pass.
 
 A pass is a banded matrix applied to rows (`kernels`); a horizontal pass is a pass over the rows of the transposed
-image. Windows with the same columns share their first horizontal pass.
+image. Windows with the same columns share their first horizontal pass. The products are of float32 and the rounding is
+that of Pillow's integers (`rounding`), so a view depends on its window alone.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.threads import Task, limited_products, run_in_threads
 from mvrec_edge.runtime.views.kernels import Stack, resize_chunks
+from mvrec_edge.runtime.views.rounding import round_to_bytes
 
 __all__ = ["INTERMEDIATE", "Fetch", "Window", "resize_windows_exact", "resize_windows_fast"]
 
@@ -39,9 +41,6 @@ _BAND = 256
 # Windows of several sizes are resized at once where what lies between their passes is no more than 128 MB.
 _MOST_PIXELS_TOGETHER = 1 << 25
 _PAD = 8
-# Pillow rounds halves up, OpenCV to even, and 256 and 384 to 512 give many exact halves. This is the smallest step
-# that float32 still resolves at 255, so it moves the halves and next to nothing else.
-_HALF_UP = 2.0**-16
 
 
 def resize_windows_exact(
@@ -215,9 +214,7 @@ def _pass(image: _Pixels, size: int) -> _Pixels:
         np.copyto(source, flat[chunk.first : chunk.last])
         for stack in chunk.stacks:
             _multiply(stack, source, target)
-        # Two steps, because the fastest conversion with saturation takes the absolute value first.
-        cv2.threshold(target, 0, 0, cv2.THRESH_TOZERO, dst=target)
-        cv2.convertScaleAbs(target, dst=result[chunk.start : chunk.stop], alpha=1, beta=_HALF_UP)
+        round_to_bytes(chunk, flat, target, result[chunk.start : chunk.stop])
     return result.reshape(size, *rest)
 
 

@@ -19,6 +19,23 @@ _MEMORY = re.compile(r"(Max Scratch|Total Activation|Total Weights) Memory: (\d+
 
 #: Batch sizes of the profile: the smallest, the usual and the largest.
 _BATCHES = (1, 27, 54)
+#: The inputs of a graph that cuts views: their first lengths, the smallest, those of `mso` and the largest.
+_PATCHES = {
+    "patches": ((1, 4, 1), (1, 4 * 864, 864), (27, 4 * 1024, 1024)),
+    "columns": ((1,), (864,), (1024,)),
+    "rows": ((1,), (864,), (1024,)),
+    "taps": ((1,), (3,), (54,)),
+    "column_": ((1,), (9,), (27,)),
+    "view_": ((1,), (27,), (27,)),
+}
+
+
+def _shapes(name: str, shape: list[int], image_size: int) -> list[tuple[int, ...]]:
+    """The profile of an input."""
+    if name == "views":
+        return [(count, image_size, image_size, 4) for count in _BATCHES]
+    lengths = _PATCHES.get(name) or next(found for begin, found in _PATCHES.items() if name.startswith(begin))
+    return [(*first, *shape[len(first) :]) for first in lengths]
 
 
 def built(trt: Any, graph: str, image_size: int) -> dict[str, Any]:
@@ -58,7 +75,9 @@ def built(trt: Any, graph: str, image_size: int) -> dict[str, Any]:
     config = builder.create_builder_config()
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     profile = builder.create_optimization_profile()
-    profile.set_shape("views", *((count, image_size, image_size, 4) for count in _BATCHES))
+    for index in range(network.num_inputs):
+        tensor = network.get_input(index)
+        profile.set_shape(tensor.name, *_shapes(tensor.name, list(tensor.shape), image_size))
     config.add_optimization_profile(profile)
     plan = builder.build_serialized_network(network, config)
     if plan is None:

@@ -237,3 +237,19 @@ def test_the_engine_tells_its_release_and_its_size(read: Read) -> None:
     header = bytes.fromhex(read.answer["header"])
     assert release in header
     assert read.answer["size"].to_bytes(8, "little") in header
+
+
+def test_graphs_that_cut_views_are_taken(cutting_bundle_path: Path) -> None:
+    """No engine of the project runs them there yet; they are written so that one can."""
+    require_rtx()
+    names = ["encoder.fp32.views.onnx", "encoder.fp16.views.onnx"]
+    for read in read_graphs(Bundle.load(cutting_bundle_path), cutting_bundle_path, names).values():
+        assert read.answer["refused"] == ""
+        tensors, size = read.answer["tensors"], read.architecture.image_size
+        assert tensors["patches"] == ["UINT8", [-1, -1, -1]]
+        assert tensors["cut_views"] == ["UINT8", [-1, size, size, 4]]
+        assert tensors["embedding"] == ["FLOAT", [-1, read.architecture.embedding_dim]]
+        # What cuts stays in float32, whatever the encoder's precision: its sums are exact there.
+        products = [part for part in read.products() if any("cut/" in node for node in part["nodes"])]
+        assert products
+        assert {kind for part in products for kind in (*part["inputs"], *part["outputs"])} <= {"Float", "Int32"}

@@ -27,11 +27,8 @@ def pillow_views(image: npt.NDArray[np.uint8], region: Region, plan: ViewPlan) -
     return np.stack(views)
 
 
-def assert_close(image: npt.NDArray[np.uint8], region: Region, plan: ViewPlan) -> None:
-    difference = np.abs(crop_views(image, region, plan) - pillow_views(image, region, plan))
-    assert difference.max() <= 2
-    assert difference[..., :3].mean() <= 0.1
-    assert difference[..., 3].mean() <= 0.1
+def assert_equal(image: npt.NDArray[np.uint8], region: Region, plan: ViewPlan) -> None:
+    np.testing.assert_array_equal(crop_views(image, region, plan), pillow_views(image, region, plan))
 
 
 def hard_image(height: int, width: int, seed: int = 0) -> npt.NDArray[np.uint8]:
@@ -57,21 +54,29 @@ def diagonal_region(height: int, width: int) -> Region:
 def test_hard_edges_inside_and_outside_the_image(name: str, height: int, width: int) -> None:
     image = hard_image(height, width)
     region = diagonal_region(height, width)
-    assert_close(image, region, ViewPlan.by_name(name))
+    assert_equal(image, region, ViewPlan.by_name(name))
 
 
 @pytest.mark.parametrize("box", [(0, 0, 3, 2), (690, 890, 699, 899), (0, 300, 1, 301)])
 def test_windows_that_hang_far_over_the_edge(box: tuple[int, int, int, int]) -> None:
     image = hard_image(900, 700)
-    assert_close(image, Region.from_box(box, (900, 700)), ViewPlan.mso())
+    assert_equal(image, Region.from_box(box, (900, 700)), ViewPlan.mso())
 
 
 @pytest.mark.parametrize("size", [28, 224, 336, 512, 600])
 def test_every_view_size(size: int) -> None:
     image = hard_image(500, 500)
-    assert_close(image, diagonal_region(500, 500), ViewPlan.by_name("ms", size=size))
+    assert_equal(image, diagonal_region(500, 500), ViewPlan.by_name("ms", size=size))
 
 
 def test_windows_larger_than_a_band_of_rows() -> None:
     image = hard_image(1300, 1500)
-    assert_close(image, Region.from_box((100, 50, 1400, 1250), (1300, 1500)), ViewPlan.by_name("mso_bbox", size=64))
+    assert_equal(image, Region.from_box((100, 50, 1400, 1250), (1300, 1500)), ViewPlan.by_name("mso_bbox", size=64))
+
+
+def test_pixels_that_lie_on_a_half() -> None:
+    """Where a step of an odd height meets the middle of a kernel, a whole row of sums is a half, or nearly one."""
+    image = np.zeros((512, 512, 3), np.uint8)
+    image[:, 8::16] = image[8::16] = 255
+    image[4::16, :, 1] = 129
+    assert_equal(image, Region.from_box((250, 250, 262, 262), (512, 512)), ViewPlan.mso())

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mvrec_edge.runtime.engines.engine import first_line
 from mvrec_edge.runtime.engines.onnxruntime.onnxruntime_library import PROVIDERS, open_graph
 from mvrec_edge.runtime.engines.processor import Processor, read_processor
+from mvrec_edge.runtime.errors import EnvironmentUnfitError
 from mvrec_edge.runtime.threads import usable_cpus
+from mvrec_edge.runtime.views.patches import PatchBatch
 from mvrec_edge.runtime.wording import counted
 
 __all__ = ["CpuSession"]
@@ -53,6 +56,24 @@ class CpuSession:
     def run(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         """Computes uint8 `[n, S, S, 4]` to `[n, C]`."""
         return np.asarray(self._session.run(["embedding"], {"views": views})[0])
+
+    def run_patches(self, batch: PatchBatch, cut: npt.NDArray[np.uint8] | None) -> npt.NDArray[Any]:
+        """Computes a batch to `[n, C]` with a graph that cuts views, and fills `cut` where it is given.
+
+        Raises:
+            EnvironmentUnfitError: The graph takes or gives something else.
+        """
+        try:
+            names = ["embedding"] if cut is None else ["embedding", "cut_views"]
+            answers = self._session.run(names, batch.feeds())
+            if cut is not None:
+                cut[:] = answers[1]
+            return np.asarray(answers[0])
+        except Exception as error:
+            raise EnvironmentUnfitError(
+                f"ONNX Runtime failed on a graph that cuts views: {first_line(error)}",
+                fix="export the bundle again, without --views-in-graph if that does not help",
+            ) from error
 
     def close(self) -> None:
         """Frees the session."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ import numpy.typing as npt
 from mvrec_edge.runtime.engines.engine import first_line
 from mvrec_edge.runtime.engines.onnxruntime.onnxruntime_library import PROVIDERS, open_graph, why_not_loaded
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
+from mvrec_edge.runtime.views.patches import PatchBatch
 from mvrec_edge.runtime.wording import counted
 
 __all__ = ["FusedVariant", "GpuSession"]
 
 _FATAL = 4
-# Batch sizes whose launches are captured; what a line has of them, full batches and a few remainders, is fewer.
+# Shapes whose launches are captured; what a line has of them, full batches and a few remainders, is fewer.
 _MOST_CAPTURED = 16
 _NOT_CAPTURED = -1
 _NO_REASON = "it could not be loaded (is there a GPU with its driver, and the CUDA and cuDNN versions it needs?)"
@@ -61,7 +63,7 @@ class GpuSession:
         self, library: Any, graph: Path, precision: str, provider: str, variant: FusedVariant | None = None
     ) -> None:
         self._library = library
-        self._bound: dict[int, _Bound] = {}
+        self._bound: dict[tuple[Any, ...], _Bound] = {}
         self._captures = False
         # It would tell the console what is said below.
         library.set_default_logger_severity(_FATAL)
@@ -117,34 +119,63 @@ class GpuSession:
         Raises:
             EnvironmentUnfitError: The GPU failed, as when its memory does not hold so many views.
         """
+        return self._computed({"views": views}, len(views), ("embedding",), kept=True)["embedding"]
+
+    def run_patches(self, batch: PatchBatch, cut: npt.NDArray[np.uint8] | None) -> npt.NDArray[Any]:
+        """Computes a batch to `[n, C]` with a graph that cuts views, and fills `cut` where it is given.
+
+        Raises:
+            EnvironmentUnfitError: The GPU failed, or the graph takes or gives something else.
+        """
+        names = ("embedding",) if cut is None else ("embedding", "cut_views")
+        # Windows that follow the box have ever new shapes, and what is kept for them stays on the GPU.
+        answers = self._computed(batch.feeds(), len(batch), names, kept=len(self._bound) < _MOST_CAPTURED)
+        if cut is not None:
+            cut[:] = answers["cut_views"]
+        return answers["embedding"]
+
+    def _computed(
+        self, feeds: Mapping[str, npt.NDArray[Any]], count: int, names: Sequence[str], *, kept: bool
+    ) -> dict[str, npt.NDArray[Any]]:
+        """The outputs of these names for `count` views."""
+        shapes = (*names, *(value.shape for value in feeds.values()))
         try:
-            if len(views) not in self._bound:
-                self._bound[len(views)] = self._bind(views)
-            bound = self._bound[len(views)]
-            bound.views.update_inplace(views)
+            bound = self._bound.get(shapes)
+            if bound is None:
+                bound = self._bind(feeds, count, names, kept=kept)
+                if kept:
+                    self._bound[shapes] = bound
+            for name, value in feeds.items():
+                bound.inputs[name].update_inplace(value)
             self._session.run_with_iobinding(bound.binding, bound.options)
-            return np.array(bound.embeddings.numpy())
+            return {name: np.array(value.numpy()) for name, value in bound.outputs.items()}
         except Exception as error:
             raise EnvironmentUnfitError(
-                f"ONNX Runtime failed on the GPU with {counted(len(views), 'view')}: {first_line(error)}",
+                f"ONNX Runtime failed on the GPU with {counted(count, 'view')}: {first_line(error)}",
                 fix="choose a smaller --batch, and see what else uses the GPU's memory",
             ) from error
 
-    def _bind(self, views: npt.NDArray[np.uint8]) -> _Bound:
-        """Makes room on the GPU for the input and the output of a batch size."""
-        value = self._library.OrtValue.ortvalue_from_numpy(views, "cuda", 0)
-        shape = (len(views), self._session.get_outputs()[0].shape[1])
-        result = self._library.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, "cuda", 0)
+    def _bind(self, feeds: Mapping[str, npt.NDArray[Any]], count: int, names: Sequence[str], *, kept: bool) -> _Bound:
+        """Makes room on the GPU for inputs and outputs of these shapes."""
         binding = self._session.io_binding()
-        binding.bind_ortvalue_input("views", value)
-        binding.bind_ortvalue_output("embedding", result)
+        inputs = {name: self._library.OrtValue.ortvalue_from_numpy(value, "cuda", 0) for name, value in feeds.items()}
+        for name, value in inputs.items():
+            binding.bind_ortvalue_input(name, value)
+        outputs = {}
+        for output in self._session.get_outputs():
+            if output.name in names:
+                shape = (count, *output.shape[1:])
+                kind = np.uint8 if "uint8" in output.type else np.float32
+                outputs[output.name] = self._library.OrtValue.ortvalue_from_shape_and_type(shape, kind, "cuda", 0)
+                binding.bind_ortvalue_output(output.name, outputs[output.name])
         options = self._library.RunOptions()
         options.log_severity_level = _FATAL
         if self._captures:
-            # What is captured stays on the GPU for good, so the rarer batch sizes are launched operation by operation.
+            # What is captured stays on the GPU for good, so the rarer shapes are launched operation by operation.
             number = len(self._bound) + 1
-            options.add_run_config_entry("gpu_graph_id", str(number if number <= _MOST_CAPTURED else _NOT_CAPTURED))
-        return _Bound(value, result, binding, options)
+            captured = kept and number <= _MOST_CAPTURED
+            options.add_run_config_entry("gpu_graph_id", str(number if captured else _NOT_CAPTURED))
+        return _Bound(inputs, outputs, binding, options)
 
     def close(self) -> None:
         """Frees the session."""
@@ -154,10 +185,10 @@ class GpuSession:
 
 @dataclass(frozen=True)
 class _Bound:
-    """What a batch size has on the GPU."""
+    """What inputs of one shape have on the GPU."""
 
-    views: Any
-    embeddings: Any
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
     binding: Any
     options: Any
 

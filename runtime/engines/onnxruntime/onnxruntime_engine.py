@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mvrec_edge.runtime.engines.engine import CPU_BATCH, GPU_BATCH, GraphEngine, Session, preferred_precision
+from mvrec_edge.runtime.bundle import VIEWS_TARGETS
+from mvrec_edge.runtime.engines.engine import (
+    CPU_BATCH,
+    GPU_BATCH,
+    CuttingSession,
+    GraphEngine,
+    Session,
+    preferred_precision,
+)
 from mvrec_edge.runtime.engines.onnxruntime.cpu_session import CpuSession
 from mvrec_edge.runtime.engines.onnxruntime.gpu_session import FusedVariant, GpuSession
 from mvrec_edge.runtime.engines.onnxruntime.onnxruntime_library import load_library
@@ -14,7 +22,7 @@ from mvrec_edge.runtime.engines.processor import read_processor
 if TYPE_CHECKING:
     from mvrec_edge.runtime.bundle import Bundle, HeldGraph
 
-__all__ = ["OnnxRuntimeEngine", "open_session"]
+__all__ = ["OnnxRuntimeEngine", "open_cutting_session", "open_session"]
 
 
 class OnnxRuntimeEngine(GraphEngine):
@@ -26,6 +34,8 @@ class OnnxRuntimeEngine(GraphEngine):
         provider: `"cpu"` (the default), `"cuda"` or `"tensorrt"`.
         batch: Most views that are computed at once; by default 9 on a CPU and 54 on a GPU.
         threads: CPU threads; by default one for each core that this process may use.
+        views_in_graph: Whether views are cut in the graph, see `Engine.encode_patches`; by default they are on CUDA,
+            where the bundle has such a graph. On a CPU it takes many times as long as `crop_views`.
 
     Raises:
         MissingDependencyError: ONNX Runtime is not installed.
@@ -46,6 +56,7 @@ class OnnxRuntimeEngine(GraphEngine):
         provider: str | None = None,
         batch: int | None = None,
         threads: int | None = None,
+        views_in_graph: bool | None = None,
     ) -> None:
         provider = provider or "cpu"
         able = self.precisions if provider == "cpu" else (*self.precisions, "bf16")
@@ -64,6 +75,15 @@ class OnnxRuntimeEngine(GraphEngine):
             threads,
             target=_target(provider),
         )
+        if views_in_graph is None and provider != "cuda":
+            return
+
+        def opened_views(graph: Path) -> CuttingSession:
+            return open_cutting_session(graph, precision, provider, threads)
+
+        if views_in_graph is not False:
+            targets = VIEWS_TARGETS[::-1] if provider == "cuda" else VIEWS_TARGETS[:1]
+            self._open_cutting(bundle, targets, opened_views, required=views_in_graph is True)
 
 
 def _target(provider: str) -> str | None:
@@ -101,3 +121,13 @@ def open_session(
     if variant is None:
         return CpuSession(library, graph, precision, threads)
     return CpuSession(library, variant.graph, precision, threads, summary=variant.summary)
+
+
+def open_cutting_session(
+    graph: Path, precision: str, provider: str = "cpu", threads: int | None = None
+) -> CuttingSession:
+    """Opens one graph that cuts views and encodes them; arguments and errors as for `open_session`."""
+    library = load_library(provider)
+    if provider != "cpu":
+        return GpuSession(library, graph, precision, provider)
+    return CpuSession(library, graph, precision, threads)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mvrec_edge.runtime.bundle import (
     CheckRecord,
+    CutRecord,
     EncoderArchitecture,
     FileRecord,
     GraphRecord,
@@ -83,6 +84,8 @@ def test_a_file_name_cannot_leave_the_bundle(name: str) -> None:
 
 _GRAPH = json.loads(MANIFEST.serialise())["graphs"][1]
 _VARIANT = _GRAPH["variants"][0]
+_CUT = {"views": 27, "differing": 0, "largest_difference": 0}
+_CUTTING = _VARIANT | {"target": "views", "cut": _CUT}
 
 
 @pytest.mark.parametrize(
@@ -98,6 +101,14 @@ _VARIANT = _GRAPH["variants"][0]
         {"graphs": [_GRAPH | {"variants": None}]},
         {"graphs": [_GRAPH | {"variants": [_VARIANT | {"target": "abacus"}]}]},
         {"graphs": [_GRAPH | {"variants": [_VARIANT] * 2}]},
+        {"graphs": [_GRAPH | {"variants": [_VARIANT | {"target": "views"}]}]},
+        {"graphs": [_GRAPH | {"variants": [_VARIANT | {"cut": _CUT}]}]},
+        {"graphs": [_GRAPH | {"variants": [_VARIANT | {"target": "views", "cut": _CUT | {"views": 0}}]}]},
+        {
+            "graphs": [
+                _GRAPH | {"variants": [_VARIANT | {"target": "views", "cut": _CUT | {"largest_difference": 256}}]}
+            ]
+        },
         {"graphs": [_GRAPH | {"variants": [_VARIANT] * 3}]},
         {"weights": {"kind": "stolen", "name": "", "sha256": ""}},
         {"input": {"name": "views"}},
@@ -164,3 +175,13 @@ def test_the_command_can_be_typed_and_leaves_no_graph_out() -> None:
     assert words[:3] == ["mvrec-edge", "export", "my pocket.safetensors"]
     assert words[words.index("--out") + 1] == "line 1/b'x"
     assert {"--accept", "--calibration"} <= set(words)
+
+
+def test_a_variant_without_a_word_about_views_is_read() -> None:
+    """As in bundles from before there were graphs that cut views."""
+    variant = {key: value for key, value in _VARIANT.items() if key != "cut"}
+    manifest = Manifest.parse(_signed(graphs=[_GRAPH | {"variants": [variant]}]))
+    assert manifest.graphs[0].variants[0].cut is None
+    views = Manifest.parse(_signed(graphs=[_GRAPH | {"variants": [_CUTTING]}]))
+    assert views.graphs[0].variants[0].cut == CutRecord(27, 0, 0)
+    assert Manifest.parse(views.serialise()) == views

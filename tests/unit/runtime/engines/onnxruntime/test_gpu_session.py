@@ -11,9 +11,10 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="it runs the graphs")
 pytest.importorskip("torch", reason="the graphs are exported here")
 
 from mvrec_edge.bench.workloads import noise_views  # noqa: E402
-from mvrec_edge.runtime import Bundle, open_engine  # noqa: E402
+from mvrec_edge.runtime import Bundle, Region, ViewPlan, crop_views, open_engine  # noqa: E402
 from mvrec_edge.runtime.engines.onnxruntime.gpu_session import FusedVariant, GpuSession  # noqa: E402
 from mvrec_edge.runtime.errors import EnvironmentUnfitError  # noqa: E402
+from mvrec_edge.runtime.views.patches import cut_patch, join_patches  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
 
 CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
@@ -153,3 +154,53 @@ def test_on_a_real_gpu(bundle: Bundle, precision: str, cosine: float) -> None:
             near = want[: len(part)]
             found = (got * near).sum(axis=1) / (np.linalg.norm(got, axis=1) * np.linalg.norm(near, axis=1))
             assert found.min() > cosine
+
+
+def cutting_session_of(bundle: Bundle, library: StandIn, target: str = "views-onnxruntime-cuda") -> GpuSession:
+    found = bundle.variant("fp16", target)
+    assert found is not None
+    return GpuSession(library, found[0], "fp16", "cuda")
+
+
+def test_views_are_cut_on_the_gpu(cutting_bundle: Bundle) -> None:
+    library = StandIn()
+    session = cutting_session_of(cutting_bundle, library)
+    image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    region = Region.from_box((30, 30, 60, 50), (90, 120))
+    plan = ViewPlan.by_name("ms", size=TINY.image_size)
+    views = crop_views(image, region, plan)
+    patch = cut_patch(image, region, plan)
+    assert patch is not None
+    want = session_of(cutting_bundle, StandIn()).run(views)
+    cut = np.zeros_like(views)
+    for filled in (None, cut, None):
+        answer = session.run_patches(join_patches([patch]), filled)
+        np.testing.assert_allclose(answer, want, rtol=0, atol=0.02 * np.abs(want).max())
+    np.testing.assert_array_equal(cut, views)
+    # What is asked for and of what shape is captured once.
+    assert library.graph_numbers == ["1", "2"]
+
+
+def test_only_so_many_shapes_of_patches_are_kept(cutting_bundle: Bundle) -> None:
+    library = StandIn()
+    session = cutting_session_of(cutting_bundle, library)
+    image = np.random.default_rng(0).integers(0, 256, (40, 700, 3), dtype=np.uint8)
+    plan = ViewPlan(name="own", scales=(1.0,), of_box=True, size=TINY.image_size)
+    answers = []
+    for side in (*range(10, 640, 33), 10, 637):
+        patch = cut_patch(image, Region.from_box((0, 0, side, 20), (40, 700)), plan)
+        assert patch is not None
+        answers.append(session.run_patches(join_patches([patch]), None))
+    assert len(session._bound) == 16
+    assert library.graph_numbers == [*map(str, range(1, 17)), *["-1"] * 5]
+    np.testing.assert_array_equal(answers[0], answers[-2])
+    np.testing.assert_array_equal(answers[-3], answers[-1])
+
+
+def test_a_failure_while_views_are_cut_is_one_line(cutting_bundle: Bundle) -> None:
+    session = cutting_session_of(cutting_bundle, StandIn(most=2))
+    image = np.zeros((40, 40, 3), np.uint8)
+    patch = cut_patch(image, Region.from_box((5, 5, 9, 9), (40, 40)), ViewPlan.by_name("ms", size=TINY.image_size))
+    assert patch is not None
+    with pytest.raises(EnvironmentUnfitError, match=r"with 3 views: CUDA failure 2: out of memory.*smaller --batch"):
+        session.run_patches(join_patches([patch]), None)
