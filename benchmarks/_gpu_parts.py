@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from _gpu_run import DEFECT_VIEWS, GpuRun
 
@@ -123,15 +128,25 @@ def _reference(candidate: EngineCandidate, product: str, on_gpu: bool) -> Callab
 
 
 def _defect(candidate: EngineCandidate) -> Callable[[GpuRun, Part], None]:
+    """From a decoded image to embeddings, with views cut before and in the graph, by `views_in_graph.py`."""
+
     def measure(run: GpuRun, part: Part) -> None:
-        worker = run.open(run.engine_setup(candidate, DEFECT_VIEWS, kind="defect"), part.longest_s)
-        try:
-            run.compare_parts("decoded image to 27 embeddings", worker, ("cut here", "cut by the engine"))
-        except EnvironmentUnfitError as error:
-            run.skipped["cut by the engine"] = str(error)
-            run.compare_parts("decoded image to 27 embeddings", worker, ("cut here",))
-        finally:
-            worker.close()
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "views.json"
+            words = [sys.executable, Path(__file__).with_name("views_in_graph.py"), "--bundle", run.bundle.path]
+            words += ["--precision", candidate.precision, "--provider", str(candidate.provider), "--out", out]
+            limit = min(part.longest_s, run.clock.left)
+            try:
+                ended = subprocess.run(  # noqa: S603 (our own program)
+                    [str(word) for word in words], capture_output=True, text=True, timeout=limit, check=False
+                )
+            except subprocess.TimeoutExpired as error:
+                raise EnvironmentUnfitError(f"it took longer than {limit:.0f} s") from error
+            if ended.returncode:
+                last = (ended.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+                raise EnvironmentUnfitError(last.partition("Error: ")[2] or last)
+            run.notes["decoded image to 27 embeddings"] = json.loads(out.read_text())["figures"]
+        run.write(run.record())
 
     return measure
 

@@ -97,15 +97,15 @@ class GpuRun:
             raise EnvironmentUnfitError("no time was left")
         return Worker(worker_module(setup), dict(setup), limit_s=limit)
 
-    def engine_setup(self, candidate: EngineCandidate, batch: int, kind: str = "engine") -> dict[str, Any]:
+    def engine_setup(self, candidate: EngineCandidate, batch: int) -> dict[str, Any]:
         """The request that opens an engine, or a PyTorch encoder."""
         return {
-            "kind": kind,
+            "kind": "engine",
             "bundle": str(self.bundle.path.absolute()),
             "engine": candidate.engine,
             "provider": candidate.provider,
             "precision": candidate.precision,
-            "batch": batch,
+            "batch": max(batch, _COMPARED_VIEWS),
         }
 
     def measure(self, candidate: EngineCandidate, worker: Worker, batches: Sequence[int]) -> None:
@@ -123,25 +123,6 @@ class GpuRun:
             }
             self.cells.append(cell)
             self.write(self.record())
-
-    def compare_parts(self, name: str, worker: Worker, parts: Sequence[str]) -> None:
-        """Measures parts of one workload in turn; the ratios are to the first."""
-        times: dict[str, list[float]] = {part: [] for part in parts}
-        for number in range(_ROUNDS + 1):
-            for part in parts if number % 2 else reversed(parts):
-                seconds = worker.run(part, 1, self._runs(min(times[part], default=self.visit_s)))
-                # The first round warms up.
-                if number:
-                    times[part].append(median(seconds))
-        first = times[parts[0]]
-        self.notes[name] = {
-            part: {
-                "ms": round(median(values) * 1e3, 3),
-                "times_faster": round(median(a / b for a, b in zip(first, values, strict=True)), 3),
-            }
-            for part, values in times.items()
-        }
-        self.write(self.record())
 
     def _rounds(self, worker: Worker, part: str, amount: int, work: float) -> dict[str, Any]:
         """Visits the product, the reference and the candidate in turn, the order turned around each time."""

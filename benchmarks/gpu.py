@@ -1,6 +1,6 @@
 """What does an encoder take on this GPU, beside the fastest that PyTorch does, and beside the card's own product rate?
 
-    mvrec-edge export --random-weights ViT-L/14 --precision fp32,fp16,bf16 --out BUNDLE
+    mvrec-edge export --random-weights ViT-L/14 --precision fp32,fp16,bf16 --views-in-graph --out BUNDLE
     python benchmarks/gpu.py BUNDLE
 
 It ends within 8 minutes (`--minutes`). The most valuable figures come first, and each is written when it is there, so

@@ -49,7 +49,8 @@ class TorchProduct:
         if part != "product":
             raise UsageError(f"there is no part '{part}' to measure", fix="parts: product")
         left, right = (self._matrix(amount, _SEED + number) for number in range(2))
-        multiply = {"int8": torch._int_mm, "fp8": _multiply_fp8}.get(self._precision, torch.mm)
+        ways: dict[str, Callable[..., torch.Tensor]] = {"int8": torch._int_mm, "fp8": _multiply_fp8}
+        multiply = ways.get(self._precision, torch.mm)
         if self.device == "cpu":
             return lambda: multiply(left, right)
 

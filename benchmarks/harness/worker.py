@@ -104,7 +104,7 @@ class _Session:
 
 
 def open_subject(request: dict[str, Any], verified: Callable[[], None]) -> Workload:
-    """Opens an engine, for batches or for a defect, numpy's matrix product, or the stages around the encoder."""
+    """Opens an engine, a matrix product, or the stages around the encoder."""
     kind, threads = request["kind"], request.get("threads")
     if kind == "numpy product":
         return NumpyProduct()
@@ -128,12 +128,7 @@ def open_subject(request: dict[str, Any], verified: Callable[[], None]) -> Workl
     # What was asked for alone, as the commands of the line do it.
     bundle = Bundle.load(request["bundle"], graphs=[request["precision"]])
     verified()
-    engine = open_candidate(candidate_of(request), bundle, batch=request["batch"], threads=threads)
-    if kind == "defect":
-        from mvrec_edge.bench.defect import DefectWorkload
-
-        return DefectWorkload(engine)
-    return EngineWorkload(engine)
+    return EngineWorkload(open_candidate(candidate_of(request), bundle, batch=request["batch"], threads=threads))
 
 
 def candidate_of(request: dict[str, Any]) -> EngineCandidate:

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from mvrec_edge.bench.candidates import EngineCandidate
-from mvrec_edge.bench.defect import DefectWorkload
 from mvrec_edge.bench.float8 import float8_graph
-from mvrec_edge.runtime import Bundle, open_engine
-from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError
+from mvrec_edge.runtime import Bundle
+from mvrec_edge.runtime.errors import EnvironmentUnfitError
 
 
 @pytest.fixture(scope="module")
@@ -163,16 +162,13 @@ def test_a_product_that_fails_does_not_end_the_run(running: ModuleType, tiny_bun
     assert "no part 'product'" in run.skipped["product, from here on"]
 
 
-def test_a_defect_is_encoded_from_its_decoded_image(tiny_bundle: Bundle) -> None:
-    workload = DefectWorkload(open_engine("onnxruntime", tiny_bundle))
-    try:
-        assert workload.prepare("cut here", 1)().shape == (27, tiny_bundle.architecture.embedding_dim)
-        with pytest.raises(EnvironmentUnfitError, match="no graph that cuts views"):
-            workload.prepare("cut by the engine", 1)
-        with pytest.raises(UsageError, match="parts: cut here"):
-            workload.prepare("encode", 1)
-    finally:
-        workload.close()
+def test_a_defect_whose_bundle_cuts_no_views(gpu: ModuleType, running: ModuleType, tiny_bundle: Bundle) -> None:
+    parts = [part for part in gpu.parts_for(on_gpu=False) if part.name == "defect"]
+    run = running.GpuRun(tiny_bundle, running.Clock(60), lambda _record: None)
+    gpu.measure(run, parts)
+    assert "views" in run.skipped["defect"]
+    assert "Traceback" not in run.skipped["defect"]
+    assert run.notes == {}
 
 
 def test_the_float8_graph_is_one_product() -> None:
