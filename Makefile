@@ -13,6 +13,11 @@ READY := $(VENV)/.ready
 BINDINGS := .tensorrt-bindings
 TENSORRT_VERSIONS := 10.3.0 10.13.3.9 11.4.0.106
 
+# TensorRT for RTX in full, which builds engines without a GPU: for the tests that have it build every graph. Unpacked in a
+# folder of its own, so that the other tests run without it. For x86 alone: elsewhere those tests say so and are skipped.
+RTX := .tensorrt-rtx
+RTX_VERSION := 1.7.1.116
+
 .PHONY: demo pocket test test-slow harness harness-short harness-tools supply lock wheelhouse offline browser browser-tools check format docs clean
 
 # In an environment of its own, without PyTorch.
@@ -22,10 +27,10 @@ demo: $(TRIAL)/.ready
 # A process for each core, each with one thread for its products: more threads than cores wait for one another.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-test: $(READY) $(BINDINGS)
+test: $(READY) $(BINDINGS) $(RTX)
 	$(ONE_THREAD) $(BIN)/pytest -m "not slow and not harness" --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-test-slow: $(READY) $(BINDINGS)
+test-slow: $(READY) $(BINDINGS) $(RTX)
 	$(BIN)/pytest
 
 # Hostile inputs, faults, kills, threads, leaks (tests/harness): the first trials, and all of them, which takes hours and is
@@ -98,13 +103,18 @@ docs: $(READY)
 	$(BIN)/mvrec-edge settings --markdown > docs/config.md
 
 clean:
-	rm -rf $(VENV) $(TRIAL) $(TOOLS) $(ALONE) wheelhouse build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output $(BINDINGS)
+	rm -rf $(VENV) $(TRIAL) $(TOOLS) $(ALONE) wheelhouse build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output $(BINDINGS) $(RTX)
 
 $(BINDINGS): | $(READY)
 	mkdir -p $@
 	-for version in $(TENSORRT_VERSIONS); do \
 		$(BIN)/pip download --quiet --no-deps --only-binary :all: --dest $@ tensorrt_cu12_bindings==$$version; \
 	done
+
+$(RTX): | $(READY)
+	mkdir -p $@
+	-$(BIN)/pip install --quiet --no-deps --only-binary :all: --target $@ \
+		tensorrt_rtx_cu13_libs==$(RTX_VERSION) tensorrt_rtx_cu13_bindings==$(RTX_VERSION)
 
 $(TRIAL)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(TRIAL)

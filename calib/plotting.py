@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mvrec_edge.runtime.errors import MissingDependencyError
+from mvrec_edge.runtime.errors import dependency_error
 from mvrec_edge.runtime.regions.own_output import PICTURE_MARK
 
 if TYPE_CHECKING:
@@ -15,15 +17,18 @@ __all__ = ["new_figure", "require_matplotlib", "save_figure"]
 
 
 def require_matplotlib(purpose: str) -> None:
-    """Raises where matplotlib is not installed, before what `purpose` names is worked for.
+    """Raises where matplotlib is not installed or does not load, before what `purpose` names is worked for.
 
     Raises:
         MissingDependencyError: It is not installed.
+        BrokenDependencyError: It is, and does not load, as one of a system that was built for numpy 1 beside numpy 2.
     """
     try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError("matplotlib", extra="plot", purpose=purpose) from error
+        # Of such a pair numpy itself says so at length, and the error that follows says it in a line.
+        with contextlib.redirect_stderr(io.StringIO()):
+            import matplotlib.figure  # noqa: F401
+    except Exception as error:
+        raise dependency_error(error, "matplotlib", extra="plot", purpose=purpose) from error
 
 
 def new_figure(width: float, height: float, purpose: str) -> Figure:
@@ -31,6 +36,7 @@ def new_figure(width: float, height: float, purpose: str) -> Figure:
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
+        BrokenDependencyError: It does not load.
     """
     require_matplotlib(purpose)
     from matplotlib.figure import Figure

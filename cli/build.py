@@ -1,19 +1,133 @@
-"""`mvrec-edge build`: a TensorRT plan of a bundle, for this machine."""
+"""`mvrec-edge build`: a plan of a bundle, for TensorRT on this machine or for TensorRT for RTX on many."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import BundlePath
+
+if TYPE_CHECKING:
+    from mvrec_edge.runtime import Bundle
+    from mvrec_edge.runtime.engines.tensorrt.building import BuiltPlan
+    from mvrec_edge.runtime.engines.tensorrt.plan_keys import PlanTarget
 
 __all__ = ["build"]
 
 
+class Target(str, Enum):
+    """What a plan is built for."""
+
+    this_gpu = "this-gpu"
+    rtx = "rtx"
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """What a plan is built for, and how kernels are tried for it."""
+
+    target: Annotated[
+        Target,
+        typer.Option(
+            "--for",
+            help="'this-gpu': for the GPU of this machine, with TensorRT. 'rtx': for every NVIDIA GPU of compute "
+            "capability 8.0 or later, with TensorRT for RTX; no GPU is needed to build it.",
+        ),
+    ] = Target.this_gpu
+    capability: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--capability",
+            help="With --for rtx: only for GPUs of this compute capability, such as 8.6; may be given several times. "
+            "By default for 8.0 and later.",
+            show_default=False,
+        ),
+    ] = None
+    workspace_gb: Annotated[
+        float | None,
+        typer.Option(
+            "--workspace-gb",
+            min=0.01,
+            help="Most GPU memory in GB for trying kernels, such as 0.5; by default TensorRT's own limit.",
+            show_default=False,
+        ),
+    ] = None
+    into_bundle: Annotated[
+        bool,
+        typer.Option(
+            "--into-bundle",
+            help="With --for rtx: store the plan in the bundle as well, so that the line's machine only copies it.",
+        ),
+    ] = False
+    timing_cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--timing-cache",
+            help="File where the timings of kernels are kept, so that the next build is quicker; by default one "
+            "in the user's cache folder.",
+            show_default=False,
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        from mvrec_edge.runtime.errors import UsageError
+
+        if self.target is not Target.rtx:
+            if self.capability or self.into_bundle:
+                option = "--capability" if self.capability else "--into-bundle"
+                raise UsageError(f"{option} goes with --for rtx alone", fix="leave it out, or give --for rtx")
+        elif self.workspace_gb is not None or self.timing_cache is not None:
+            raise UsageError(
+                "--workspace-gb and --timing-cache are for trying kernels, and --for rtx tries none",
+                fix="leave them out",
+            )
+
+    @property
+    def workspace(self) -> int | None:
+        """The same in bytes."""
+        return None if self.workspace_gb is None else int(self.workspace_gb * 1e9)
+
+    def store(self, bundle: Bundle, precision: str, plan: BuiltPlan) -> None:
+        """Stores a plan in its bundle, and says where."""
+        from mvrec_edge.cli.console import say
+        from mvrec_edge.runtime.engines.tensorrt.bundled_plans import store_plan
+        from mvrec_edge.runtime.engines.tensorrt.plan_keys import PortablePlanKey
+
+        assert isinstance(plan.key, PortablePlanKey)  # noqa: S101 (checked when the options were read)
+        say(f"{store_plan(bundle, precision, plan.key, plan.data)}: stored in the bundle")
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[PlanTarget]:
+        """What the plan is for; the GPU of this machine is open meanwhile, where kernels are tried on it."""
+        from mvrec_edge.cli.console import say
+        from mvrec_edge.runtime.engines.tensorrt.cuda_opening import open_cuda
+        from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT
+        from mvrec_edge.runtime.engines.tensorrt.plan_keys import Capabilities
+        from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt
+
+        if self.target is Target.rtx:
+            yield Capabilities(tuple(self.capability or ()))
+            return
+        # Of all that may be missing, the library is said first.
+        load_tensorrt(TENSORRT)
+        cuda = open_cuda(say=say)
+        try:
+            yield cuda.gpu
+        finally:
+            cuda.close()
+
+
+@flattened
 def build(
     bundle: BundlePath,
+    options: TargetOptions,
     precision: Annotated[
         str | None,
         typer.Option(
@@ -30,65 +144,44 @@ def build(
             "reserves memory for the largest.",
         ),
     ] = "1:27:54",
-    workspace_gb: Annotated[
-        float | None,
-        typer.Option(
-            "--workspace-gb",
-            min=0.01,
-            help="Most GPU memory in GB for trying kernels, such as 0.5; by default TensorRT's own limit.",
-            show_default=False,
-        ),
-    ] = None,
-    timing_cache: Annotated[
-        Path | None,
-        typer.Option(
-            "--timing-cache",
-            help="File where the timings of kernels are kept, so that the next build is quicker; by default one "
-            "in the user's cache folder.",
-            show_default=False,
-        ),
-    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Build the plan again even if it exists already.")] = False,
 ) -> None:
-    """Build a TensorRT plan on the machine that will run it (needs the extra 'tensorrt').
+    """Build a plan of a bundle for TensorRT or for TensorRT for RTX (needs the extra 'tensorrt' or 'tensorrt-rtx').
 
-    A plan runs only on this GPU model with this version of TensorRT. It is kept in the user's cache folder; without
-    this command, the first 'classify --engine tensorrt' builds it.
+    A plan of TensorRT runs only on this GPU model with this version of TensorRT. A plan of TensorRT for RTX runs on
+    many GPU models with the same version of that library. A plan is kept in the user's cache folder; without this
+    command, the first 'classify --engine tensorrt' or 'classify --engine tensorrt-rtx' builds it.
 
-    Example: mvrec-edge build encoder.bundle --batch 1:27:54
+    Example: mvrec-edge build encoder.bundle --for rtx --batch 1:27:54
     """
     from mvrec_edge.cli.console import phase_bar, say
     from mvrec_edge.runtime import Bundle
     from mvrec_edge.runtime.bundle import PRECISIONS
     from mvrec_edge.runtime.engines.engine import preferred_precision
     from mvrec_edge.runtime.engines.tensorrt.building import ensure_plan
-    from mvrec_edge.runtime.engines.tensorrt.cuda_opening import open_cuda
+    from mvrec_edge.runtime.engines.tensorrt.flavour import FLAVOURS
     from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
     from mvrec_edge.runtime.engines.tensorrt.tensorrt_engine import PRECISIONS_IN_ORDER
-    from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt
     from mvrec_edge.runtime.errors import UsageError
 
     profile = BatchProfile.parse(batch)
     if precision is not None and precision not in PRECISIONS:
         raise UsageError(f"there is no precision '{precision}'", fix="one of " + ", ".join(PRECISIONS))
     opened = Bundle.load(bundle, graphs=())
-    precision = preferred_precision(opened, precision, PRECISIONS_IN_ORDER, "tensorrt")
-    load_tensorrt()
-    cuda = open_cuda()
-    try:
-        with phase_bar("building") as progress:
-            plan = ensure_plan(
-                opened,
-                precision,
-                cuda.gpu,
-                profile,
-                workspace=None if workspace_gb is None else int(workspace_gb * 1e9),
-                timing_cache=timing_cache,
-                force=force,
-                say=say,
-                progress=progress,
-            )
-    finally:
-        cuda.close()
+    precision = preferred_precision(opened, precision, PRECISIONS_IN_ORDER, FLAVOURS[options.target.value].engine)
+    with options.open() as target, phase_bar("building") as progress:
+        plan = ensure_plan(
+            opened,
+            precision,
+            target,
+            profile,
+            workspace=options.workspace,
+            timing_cache=options.timing_cache,
+            force=force,
+            say=say,
+            progress=progress,
+        )
     word = "built" if plan.built else "there already"
-    say(f"{plan.path}: {word}, {len(plan.data) / 1e6:.0f} MB, {precision}, batch {profile}, for {plan.key.gpu}")
+    if options.into_bundle:
+        options.store(opened, precision, plan)
+    say(f"{plan.path}: {word}, {len(plan.data) / 1e6:.0f} MB, {precision}, batch {profile}, for {target.title}")

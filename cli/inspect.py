@@ -50,6 +50,7 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
         "weights": str(bundle.weights),
         "work": f"{architecture.flops_per_view / 1e9:.1f} GFLOP per view",
         "graphs": [f"{graph.precision}: {', '.join(graph.files)}" for graph in manifest.graphs],
+        "plans": [str(plan) for plan in manifest.plans],
         "certificate": [line for graph in manifest.graphs for line in certificate_lines(graph)],
         "checked": [
             f"{graph.precision}, {check.kind}, batch {check.batch}: worst cosine {check.worst_cosine:.8f}, largest "

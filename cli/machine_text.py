@@ -93,10 +93,14 @@ def _gpus(diagnosis: Diagnosis) -> Iterator[str]:
         parts += [f"clock {gpu.clock_mhz} of {gpu.max_clock_mhz} MHz"] if gpu.max_clock_mhz else []
         parts += [f"limit {gpu.power_limit_w:g} W"] if gpu.power_limit_w else []
         yield ", ".join(parts)
+    from mvrec_edge.runtime.engines.tensorrt.cuda_driver import fitting_cuda_python
+
     cuda = diagnosis.cuda
     if cuda is not None and cuda.installed:
         names = ", ".join(f"{device.name} ({device.compute_capability})" for device in cuda.devices) or "no GPU"
-        yield f"CUDA {cuda.version or 'of unknown version'} offers {names}"
+        fitting = fitting_cuda_python(cuda.served)
+        advice = "" if fitting is None else f"; the driver serves {fitting}"
+        yield f"CUDA {cuda.version or 'of unknown version'} offers {names}{advice}"
     elif not devices:
         yield (
             "no NVIDIA GPU" if diagnosis.gpus is None or not diagnosis.gpus.on_bus else "an NVIDIA GPU without a driver"

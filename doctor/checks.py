@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from mvrec_edge.doctor.diagnosis import Diagnosis
 from mvrec_edge.doctor.findings import Finding
 from mvrec_edge.runtime.installing import remove_libraries, replace_libraries
+from mvrec_edge.runtime.jetson import NEWER_JETPACK, JetsonRelease
 
 __all__ = ["check_cache_folder", "check_cpu", "check_gpu", "check_jetson", "check_memory"]
 
@@ -132,10 +133,19 @@ def _major(version: str | None) -> int | None:
 
 
 def check_jetson(diagnosis: Diagnosis) -> Iterator[Finding]:
-    """Power mode and clocks."""
+    """Release, a second TensorRT, power mode and clocks."""
     jetson = diagnosis.jetson
     if jetson is None:
         return
+    if JetsonRelease(jetson.l4t).too_old:
+        text = f"L4T {jetson.l4t} has a TensorRT older than 10.3, which the engine 'tensorrt' needs"
+        yield Finding("warning", "Jetson", text, NEWER_JETPACK)
+    second = _tensorrt_wheels(diagnosis.libraries)
+    if second:
+        text = (
+            f"{', '.join(second)} came from a package index; JetPack's TensorRT, which fits the board, is hidden by it"
+        )
+        yield Finding("warning", "Jetson", text, remove_libraries(*second))
     best = jetson.best_mode_id if jetson.best_mode_id is not None else 0
     if jetson.power_mode_id is None and jetson.power_mode is None:
         text = "the power mode could not be read"
@@ -146,6 +156,13 @@ def check_jetson(diagnosis: Diagnosis) -> Iterator[Finding]:
     elif jetson.clocks_pinned is False:
         text = f"the GPU's clock follows the load ({jetson.gpu_mhz} of {jetson.gpu_max_mhz} MHz now), so times vary"
         yield Finding("note", "Jetson", text, "sudo jetson_clocks")
+
+
+def _tensorrt_wheels(libraries: dict[str, str]) -> list[str]:
+    """The wheels of a TensorRT that did not come with JetPack, whose own is recorded as `tensorrt` alone."""
+    wheels = [name for name in libraries if name.startswith("tensorrt") and name != "tensorrt"]
+    same = libraries.get("tensorrt", "").split(".post")[0] in {libraries[name] for name in wheels}
+    return [*wheels, *(["tensorrt"] if same else [])]
 
 
 def check_cache_folder(diagnosis: Diagnosis) -> Iterator[Finding]:

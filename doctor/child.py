@@ -15,7 +15,7 @@ from typing import Any
 import mvrec_edge.telemetry
 from mvrec_edge.runtime.processes.child_process import ChildProcess, signal_name
 
-__all__ = ["ProbeAnswer", "probe"]
+__all__ = ["ProbeAnswer", "is_absent", "probe"]
 
 # Loading the CUDA libraries from a cold disk takes tens of seconds.
 _TIMEOUT = 120.0
@@ -87,6 +87,13 @@ def probe(name: str, *, path: Sequence[str] | None = None, timeout: float = _TIM
     failure = values.pop("error", None)
     missing = tuple(sorted({*missing, *_MISSING_LIBRARY.findall(f"{failure} {json.dumps(values)}")}))
     return ProbeAnswer(values, None if failure is None else " ".join(str(failure).split()), missing)
+
+
+def is_absent(module: str, answer: ProbeAnswer) -> bool:
+    """Whether a module, or a package it is in, was not found; another one that it needs does not count."""
+    parts = module.split(".")
+    packages = [".".join(parts[: count + 1]) for count in range(len(parts))]
+    return answer.failure in [f"ModuleNotFoundError: No module named '{package}'" for package in packages]
 
 
 def _how_it_ended(code: int, said: str) -> str:

@@ -47,6 +47,12 @@ class CudaDriver:
     devices: tuple[CudaDevice, ...] = ()
     failure: str | None = None
 
+    @property
+    def served(self) -> tuple[int, int] | None:
+        """The version as numbers, such as `(12, 6)`."""
+        major, _, minor = (self.version or "").partition(".")
+        return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else None
+
 
 def ask_cuda(path: Sequence[str] | None = None, *, library: str = LIBCUDA) -> CudaDriver:
     """Loads `libcuda` in a process of its own and asks it.

@@ -22,6 +22,7 @@ from mvrec_edge.doctor.jetson import Jetson, read_jetson
 from mvrec_edge.doctor.libraries import Conflict, conflicts, installed_libraries, runtime_wheels
 from mvrec_edge.doctor.memory import Memory, read_memory
 from mvrec_edge.doctor.reading import read_text
+from mvrec_edge.runtime.jetson import Interpreter, JetsonRelease, tensorrt_trouble
 from mvrec_edge.telemetry import switched_off
 
 __all__ = ["SCHEMA", "Diagnosis", "read_machine", "read_system"]
@@ -92,7 +93,11 @@ class Diagnosis:
 
 
 def read_machine(
-    root: Path, path: Sequence[str] | None, environment: Mapping[str, str], cuda_library: str = LIBCUDA
+    root: Path,
+    path: Sequence[str] | None,
+    environment: Mapping[str, str],
+    cuda_library: str = LIBCUDA,
+    interpreter: Interpreter | None = None,
 ) -> Diagnosis:
     """Reads everything; nothing is judged yet, and no bundle looked at.
 
@@ -101,6 +106,7 @@ def read_machine(
         path: Where libraries are looked for, instead of `sys.path`.
         environment: The environment variables that name the folder for plans.
         cuda_library: Name or path of the CUDA driver's library.
+        interpreter: The Python whose libraries these are; by default this one.
     """
     failures: list[Finding] = []
 
@@ -120,7 +126,14 @@ def read_machine(
     nothing: dict[str, str] = {}
     libraries = attempt("libraries", lambda: installed_libraries(path), nothing)
     wheels = tuple(runtime_wheels(libraries))
-    fixes = Fixes(is_jetson=jetson is not None, has_gpu=has_gpu, runtime_wheels=wheels)
+    release = None if jetson is None else JetsonRelease(jetson.l4t)
+    fixes = Fixes(
+        jetson=release,
+        no_tensorrt=None if release is None else attempt("Jetson", lambda: tensorrt_trouble(root, interpreter), None),
+        served_cuda=None if cuda is None else cuda.served,
+        has_gpu=has_gpu,
+        runtime_wheels=wheels,
+    )
     # As keywords, which are computed in this order, so that `failures` is complete when it is taken.
     return Diagnosis(
         version=__version__,

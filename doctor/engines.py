@@ -6,10 +6,12 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mvrec_edge.doctor.child import ProbeAnswer, probe
+from mvrec_edge.doctor.bindings import examine_bindings
+from mvrec_edge.doctor.child import ProbeAnswer, is_absent, probe
 from mvrec_edge.doctor.cuda import CudaDriver
 from mvrec_edge.doctor.fixes import Fixes
 from mvrec_edge.doctor.tiny_graph import COLUMNS, PRECISIONS, ROWS, tiny_graph
+from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT
 
 __all__ = ["WRONG_ANSWER", "EngineStatus", "examine_engines"]
 
@@ -17,8 +19,9 @@ __all__ = ["WRONG_ANSWER", "EngineStatus", "examine_engines"]
 WRONG_ANSWER = "its answer is wrong"
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
-_BINDINGS = ("cuda.bindings.driver", "cuda.cuda", "pycuda.driver")
 _NO_GPU = "this machine has no NVIDIA GPU"
+# How a library that was built for other GPUs fails.
+_NO_CODE = ("no kernel image is available", "cudaErrorNoKernelImageForDevice")
 # bfloat16 came with Ampere.
 _BF16_CAPABILITY = (8, 0)
 
@@ -39,6 +42,8 @@ class EngineStatus:
         precisions: For each precision None where it runs, or why not; empty where the engine does not work.
         tried: Whether a small graph was run in each precision; else `precisions` follows from the GPU's model.
         built_for_cuda: The CUDA version that the library was built for, such as `"13.0"`; None where it does not say.
+        bindings: What it calls CUDA with, `"cuda-python"` or `"pycuda"`; None for an engine that needs neither.
+        remark: What is not as it should be though the engine works; `fix` changes it. None for nothing.
     """
 
     engine: str
@@ -52,6 +57,8 @@ class EngineStatus:
     precisions: dict[str, str | None] = field(default_factory=dict)
     tried: bool = False
     built_for_cuda: str | None = None
+    bindings: str | None = None
+    remark: str | None = None
 
     @property
     def name(self) -> str:
@@ -112,6 +119,8 @@ def _onnxruntime(provider: str, answer: ProbeAnswer, fixes: Fixes, cuda: CudaDri
         return unusable(reason, fixes.onnxruntime(provider), installed=False)
     reason = precisions.get("fp32", "it did not run")
     if reason is not None:
+        if any(words in reason for words in _NO_CODE):
+            return unusable(f"this ONNX Runtime holds no code for {_model(cuda)}", fixes.code_for_the_gpu())
         if answer.missing_libraries:
             reason = f"it is listed but does not load: {', '.join(answer.missing_libraries)} cannot be found"
         fix = fixes.mend_onnxruntime() if provider == "cpu" else fixes.cuda_libraries(answer.missing_libraries)
@@ -152,39 +161,52 @@ def _tensorrt(cuda: CudaDriver, has_gpu: bool, path: Sequence[str] | None, fixes
     version = answer.values.get("version")
     if answer.failure is not None:
         reason, installed = _failure("TensorRT", "tensorrt", answer)
+        reason = reason if installed else fixes.why_no_tensorrt or reason
         return EngineStatus(
             "tensorrt", None, False, installed=installed, reason=reason, fix=fixes.tensorrt(installed=installed)
         )
+    if version is not None and _release(version) < TENSORRT.oldest:
+        oldest = ".".join(str(part) for part in TENSORRT.oldest)
+        reason = f"TensorRT {version} is too old: {oldest} is needed"
+        return EngineStatus("tensorrt", None, False, version, reason=reason, fix=fixes.newer_tensorrt())
     if not cuda.devices:
         reason = cuda.failure or "the CUDA driver offers no GPU"
         return EngineStatus("tensorrt", None, False, version, reason=reason, fix=fixes.driver())
-    failures = {}
-    for module in _BINDINGS:
-        bound = probe("bindings", path=path, module=module)
-        if bound.failure is None:
-            devices = tuple(device.name for device in cuda.devices)
-            return EngineStatus("tensorrt", None, True, version, devices=devices, precisions=_by_capability(cuda))
-        failures[module] = bound
-    broken = [bound.failure for module, bound in failures.items() if not _absent(module, bound)]
-    why = "neither cuda-python nor pycuda is installed" if not broken else f"its CUDA bindings fail: {broken[0]}"
-    return EngineStatus("tensorrt", None, False, version, reason=why, fix=fixes.bindings())
+    bindings = examine_bindings(path)
+    if bindings.library is None:
+        reason = bindings.failure or "neither cuda-python nor pycuda is installed"
+        return EngineStatus("tensorrt", None, False, version, reason=reason, fix=fixes.bindings())
+    return EngineStatus(
+        "tensorrt",
+        None,
+        True,
+        version,
+        fix=None if bindings.failure is None else fixes.bindings(),
+        devices=tuple(device.name for device in cuda.devices),
+        precisions=_by_capability(cuda),
+        bindings=bindings.library,
+        remark=None if bindings.failure is None else f"{bindings.failure}; PyCUDA serves, without CUDA graphs",
+    )
 
 
 def _failure(title: str, module: str, answer: ProbeAnswer) -> tuple[str, bool]:
     """Why a library does not work, and whether it is installed at all."""
     failure = answer.failure or ""
-    if _absent(module, answer):
+    if is_absent(module, answer):
         return f"{title} is not installed", False
     if answer.missing_libraries:
         return f"{title} does not load: {', '.join(answer.missing_libraries)} cannot be found", True
     return f"{title} does not work: {failure}", True
 
 
-def _absent(module: str, answer: ProbeAnswer) -> bool:
-    """Whether a module, or a package it is in, was not found; another one that it needs does not count."""
-    parts = module.split(".")
-    packages = [".".join(parts[: count + 1]) for count in range(len(parts))]
-    return answer.failure in [f"ModuleNotFoundError: No module named '{package}'" for package in packages]
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+
+
+def _model(cuda: CudaDriver | None) -> str:
+    """The GPU in words."""
+    devices = () if cuda is None else cuda.devices
+    return f"{devices[0].name}, compute capability {devices[0].compute_capability}" if devices else "this GPU"
 
 
 def _by_capability(cuda: CudaDriver | None) -> dict[str, str | None]:

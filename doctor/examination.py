@@ -13,6 +13,7 @@ from mvrec_edge.doctor.cuda import LIBCUDA
 from mvrec_edge.doctor.diagnosis import Diagnosis, read_machine
 from mvrec_edge.doctor.findings import LEVELS, Finding
 from mvrec_edge.doctor.software_checks import check_engines, check_libraries, check_python
+from mvrec_edge.runtime.jetson import Interpreter
 
 __all__ = ["examine_machine"]
 
@@ -24,6 +25,7 @@ def examine_machine(
     path: Sequence[str] | None = None,
     environment: Mapping[str, str] = os.environ,
     cuda_library: str = LIBCUDA,
+    interpreter: Interpreter | None = None,
 ) -> Diagnosis:
     """Finds out what this machine can run, and what would put right what it cannot.
 
@@ -35,11 +37,12 @@ def examine_machine(
         path: Where libraries are looked for, instead of `sys.path`.
         environment: The environment variables that name the folder for TensorRT plans.
         cuda_library: Name or path of the CUDA driver's library.
+        interpreter: The Python that runs this, as a Jetson's TensorRT asks for a certain one; by default this one.
 
     Returns:
         The diagnosis. It holds whatever went wrong; nothing is raised for an odd machine or a bad bundle.
     """
-    read = read_machine(root, path, environment, cuda_library)
+    read = read_machine(root, path, environment, cuda_library, interpreter)
     findings = [*read.findings, *_judge(read)]
     status = None
     if bundle is not None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mvrec_edge.runtime.engines.tensorrt.cuda_driver import how_to_get_bindings, how_to_get_tensorrt
 from mvrec_edge.runtime.installing import install_extra, install_libraries, remove_libraries, replace_libraries
+from mvrec_edge.runtime.jetson import INSTALL_JETPACK, NEWER_JETPACK, OTHER_RUNTIME, JetsonRelease
 
 __all__ = ["Fixes"]
-
-_JETSON_RUNTIME = "install the onnxruntime-gpu wheel that is built for this JetPack; the one on PyPI is not for Jetsons"
 
 
 @dataclass(frozen=True)
@@ -17,15 +17,29 @@ class Fixes:
     """Commands for one machine.
 
     Attributes:
-        is_jetson: Whether the machine is a Jetson, where CUDA and TensorRT come with JetPack.
+        jetson: The release of a Jetson, where CUDA and TensorRT come with JetPack; None on another machine.
+        no_tensorrt: On a Jetson, why TensorRT's module is not found, and what to do.
+        served_cuda: The newest CUDA that the driver serves, such as `(12, 4)`; None where it does not say.
         has_gpu: Whether there is an NVIDIA GPU.
         runtime_wheels: The wheels that ONNX Runtime came in. Installing another one over one of them, or removing
             one of several, would make things worse.
     """
 
-    is_jetson: bool = False
+    jetson: JetsonRelease | None = None
+    no_tensorrt: tuple[str, str] | None = None
+    served_cuda: tuple[int, int] | None = None
     has_gpu: bool = False
     runtime_wheels: tuple[str, ...] = ()
+
+    @property
+    def is_jetson(self) -> bool:
+        """Whether the machine is a Jetson."""
+        return self.jetson is not None
+
+    @property
+    def why_no_tensorrt(self) -> str | None:
+        """On a Jetson, why TensorRT's module is not found."""
+        return None if self.no_tensorrt is None else self.no_tensorrt[0]
 
     def install(self, name: str) -> str:
         """Installs an extra of this package."""
@@ -42,7 +56,7 @@ class Fixes:
         if provider == "cpu":
             return self.install("cpu")
         if self.is_jetson:
-            return _JETSON_RUNTIME
+            return OTHER_RUNTIME
         return replace_libraries(["onnxruntime"], "gpu")
 
     def mend_onnxruntime(self) -> str:
@@ -50,7 +64,7 @@ class Fixes:
         if len(self.runtime_wheels) < 2:
             return self.again(*self.runtime_wheels or ("onnxruntime",))
         if self.is_jetson:
-            return f"{remove_libraries(*self.runtime_wheels)}, then {_JETSON_RUNTIME}"
+            return f"{remove_libraries(*self.runtime_wheels)}, then {OTHER_RUNTIME}"
         return replace_libraries(self.runtime_wheels, "gpu" if self.has_gpu else "cpu")
 
     def one_opencv(self, wheels: Sequence[str]) -> str:
@@ -62,25 +76,34 @@ class Fixes:
         if any(name.startswith(("libnvinfer", "libnvonnxparser")) for name in missing):
             return self.tensorrt()
         if self.is_jetson:
-            return "sudo apt install nvidia-jetpack"
+            return INSTALL_JETPACK
         return install_libraries("onnxruntime-gpu[cuda,cudnn]")
+
+    def code_for_the_gpu(self) -> str:
+        """Gets an ONNX Runtime that was built for the GPU at hand."""
+        if self.is_jetson:
+            return OTHER_RUNTIME
+        return "use --engine tensorrt, or install an onnxruntime-gpu that was built for this GPU"
 
     def tensorrt(self, *, installed: bool = False) -> str:
         """Installs TensorRT, or mends one that is installed."""
+        if self.jetson is not None and self.jetson.too_old:
+            return NEWER_JETPACK
         if self.is_jetson:
-            return (
-                "sudo apt install nvidia-jetpack, and make the environment with "
-                "python3 -m venv --system-site-packages, since TensorRT's Python module comes with JetPack"
-            )
-        return self.again("tensorrt") if installed else self.install("tensorrt")
+            return INSTALL_JETPACK if installed or self.no_tensorrt is None else self.no_tensorrt[1]
+        return self.again("tensorrt") if installed else how_to_get_tensorrt(self.served_cuda)
+
+    def newer_tensorrt(self) -> str:
+        """Gets a TensorRT that is new enough."""
+        return NEWER_JETPACK if self.is_jetson else install_libraries("tensorrt", option="--upgrade")
 
     def openvino(self, *, installed: bool = False) -> str:
         """Installs OpenVINO, or mends one that is installed."""
         return self.again("openvino") if installed else self.install("openvino")
 
     def bindings(self) -> str:
-        """Installs what passes memory between Python and CUDA."""
-        return install_libraries("cuda-python")
+        """Installs what passes memory between Python and CUDA, in the release that the driver serves."""
+        return how_to_get_bindings(self.served_cuda, self.jetson)
 
     def driver(self) -> str:
         """Installs or repairs the GPU's driver."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvrec_edge.doctor.reading import read_integer, read_text, run_program
+from mvrec_edge.runtime.jetson import JetsonRelease, read_release
 
 __all__ = ["Jetson", "read_jetson"]
 
-_JETPACK_OF_L4T = {32: 4, 34: 5, 35: 5, 36: 6, 38: 7}
 _GPU_CLOCKS = re.compile(r"gpu|gpc|ga10b|gv11b|gp10b|gm20b", re.IGNORECASE)
 _MODEL_LINE = re.compile(r"<\s*POWER_MODEL\s+ID=(\d+)\s+NAME=(\S+?)\s*>")
 
@@ -52,18 +52,17 @@ class Jetson:
 
 def read_jetson(root: Path = Path("/")) -> Jetson | None:
     """Reads the board from the device tree and Jetson Linux's files below `root`; None on another machine."""
-    model = read_text(root, "proc/device-tree/model")
-    l4t = _l4t(root)
-    if l4t is None and "jetson" not in (model or "").lower():
+    release = read_release(root)
+    if release is None:
         return None
     modes = {int(number): name for number, name in _MODEL_LINE.findall(read_text(root, "etc/nvpmodel.conf") or "")}
     mode_id, mode = _power_mode(root, modes)
     best_id = max(modes, key=lambda number: _strength(modes[number]), default=None)
     current, highest, pinned = _gpu_clock(root)
     return Jetson(
-        model=model or "NVIDIA Jetson",
-        l4t=l4t,
-        jetpack=_jetpack(root, l4t),
+        model=read_text(root, "proc/device-tree/model") or "NVIDIA Jetson",
+        l4t=release.l4t,
+        jetpack=_jetpack(root, release),
         power_mode=mode,
         power_mode_id=mode_id,
         best_mode=None if best_id is None else modes[best_id],
@@ -74,19 +73,12 @@ def read_jetson(root: Path = Path("/")) -> Jetson | None:
     )
 
 
-def _l4t(root: Path) -> str | None:
-    # "# R36 (release), REVISION: 4.3, GCID: ..."
-    found = re.search(r"R(\d+)\s*\(release\),\s*REVISION:\s*([\d.]+)", read_text(root, "etc/nv_tegra_release") or "")
-    return None if found is None else f"{found[1]}.{found[2]}"
-
-
-def _jetpack(root: Path, l4t: str | None) -> str | None:
+def _jetpack(root: Path, release: JetsonRelease) -> str | None:
     status = read_text(root, "var/lib/dpkg/status") or ""
     found = re.search(r"^Package: nvidia-jetpack$(?:\n.+)*?\nVersion: ([\d.]+)", status, re.MULTILINE)
     if found is not None:
         return found[1]
-    major = None if l4t is None else _JETPACK_OF_L4T.get(int(l4t.split(".")[0]))
-    return None if major is None else str(major)
+    return None if release.jetpack is None else str(release.jetpack)
 
 
 def _power_mode(root: Path, modes: dict[int, str]) -> tuple[int | None, str | None]:

@@ -76,7 +76,15 @@ def _tensorrt(_request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bindings(request: dict[str, Any]) -> dict[str, Any]:
-    importlib.import_module(request["module"])
+    module = importlib.import_module(request["module"])
+    if request["module"] == "pycuda.driver":
+        module.init()
+        module.Device(0).retain_primary_context().detach()
+        return {}
+    # A library for a newer CUDA than the driver serves loads all the same, and fails here.
+    status = module.cudaSetDevice(0)[0]
+    if int(status) != 0:
+        raise RuntimeError(f"cudaSetDevice failed with {getattr(status, 'name', status)}")
     return {}
 
 

@@ -96,6 +96,8 @@ def _check_usable(engine: EngineStatus, diagnosis: Diagnosis) -> Iterator[Findin
     runs = [precision for precision, reason in engine.precisions.items() if reason is None]
     how = "" if engine.tried else " (by the GPU's model; not tried)"
     yield Finding("ok", engine.name, f"version {engine.version}, runs {', '.join(runs)}{how}")
+    if engine.remark is not None:
+        yield Finding("warning", engine.name, engine.remark, engine.fix)
     wrong = [precision for precision, reason in engine.precisions.items() if reason == WRONG_ANSWER]
     if wrong:
         text = f"gives wrong answers in {', '.join(wrong)}"

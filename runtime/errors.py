@@ -11,23 +11,27 @@
     ├── IntegrityError            4   a file is not what its record says
     │   └── FingerprintMismatchError  a support cache and a bundle that do not belong together
     ├── EnvironmentUnfitError     5   this machine cannot do it
-    │   └── MissingDependencyError    a library is not installed; names the extra
+    │   ├── MissingDependencyError    a library is not installed; names the extra
+    │   └── BrokenDependencyError     a library is installed and does not load
     ├── OutputError               6   a result cannot be written
     ├── RegressionError           7   a change would make things worse, and was not forced
     └── LockedError               8   another process is writing there
 
 An error says what is wrong, where, and what to do about it; the command line prints that as one line. What can be used
 all the same, but may not be what was meant, is no error but an `InputWarning`; a `DamageWarning` where it is damaged.
+`dependency_error` tells a missing library from a broken one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mvrec_edge.runtime.installing import install_extra
+from mvrec_edge.runtime.installing import install_extra, install_libraries
+from mvrec_edge.runtime.jetson import missing_on_jetson
 
 __all__ = [
     "AnnotationError",
+    "BrokenDependencyError",
     "CheckpointError",
     "DamageWarning",
     "DamagedImageError",
@@ -44,6 +48,7 @@ __all__ = [
     "RegressionError",
     "SupportError",
     "UsageError",
+    "dependency_error",
 ]
 
 
@@ -158,17 +163,50 @@ class MissingDependencyError(EnvironmentUnfitError):
         library: The name it is imported by.
         extra: The extra of this package that installs it.
         purpose: What it is needed for.
+        fix: How to install it, where that depends on more than the extra.
 
     Attributes:
         library: The same.
     """
 
-    def __init__(self, library: str, *, extra: str, purpose: str) -> None:
+    def __init__(self, library: str, *, extra: str, purpose: str, fix: str | None = None) -> None:
         self.library = library
-        super().__init__(
-            f"{purpose} needs the library '{library}', which is not installed",
-            fix=f"{install_extra(extra)}{_SMALLER.get(extra, '')}",
+        state, helps = missing_on_jetson(library, extra) or (
+            "which is not installed",
+            fix or f"{install_extra(extra)}{_SMALLER.get(extra, '')}",
         )
+        super().__init__(f"{purpose} needs the library '{library}', {state}", fix=helps)
+
+
+class BrokenDependencyError(EnvironmentUnfitError):
+    """An optional library is installed, and does not load.
+
+    Args:
+        library: The name it is imported by.
+        purpose: What it is needed for.
+        reason: What it said, in one line.
+    """
+
+    def __init__(self, library: str, *, purpose: str, reason: str) -> None:
+        super().__init__(
+            f"{purpose} needs the library '{library}', which is installed but does not load: {reason}",
+            fix=install_libraries(library, option="--force-reinstall"),
+        )
+
+
+def dependency_error(error: Exception, library: str, *, extra: str, purpose: str) -> EnvironmentUnfitError:
+    """What to raise where the import of an optional library failed: it is missing, or it is there and broken.
+
+    Args:
+        error: What the import raised.
+        library: The name it is imported by.
+        extra: The extra of this package that installs it.
+        purpose: What it is needed for.
+    """
+    if isinstance(error, ModuleNotFoundError) and error.name == library:
+        return MissingDependencyError(library, extra=extra, purpose=purpose)
+    said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    return BrokenDependencyError(library, purpose=purpose, reason=said)
 
 
 class OutputError(MvrecEdgeError):

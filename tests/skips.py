@@ -13,6 +13,7 @@ REMEDIES = {
     "alpha_clip": "pip install the AlphaCLIP repository (SunzeY/AlphaCLIP) into .venv",
     "shared/data": "put the reference data beside the repository, as ../shared/data",
     "CUDA": "a machine with an NVIDIA GPU, and the extra 'gpu' in the place of 'cpu'",
+    "TensorRT for RTX": "rm -rf .tensorrt-rtx; make test, with a package index in reach",
     "bindings": "rm -rf .tensorrt-bindings; make test, with a package index in reach",
     "C compiler": "make harness-tools (Debian, as root), or install gcc",
     "PyTorch": "pip install '.[export]'",

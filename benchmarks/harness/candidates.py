@@ -56,7 +56,7 @@ class EngineCandidate:
         """Whether it runs on a GPU, if it runs at all."""
         if self.engine == TORCH:
             return (self.provider or "").startswith(CUDA_PREFIX)
-        return self.engine == "tensorrt" or self.provider in ("cuda", "tensorrt")
+        return self.engine in ("tensorrt", "tensorrt-rtx") or self.provider in ("cuda", "tensorrt")
 
 
 def parse_candidates(texts: Sequence[str], precisions: Sequence[str]) -> tuple[EngineCandidate, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError, UsageError
+from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError, dependency_error
 
 __all__ = ["OpenVinoProduct"]
 
@@ -33,7 +33,7 @@ class OpenVinoProduct:
         try:
             import openvino  # type: ignore[import-untyped,unused-ignore]
         except ImportError as error:
-            raise MissingDependencyError("openvino", extra="openvino", purpose="its matrix product") from error
+            raise dependency_error(error, "openvino", extra="openvino", purpose="its matrix product") from error
         self._openvino: Any = openvino
         self._precision = precision
         self._settings: dict[str, Any] = {

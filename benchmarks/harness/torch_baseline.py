@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from mvrec_edge.bench.candidates import CUDA_PREFIX
+from mvrec_edge.bench.torch_fused import FusedEncoder, OneLaunchEach
 from mvrec_edge.export.checkpoint import EncoderWeights, read_checkpoint
 from mvrec_edge.export.encoder import AlphaClipEncoder, Block, load_encoder
 from mvrec_edge.export.random_weights import random_weights
@@ -30,10 +31,17 @@ from mvrec_edge.runtime.wording import counted
 __all__ = ["WAYS", "ReleasedEncoder", "TorchBaseline", "torch_device", "weights_of"]
 
 #: How PyTorch can run it on the processor: eagerly, compiled, or eagerly with matrix products in bfloat16; and on the
-#: GPU, where the last two multiply in float16.
-WAYS = ("eager", "compile", "autocast", "cuda-eager", "cuda-autocast", "cuda-compile")
+#: GPU, where the last two multiply in float16. "fused" is not the released computation but PyTorch's fastest, in the
+#: precision that is asked for, launched as one CUDA graph on a GPU, and "fused-compile" the same with compiled blocks.
+WAYS = (
+    *("eager", "compile", "autocast", "cuda-eager", "cuda-autocast", "cuda-compile"),
+    *("fused", "fused-compile", "cuda-fused", "cuda-fused-compile"),
+)
 
 _NARROW = {"autocast": torch.bfloat16, "cuda-autocast": torch.float16, "cuda-compile": torch.float16}
+_TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+_FUSED = "fused"
 
 # Each batch size is compiled by itself; beyond the library's own limit it would go on without compiling.
 _MOST_SHAPES = 64
@@ -88,6 +96,7 @@ class TorchBaseline(Engine):
         bundle: A verified bundle.
         weights: The weights that the bundle was made from.
         way: One of `WAYS`.
+        precision: What the fused ways compute in: `"fp32"`, `"fp16"` or `"bf16"`.
         batch: Most views that are computed at once.
         threads: CPU threads; None for PyTorch's own choice.
 
@@ -99,19 +108,32 @@ class TorchBaseline(Engine):
     name = "torch"
 
     def __init__(
-        self, bundle: Bundle, weights: EncoderWeights, *, way: str, batch: int, threads: int | None = None
+        self,
+        bundle: Bundle,
+        weights: EncoderWeights,
+        *,
+        way: str,
+        batch: int,
+        precision: str = "fp32",
+        threads: int | None = None,
     ) -> None:
         if way not in WAYS:
             raise UsageError(f"PyTorch is not run by '{way}'", fix="one of " + ", ".join(WAYS))
         if threads is not None:
             torch.set_num_threads(threads)
         self._on = torch_device(on_gpu=way.startswith(CUDA_PREFIX))
-        module: Callable[[torch.Tensor], torch.Tensor] = ReleasedEncoder(load_encoder(weights)).eval().to(self._on)
-        if way.endswith("compile"):
+        compiled = way.endswith("compile")
+        if compiled:
             from torch._dynamo import config
 
             config.recompile_limit = _MOST_SHAPES  # type: ignore[attr-defined,unused-ignore]
-            module = torch.compile(module, dynamic=False)
+        module: Callable[[torch.Tensor], torch.Tensor]
+        if _FUSED in way:
+            fused = FusedEncoder(load_encoder(weights), _TYPES[precision], self._on, compiled=compiled).eval()
+            module = OneLaunchEach(fused) if self._on == "cuda" else fused
+        else:
+            module = ReleasedEncoder(load_encoder(weights)).eval().to(self._on)
+            module = torch.compile(module, dynamic=False) if compiled else module
         self._module: Any = module
         self._narrow = _NARROW.get(way)
         if self._on == "cuda":

@@ -78,7 +78,14 @@ def open_baseline(request: dict[str, Any], verified: Callable[[], None]) -> Work
     verified()
     checkpoint = request.get("checkpoint")
     weights = weights_of(bundle, None if checkpoint is None else Path(checkpoint))
-    engine = TorchBaseline(bundle, weights, way=str(request["provider"]), batch=request["batch"], threads=threads)
+    engine = TorchBaseline(
+        bundle,
+        weights,
+        way=str(request["provider"]),
+        batch=request["batch"],
+        precision=request.get("precision", "fp32"),
+        threads=threads,
+    )
     return EngineWorkload(engine)
 
 

@@ -9,7 +9,7 @@ from mvrec_edge.calib.evaluation.set_evaluation import Evaluation
 from mvrec_edge.calib.evaluation.tables import evaluation_json, evaluation_markdown, plot_evaluation
 from mvrec_edge.calib.evaluation.unknown_tables import unknown_json, unknown_markdown
 from mvrec_edge.calib.observer import SILENT, Observer
-from mvrec_edge.runtime.errors import MissingDependencyError
+from mvrec_edge.runtime.errors import BrokenDependencyError, MissingDependencyError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, writing
 from mvrec_edge.runtime.files.writing import make_folder
 
@@ -28,7 +28,7 @@ def write_evaluation(
         folder: The folder, made where it does not exist; files of these names are replaced.
         evaluation: What was found.
         about: What was evaluated, in plain JSON types, for the record.
-        observer: Told where matplotlib is not installed, so that there is no plot.
+        observer: Told where matplotlib is not installed or does not load, so that there is no plot.
 
     Raises:
         OutputError: A file cannot be written.
@@ -48,5 +48,5 @@ def write_evaluation(
             stream.write(data)
     try:
         plot_evaluation(heads, names, folder / "evaluation.png")
-    except MissingDependencyError as error:
+    except (MissingDependencyError, BrokenDependencyError) as error:
         observer.remark(f"no plot: {error}")

@@ -29,6 +29,7 @@ EXAMPLES: Mapping[str, Any] = {
     "bench.checkpoint": "checkpoint.pth",
     "bench.engine": "openvino",
     "budget_ms": 400.0,
+    "capability": "8.6",
     "calibration": "labelled",
     "checkpoint": "pocket",
     "csv": "results/results.csv",

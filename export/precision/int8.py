@@ -21,7 +21,7 @@ import onnx
 
 from mvrec_edge.export.graph_file import load_graph, save_graph
 from mvrec_edge.export.precision.projections import separate_projections
-from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
+from mvrec_edge.runtime.errors import EnvironmentUnfitError, dependency_error
 from mvrec_edge.runtime.installing import install_extra
 
 __all__ = ["MOST_CALIBRATION_VIEWS", "quantise"]
@@ -103,7 +103,7 @@ def _nncf() -> Any:
             import nncf
             import nncf.onnx
     except ImportError as error:
-        raise MissingDependencyError("nncf", extra="int8", purpose="quantising to int8") from error
+        raise dependency_error(error, "nncf", extra="int8", purpose="quantising to int8") from error
     return nncf
 
 

@@ -15,6 +15,7 @@ from mvrec_edge.runtime.bundle.certificate import (
 from mvrec_edge.runtime.bundle.golden import Golden
 from mvrec_edge.runtime.bundle.held_graph import HeldGraph
 from mvrec_edge.runtime.bundle.manifest import FileRecord, Manifest, WeightsSource
+from mvrec_edge.runtime.bundle.plan_record import PlanRecord
 from mvrec_edge.runtime.bundle.precision import PRECISIONS, PrecisionLimits, limits_of, parse_precisions
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "HeldGraph",
     "LabelRecord",
     "Manifest",
+    "PlanRecord",
     "PrecisionLimits",
     "VariantRecord",
     "WeightsSource",

@@ -12,6 +12,7 @@ from mvrec_edge.runtime.bundle.architecture import EncoderArchitecture
 from mvrec_edge.runtime.bundle.certificate import GraphRecord, VariantRecord
 from mvrec_edge.runtime.bundle.held_graph import HeldGraph, folder_state
 from mvrec_edge.runtime.bundle.manifest import MANIFEST_NAME, FileRecord, Manifest, WeightsSource
+from mvrec_edge.runtime.bundle.plan_record import PlanRecord
 from mvrec_edge.runtime.bundle.screen import VARIANT_DOMAINS, screen_onnx
 from mvrec_edge.runtime.errors import InputError, IntegrityError, OutputError
 from mvrec_edge.runtime.files import atomic_write, sha256_file, writing
@@ -48,8 +49,9 @@ class Bundle:
 
         Args:
             path: The folder that `mvrec-edge export` wrote.
-            graphs: The precisions whose graphs and weights are hashed now; by default all. The others are hashed when
-                `graph` is asked for them, so that whoever runs one precision does not wait for the others.
+            graphs: The precisions whose graphs and weights are hashed now; by default all files are. The other files of
+                graphs, and plans, are hashed when they are asked for, so that whoever runs one precision does not wait
+                for the others.
 
         Raises:
             InputError: There is no bundle at `path`.
@@ -100,6 +102,8 @@ class Bundle:
             if graphs is not None and record.precision not in graphs
             for name in record.files
         }
+        if graphs is not None:
+            later.update(plan.file for plan in manifest.plans)
         for record in manifest.files:
             if record.name not in later:
                 with contextlib.closing(HeldFile(folder / record.name)) as file:
@@ -272,6 +276,14 @@ def _check_names_and_sizes(folder: Path, manifest: Manifest) -> None:
     for graph in manifest.graphs:
         for name in graph.files:
             manifest.file(name)
+    for plan in manifest.plans:
+        manifest.file(plan.file)
+        if plan.precision not in manifest.precisions or plan.graph != manifest.graph_digest(plan.precision):
+            raise IntegrityError(
+                "is listed as a plan, but not of a graph of this bundle",
+                where=folder / plan.file,
+                fix="copy or export the bundle again",
+            )
 
 
 def _readable(manifest: Manifest, where: Path) -> bytes:
@@ -354,6 +366,7 @@ class write_bundle:  # noqa: N801 (a context manager, used like a function)
         architecture: EncoderArchitecture,
         weights: WeightsSource,
         graphs: tuple[GraphRecord, ...],
+        plans: tuple[PlanRecord, ...] = (),
     ) -> Manifest:
         """Hashes what the folder holds and writes the manifest, last.
 
@@ -365,7 +378,7 @@ class write_bundle:  # noqa: N801 (a context manager, used like a function)
             for file in sorted(self.folder.iterdir())
         )
         manifest = Manifest(
-            created_by=created_by, architecture=architecture, weights=weights, graphs=graphs, files=files
+            created_by=created_by, architecture=architecture, weights=weights, graphs=graphs, files=files, plans=plans
         )
         data = _readable(manifest, self.path / MANIFEST_NAME)
         with atomic_write(self.folder / MANIFEST_NAME) as stream:

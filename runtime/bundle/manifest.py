@@ -11,6 +11,7 @@ from typing import Any
 
 from mvrec_edge.runtime.bundle.architecture import EncoderArchitecture
 from mvrec_edge.runtime.bundle.certificate import GraphRecord
+from mvrec_edge.runtime.bundle.plan_record import PLAN_LIBRARIES, PlanRecord
 from mvrec_edge.runtime.bundle.precision import PRECISIONS
 from mvrec_edge.runtime.errors import IntegrityError, UsageError
 from mvrec_edge.runtime.files import canonical_json, sha256_bytes
@@ -80,6 +81,7 @@ class Manifest:
         weights: Where the weights came from.
         graphs: The graphs, one for each precision.
         files: Every file but the manifest itself.
+        plans: Plans for one of the graphs, at most one for a precision and an engine.
     """
 
     created_by: str
@@ -87,6 +89,7 @@ class Manifest:
     weights: WeightsSource
     graphs: tuple[GraphRecord, ...]
     files: tuple[FileRecord, ...]
+    plans: tuple[PlanRecord, ...] = ()
 
     def file(self, name: str) -> FileRecord:
         """The record of one file.
@@ -117,6 +120,13 @@ class Manifest:
             f"the bundle has no {precision} graph, it has {', '.join(self.precisions) or 'none'}",
             fix=f"export it with --precision {','.join(dict.fromkeys((*self.precisions, precision)))}",
         )
+
+    def plan(self, precision: str, library: str) -> PlanRecord | None:
+        """The plan for a graph and an engine; None where the bundle holds none."""
+        for plan in self.plans:
+            if (plan.precision, plan.library) == (precision, library):
+                return plan
+        return None
 
     def graph_bytes(self, precision: str) -> int:
         """Bytes of a graph together with its weights.
@@ -156,6 +166,9 @@ class Manifest:
     def serialise(self) -> bytes:
         """The bytes of `manifest.json`."""
         payload = dataclasses.asdict(self)
+        if not self.plans:
+            # A bundle without plans has the manifest that it had before there were any.
+            del payload["plans"]
         payload["schema"] = SCHEMA
         payload["input"] = _INPUT
         payload["output"] = _OUTPUT
@@ -186,6 +199,7 @@ class Manifest:
                 for item in fields.sequence("graphs", most=_MOST_FILES)
             ),
             files=tuple(_file(Fields(item, f"{where}: files")) for item in fields.sequence("files", most=_MOST_FILES)),
+            plans=_plans(fields, where),
         )
 
 
@@ -225,6 +239,18 @@ def _file(fields: Fields) -> FileRecord:
     return FileRecord(
         name=name, size=fields.integer("size", 0, _LARGEST_FILE), sha256=fields.text("sha256", longest=64)
     )
+
+
+def _plans(fields: Fields, where: str) -> tuple[PlanRecord, ...]:
+    if "plans" not in fields.payload:
+        return ()
+    most = len(PRECISIONS) * len(PLAN_LIBRARIES)
+    plans = tuple(PlanRecord.parse(Fields(item, f"{where}: plans")) for item in fields.sequence("plans", most=most))
+    if len({(plan.precision, plan.library) for plan in plans}) < len(plans):
+        raise IntegrityError(
+            "two plans are for one graph and engine", where=f"{where}: plans", fix="export the bundle again"
+        )
+    return plans
 
 
 def _earlier(data: bytes, where: str) -> Fields | None:

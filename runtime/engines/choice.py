@@ -11,6 +11,10 @@ import numpy as np
 from mvrec_edge.runtime.bundle import Bundle
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.engines.speeds import SpeedKey, read_speeds, record_speeds
+from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
+from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT_RTX
+from mvrec_edge.runtime.engines.tensorrt.gpu_probe import first_gpu
+from mvrec_edge.runtime.engines.tensorrt.plan_keys import Capabilities
 from mvrec_edge.runtime.errors import (
     EnvironmentUnfitError,
     IntegrityError,
@@ -35,12 +39,14 @@ def choose_engine(
     precision: str | None = None,
     threads: int | None = None,
     say: Callable[[str], None] = lambda _: None,
+    ask_gpu: Callable[[], GpuModel | None] = first_gpu,
 ) -> tuple[str, str | None]:
-    """Chooses among ONNX Runtime on the CPU, OpenVINO, and ONNX Runtime on CUDA, as far as they are installed.
+    """Chooses among ONNX Runtime on the CPU, OpenVINO, ONNX Runtime on CUDA and TensorRT for RTX, as far as installed.
 
     Where more than one can run the graph, each is timed on a few views, one after the other, and the times are kept
-    in the user's cache folder, so that this is done once for a machine, a graph and a number of threads. TensorRT
-    is not among them: it is chosen by name, because building its plan takes minutes.
+    in the user's cache folder, so that this is done once for a machine, a graph and a number of threads. TensorRT for
+    RTX takes part where there is a GPU that its plans run on. TensorRT is not among them: it is chosen by name, because
+    building its plan takes minutes.
 
     Args:
         bundle: The bundle.
@@ -48,6 +54,7 @@ def choose_engine(
         precision: Which graph; by default the most exact one there is.
         threads: CPU threads; by default one for each core that this process may use.
         say: Takes a line when something is measured.
+        ask_gpu: Says which GPU this machine has, if any.
 
     Returns:
         The engine's name, and ONNX Runtime's provider or None.
@@ -58,6 +65,9 @@ def choose_engine(
         EnvironmentUnfitError: None of them can be opened.
     """
     installed = installed_engines()
+    gpu = ask_gpu() if TENSORRT_RTX.installed else None
+    if gpu is not None and _runs_plans(bundle, precision or bundle.precisions[0], gpu):
+        installed.append(_RTX)
     if not installed:
         raise MissingDependencyError("onnxruntime", extra="cpu", purpose="running the encoder")
     precision = precision or bundle.precisions[0]
@@ -72,10 +82,11 @@ def choose_engine(
     # Its hash is checked here, so that a changed file is said before anything is timed.
     bundle.graph(precision)
     count = threads or usable_cpus()
-    keys = {item: SpeedKey(bundle.fingerprint(precision), item[0], item[1] or "", count) for item in candidates}
+    keys = {item: _key(bundle, precision, item, count, gpu) for item in candidates}
     known = read_speeds(list(keys.values()))
     if len(known) < len(keys):
-        say(f"timing {' and '.join(_words(item) for item in candidates)} on this machine, once")
+        first = ", and builds a plan before" if _RTX in keys and keys[_RTX] not in known else ""
+        say(f"timing {' and '.join(_words(item) for item in candidates)} on this machine, once{first}")
         known = _measure(bundle, precision, keys, open_candidate)
         # What failed is tried again next time: a driver or a library may have been mended.
         record_speeds({key: value for key, value in known.items() if value < _CANNOT})
@@ -83,18 +94,32 @@ def choose_engine(
     return min(candidates, key=lambda item: known[keys[item]])
 
 
+def _key(bundle: Bundle, precision: str, item: tuple[str, str | None], threads: int, gpu: GpuModel | None) -> SpeedKey:
+    device = gpu.name if item == _RTX and gpu is not None else ""
+    return SpeedKey(bundle.fingerprint(precision), item[0], item[1] or "", threads, device)
+
+
+def _runs_plans(bundle: Bundle, precision: str, gpu: GpuModel) -> bool:
+    """Whether plans that are built by themselves run on the GPU, or the bundle brings one that does."""
+    record = bundle.manifest.plan(precision, TENSORRT_RTX.engine)
+    brought = record is not None and gpu.capability in record.capabilities.split(", ")
+    return brought or Capabilities().include(gpu.capability)
+
+
 _CPU, _CUDA, _OPENVINO = ("onnxruntime", None), ("onnxruntime", "cuda"), ("openvino", None)
+_RTX = (TENSORRT_RTX.engine, None)
 _ABLE: dict[tuple[str, str | None], tuple[str, ...]] = {
     _OPENVINO: ("fp32", "fp16", "bf16", "int8"),
     _CPU: ("fp32", "fp16", "int8"),
     _CUDA: ("fp32", "fp16", "bf16"),
+    _RTX: ("fp32", "fp16", "bf16", "int8"),
 }
 # Slower than any that runs, and still a number that can be kept.
 _CANNOT = 1e8
 
 
 def installed_engines() -> list[tuple[str, str | None]]:
-    """The engines that are installed, as pairs of a name and ONNX Runtime's provider or None; TensorRT is left out."""
+    """The engines that are installed and need no plan, as pairs of a name and ONNX Runtime's provider or None."""
     found: list[tuple[str, str | None]] = []
     if importlib.util.find_spec("openvino") is not None:
         found.append(_OPENVINO)

@@ -42,8 +42,8 @@ def open_engine(
     """Opens a bundle with an engine.
 
     Args:
-        name: `"onnxruntime"`, `"openvino"`, `"tensorrt"`, or `"auto"` for the fastest of those that run on this
-            machine's CPU or through ONNX Runtime's CUDA provider, see `choose_engine`.
+        name: `"onnxruntime"`, `"openvino"`, `"tensorrt"`, `"tensorrt-rtx"`, or `"auto"` for the fastest that this
+            machine runs, see `choose_engine`.
         bundle: A verified bundle.
         precision: Which of the bundle's graphs: `"fp32"`, `"fp16"`, `"bf16"` or `"int8"`. By default the most exact
             one there is; TensorRT takes fp16 before fp32.
@@ -71,6 +71,8 @@ def open_engine(
     if provider is not None and name != "onnxruntime":
         raise UsageError(f"the engine '{name}' has no providers", fix="give --engine onnxruntime with --provider")
     if name == AUTO:
+        # The same for every candidate: engines differ in which graph they take first.
+        precision = precision or bundle.precisions[0]
         from mvrec_edge.runtime.engines.choice import choose_engine
 
         def open_candidate(candidate: str, runs_on: str | None) -> Engine:
@@ -111,8 +113,23 @@ def _open_tensorrt(request: _Request) -> Engine:
     )
 
 
+def _open_tensorrt_rtx(request: _Request) -> Engine:
+    from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT_RTX
+    from mvrec_edge.runtime.engines.tensorrt.tensorrt_engine import TensorRtEngine
+
+    return TensorRtEngine(
+        request.bundle,
+        flavour=TENSORRT_RTX,
+        precision=request.precision,
+        batch=request.batch,
+        threads=request.threads,
+        say=request.say,
+    )
+
+
 _OPENERS: dict[str, Callable[[_Request], Engine]] = {
     "onnxruntime": _open_onnxruntime,
     "openvino": _open_openvino,
     "tensorrt": _open_tensorrt,
+    "tensorrt-rtx": _open_tensorrt_rtx,
 }

@@ -23,6 +23,7 @@ _NAME = "speeds.json"
 _MOST_ENTRIES = 4096
 _SHORTEST, _LONGEST = 1e-9, 1e9
 _LARGEST_FILE = 1 << 20
+_LIBRARIES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu12-bindings")
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,14 @@ class SpeedKey:
         engine: The engine's name.
         provider: ONNX Runtime's provider; empty for the other engines.
         threads: CPU threads.
+        device: The GPU of an engine whose plans run on several; empty for the other engines.
     """
 
     fingerprint: str
     engine: str
     provider: str
     threads: int
+    device: str = ""
 
     @property
     def digest(self) -> str:
@@ -49,8 +52,9 @@ class SpeedKey:
             "engine": self.engine,
             "provider": self.provider,
             "threads": self.threads,
+            "device": self.device,
             "processor": read_processor().model or platform.processor() or platform.machine(),
-            "libraries": [_version(name) for name in ("onnxruntime", "onnxruntime-gpu", "openvino")],
+            "libraries": [_version(name) for name in _LIBRARIES],
         }
         return sha256_bytes(canonical_json(parts))
 

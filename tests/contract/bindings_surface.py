@@ -1,10 +1,11 @@
-"""Run in a process of its own: prints what TensorRT's Python bindings offer, as JSON.
+"""Run in a process of its own: prints what the Python bindings of TensorRT, or of TensorRT for RTX, offer, as JSON.
 
 pybind11 writes signatures into docstrings, one for each overload: `name(self: Type, arg: Type = default) -> Type`.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import sys
@@ -51,6 +52,4 @@ def _attribute(owner: type, name: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     sys.path.insert(0, sys.argv[1])
-    import tensorrt_bindings  # type: ignore[import-not-found,unused-ignore]
-
-    sys.stdout.write("\n" + json.dumps(surface(tensorrt_bindings)))
+    sys.stdout.write("\n" + json.dumps(surface(importlib.import_module(sys.argv[2]))))

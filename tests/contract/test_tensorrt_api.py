@@ -2,6 +2,7 @@
 
 NVIDIA's wheels of the bindings load over three shared libraries. Here those are empty ones that define the nine
 functions the bindings ask for: nothing can be built with them, but classes, methods and signatures are the real ones.
+TensorRT for RTX is the whole library.
 """
 
 from __future__ import annotations
@@ -27,11 +28,14 @@ from used_api import Use, used_api
 sys.path.pop(0)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+RTX = Path(os.environ.get("TENSORRT_RTX", REPOSITORY / ".tensorrt-rtx"))
 WHEELS = Path(os.environ.get("TENSORRT_BINDINGS", REPOSITORY / ".tensorrt-bindings"))
 FOLDER = REPOSITORY / "runtime" / "engines" / "tensorrt"
 SOURCES = [
     FOLDER / f"{name}.py" for name in ("builder", "building", "tensorrt_engine", "tensorrt_library", "io_tensors")
 ]
+#: What TensorRT for RTX alone is asked for.
+RTX_SOURCES = [FOLDER / f"{name}.py" for name in ("rtx_target",)]
 VERSIONS = ("10.3.0", "10.13.3.9", "11.4.0.106")
 
 _POINTERS = (
@@ -47,6 +51,7 @@ _STUB = "".join(f"void* {name}(void) {{ return 0; }}\n" for name in _POINTERS)
 _STUB += "int getNvOnnxParserVersion(void) { return 0; }\nint initLibNvInferPlugins(void) { return 1; }\n"
 
 USAGE = used_api(SOURCES)
+RTX_USAGE = used_api(RTX_SOURCES)
 
 
 @pytest.fixture(scope="session", params=VERSIONS)
@@ -82,16 +87,29 @@ def _surface(version: str, folder: Path) -> dict[str, Any]:
         subprocess.run(
             [compiler, "-shared", "-fPIC", f"-Wl,-soname,{name}", "-o", folder / name, folder / "stub.c"], check=True
         )
+    _surfaces[version] = _printed(folder, "tensorrt_bindings")
+    return _surfaces[version]
+
+
+def _printed(folder: Path, module: str) -> dict[str, Any]:
     answer = subprocess.run(
-        [sys.executable, Path(__file__).with_name("bindings_surface.py"), folder],
+        [sys.executable, Path(__file__).with_name("bindings_surface.py"), folder, module],
         env={**os.environ, "LD_LIBRARY_PATH": str(folder)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert answer.returncode == 0, answer.stderr
-    _surfaces[version] = json.loads(answer.stdout.splitlines()[-1])
-    return _surfaces[version]
+    surface: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
+    return surface
+
+
+@pytest.fixture(scope="module")
+def rtx() -> dict[str, Any]:
+    """What TensorRT for RTX offers."""
+    if not (RTX / "tensorrt_rtx_bindings").is_dir():
+        pytest.skip(f"no TensorRT for RTX in {RTX.name}/: see the Makefile")
+    return _printed(RTX, "tensorrt_rtx_bindings")
 
 
 def _problem(use: Use, bindings: dict[str, Any]) -> str | None:
@@ -128,6 +146,12 @@ def test_every_use_is_there(bindings: dict[str, Any]) -> None:
     assert [problem for use in USAGE.uses if (problem := _problem(use, bindings))] == []
 
 
+def test_every_use_is_there_in_tensorrt_for_rtx(rtx: dict[str, Any]) -> None:
+    uses = [*USAGE.uses, *RTX_USAGE.uses]
+    assert [problem for use in uses if (problem := _problem(use, rtx))] == []
+    assert rtx["version"].startswith("1.")
+
+
 def test_every_override_is_there(bindings: dict[str, Any]) -> None:
     assert {(owner, name) for _, owner, name, _ in USAGE.overrides} == {
         ("ILogger", "log"),
@@ -147,6 +171,7 @@ def test_the_version_is_the_one_that_was_asked_for(bindings: dict[str, Any]) -> 
 def test_nothing_is_called_that_is_not_checked() -> None:
     files = ("builder.py", "tensorrt_engine.py", "tensorrt_library.py", "io_tensors.py")
     assert [line for line in USAGE.unknown if line.startswith(files)] == []
+    assert RTX_USAGE.unknown == []
 
 
 def test_no_other_source_touches_the_library() -> None:
@@ -154,9 +179,9 @@ def test_no_other_source_touches_the_library() -> None:
     users = {
         path
         for path in FOLDER.glob("*.py")
-        if re.search(r"load_tensorrt\(|TensorIOMode|self\._tensorrt", path.read_text())
+        if re.search(r"load_tensorrt\(|TensorIOMode|self\._tensorrt|library: Any", path.read_text())
     }
-    assert users <= set(SOURCES)
+    assert users <= {*SOURCES, *RTX_SOURCES}
     assert len(users) >= 5
 
 

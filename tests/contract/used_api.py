@@ -48,7 +48,15 @@ OWN = frozenset(
         ),
         *("self._buffers", "self._buffers.embeddings[:count]", "self._launches", "self._contexts"),
         *("timing_cache", "timing_cache.parent", "path", "stream", "found", "self.errors", "self.steps", "part"),
-        *("str(tensorrt.__version__)", "str(msg)"),
+        *(
+            "str(tensorrt.__version__)",
+            "str(msg)",
+            "importlib",
+            "known",
+            "name",
+            "number",
+            "library.ComputeCapability.__members__",
+        ),
     }
 )
 

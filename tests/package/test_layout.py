@@ -43,7 +43,7 @@ ALLOWED = {
 }
 #: The rooms of the runtime in the order in which they build on one another; a room imports from those before it.
 RUNTIME_ROOMS = (
-    *("wording", "installing"),
+    *("wording", "installing", "jetson"),
     *("errors", "threads", "files", "processes", "images", "regions", "views", "bundle", "engines", "support", "heads"),
     *("novelty", "gradual", "prediction", "classifier", "pictures", "report"),
 )
@@ -52,7 +52,7 @@ CALIB_ROOMS = (
     *("setting_checks", "observer", "plotting", "instances", "fine_tuning", "fitting", "evaluation", "changes"),
     *("rebasing", "calibration", "tuned_calibration"),
 )
-LOOSE_IN_RUNTIME = {"errors", "installing", "threads", "prediction", "wording"}
+LOOSE_IN_RUNTIME = {"errors", "installing", "jetson", "threads", "prediction", "wording"}
 #: Lines of a function of the command line, with its options and its help.
 LONGEST_COMMAND = 80
 #: They compute with what the base install has.

@@ -62,7 +62,7 @@ def test_what_there_is_not_is_refused(name: str, python: str, told: str) -> None
             "onnxruntime-gpu: no wheel for CPython 3.10, aarch64, glibc 2.35 or newer (give EXTRAS without",
         ),
         (
-            "  \u00d7 No solution found:\n  ╰─▶ Because numpy>=1.26.0 has no usable wheels and mvrec-edge depends on it",
+            "  \u00d7 No solution:\n  ╰─▶ Because numpy>=1.26.0 has no usable wheels and mvrec-edge depends on it",
             "numpy: no wheel for",
         ),
         ("error: Requested extra not found: nope", "mvrec-edge has no extra 'nope'"),

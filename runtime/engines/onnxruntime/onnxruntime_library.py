@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.engines.engine import first_line
-from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError, UsageError
+from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError, dependency_error
 from mvrec_edge.runtime.installing import install_libraries, replace_libraries
 
 __all__ = ["PROVIDERS", "load_library", "open_graph", "why_not_loaded"]
@@ -22,6 +22,7 @@ def load_library(provider: str) -> Any:
     Raises:
         UsageError: There is no such provider.
         MissingDependencyError: It is not installed.
+        BrokenDependencyError: It does not load.
         EnvironmentUnfitError: This build lacks the provider.
     """
     if provider not in PROVIDERS:
@@ -30,7 +31,7 @@ def load_library(provider: str) -> Any:
         import onnxruntime  # type: ignore[import-untyped,unused-ignore]
     except ImportError as error:
         extra = "cpu" if provider == "cpu" else "gpu"
-        raise MissingDependencyError("onnxruntime", extra=extra, purpose="the engine 'onnxruntime'") from error
+        raise dependency_error(error, "onnxruntime", extra=extra, purpose="the engine 'onnxruntime'") from error
     available = onnxruntime.get_available_providers()
     if PROVIDERS[provider] not in available:
         raise EnvironmentUnfitError(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mvrec_edge.runtime.engines.engine import first_line
 from mvrec_edge.runtime.engines.openvino.mapped_pages import giving_back
 from mvrec_edge.runtime.engines.openvino.rewriting import rewrite
-from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
+from mvrec_edge.runtime.errors import EnvironmentUnfitError, dependency_error
 from mvrec_edge.runtime.installing import install_libraries
 from mvrec_edge.runtime.threads import usable_cpus
 from mvrec_edge.runtime.wording import counted
@@ -35,6 +35,7 @@ class OpenVinoSession:
 
     Raises:
         MissingDependencyError: OpenVINO is not installed.
+        BrokenDependencyError: It does not load.
         EnvironmentUnfitError: The installed version cannot run the graph.
     """
 
@@ -42,7 +43,7 @@ class OpenVinoSession:
         try:
             import openvino
         except ImportError as error:
-            raise MissingDependencyError("openvino", extra="openvino", purpose="the engine 'openvino'") from error
+            raise dependency_error(error, "openvino", extra="openvino", purpose="the engine 'openvino'") from error
         threads = threads or usable_cpus()
         self._request: Any = None
         self._output: Any = None

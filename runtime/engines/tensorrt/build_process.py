@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.engines.tensorrt.builder import build_plan
+from mvrec_edge.runtime.engines.tensorrt.flavour import FLAVOURS
 from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
 from mvrec_edge.runtime.errors import MvrecEdgeError
 from mvrec_edge.runtime.files import atomic_write
@@ -31,11 +32,13 @@ def main() -> None:
 
     try:
         plan = build_plan(
+            FLAVOURS[request["for"]],
             Path(request["graph"]),
             request["image_size"],
             BatchProfile.parse(request["profile"]),
             workspace=request["workspace"],
             timing_cache=None if request["timing_cache"] is None else Path(request["timing_cache"]),
+            capabilities=request["capabilities"],
             progress=lambda phase, step, steps: say({"phase": phase, "step": step, "steps": steps}),
         )
         with atomic_write(Path(request["target"])) as stream:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mvrec_edge.runtime.engines.tensorrt.flavour import Flavour
 from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
+from mvrec_edge.runtime.engines.tensorrt.rtx_target import build_for
 from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt, logger
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, OutputError
 from mvrec_edge.runtime.files import atomic_write
@@ -16,56 +18,69 @@ __all__ = ["build_plan"]
 
 _MOST_PARSER_ERRORS = 3
 _LARGEST_TIMING_CACHE = 1 << 28
+# By whether the plan is portable.
+_CANNOT_BUILD = {
+    False: "give a smaller --workspace-gb or --batch where memory is short, or another --precision",
+    True: "choose another --precision, or other GPUs with --capability",
+}
 
 Progress = Callable[[str, int, int], None]
 
 
 def build_plan(
+    flavour: Flavour,
     graph: Path,
     image_size: int,
     profile: BatchProfile,
     *,
-    workspace: int | None,
-    timing_cache: Path | None,
-    progress: Progress,
+    workspace: int | None = None,
+    timing_cache: Path | None = None,
+    capabilities: Sequence[str] = (),
+    progress: Progress = lambda _phase, _step, _steps: None,
 ) -> bytes:
     """Builds a plan.
 
     The network is strongly typed on every release: the graph says what is float16 and what float32, and the builder
-    only chooses kernels. That is the one way that TensorRT 10 and 11 share.
+    only chooses kernels. That is the one way that TensorRT 10, TensorRT 11 and TensorRT for RTX share.
 
     Args:
+        flavour: Which library builds it.
         graph: The ONNX file, screened.
         image_size: Side S of a view in pixels.
         profile: Batch sizes.
         workspace: Most bytes of GPU memory for trying kernels; None for TensorRT's own limit.
         timing_cache: Where timings of kernels are kept between builds; None for nowhere. A file that TensorRT does
             not take is set aside by a new one.
+        capabilities: Compute capabilities of the GPUs that are to run a portable plan, such as `"8.6"`; by default 8.0
+            and every later one that the library knows. Of no use for a plan that is not portable.
         progress: Called with a phase, the steps done and the steps in all.
 
     Returns:
         The serialised plan.
 
     Raises:
-        MissingDependencyError: TensorRT is not installed.
-        EnvironmentUnfitError: TensorRT cannot read the graph or build the plan.
+        MissingDependencyError: The library is not installed.
+        UsageError: It does not build for one of the compute capabilities.
+        EnvironmentUnfitError: It cannot read the graph or build the plan.
         OutputError: The timing cache cannot be written.
     """
     if timing_cache is not None and not timing_cache.parent.is_dir():
         # Now, and not after minutes of building.
         raise OutputError("cannot be written: its folder is missing", where=timing_cache, fix="make the folder")
-    tensorrt = load_tensorrt()
+    tensorrt = load_tensorrt(flavour)
     messages = logger(tensorrt)
     builder = tensorrt.Builder(messages)
     network = builder.create_network(1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = tensorrt.OnnxParser(network, messages)
     if not parser.parse_from_file(str(graph)):
         raise EnvironmentUnfitError(
-            f"TensorRT {tensorrt.__version__} cannot read the graph: {_parser_errors(parser)}",
+            f"{flavour.title} {tensorrt.__version__} cannot read the graph: {_parser_errors(parser)}",
             where=graph,
             fix="report this; meanwhile --engine onnxruntime --provider cuda runs the same graph",
         )
     config = builder.create_builder_config()
+    if flavour.portable:
+        build_for(tensorrt, config, capabilities)
     if workspace is not None:
         config.set_memory_pool_limit(tensorrt.MemoryPoolType.WORKSPACE, workspace)
     shapes = builder.create_optimization_profile()
@@ -78,9 +93,9 @@ def build_plan(
     if plan is None:
         reason = "; ".join(messages.errors) or "it does not say why"
         raise EnvironmentUnfitError(
-            f"TensorRT {tensorrt.__version__} cannot build the plan: {reason}",
+            f"{flavour.title} {tensorrt.__version__} cannot build the plan: {reason}",
             where=graph,
-            fix="give a smaller --workspace-gb or --batch where memory is short, or another --precision",
+            fix=_CANNOT_BUILD[flavour.portable],
         )
     if timing_cache is not None and cache is not None:
         with atomic_write(timing_cache) as stream:

@@ -10,8 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.bundle import Bundle
-from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
-from mvrec_edge.runtime.engines.tensorrt.plans import PlanKey, plan_path, record_plan, verified_plan
+from mvrec_edge.runtime.engines.tensorrt.flavour import Flavour
+from mvrec_edge.runtime.engines.tensorrt.plan_keys import (
+    Capabilities,
+    PlanKey,
+    PlanTarget,
+    PortablePlanKey,
+    flavour_for,
+    plan_key,
+)
+from mvrec_edge.runtime.engines.tensorrt.plans import plan_path, record_plan, verified_plan
 from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
 from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt
 from mvrec_edge.runtime.errors import (
@@ -19,6 +27,7 @@ from mvrec_edge.runtime.errors import (
     IntegrityError,
     MvrecEdgeError,
     OutputError,
+    UsageError,
 )
 from mvrec_edge.runtime.files import writing
 from mvrec_edge.runtime.files.user_cache import user_cache
@@ -28,6 +37,13 @@ __all__ = ["BuiltPlan", "ensure_plan"]
 
 _MODULE = "mvrec_edge.runtime.engines.tensorrt.build_process"
 _LARGEST_NOTE = 2000
+# By whether the plan is portable.
+_OUT_OF_MEMORY = {
+    False: "close other programs, add swap, or give a smaller --workspace-gb and --batch; building takes several times "
+    "the memory of running",
+    True: "close other programs, or add swap; the plan can be built on another machine and stored in the bundle: "
+    "mvrec-edge build BUNDLE --for rtx --into-bundle",
+}
 
 Progress = Callable[[str, int, int], None]
 
@@ -42,7 +58,7 @@ class BuiltPlan:
         built: Whether it was built just now.
     """
 
-    def __init__(self, path: Path, key: PlanKey, data: bytes, *, built: bool) -> None:
+    def __init__(self, path: Path, key: PlanKey | PortablePlanKey, data: bytes, *, built: bool) -> None:
         self.path = path
         self.key = key
         self.data = data
@@ -52,7 +68,7 @@ class BuiltPlan:
 def ensure_plan(
     bundle: Bundle,
     precision: str,
-    gpu: GpuModel,
+    target: PlanTarget,
     profile: BatchProfile,
     *,
     workspace: int | None = None,
@@ -61,29 +77,32 @@ def ensure_plan(
     say: Callable[[str], None] = lambda _: None,
     progress: Progress = lambda _phase, _step, _steps: None,
 ) -> BuiltPlan:
-    """Returns the plan of a bundle's graph for this machine, and builds it where there is none.
+    """Returns the plan of a bundle's graph for a target, and builds it where there is none.
 
     Args:
         bundle: A verified bundle.
         precision: Which of its graphs.
-        gpu: The GPU.
+        target: The GPU, for a plan of TensorRT; or compute capabilities, for one of TensorRT for RTX.
         profile: Batch sizes.
         workspace: Most bytes of GPU memory for trying kernels.
-        timing_cache: Where timings of kernels are kept; by default in the user's cache folder.
+        timing_cache: Where timings of kernels are kept; by default in the user's cache folder. No kernels are tried for
+            a portable plan.
         force: Whether to build it although there is one.
         say: Takes a line for each step that takes long.
         progress: Called with a phase, the steps done and the steps in all.
 
     Raises:
-        MissingDependencyError: TensorRT is not installed.
+        MissingDependencyError: The library is not installed.
+        UsageError: The library does not build for one of the compute capabilities.
         EnvironmentUnfitError: The plan cannot be built here.
         IntegrityError: The graph holds something that must not be run.
         OutputError: The plan cannot be written.
     """
-    tensorrt = load_tensorrt()
+    flavour = flavour_for(target)
+    release = str(load_tensorrt(flavour).__version__)
     # A plan that is there is not used for a graph that was changed.
     bundle.graph(precision)
-    key = PlanKey.of(bundle.manifest.graph_digest(precision), str(tensorrt.__version__), gpu, profile)
+    key = plan_key(bundle.manifest.graph_digest(precision), release, target, profile)
     # A plan holds code: it is looked for only where nobody else can have put one.
     folder = user_cache("plans")
     path = plan_path(key)
@@ -96,8 +115,8 @@ def ensure_plan(
             if found is not None:
                 return BuiltPlan(path, key, found, built=False)
     say(
-        f"building a TensorRT {key.tensorrt} plan of the {precision} graph for {gpu.name}, batch {profile}: this takes "
-        f"minutes, once; it is kept as {path}"
+        f"building a {flavour.title} {release} plan of the {precision} graph for {target.title}, batch {profile}: this "
+        f"takes {flavour.duration}, once; it is kept as {path}"
     )
     with writing(path):
         # In a folder of its own, so that a build that fails leaves an earlier plan as it was, and no part of a new one.
@@ -105,14 +124,16 @@ def ensure_plan(
     with work:
         fresh = Path(work.name) / "fresh.plan"
         request = {
+            "for": flavour.target,
+            "capabilities": target.chosen if isinstance(target, Capabilities) else (),
             "image_size": bundle.architecture.image_size,
             "profile": str(profile),
             "workspace": workspace,
-            "timing_cache": str(timing_cache or folder / "timing.cache"),
+            "timing_cache": None if flavour.portable else str(timing_cache or folder / "timing.cache"),
             "target": str(fresh),
         }
         with contextlib.closing(bundle.hold(precision)) as files, files.opening(mapped=False):
-            _run(request | {"graph": str(files.graph)}, progress)
+            _run(flavour, request | {"graph": str(files.graph)}, progress)
         with writing(path):
             # Never the new plan under the old record: between the two steps there is no plan at all.
             path.with_suffix(".json").unlink(missing_ok=True)
@@ -124,7 +145,7 @@ def ensure_plan(
     return BuiltPlan(path, key, data, built=True)
 
 
-def _run(request: dict[str, Any], progress: Progress) -> None:
+def _run(flavour: Flavour, request: dict[str, Any], progress: Progress) -> None:
     """Runs the building process to its end."""
     try:
         child = ChildProcess(["-m", _MODULE])
@@ -144,14 +165,14 @@ def _run(request: dict[str, Any], progress: Progress) -> None:
                 progress(message["phase"], message["step"], message["steps"])
         code = child.wait()
         said = child.said(_LARGEST_NOTE)
-    _check_end(code, last, said)
+    _check_end(flavour, code, last, said)
 
 
-def _check_end(code: int, last: dict[str, Any], said: str) -> None:
+def _check_end(flavour: Flavour, code: int, last: dict[str, Any], said: str) -> None:
     if last.get("done") is True and code == 0:
         return
     if "error" in last:
-        kinds: dict[int, type[MvrecEdgeError]] = {4: IntegrityError, 6: OutputError}
+        kinds: dict[int, type[MvrecEdgeError]] = {2: UsageError, 4: IntegrityError, 6: OutputError}
         kind = kinds.get(last["exit_code"], EnvironmentUnfitError)
         raise kind(last["error"], where=last["where"], fix=last["fix"])
     name = signal_name(code)
@@ -159,8 +180,7 @@ def _check_end(code: int, last: dict[str, Any], said: str) -> None:
         cause = ", most likely because memory ran out" if name == "SIGKILL" else ""
         raise EnvironmentUnfitError(
             f"building the plan was ended by {name}{cause}",
-            fix="close other programs, add swap, or give a smaller --workspace-gb and --batch; building takes several "
-            "times the memory of running",
+            fix=_OUT_OF_MEMORY[flavour.portable],
         )
     reason = (said.strip().splitlines() or ["it said nothing"])[-1][:300]
     raise EnvironmentUnfitError(

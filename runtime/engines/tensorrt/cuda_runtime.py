@@ -26,6 +26,11 @@ class GpuModel:
     name: str
     capability: str
 
+    @property
+    def title(self) -> str:
+        """What a plan is for, in words."""
+        return self.name
+
 
 class CudaRuntime(ABC):
     """One GPU, one stream.

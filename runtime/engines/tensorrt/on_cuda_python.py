@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mvrec_edge.runtime.engines.tensorrt.cuda_driver import advice_for_driver, split_version
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import CudaRuntime, GpuModel
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
 
@@ -46,11 +47,21 @@ class OnCudaPython(CudaRuntime):
         except RuntimeError as error:
             raise EnvironmentUnfitError(f"CUDA: {error}", fix="run 'mvrec-edge doctor'") from error
         if int(status) != 0:
+            name = str(getattr(status, "name", status))
             raise EnvironmentUnfitError(
-                f"CUDA: {getattr(function, '__name__', 'a call')} failed with {getattr(status, 'name', status)}",
-                fix="run 'mvrec-edge doctor'; another program may hold the GPU's memory",
+                f"CUDA: {getattr(function, '__name__', 'a call')} failed with {name}", fix=self._advice(name)
             )
         return values[0] if values else None
+
+    def _advice(self, status: str) -> str:
+        """What to do about a status."""
+        if status == "cudaErrorMemoryAllocation":
+            return "close what else uses the GPU's memory, or give a smaller --batch; nvidia-smi shows who holds it"
+        if status == "cudaErrorInsufficientDriver":
+            # No driver at all is told in the same way.
+            _, number = self._runtime.cudaDriverGetVersion()
+            return advice_for_driver(split_version(int(number)))
+        return "run 'mvrec-edge doctor'"
 
     @property
     def stream(self) -> int:

@@ -1,18 +1,17 @@
-"""Plans on disk: a local cache under a key, never a file to be carried around.
+"""Plans on disk, and what is compiled for them: a local cache under a key of all that they depend on.
 
-A plan runs on the GPU model, the TensorRT version and the system it was built for, and nowhere else; and it is
-executable code. So it lies in a folder of this user alone, under a key of all that it depends on, with a record of its
-hash that is checked before TensorRT sees a byte.
+They are executable code. So each lies in a folder of this user alone, with a record of its hash that is checked before
+a library sees a byte.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import platform
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
-from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
+from mvrec_edge.runtime.engines.tensorrt.plan_keys import AnyKey, PlanKey, PortablePlanKey
 from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
 from mvrec_edge.runtime.errors import IntegrityError, UsageError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes, sha256_file
@@ -20,77 +19,61 @@ from mvrec_edge.runtime.files.json_documents import read_json
 from mvrec_edge.runtime.files.regular_files import read_bounded
 from mvrec_edge.runtime.files.user_cache import made_by_user, user_cache_path
 
-__all__ = ["PlanKey", "built_profiles", "plan_path", "record_plan", "verified_plan"]
+__all__ = ["built_keys", "built_profiles", "plan_path", "record_plan", "verified_plan"]
 
-_SCHEMA = "mvrec-edge/plan/1"
 _LARGEST_RECORD = 1 << 16
 _LARGEST_PLAN = 1 << 34
 
-
-@dataclass(frozen=True)
-class PlanKey:
-    """What a plan depends on.
-
-    Attributes:
-        graph: Hash of the graph and its weights, see `Manifest.graph_digest`.
-        tensorrt: TensorRT's version.
-        gpu: The GPU's name.
-        capability: Its compute capability.
-        profile: The batch sizes.
-        system: Operating system and processor.
-    """
-
-    graph: str
-    tensorrt: str
-    gpu: str
-    capability: str
-    profile: str
-    system: str
-
-    @classmethod
-    def of(cls, graph: str, tensorrt: str, gpu: GpuModel, profile: BatchProfile) -> PlanKey:
-        """The key of a plan on this machine."""
-        return cls(graph, tensorrt, gpu.name, gpu.capability, str(profile), f"{platform.system()} {platform.machine()}")
-
-    @property
-    def digest(self) -> str:
-        """The key as a hash, which is the plan's file name."""
-        return sha256_bytes(canonical_json(dataclasses.asdict(self)))
+_Key = TypeVar("_Key", bound=PlanKey | PortablePlanKey)
 
 
-def plan_path(key: PlanKey) -> Path:
+def plan_path(key: PlanKey | PortablePlanKey) -> Path:
     """Where the plan of a key lies, or will lie."""
     return user_cache_path() / "plans" / f"{key.digest}.plan"
 
 
-def built_profiles(key: PlanKey) -> list[BatchProfile]:
-    """The batch sizes that there are plans of, where all else is as in the key; the newest first.
+def built_keys(key: _Key, *free: str) -> list[_Key]:
+    """The keys that there are plans of, the newest first.
 
     What it says is not checked: whoever loads a plan does that, see `verified_plan`.
+
+    Args:
+        key: What the plans depend on.
+        free: Fields of the key that may say something else.
     """
-    found: list[tuple[int, BatchProfile]] = []
+    found: list[tuple[int, _Key]] = []
     for record in plan_path(key).parent.glob("*.json"):
         try:
             if not record.with_suffix(".plan").is_file():
                 continue
-            stored = read_json(read_bounded(record, _LARGEST_RECORD), str(record), schema=_SCHEMA).object("key")
-            other = dataclasses.replace(key, profile=stored.text("profile", longest=64))
+            stored = read_json(read_bounded(record, _LARGEST_RECORD), str(record), schema=_schema(key)).object("key")
+            changed: dict[str, Any] = {name: stored.text(name, longest=128) for name in free}
+            other = dataclasses.replace(key, **changed)
             if stored.payload == dataclasses.asdict(other) and plan_path(other) == record.with_suffix(".plan"):
-                found.append((record.stat().st_mtime_ns, BatchProfile.parse(other.profile)))
-        except (OSError, IntegrityError, UsageError):
+                found.append((record.stat().st_mtime_ns, other))
+        except (OSError, IntegrityError):
             # It is not ours, or broken; if it is the one that is wanted, loading it says so.
             continue
-    return [profile for _, profile in sorted(found, key=lambda item: (-item[0], str(item[1])))]
+    return [other for _, other in sorted(found, key=lambda item: (-item[0], item[1].digest))]
 
 
-def record_plan(key: PlanKey, path: Path) -> None:
-    """Writes the record of a plan beside it, after the plan itself.
+def built_profiles(key: PlanKey | PortablePlanKey) -> list[BatchProfile]:
+    """The batch sizes that there are plans of, where all else is as in the key; the newest first."""
+    profiles = []
+    for other in built_keys(key, "profile"):
+        with contextlib.suppress(UsageError):
+            profiles.append(BatchProfile.parse(other.profile))
+    return profiles
+
+
+def record_plan(key: AnyKey, path: Path) -> None:
+    """Writes the record of a file beside it, after the file itself.
 
     Raises:
         OutputError: It cannot be written.
     """
     record = {
-        "schema": _SCHEMA,
+        "schema": _schema(key),
         "key": dataclasses.asdict(key),
         "size": path.stat().st_size,
         "sha256": sha256_file(path),
@@ -99,15 +82,15 @@ def record_plan(key: PlanKey, path: Path) -> None:
         stream.write(canonical_json(record))
 
 
-def verified_plan(key: PlanKey, path: Path) -> bytes | None:
-    """The bytes of a plan, if it is the one of this key and nobody changed it.
+def verified_plan(key: AnyKey, path: Path) -> bytes | None:
+    """The bytes of a plan or a runtime cache, if it is the one of this key and nobody changed it.
 
     Args:
         key: What it must depend on.
         path: Where it should lie.
 
     Returns:
-        The plan; None where there is none.
+        The bytes; None where there is none.
 
     Raises:
         IntegrityError: There is one, and its record or its hash says that it is another.
@@ -118,8 +101,9 @@ def verified_plan(key: PlanKey, path: Path) -> bytes | None:
     if _of_another_user(path) or _of_another_user(record):
         raise IntegrityError("was made by another user", where=path, fix="remove it")
     if path.is_symlink() or record.is_symlink() or _size_of(path) > _LARGEST_PLAN:
-        raise IntegrityError("is not a plan of this program", where=path, fix="remove it")
-    fields = read_json(_bytes_of(record, _LARGEST_RECORD), str(record), schema=_SCHEMA, again="build it again")
+        raise IntegrityError(f"is not a {key.kind} of this program", where=path, fix="remove it")
+    data = _bytes_of(record, _LARGEST_RECORD, key.kind)
+    fields = read_json(data, str(record), schema=_schema(key), again="build it again")
     stored = dict(fields.object("key").payload)
     if stored != dataclasses.asdict(key):
         changed = sorted(name for name, value in dataclasses.asdict(key).items() if stored.get(name) != value)
@@ -127,10 +111,14 @@ def verified_plan(key: PlanKey, path: Path) -> bytes | None:
     size = fields.integer("size", 0, _LARGEST_PLAN)
     # Its size first: of a plan that is longer nothing is read.
     fits = _size_of(path) == size
-    plan = _bytes_of(path, size) if fits else b""
+    plan = _bytes_of(path, size, key.kind) if fits else b""
     if not fits or sha256_bytes(plan) != fields.text("sha256", longest=64):
         raise IntegrityError("was changed after it was built", where=path, fix="build it again")
     return plan
+
+
+def _schema(key: AnyKey) -> str:
+    return f"mvrec-edge/{key.kind.replace(' ', '-')}/1"
 
 
 def _of_another_user(path: Path) -> bool:
@@ -149,10 +137,10 @@ def _size_of(path: Path) -> int:
         return -1
 
 
-def _bytes_of(path: Path, most: int) -> bytes:
+def _bytes_of(path: Path, most: int, kind: str) -> bytes:
     try:
         return read_bounded(path, most)
     except OSError as error:
         raise IntegrityError(
-            f"is not a plan of this program: {error.strerror or error}", where=path, fix="remove it"
+            f"is not a {kind} of this program: {error.strerror or error}", where=path, fix="remove it"
         ) from error

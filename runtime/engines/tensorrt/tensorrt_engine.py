@@ -1,4 +1,4 @@
-"""Running a TensorRT plan: pinned buffers, one stream, a CUDA graph for each batch size."""
+"""Running a plan of TensorRT or TensorRT for RTX: pinned buffers, one stream, a CUDA graph for each batch size."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.bundle import Bundle
 from mvrec_edge.runtime.engines.engine import Engine, encoder_name, preferred_precision
-from mvrec_edge.runtime.engines.tensorrt.building import Progress, ensure_plan
+from mvrec_edge.runtime.engines.tensorrt.building import Progress
 from mvrec_edge.runtime.engines.tensorrt.cuda_opening import open_cuda
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import CudaRuntime
+from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT, Flavour
 from mvrec_edge.runtime.engines.tensorrt.io_tensors import INPUT, OUTPUT, check_tensors
-from mvrec_edge.runtime.engines.tensorrt.plans import PlanKey, built_profiles
+from mvrec_edge.runtime.engines.tensorrt.plan_choice import choose_plan
 from mvrec_edge.runtime.engines.tensorrt.profile import DEFAULT_PROFILE, BatchProfile
+from mvrec_edge.runtime.engines.tensorrt.rtx_runtime import RtxContexts, check_fit
+from mvrec_edge.runtime.engines.tensorrt.runtime_cache import RuntimeCacheFile
 from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt, logger
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
 
@@ -38,10 +41,11 @@ class _Buffers:
 
 
 class TensorRtEngine(Engine):
-    """Runs a bundle's graph as a TensorRT plan, which is built on first use.
+    """Runs a bundle's graph as a plan, which is built on first use where there is none.
 
     Args:
         bundle: A verified bundle.
+        flavour: Which library runs it.
         precision: Which graph; by default fp16 where there is one, or else fp32.
         batch: Most views that are computed at once, and no more than the profile's largest, which is the default.
         threads: CPU threads at most, to cut views for it.
@@ -53,19 +57,19 @@ class TensorRtEngine(Engine):
         progress: Called with a phase, the steps done and the steps in all while it is built.
 
     Raises:
-        MissingDependencyError: TensorRT, or both cuda-python and PyCUDA, are not installed.
+        MissingDependencyError: The library, or both cuda-python and PyCUDA, are not installed.
         EnvironmentUnfitError: There is no GPU, or the plan cannot be built or loaded.
         IntegrityError: The graph holds something that must not be run.
         UsageError: The bundle has no such graph, or the batch does not fit the profile.
     """
 
-    name = "tensorrt"
     on_gpu = True
 
     def __init__(
         self,
         bundle: Bundle,
         *,
+        flavour: Flavour = TENSORRT,
         precision: str | None = None,
         batch: int | None = None,
         threads: int | None = None,
@@ -75,6 +79,8 @@ class TensorRtEngine(Engine):
         say: Callable[[str], None] = lambda _: None,
         progress: Progress = lambda _phase, _step, _steps: None,
     ) -> None:
+        self.name = flavour.engine
+        self._flavour = flavour
         precision = preferred_precision(bundle, precision, PRECISIONS_IN_ORDER, self.name)
         super().__init__(
             image_size=bundle.architecture.image_size,
@@ -86,53 +92,52 @@ class TensorRtEngine(Engine):
             threads=threads,
             encoder_name=encoder_name(bundle, precision),
         )
-        self._tensorrt = load_tensorrt()
-        self._cuda: CudaRuntime | None = open_cuda()
+        self._tensorrt = load_tensorrt(flavour)
+        self._cuda: CudaRuntime | None = open_cuda(flavour.engine, say=say)
         self._launches: dict[int, Callable[[], None]] = {}
         self._contexts: dict[int, Any] = {}
+        self._make_context: Callable[[], Any] = _no_context
         try:
-            self.profile = profile = profile or self._usual_profile(bundle, batch)
-            self.batch = min(batch or profile.largest, profile.largest)
-            plan = ensure_plan(
+            plan = choose_plan(
                 bundle,
                 precision,
+                flavour,
+                str(self._tensorrt.__version__),
                 self._cuda.gpu,
-                profile,
+                profile=profile,
+                batch=batch,
                 workspace=workspace,
                 timing_cache=timing_cache,
                 say=say,
                 progress=progress,
             )
+            self.profile = profile = BatchProfile.parse(plan.key.profile)
+            self.batch = min(batch or profile.largest, profile.largest)
             with self._cuda.active():
                 self._open(plan.data, plan.path)
+                compiled = self._prepare_contexts(plan.data, say)
                 for bucket in profile.buckets:
                     if bucket <= profile.bucket(self.batch):
                         self._warm_up(bucket)
+                compiled()
         except BaseException:
             self.close()
             raise
+        graphs = "its own CUDA graphs" if flavour.portable else f"{len(self._launches)} CUDA graphs"
         self.device = (
-            f"{self._cuda.gpu.name}, TensorRT {self._tensorrt.__version__}, {self._cuda.library}, "
-            f"{len(self._launches)} CUDA graphs"
+            f"{self._cuda.gpu.name}, {flavour.title} {self._tensorrt.__version__}, {self._cuda.library}, {graphs}"
         )
-
-    def _usual_profile(self, bundle: Bundle, batch: int | None) -> BatchProfile:
-        """Batch sizes where none are asked for: whoever built a plan with others need not repeat them at every run."""
-        default = DEFAULT_PROFILE
-        usual = BatchProfile(default.smallest, default.usual, max(batch or 0, default.largest))
-        graph = bundle.manifest.graph_digest(self.precision)
-        key = PlanKey.of(graph, str(self._tensorrt.__version__), self._device().gpu, usual)
-        there = built_profiles(key)
-        return usual if usual in there or not there else there[0]
 
     def _open(self, plan: bytes, path: Path) -> None:
         cuda = self._device()
         self._messages = logger(self._tensorrt)
         self._runtime = self._tensorrt.Runtime(self._messages)
+        if self._flavour.portable:
+            check_fit(self._tensorrt, self._runtime, plan, path, cuda.gpu, self._messages.errors)
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             raise EnvironmentUnfitError(
-                f"TensorRT cannot load the plan: {self._said()}",
+                f"{self._flavour.title} cannot load the plan: {self._said()}",
                 where=path,
                 fix="build it again: mvrec-edge build BUNDLE --force",
             )
@@ -146,16 +151,34 @@ class TensorRtEngine(Engine):
         self._scratch_size = max(int(self._engine.device_memory_size_v2), 1)
         self._scratch = cuda.allocate(self._scratch_size)
 
+    def _prepare_contexts(self, plan: bytes, say: Callable[[str], None]) -> Callable[[], None]:
+        """Prepares how contexts are made; returns what keeps the kernels that were compiled, to be called at last."""
+        engine, cuda = self._engine, self._device()
+        if not self._flavour.portable:
+            strategy = self._tensorrt.ExecutionContextAllocationStrategy.USER_MANAGED
+            self._make_context = lambda: engine.create_execution_context(strategy)
+            return lambda: None
+        file = RuntimeCacheFile(plan, str(self._tensorrt.__version__), cuda.gpu, say)
+        contexts = RtxContexts(self._tensorrt, engine, file.read())
+        self._make_context = contexts.make
+
+        def keep() -> None:
+            data = contexts.compiled()
+            if data is not None:
+                file.keep(data)
+
+        return keep
+
     def _warm_up(self, bucket: int) -> None:
         """Runs a batch size once, which loads its kernels, and records it as a CUDA graph.
 
         Each size has a context of its own: a graph that was recorded in a context is only good while its shapes stay.
         """
-        cuda, library, engine = self._device(), self._tensorrt, self._engine
-        context = engine.create_execution_context(library.ExecutionContextAllocationStrategy.USER_MANAGED)
+        cuda = self._device()
+        context = self._make_context()
         if context is None:
             raise EnvironmentUnfitError(
-                f"TensorRT cannot make a context: {self._said()}",
+                f"{self._flavour.title} cannot make a context: {self._said()}",
                 fix="close what else uses the GPU's memory, or build with a smaller --batch",
             )
         context.set_device_memory(self._scratch, self._scratch_size)
@@ -168,16 +191,20 @@ class TensorRtEngine(Engine):
         )
         if not taken:
             raise EnvironmentUnfitError(
-                f"TensorRT does not take a batch of {bucket}: {self._said()}",
+                f"{self._flavour.title} does not take a batch of {bucket}: {self._said()}",
                 fix="build it again: mvrec-edge build BUNDLE --force",
             )
         self._contexts[bucket] = context
         self._enqueue(bucket)
         cuda.wait()
-        launch = cuda.capture(lambda: self._enqueue(bucket))
+        # TensorRT for RTX captures by itself, once the kernels of a batch size are compiled.
+        launch = None if self._flavour.portable else cuda.capture(lambda: self._enqueue(bucket))
         if launch is not None:
             self._launches[bucket] = launch
             launch()
+            cuda.wait()
+        elif self._flavour.portable:
+            self._enqueue(bucket)
             cuda.wait()
 
     def _enqueue(self, bucket: int) -> None:
@@ -185,7 +212,7 @@ class TensorRtEngine(Engine):
         cuda.to_gpu(buffers.views_address, buffers.views[:bucket])
         if not context.execute_async_v3(cuda.stream):
             raise EnvironmentUnfitError(
-                f"TensorRT could not run the plan: {self._said()}",
+                f"{self._flavour.title} could not run the plan: {self._said()}",
                 fix="build it again: mvrec-edge build BUNDLE --force",
             )
         cuda.from_gpu(buffers.embeddings[:bucket], buffers.embeddings_address)
@@ -218,5 +245,10 @@ class TensorRtEngine(Engine):
         with cuda.active():
             # In this order: a context belongs to its engine, and that to its runtime.
             self._contexts.clear()
+            self._make_context = _no_context
             self._engine = self._runtime = None
         cuda.close()
+
+
+def _no_context() -> Any:
+    raise EnvironmentUnfitError("the engine is closed", fix="open it again")

@@ -1,41 +1,56 @@
-"""Loading the TensorRT library, and what it says."""
+"""Loading TensorRT, or TensorRT for RTX, and what it says."""
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
+from mvrec_edge.runtime.engines.tensorrt.cuda_driver import how_to_get_tensorrt, served_cuda
+from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT, Flavour
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
-from mvrec_edge.runtime.installing import install_libraries
 
-__all__ = ["SUPPORTED", "load_tensorrt", "logger"]
-
-#: The first release whose calls this code was checked against, and the last.
-SUPPORTED = ((10, 3), (11, 4))
+__all__ = ["load_tensorrt", "logger"]
 
 _MOST_MESSAGES = 8
 
 
-def load_tensorrt() -> Any:
-    """The `tensorrt` module.
+def load_tensorrt(flavour: Flavour) -> Any:
+    """The module of a library.
+
+    Args:
+        flavour: Which library.
 
     Raises:
         MissingDependencyError: It is not installed.
         EnvironmentUnfitError: It cannot be loaded, or is too old.
     """
-    try:
-        import tensorrt
-    except ImportError as error:
-        if getattr(error, "name", None) == "tensorrt":
-            raise MissingDependencyError("tensorrt", extra="tensorrt", purpose="the engine 'tensorrt'") from error
-        raise EnvironmentUnfitError(f"TensorRT cannot be loaded: {error}", fix="run 'mvrec-edge doctor'") from error
+    tensorrt = _imported(flavour)
     version = tuple(int(part) for part in str(tensorrt.__version__).split(".")[:2] if part.isdigit())
-    if version < SUPPORTED[0]:
+    if version < flavour.oldest:
         raise EnvironmentUnfitError(
-            f"TensorRT {tensorrt.__version__} is too old: strongly typed plans need 10.3",
-            fix="on a Jetson, update to JetPack 6.1 or newer; on a PC, "
-            + install_libraries("tensorrt", option="--upgrade"),
+            f"{flavour.title} {tensorrt.__version__} is too old: {flavour.needed_for} need "
+            f"{'.'.join(str(part) for part in flavour.oldest)}",
+            fix=flavour.update,
         )
     return tensorrt
+
+
+def _imported(flavour: Flavour) -> Any:
+    for name in flavour.modules:
+        try:
+            return importlib.import_module(name)
+        except (ImportError, OSError) as error:
+            if getattr(error, "name", None) != name:
+                raise EnvironmentUnfitError(
+                    f"{flavour.title} cannot be loaded: {error}", fix="run 'mvrec-edge doctor'"
+                ) from error
+            missing = error
+    raise MissingDependencyError(
+        flavour.modules[0],
+        extra=flavour.extra,
+        purpose=f"the engine '{flavour.engine}'",
+        fix=how_to_get_tensorrt(served_cuda()) if flavour is TENSORRT else None,
+    ) from missing
 
 
 def logger(tensorrt: Any) -> Any:

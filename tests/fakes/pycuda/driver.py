@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 
 import fake_gpu
 import numpy as np
@@ -21,7 +22,8 @@ def _current() -> None:
 
 
 def init() -> None:
-    pass
+    if os.environ.get("FAKE_CUDA") == "none":
+        raise Error("no CUDA-capable device is detected")
 
 
 class Context:

@@ -33,7 +33,8 @@ from mvrec_edge.runtime import Bundle, DefectClassifier, Region, SupportCache
 from mvrec_edge.runtime.bundle import Golden
 from mvrec_edge.runtime.bundle.screen import VARIANT_DOMAINS, screen_onnx
 from mvrec_edge.runtime.engines.speeds import read_speeds
-from mvrec_edge.runtime.engines.tensorrt.plans import PlanKey, built_profiles, plan_path, record_plan, verified_plan
+from mvrec_edge.runtime.engines.tensorrt.plan_keys import PlanKey
+from mvrec_edge.runtime.engines.tensorrt.plans import built_profiles, plan_path, record_plan, verified_plan
 from mvrec_edge.runtime.errors import MvrecEdgeError
 from mvrec_edge.runtime.report import ReportWriter
 from mvrec_edge.runtime.support.versions import SupportVersions

@@ -17,7 +17,8 @@ import numpy as np
 
 from mvrec_edge.runtime import Bundle, SupportCache, open_engine
 from mvrec_edge.runtime.bundle import Golden
-from mvrec_edge.runtime.engines.tensorrt.plans import PlanKey, record_plan, verified_plan
+from mvrec_edge.runtime.engines.tensorrt.plan_keys import PlanKey
+from mvrec_edge.runtime.engines.tensorrt.plans import record_plan, verified_plan
 from mvrec_edge.runtime.errors import InputError, IntegrityError, MvrecEdgeError
 from tests.harness.campaign import Campaign, Finding, Tally
 from tests.harness.children import in_a_child

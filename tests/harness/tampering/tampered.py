@@ -22,7 +22,8 @@ from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
 from mvrec_edge.runtime import Bundle, SupportCache
 from mvrec_edge.runtime.bundle import EncoderArchitecture, Golden, GraphRecord, WeightsSource, write_bundle
 from mvrec_edge.runtime.engines.engine_registry import open_engine
-from mvrec_edge.runtime.engines.tensorrt.plans import PlanKey, plan_path, record_plan, verified_plan
+from mvrec_edge.runtime.engines.tensorrt.plan_keys import PlanKey
+from mvrec_edge.runtime.engines.tensorrt.plans import plan_path, record_plan, verified_plan
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MvrecEdgeError
 from mvrec_edge.runtime.support.versions import SupportVersions
 from tests.harness.campaign import Campaign, Finding, Tally

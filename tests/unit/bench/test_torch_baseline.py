@@ -47,10 +47,18 @@ def test_agrees_with_the_exported_computation(tiny_bundle: Bundle) -> None:
     np.testing.assert_allclose(released, exported, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize(("way", "cosine"), [("eager", 0.999999), ("autocast", 0.999)])
-def test_as_an_engine_it_agrees_with_the_bundle(tiny_bundle: Bundle, way: str, cosine: float) -> None:
+@pytest.mark.parametrize(
+    ("way", "precision", "cosine"),
+    [
+        ("eager", "fp32", 0.999999),
+        ("autocast", "bf16", 0.999),
+        ("fused", "fp32", 0.999999),
+        ("fused", "bf16", 0.999),
+    ],
+)
+def test_as_an_engine_it_agrees_with_the_bundle(tiny_bundle: Bundle, way: str, precision: str, cosine: float) -> None:
     views = noise_views(3, tiny_bundle.architecture.image_size)
-    with TorchBaseline(tiny_bundle, weights_of(tiny_bundle), way=way, batch=2) as baseline:
+    with TorchBaseline(tiny_bundle, weights_of(tiny_bundle), way=way, batch=2, precision=precision) as baseline:
         got = baseline.encode(views)
     with open_engine("onnxruntime", tiny_bundle) as engine:
         want = engine.encode(views)

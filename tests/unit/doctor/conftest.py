@@ -5,8 +5,6 @@ The texts follow the formats of the real files, shortened to what is read; the v
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -129,6 +127,46 @@ class InferenceSession:
 """
 
 
+#: What a board with JetPack 7.2 has in other words.
+JETPACK_7: Mapping[str, str] = {
+    **ORIN_NANO,
+    "proc/device-tree/model": "NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super\0",
+    "etc/nv_tegra_release": "# R39 (release), REVISION: 2.1, GCID: 46758480, BOARD: generic, EABI: aarch64, DATE: Fri "
+    "Aug  7 05:54:22 UTC 2026\n# KERNEL_VARIANT: oot\n",
+    "etc/os-release": 'PRETTY_NAME="Ubuntu 24.04.4 LTS"\nNAME="Ubuntu"\n',
+    "var/lib/dpkg/status": "Package: nvidia-jetpack\nStatus: install ok installed\nVersion: 7.2.1-b49\n",
+}
+
+#: cuda-python as far as a device is set; its module is named after the release.
+CUDA_PYTHON = """
+class Status(int):
+    name = STATUS
+
+def cudaSetDevice(device):
+    return (Status(0 if STATUS == "cudaSuccess" else 35),)
+"""
+
+#: PyCUDA as far as a device is taken.
+PYCUDA = """
+class Device:
+    def __init__(self, number):
+        assert initialised and number == 0
+
+    def retain_primary_context(self):
+        return self
+
+    def detach(self):
+        pass
+
+initialised = False
+
+def init():
+    global initialised
+    FAILURE
+    initialised = True
+"""
+
+
 class Programs:
     """A folder that is the whole `PATH`, so that a recorded machine does not mix with that of the tests."""
 
@@ -167,6 +205,14 @@ class Site:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(source)
 
+    def cuda_python(self, status: str = "cudaSuccess", module: str = "cuda.bindings.runtime") -> None:
+        """A cuda-python that answers with a status when a device is set."""
+        self.module(module, f"STATUS = {status!r}\n{CUDA_PYTHON}")
+
+    def pycuda(self, failure: str = "pass") -> None:
+        """A PyCUDA that starts, or does something else instead."""
+        self.module("pycuda.driver", PYCUDA.replace("FAILURE", failure))
+
     def onnxruntime(self, *, cuda_loads: bool) -> None:
         """An ONNX Runtime that lists a CUDA provider."""
         self.module("onnxruntime", _ONNXRUNTIME.replace("CUDA_LOADS", str(cuda_loads)))
@@ -201,6 +247,12 @@ def orin_nano(tmp_path: Path, programs: Programs) -> Path:
 
 
 @pytest.fixture
+def jetpack_7(tmp_path: Path, programs: Programs) -> Path:
+    """The root of the same board with JetPack 7.2."""
+    return _lay_out(tmp_path / "jetpack7", JETPACK_7)
+
+
+@pytest.fixture
 def line_pc(tmp_path: Path, programs: Programs) -> Path:
     """The root of a line PC with an NVIDIA GPU."""
     programs.add("nvidia-smi", 'echo "NVIDIA RTX A2000 12GB, 550.54.15, 12282, 11811, 210, 2100, 70.00, 8.6"')
@@ -211,37 +263,3 @@ def line_pc(tmp_path: Path, programs: Programs) -> Path:
 def arm_board(tmp_path: Path, programs: Programs) -> Path:
     """The root of an aarch64 board without a GPU."""
     return _lay_out(tmp_path / "board", ARM_BOARD)
-
-
-_LIBCUDA = """
-#include <string.h>
-int cuInit(unsigned int flags) { return INIT; }
-int cuDriverGetVersion(int *version) { *version = 12040; return 0; }
-int cuDeviceGetCount(int *count) { *count = 1; return 0; }
-int cuDeviceGet(int *device, int ordinal) { *device = ordinal; return 0; }
-int cuDeviceGetName(char *name, int length, int device) { strncpy(name, "A GPU", length); return 0; }
-int cuDeviceTotalMem_v2(size_t *size, int device) { *size = 12ULL << 30; return 0; }
-int cuDeviceGetAttribute(int *value, int which, int device) { *value = which == 75 ? 7 : 5; return 0; }
-"""
-
-
-def _compile(folder: Path, name: str, init: int) -> str:
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler: a stand-in for the CUDA driver cannot be built")
-    source, library = folder / f"{name}.c", folder / f"{name}.so.1"
-    source.write_text(_LIBCUDA.replace("INIT", str(init)))
-    subprocess.run([compiler, "-w", "-shared", "-fPIC", "-o", library, source], check=True)
-    return str(library)
-
-
-@pytest.fixture(scope="session")
-def libcuda(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A CUDA driver for CUDA 12.4 with one GPU of compute capability 7.5."""
-    return _compile(tmp_path_factory.mktemp("driver"), "libcuda", 0)
-
-
-@pytest.fixture(scope="session")
-def broken_libcuda(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A CUDA driver that does not start."""
-    return _compile(tmp_path_factory.mktemp("driver"), "libcuda", 999)

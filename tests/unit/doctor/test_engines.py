@@ -11,9 +11,11 @@ from mvrec_edge.doctor.cuda import CudaDevice, CudaDriver, ask_cuda
 from mvrec_edge.doctor.engines import EngineStatus, examine_engines
 from mvrec_edge.doctor.fixes import Fixes
 from mvrec_edge.runtime.installing import install_extra, install_libraries
+from mvrec_edge.runtime.jetson import JetsonRelease
 
 GPU = CudaDriver(True, "12.4", (CudaDevice("A GPU", "7.5", 12 << 30),))
-PC = Fixes(has_gpu=True)
+PC = Fixes(has_gpu=True, served_cuda=(12, 4))
+JETSON = Fixes(jetson=JetsonRelease("36.4.3"), has_gpu=True, served_cuda=(12, 6))
 
 
 def _by_name(site: Any, cuda: CudaDriver = GPU, *, fixes: Fixes = PC) -> dict[str, EngineStatus]:
@@ -129,14 +131,15 @@ def test_tensorrt_needs_bindings(site: Any) -> None:
     engine = _by_name(site)["tensorrt"]
     assert (engine.usable, engine.version) == (False, "10.3.0")
     assert engine.reason == "neither cuda-python nor pycuda is installed"
-    assert engine.fix == install_libraries("cuda-python")
+    assert engine.fix == install_libraries("cuda-python>=12.6,<13")
 
 
 def test_tensorrt_with_pycuda(site: Any) -> None:
     site.module("tensorrt", TENSORRT)
-    site.module("pycuda.driver", "")
+    site.pycuda()
     engine = _by_name(site)["tensorrt"]
     assert (engine.usable, engine.tried) == (True, False)
+    assert (engine.bindings, engine.remark, engine.fix) == ("pycuda", None, None)
     assert engine.devices == ("A GPU",)
     assert engine.precisions["fp16"] is None
     assert engine.precisions["bf16"] == "the GPU has compute capability 7.5, bfloat16 needs 8.0"
@@ -146,12 +149,95 @@ def test_bindings_that_are_broken_say_why(site: Any) -> None:
     site.module("tensorrt", TENSORRT)
     site.module("pycuda.driver", "raise ImportError('libcurand.so.10: cannot open shared object file')")
     engine = _by_name(site)["tensorrt"]
-    assert engine.reason == ("its CUDA bindings fail: ImportError: libcurand.so.10: cannot open shared object file")
+    assert engine.reason == (
+        "pycuda does not work on this machine: ImportError: libcurand.so.10: cannot open shared object file"
+    )
+
+
+@pytest.mark.parametrize("module", ["cuda.bindings.runtime", "cuda.cudart"])
+def test_tensorrt_with_cuda_python_of_either_age(site: Any, module: str) -> None:
+    site.module("tensorrt", TENSORRT)
+    site.cuda_python(module=module)
+    engine = _by_name(site)["tensorrt"]
+    assert (engine.usable, engine.bindings, engine.remark) == (True, "cuda-python", None)
+
+
+@pytest.mark.parametrize(
+    ("served", "status", "fitting"),
+    [
+        ("12.4", "cudaErrorInsufficientDriver", "cuda-python>=12.6,<13"),
+        ("13.0", "cudaErrorSystemDriverMismatch", "cuda-python>=13,<14"),
+        ("11.8", "cudaErrorInsufficientDriver", None),
+    ],
+)
+def test_a_cuda_python_that_loads_and_cannot_run(site: Any, served: str, status: str, fitting: str | None) -> None:
+    """To import it says nothing: it fails when the device is set."""
+    site.module("tensorrt", TENSORRT)
+    site.cuda_python(status)
+    cuda = CudaDriver(True, served, GPU.devices)
+    engine = _by_name(site, cuda, fixes=Fixes(has_gpu=True, served_cuda=cuda.served))["tensorrt"]
+    assert not engine.usable
+    assert engine.reason == (
+        f"cuda-python does not work on this machine: RuntimeError: cudaSetDevice failed with {status}"
+    )
+    old = "install a newer driver: this one serves CUDA 11.8, and 12 is needed"
+    assert engine.fix == (old if fitting is None else install_libraries(fitting))
+
+
+def test_pycuda_serves_where_cuda_python_cannot_run(site: Any) -> None:
+    site.module("tensorrt", TENSORRT)
+    site.cuda_python("cudaErrorInsufficientDriver")
+    site.pycuda()
+    engine = _by_name(site)["tensorrt"]
+    assert (engine.usable, engine.bindings) == (True, "pycuda")
+    assert engine.remark is not None
+    assert "cudaErrorInsufficientDriver" in engine.remark
+    assert "PyCUDA serves, without CUDA graphs" in engine.remark
+    assert engine.fix == install_libraries("cuda-python>=12.6,<13")
+
+
+def test_a_pycuda_that_finds_no_device(site: Any) -> None:
+    site.module("tensorrt", TENSORRT)
+    site.pycuda("raise RuntimeError('no CUDA-capable device is detected')")
+    engine = _by_name(site)["tensorrt"]
+    assert engine.reason == ("pycuda does not work on this machine: RuntimeError: no CUDA-capable device is detected")
+
+
+def test_a_package_cuda_of_another_library_is_no_cuda_python(site: Any) -> None:
+    site.module("tensorrt", TENSORRT)
+    site.module("cuda.pathfinder", "")
+    assert _by_name(site)["tensorrt"].reason == "neither cuda-python nor pycuda is installed"
+
+
+def test_a_tensorrt_that_is_too_old(site: Any) -> None:
+    site.module("tensorrt", TENSORRT.replace("10.3.0", "8.6.2"))
+    engines = {fixes.is_jetson: _by_name(site, fixes=fixes)["tensorrt"] for fixes in (PC, JETSON)}
+    for engine in engines.values():
+        assert (engine.usable, engine.reason) == (False, "TensorRT 8.6.2 is too old: 10.3 is needed")
+    assert engines[False].fix == install_libraries("tensorrt", option="--upgrade")
+    assert engines[True].fix == "install JetPack 6.1 or newer on the board"
+
+
+@pytest.mark.parametrize(("fixes", "words"), [(True, "was built for this JetPack"), (False, "was built for this GPU")])
+def test_an_onnxruntime_without_code_for_the_gpu(site: Any, fixes: bool, words: str) -> None:
+    """As the one of PyPI for aarch64 on an Orin: its provider loads, and its first kernel fails."""
+    site.onnxruntime(cuda_loads=True)
+    source = (site.folder / "onnxruntime.py").read_text()
+    failing = "raise RuntimeError('CUDA failure 209: no kernel image is available for execution on the device')"
+    site.module(
+        "onnxruntime", source.replace("return [2 *", f"if len(self.providers) > 1: {failing}\n        return [2 *")
+    )
+    engine = _by_name(site, fixes=JETSON if fixes else PC)["onnxruntime/cuda"]
+    assert not engine.usable
+    assert engine.reason == "this ONNX Runtime holds no code for A GPU, compute capability 7.5"
+    assert engine.fix is not None
+    assert engine.fix.startswith("use --engine tensorrt")
+    assert words in engine.fix
 
 
 def test_tensorrt_without_its_libraries(site: Any) -> None:
     site.module("tensorrt", "raise ImportError('libnvinfer.so.10: cannot open shared object file: No such file')")
-    engines = _by_name(site, fixes=Fixes(is_jetson=True, has_gpu=True))
+    engines = _by_name(site, fixes=JETSON)
     assert engines["tensorrt"].reason == "TensorRT does not load: libnvinfer.so.10 cannot be found"
     assert engines["tensorrt"].fix is not None
     assert "nvidia-jetpack" in engines["tensorrt"].fix

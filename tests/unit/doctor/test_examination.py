@@ -12,8 +12,12 @@ from mvrec_edge.doctor import Diagnosis, Finding, describe_machine, examine_mach
 from mvrec_edge.doctor.findings import LEVELS
 from mvrec_edge.doctor.software_checks import check_python
 from mvrec_edge.runtime.installing import install_extra, install_libraries, remove_libraries, replace_libraries
+from mvrec_edge.runtime.jetson import Interpreter
 
 NO_CUDA = "libcuda-of-nobody.so.1"
+TENSORRT = (
+    "__version__ = '10.3.0'\nclass Logger:\n    ERROR = 1\n    def __init__(self, level): pass\nRuntime = Logger\n"
+)
 
 
 def _examine(root: Path, site: Any, *, cuda: str = NO_CUDA, **more: Any) -> Diagnosis:
@@ -41,11 +45,93 @@ def test_an_orin_nano(orin_nano: Path, site: Any) -> None:
     assert "sudo swapon /swapfile" in memory.fix
     nothing = _about(report, "no engine works on this machine")
     assert nothing.level == "problem"
-    assert nothing.fix is not None
-    assert "--system-site-packages" in nothing.fix
+    assert nothing.fix == "sudo apt install nvidia-jetpack python3-venv"
     # Never an index whose wheels are not for Jetsons.
     assert "mvrec-edge[gpu]" not in json.dumps(report.to_dict())
     assert report.system["name"] == "Ubuntu 22.04.5 LTS"
+
+
+SYSTEM_PYTHON = Interpreter((3, 10), "/home/line/env", "/usr", system_packages=True)
+
+
+def _tensorrt_module(root: Path, python: str = "3.10") -> None:
+    place = root / f"usr/lib/python{python}/dist-packages/tensorrt/__init__.py"
+    place.parent.mkdir(parents=True)
+    place.write_text("")
+
+
+@pytest.mark.parametrize(
+    ("interpreter", "reason", "fix"),
+    [
+        (
+            Interpreter((3, 10), "/home/line/env", "/usr", system_packages=False),
+            "the environment /home/line/env does not see the system's packages, and TensorRT is among them",
+            "/usr/bin/python3 -m venv --system-site-packages /home/line/env",
+        ),
+        (
+            Interpreter((3, 12), "/home/line/.pyenv/versions/3.12.8", "/home/line/.pyenv/versions/3.12.8", True),
+            "JetPack's TensorRT is for the system's Python 3.10, and this is Python 3.12 in "
+            "/home/line/.pyenv/versions/3.12.8",
+            "/usr/bin/python3 -m venv --system-site-packages line, then install mvrec-edge into that",
+        ),
+        (
+            Interpreter((3, 10), "/opt/conda/envs/line", "/opt/conda/envs/line", True),
+            "JetPack's TensorRT is for the system's Python 3.10, and this is Python 3.10 in /opt/conda/envs/line",
+            "/usr/bin/python3 -m venv --system-site-packages line, then install mvrec-edge into that",
+        ),
+    ],
+)
+def test_a_jetson_whose_tensorrt_this_python_does_not_see(
+    orin_nano: Path, site: Any, interpreter: Interpreter, reason: str, fix: str
+) -> None:
+    _tensorrt_module(orin_nano)
+    finding = _about(_examine(orin_nano, site, interpreter=interpreter), reason)
+    assert (finding.subject, finding.fix) == ("tensorrt", fix)
+
+
+def test_a_jetson_without_the_python_module(orin_nano: Path, site: Any) -> None:
+    finding = _about(_examine(orin_nano, site, interpreter=SYSTEM_PYTHON), "TensorRT's Python module")
+    assert (finding.subject, finding.fix) == ("tensorrt", "sudo apt install nvidia-jetpack python3-venv")
+
+
+@pytest.mark.parametrize(("board", "extra"), [("orin_nano", "jetson6"), ("jetpack_7", "jetson7")])
+def test_the_cuda_bindings_of_a_jetson(
+    request: pytest.FixtureRequest, site: Any, libcuda: str, board: str, extra: str
+) -> None:
+    site.module("tensorrt", TENSORRT)
+    report = _examine(request.getfixturevalue(board), site, cuda=libcuda)
+    finding = _about(report, "neither cuda-python nor pycuda is installed")
+    assert (finding.subject, finding.fix) == ("tensorrt", install_extra(extra))
+
+
+def test_a_jetson_with_jetpack_7(jetpack_7: Path, site: Any) -> None:
+    report = _examine(jetpack_7, site)
+    assert report.jetson is not None
+    assert (report.jetson.l4t, report.jetson.jetpack) == ("39.2.1", "7.2.1")
+    # Without the record of the package, by the release of Jetson Linux.
+    (jetpack_7 / "var/lib/dpkg/status").unlink()
+    again = _examine(jetpack_7, site).jetson
+    assert again is not None
+    assert again.jetpack == "7"
+
+
+def test_a_second_tensorrt_on_a_jetson(orin_nano: Path, site: Any) -> None:
+    for name in ("tensorrt", "tensorrt_cu13", "tensorrt_cu13_libs"):
+        site.distribution(name, "11.4.0.106")
+    finding = _about(_examine(orin_nano, site), "JetPack's TensorRT, which fits the board, is hidden")
+    assert finding.level == "warning"
+    assert finding.fix == remove_libraries("tensorrt-cu13", "tensorrt-cu13-libs", "tensorrt")
+
+
+def test_the_tensorrt_of_jetpack_is_no_second_one(orin_nano: Path, site: Any) -> None:
+    site.distribution("tensorrt", "10.3.0")
+    assert "is hidden" not in _texts(_examine(orin_nano, site))
+
+
+def test_a_jetson_whose_tensorrt_is_too_old(orin_nano: Path, site: Any) -> None:
+    (orin_nano / "etc/nv_tegra_release").write_text("# R35 (release), REVISION: 4.1, GCID: 1, BOARD: t186ref")
+    finding = _about(_examine(orin_nano, site), "L4T 35.4.1 has a TensorRT older than 10.3")
+    assert (finding.level, finding.fix) == ("warning", "install JetPack 6.1 or newer on the board")
 
 
 def test_an_orin_nano_at_its_strongest(orin_nano: Path, site: Any) -> None:

@@ -53,6 +53,22 @@ def test_a_missing_library_of_the_export_names_the_page_of_the_small_installatio
     assert "uv pip install --torch-backend cpu '.[export]'" in page.read_text()
 
 
+@pytest.mark.parametrize(
+    ("raised", "kind", "words"),
+    [
+        (ModuleNotFoundError("No module named 'nncf'", name="nncf"), errors.MissingDependencyError, "not installed"),
+        (ModuleNotFoundError("No module named 'scipy'", name="scipy"), errors.BrokenDependencyError, "'scipy'"),
+        (ImportError("libtbb.so.12: cannot open\nmore"), errors.BrokenDependencyError, "libtbb.so.12: cannot open ("),
+        (AttributeError(), errors.BrokenDependencyError, "does not load: AttributeError"),
+    ],
+)
+def test_a_broken_library_is_not_called_missing(raised: Exception, kind: type[Exception], words: str) -> None:
+    error = errors.dependency_error(raised, "nncf", extra="int8", purpose="quantising")
+    assert type(error) is kind
+    assert words in str(error)
+    assert ("--force-reinstall nncf" in str(error)) is (kind is errors.BrokenDependencyError)
+
+
 def test_docstring_draws_every_error() -> None:
     for name in errors.__all__:
         assert name in (errors.__doc__ or "")

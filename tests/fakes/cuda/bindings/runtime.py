@@ -12,6 +12,7 @@ import fake_gpu
 class cudaError_t(IntEnum):
     cudaSuccess = 0
     cudaErrorMemoryAllocation = 2
+    cudaErrorInsufficientDriver = 35
     cudaErrorNoDevice = 100
     cudaErrorStreamCaptureUnsupported = 900
 
@@ -29,8 +30,15 @@ _OK = cudaError_t.cudaSuccess
 _mode = os.environ.get("FAKE_CUDA", "")
 
 
+_FAILURES = {"none": cudaError_t.cudaErrorNoDevice, "old": cudaError_t.cudaErrorInsufficientDriver}
+
+
 def cudaSetDevice(device):
-    return (cudaError_t.cudaErrorNoDevice if _mode == "none" else _OK,)
+    return (_FAILURES.get(_mode, _OK),)
+
+
+def cudaDriverGetVersion():
+    return _OK, int(os.environ.get("FAKE_DRIVER", "12040"))
 
 
 def cudaGetDeviceProperties(device):

@@ -22,6 +22,7 @@ from mvrec_edge.cli.config.template import EXAMPLES, LAYOUT, render_template
 from mvrec_edge.runtime import ViewPlan
 from mvrec_edge.runtime.bundle import parse_precisions
 from mvrec_edge.runtime.engines.engine_registry import engine_names
+from mvrec_edge.runtime.engines.tensorrt.plan_keys import Capabilities
 from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
 from mvrec_edge.runtime.gradual import parse_risk, parse_views
 from mvrec_edge.runtime.support.reject_rate import parse_rate
@@ -69,6 +70,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "aggregate": lambda text: check_head("zip", aggregate=text),
     "batch": lambda text: BatchProfile.parse(text) if ":" in text else [int(part) for part in text.split(",")],
     "calibration_view_recipe": ViewPlan.by_name,
+    "capability": lambda text: Capabilities((text,)),
     "engine": engine_names().index,
     "head": check_head,
     "heads": lambda text: [check_head(name) for name in text.split(",")],

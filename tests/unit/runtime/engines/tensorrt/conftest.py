@@ -19,7 +19,7 @@ from mvrec_edge.runtime.engines.tensorrt.building import BuiltPlan
 REPOSITORY = Path(__file__).resolve().parents[5]
 FAKES = REPOSITORY / "tests" / "fakes"
 
-_ROOTS = ("tensorrt", "cuda", "pycuda", "fake_gpu")
+_ROOTS = ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings", "cuda", "pycuda", "fake_gpu")
 
 
 def _purge() -> None:
@@ -74,7 +74,7 @@ class StandIns:
 @pytest.fixture
 def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StandIns]:
     pytest.importorskip("onnx", reason="the stand-in of TensorRT reads the graph with it")
-    for name in ("FAKE_TENSORRT", "FAKE_TENSORRT_VERSION", "FAKE_CUDA"):
+    for name in [name for name in os.environ if name.startswith("FAKE_")]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.syspath_prepend(str(FAKES))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAKES), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from mvrec_edge.runtime.engines.tensorrt.cuda_driver import fitting_cuda_python, how_to_get_tensorrt, served_cuda
 from mvrec_edge.runtime.engines.tensorrt.cuda_opening import open_cuda
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import CudaRuntime, GpuModel
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
+from mvrec_edge.runtime.installing import install_extra, install_libraries
 
 LIBRARIES = ("cuda-python", "pycuda")
 
@@ -189,7 +192,9 @@ def test_no_gpu_with_pycuda(stand_ins: Any, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_neither_library(stand_ins: Any) -> None:
     stand_ins.without("cuda", "pycuda")
-    with pytest.raises(MissingDependencyError, match=r"cuda-python or pycuda.*mvrec-edge\[tensorrt\]"):
+    with pytest.raises(
+        MissingDependencyError, match=r"'tensorrt' needs .* 'cuda-python or pycuda'.*install .*cuda-python"
+    ):
         open_cuda()
 
 
@@ -212,3 +217,98 @@ def test_a_missing_driver_is_one_line_whatever_the_release_raises() -> None:
 
     with pytest.raises(EnvironmentUnfitError, match=r"CUDA: Failed to dlopen libcuda\.so\.1 .*doctor"):
         OnCudaPython(SimpleNamespace(cudaSetDevice=refuse))
+
+
+@pytest.mark.parametrize(
+    ("driver", "fix"),
+    [
+        ("12040", install_libraries("cuda-python>=12.6,<13")),
+        ("13010", install_libraries("cuda-python>=13,<14")),
+        ("11080", "install a newer driver: this one serves CUDA 11.8, and 12 is needed"),
+        ("0", "install NVIDIA's driver, and start the computer again"),
+    ],
+)
+def test_a_driver_that_is_older_than_cuda_python(stand_ins: Any, driver: str, fix: str) -> None:
+    stand_ins.mode(FAKE_CUDA="old", FAKE_DRIVER=driver)
+    stand_ins.without("pycuda")
+    with pytest.raises(EnvironmentUnfitError, match="cudaSetDevice failed with cudaErrorInsufficientDriver") as raised:
+        open_cuda()
+    assert raised.value.fix == fix
+
+
+def test_pycuda_serves_where_cuda_python_cannot_run(stand_ins: Any) -> None:
+    stand_ins.mode(FAKE_CUDA="old")
+    said: list[str] = []
+    cuda = open_cuda(say=said.append)
+    assert cuda.library == "pycuda"
+    cuda.close()
+    (line,) = said
+    assert line.startswith("CUDA: cudaSetDevice failed with cudaErrorInsufficientDriver; PyCUDA is used in its place")
+    assert install_libraries("cuda-python>=12.6,<13") in line
+
+
+def test_nobody_is_told_where_cuda_python_runs(stand_ins: Any) -> None:
+    said: list[str] = []
+    open_cuda(say=said.append).close()
+    assert said == []
+
+
+def test_a_cuda_python_that_does_not_load_is_not_called_missing(
+    stand_ins: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    stand_ins.without("pycuda")
+    (tmp_path / "cuda" / "bindings").mkdir(parents=True)
+    for folder in ("cuda", "cuda/bindings"):
+        (tmp_path / folder / "__init__.py").write_text("")
+    (tmp_path / "cuda" / "bindings" / "runtime.py").write_text("raise ImportError('libcudart.so.12: not found')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(EnvironmentUnfitError, match=r"cuda-python is installed but does not load: libcudart\.so\.12"):
+        open_cuda()
+
+
+def test_a_package_cuda_of_another_library_is_no_cuda_python(stand_ins: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "cuda").mkdir()
+    (tmp_path / "cuda" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    cuda = open_cuda()
+    assert cuda.library == "pycuda"
+    cuda.close()
+
+
+def test_a_pycuda_that_does_not_load(stand_ins: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    stand_ins.without("cuda")
+    (tmp_path / "pycuda").mkdir()
+    (tmp_path / "pycuda" / "driver.py").write_text("raise ImportError('libcurand.so.10: not found')")
+    (tmp_path / "pycuda" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(EnvironmentUnfitError, match="PyCUDA is installed but does not load: libcurand"):
+        open_cuda()
+
+
+@pytest.mark.parametrize(
+    ("served", "fitting"),
+    [((11, 8), None), ((12, 2), "cuda-python>=12.6,<13"), ((13, 2), "cuda-python>=13,<14"), (None, None)],
+)
+def test_the_cuda_python_that_a_driver_serves(served: tuple[int, int] | None, fitting: str | None) -> None:
+    assert fitting_cuda_python(served) == fitting
+
+
+def test_the_driver_says_what_it_serves(libcuda: str) -> None:
+    assert served_cuda(libcuda) == (12, 4)
+    assert served_cuda("libcuda-of-nobody.so.1") is None
+
+
+@pytest.mark.parametrize(
+    ("machine", "served", "wanted"),
+    [
+        ("x86_64", (12, 4), install_extra("tensorrt-cu12")),
+        ("x86_64", (13, 0), install_extra("tensorrt")),
+        ("x86_64", None, install_extra("tensorrt")),
+        ("aarch64", (13, 0), install_libraries("tensorrt")),
+    ],
+)
+def test_the_tensorrt_that_a_driver_serves(
+    monkeypatch: pytest.MonkeyPatch, machine: str, served: tuple[int, int] | None, wanted: str
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    assert how_to_get_tensorrt(served) == wanted

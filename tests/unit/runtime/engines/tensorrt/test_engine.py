@@ -207,7 +207,7 @@ def test_no_gpu_memory_and_no_gpu(stand_ins: Any, bundle: Bundle, mode: str) -> 
 
 def test_no_library(stand_ins: Any, bundle: Bundle) -> None:
     stand_ins.without("tensorrt")
-    with pytest.raises(MissingDependencyError, match=r"mvrec-edge\[tensorrt\]"):
+    with pytest.raises(MissingDependencyError, match=r"\[tensorrt\]"):
         open_engine("tensorrt", bundle)
 
 

@@ -7,39 +7,40 @@ from typing import Any
 
 import pytest
 
-from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import SUPPORTED, load_tensorrt, logger
+from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT
+from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt, logger
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
 
 
 def test_it_is_not_installed(stand_ins: Any) -> None:
     stand_ins.without("tensorrt")
-    with pytest.raises(MissingDependencyError, match=r"mvrec-edge\[tensorrt\]"):
-        load_tensorrt()
+    with pytest.raises(MissingDependencyError, match=r"\[tensorrt\]"):
+        load_tensorrt(TENSORRT)
 
 
 def test_its_shared_library_is_missing(stand_ins: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tensorrt.py").write_text('raise ImportError("libnvinfer.so.10: cannot open shared object file")\n')
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(EnvironmentUnfitError, match=r"cannot be loaded: libnvinfer.so.10.*mvrec-edge doctor"):
-        load_tensorrt()
+        load_tensorrt(TENSORRT)
 
 
 @pytest.mark.parametrize("version", ["8.6.1", "10.0.1", "10.2.0.post1"])
 def test_it_is_too_old(stand_ins: Any, version: str) -> None:
     stand_ins.mode(FAKE_TENSORRT_VERSION=version)
     with pytest.raises(EnvironmentUnfitError, match=f"TensorRT {version} is too old.*JetPack 6.1"):
-        load_tensorrt()
+        load_tensorrt(TENSORRT)
 
 
 @pytest.mark.parametrize("version", ["10.3.0", "10.13.3.9", "11.4.0.106", "12.0"])
 def test_it_is_new_enough(stand_ins: Any, version: str) -> None:
     stand_ins.mode(FAKE_TENSORRT_VERSION=version)
-    assert load_tensorrt().__version__ == version
-    assert SUPPORTED[0] == (10, 3)
+    assert load_tensorrt(TENSORRT).__version__ == version
+    assert TENSORRT.oldest == (10, 3)
 
 
 def test_errors_are_kept_and_not_too_many(stand_ins: Any) -> None:
-    tensorrt = load_tensorrt()
+    tensorrt = load_tensorrt(TENSORRT)
     messages = logger(tensorrt)
     messages.log(tensorrt.ILogger.WARNING, "a warning")
     messages.log(tensorrt.ILogger.VERBOSE, "chatter")

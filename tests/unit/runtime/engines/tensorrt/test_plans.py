@@ -11,8 +11,8 @@ import pytest
 
 from mvrec_edge.runtime.engines.tensorrt import BatchProfile
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
+from mvrec_edge.runtime.engines.tensorrt.plan_keys import PlanKey, plan_key
 from mvrec_edge.runtime.engines.tensorrt.plans import (
-    PlanKey,
     built_profiles,
     plan_path,
     record_plan,
@@ -21,7 +21,7 @@ from mvrec_edge.runtime.engines.tensorrt.plans import (
 from mvrec_edge.runtime.errors import IntegrityError
 from mvrec_edge.runtime.files import canonical_json
 
-KEY = PlanKey.of("a" * 64, "10.3.0", GpuModel("Orin", "8.7"), BatchProfile(1, 27, 54))
+KEY = plan_key("a" * 64, "10.3.0", GpuModel("Orin", "8.7"), BatchProfile(1, 27, 54))
 PLAN = b"plan" * 100
 
 
@@ -51,7 +51,7 @@ def test_parts_of_a_key_do_not_run_together() -> None:
 def test_the_key_is_of_this_machine() -> None:
     assert KEY.profile == "1:27:54"
     assert KEY.system
-    assert PlanKey.of("a" * 64, "10.3.0", GpuModel("Orin", "8.7"), BatchProfile(1, 27, 54)) == KEY
+    assert plan_key("a" * 64, "10.3.0", GpuModel("Orin", "8.7"), BatchProfile(1, 27, 54)) == KEY
 
 
 def test_plans_lie_in_the_users_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,55 @@
+"""A plan that travels in a bundle: what it was built from and what it runs on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mvrec_edge.runtime.bundle.precision import PRECISIONS
+from mvrec_edge.runtime.files.json_documents import Fields
+
+__all__ = ["PLAN_LIBRARIES", "PlanRecord"]
+
+#: Engines whose plans are for more than one machine, so that a bundle may hold them.
+PLAN_LIBRARIES = ("tensorrt-rtx",)
+
+
+@dataclass(frozen=True)
+class PlanRecord:
+    """One plan of a bundle.
+
+    Attributes:
+        file: Its file name.
+        precision: Which graph it was built from.
+        graph: Hash of that graph and its weights, see `Manifest.graph_digest`.
+        library: The engine that runs it: one of `PLAN_LIBRARIES`.
+        release: The library's version, which is the only one that runs it.
+        capabilities: Compute capabilities of the GPUs that run it, in words.
+        profile: The batch sizes, `SMALLEST:USUAL:LARGEST`.
+    """
+
+    file: str
+    precision: str
+    graph: str
+    library: str
+    release: str
+    capabilities: str
+    profile: str
+
+    @classmethod
+    def parse(cls, fields: Fields) -> PlanRecord:
+        """Reads one record of a manifest."""
+        return cls(
+            file=fields.text("file", longest=255),
+            precision=fields.choice("precision", *PRECISIONS),
+            graph=fields.text("graph", longest=64),
+            library=fields.choice("library", *PLAN_LIBRARIES),
+            release=fields.text("release", longest=64),
+            capabilities=fields.text("capabilities", longest=128),
+            profile=fields.text("profile", longest=64),
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.file}  {self.precision}, {self.library} {self.release}, compute capability {self.capabilities}, "
+            f"batch {self.profile}"
+        )

@@ -1,0 +1,94 @@
+"""Portable plans that travel in a bundle, so that the machine that runs them only copies files."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+from pathlib import Path
+
+from mvrec_edge.runtime.bundle import Bundle, PlanRecord, write_bundle
+from mvrec_edge.runtime.engines.tensorrt.plan_keys import PortablePlanKey
+from mvrec_edge.runtime.errors import IntegrityError
+from mvrec_edge.runtime.files import sha256_bytes, writing
+from mvrec_edge.runtime.files.held_file import HeldFile
+
+__all__ = ["bundled_plan", "store_plan"]
+
+
+def store_plan(bundle: Bundle, precision: str, key: PortablePlanKey, plan: bytes) -> Path:
+    """Puts a plan into a bundle, in the place of the one that it has for the same precision and engine.
+
+    A new bundle is made beside the old one and takes its place whole, so whatever ends the process, the bundle is there
+    with the old plan or with the new one.
+
+    Args:
+        bundle: The bundle that the plan was built from.
+        precision: Which of its graphs.
+        key: What the plan depends on.
+        plan: Its bytes.
+
+    Returns:
+        Where the plan lies.
+
+    Raises:
+        IntegrityError: The bundle was changed meanwhile.
+        LockedError: Another process is writing the bundle.
+        OutputError: It cannot be written.
+    """
+    # What a link leads to is replaced, and not the link.
+    folder = Path(os.path.realpath(bundle.path))
+    record = PlanRecord(file=_file_name(precision, key), precision=precision, **dataclasses.asdict(key))
+    with write_bundle(folder, overwrite=True) as draft:
+        # Read again: until now another process may have written it.
+        current = Bundle.load(folder, graphs=())
+        manifest = current.manifest
+        if precision not in manifest.precisions or manifest.graph_digest(precision) != key.graph:
+            raise IntegrityError("was exchanged while its plan was built", where=folder, fix="build the plan again")
+        others = tuple(each for each in manifest.plans if (each.precision, each.library) != (precision, key.library))
+        replaced = {each.file for each in manifest.plans} - {each.file for each in others}
+        with writing(folder):
+            for file in manifest.files:
+                if file.name not in replaced:
+                    shutil.copyfile(current.path / file.name, draft.folder / file.name)
+            (draft.folder / record.file).write_bytes(plan)
+        written = draft.finish(
+            created_by=manifest.created_by,
+            architecture=manifest.architecture,
+            weights=manifest.weights,
+            graphs=manifest.graphs,
+            plans=(*others, record),
+        )
+        for file in manifest.files:
+            if file.name not in replaced and written.file(file.name) != file:
+                raise IntegrityError(
+                    "was changed after it was exported: its hash differs from the manifest's",
+                    where=folder / file.name,
+                    fix="copy or export the bundle again",
+                )
+    return bundle.path / record.file
+
+
+def bundled_plan(bundle: Bundle, record: PlanRecord) -> bytes:
+    """The bytes of a plan of a bundle, whose hash was checked.
+
+    Raises:
+        IntegrityError: The file is missing, or was changed.
+    """
+    listed = bundle.manifest.file(record.file)
+    # These very bytes are hashed, whatever was found when the bundle was opened.
+    with contextlib.closing(HeldFile(bundle.path / record.file)) as file:
+        with os.fdopen(os.dup(file.handle), "rb") as stream:
+            data = stream.read(listed.size + 1)
+        if sha256_bytes(data) != listed.sha256:
+            raise IntegrityError(
+                "was changed after it was built: its hash differs from the manifest's",
+                where=file.path,
+                fix="copy the bundle again, or build the plan again: mvrec-edge build BUNDLE --for rtx --into-bundle",
+            )
+    return data
+
+
+def _file_name(precision: str, key: PortablePlanKey) -> str:
+    return f"encoder.{precision}.{key.library}.plan"
