@@ -295,6 +295,7 @@ def write_records(target: Target, folder: Path, own: Path) -> None:
 
 
 def _readme(target: Target, version: object) -> str:
+    python = "/usr/bin/python3" if target.jetpack else f"python{target.python}"
     option = "--system-site-packages " if target.jetpack else ""
     seen = "\nThe option lets the environment see TensorRT, which comes with JetPack." if target.jetpack else ""
     return f"""# mvrec-edge {version} for {target.name}
@@ -304,7 +305,7 @@ All wheels of mvrec-edge with the extras {", ".join(target.extras)}, for {target
 The machine needs {target.needs}. Copy this folder to it, to a place where it may stay. In the folder:
 
 ```
-python{target.python} -m venv {option}~/line
+{python} -m venv {option}~/line
 ~/line/bin/pip install -r {REQUIREMENTS}
 ~/line/bin/mvrec-edge doctor
 ```

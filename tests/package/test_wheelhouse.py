@@ -93,7 +93,7 @@ def test_what_is_written_beside_the_wheels(tmp_path: Path) -> None:
     record = json.loads((tmp_path / installing.WHEELHOUSE_RECORD).read_text())
     assert (record["python"], record["machine"], record["extras"]) == ("3.10", "aarch64", ["jetson6"])
     readme = (tmp_path / "README.md").read_text()
-    assert "python3.10 -m venv --system-site-packages ~/line" in readme
+    assert "/usr/bin/python3 -m venv --system-site-packages ~/line" in readme
     assert "line/bin/pip install -r requirements.txt" in readme
 
 
