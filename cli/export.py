@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mvrec_edge.cli.completion import complete_listed, complete_name, precisions, recipes
 from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import FORMATS, LabelledOptions, Overwrite, SourceOptions
 
@@ -68,6 +69,7 @@ class _CalibrationOptions:
         str,
         typer.Option(
             "--calibration-view-recipe",
+            autocompletion=complete_name(recipes),
             help="View recipe for the defects of --calibration: ms gives 3 views of a defect, mso 27.",
         ),
     ] = "ms"
@@ -84,6 +86,18 @@ class _CalibrationOptions:
         return cut_calibration(
             labelled, path, size=size, views=self.calibration_view_recipe, shots=self.calibration_shots
         )
+
+
+_Precisions = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        autocompletion=complete_listed(precisions),
+        help="Precisions of the graphs to write, any of fp32,fp16,bf16,int8. fp16 is for GPUs and TensorRT, "
+        "bf16 for CPUs that have bfloat16 (needs the extra 'openvino'), int8 for all machines (needs the "
+        "extra 'int8').",
+    ),
+]
 
 
 @flattened
@@ -111,15 +125,7 @@ def export(
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of --random-weights.")] = 0,
-    precision: Annotated[
-        str,
-        typer.Option(
-            "--precision",
-            help="Precisions of the graphs to write, any of fp32,fp16,bf16,int8. fp16 is for GPUs and TensorRT, "
-            "bf16 for CPUs that have bfloat16 (needs the extra 'openvino'), int8 for all machines (needs the "
-            "extra 'int8').",
-        ),
-    ] = "fp32",
+    precision: _Precisions = "fp32",
     *,
     calibrating: _CalibrationOptions,
     accept: _Accept = False,
