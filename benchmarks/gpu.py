@@ -9,10 +9,7 @@ that a run that is cut short has them. Every candidate is measured in a process 
 the reason. The result is `results/gpu_CARD.json`. It says whether the aims are reached: at least as fast as PyTorch
 compiled, and half of the product rate at 27 views.
 
-For a machine without a network fetch the wheels before, and take them along:
-
-    pip download -d wheels '.[gpu,tensorrt-rtx]' torch onnx onnxscript
-    pip install --no-index --find-links wheels '.[gpu,tensorrt-rtx]' torch onnx onnxscript
+docs/bench.md says how to take the libraries along to a machine without a network.
 
 `--dry` takes the same steps on the processor, as far as they go there, and writes nothing.
 """
