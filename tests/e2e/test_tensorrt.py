@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from mvrec_edge.runtime.installing import install_extra
-from tests.e2e.commands import run as run_command
 
 pytest.importorskip("onnx", reason="the stand-in of TensorRT reads the graph with it")
 
@@ -138,30 +137,3 @@ def test_a_missing_folder_of_the_timing_cache(tiny_bundle_path: Path, tmp_path: 
     cache = tmp_path / "missing" / "timing.cache"
     result = run("build", tiny_bundle_path, "--timing-cache", cache, cache=tmp_path / "cache", code=6)
     assert "its folder is missing" in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("release", "arguments", "words"),
-    [
-        ("R36 (release), REVISION: 4.3", ("--engine", "tensorrt"), "sudo apt install nvidia-jetpack python3-venv"),
-        ("R35 (release), REVISION: 4.1", ("--engine", "tensorrt"), "install JetPack 6.1 or newer on the board"),
-        ("R39 (release), REVISION: 2.1", ("--engine", "tensorrt-rtx"), "use --engine tensorrt"),
-    ],
-)
-def test_on_a_jetson_the_command_is_that_of_the_board(
-    tiny_bundle_path: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    release: str,
-    arguments: tuple[str, ...],
-    words: str,
-) -> None:
-    """Recorded boards, in this process; the extra of PCs would install nothing there, or the wrong thing."""
-    for module in ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"):
-        monkeypatch.setitem(sys.modules, module, None)
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc" / "nv_tegra_release").write_text(f"# {release}, GCID: 1, BOARD: generic, EABI: aarch64\n")
-    monkeypatch.setattr("mvrec_edge.runtime.jetson.SYSTEM", tmp_path)
-    said = run_command("verify", tiny_bundle_path, *arguments, code=5).stdout
-    assert words in said
-    assert "[tensorrt" not in said
