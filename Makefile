@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := .venv-supply
 TRIAL := .venv-demo
+ALONE := .venv-offline
 READY := $(VENV)/.ready
 
 # The Python side of TensorRT alone, for the test that compares our calls with it. Not to be had for every Python and
@@ -18,7 +19,7 @@ TENSORRT_VERSIONS := 10.3.0 10.13.3.9 11.4.0.106
 RTX := .tensorrt-rtx
 RTX_VERSION := 1.7.1.116
 
-.PHONY: demo pocket test test-slow harness harness-short harness-tools supply lock browser browser-tools check format docs clean
+.PHONY: demo pocket test test-slow harness harness-short harness-tools supply lock wheelhouse offline browser browser-tools check format docs clean
 
 # In an environment of its own, without PyTorch.
 demo: $(TRIAL)/.ready
@@ -48,6 +49,16 @@ supply: $(READY) $(TOOLS)/.ready
 # The lock files anew, with the newest versions that pyproject.toml allows.
 lock: $(READY) $(TOOLS)/.ready
 	$(BIN)/python supply/check.py --tools $(TOOLS)/bin --write
+
+# All wheels for a machine without a network (docs/install.md): TARGET=x86-cpu, x86-rtx, jetson6 or jetson7.
+wheelhouse: $(TOOLS)/.ready
+	@$(TOOLS)/bin/python supply/wheelhouse.py --tools $(TOOLS)/bin --target '$(TARGET)' \
+		--python-version '$(PYTHON_VERSION)' --extras '$(EXTRAS)'
+
+# The one for a PC, installed and tried without a network (supply/offline.py).
+offline: $(TOOLS)/.ready
+	@$(TOOLS)/bin/python supply/wheelhouse.py --tools $(TOOLS)/bin --target x86-cpu
+	@$(TOOLS)/bin/python supply/offline.py --wheelhouse wheelhouse/x86-cpu --environment $(ALONE)
 
 # The C compiler that builds what makes calls fail in the harness; does nothing where it is there.
 harness-tools:
@@ -93,7 +104,7 @@ docs: $(READY)
 	$(BIN)/mvrec-edge settings --markdown > docs/config.md
 
 clean:
-	rm -rf $(VENV) $(TRIAL) $(TOOLS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output $(BINDINGS) $(RTX)
+	rm -rf $(VENV) $(TRIAL) $(TOOLS) $(ALONE) wheelhouse build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output $(BINDINGS) $(RTX)
 
 $(BINDINGS): | $(READY)
 	mkdir -p $@

@@ -26,6 +26,7 @@ def require_matplotlib(purpose: str) -> None:
     try:
         # Of such a pair numpy itself says so at length, and the error that follows says it in a line.
         with contextlib.redirect_stderr(io.StringIO()):
+            import matplotlib
             import matplotlib.figure  # noqa: F401
     except Exception as error:
         raise dependency_error(error, "matplotlib", extra="plot", purpose=purpose) from error

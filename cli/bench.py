@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mvrec_edge.cli.completion import complete_listed, engines_with_providers
 from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import BundlePath, Overwrite, Threads
 
@@ -150,22 +151,26 @@ class _FileOptions:
             (write_png if self.plot.suffix.lower() == ".png" else write_html)(record, self.plot)
 
 
+_Engines = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--engine",
+        autocompletion=complete_listed(engines_with_providers),
+        help="Engines to measure: NAME, NAME:PROVIDER, NAME/PRECISION or NAME:PROVIDER/PRECISION, separated by "
+        "commas, such as openvino,onnxruntime:cuda/fp16. Without a precision, every one of the bundle. By default "
+        "every engine that opens.",
+        show_default=False,
+    ),
+]
+
+
 @flattened
 def bench(
     bundle: BundlePath,
     batch: Annotated[
         str, typer.Option("--batch", help="Batch sizes to measure, in views, such as 1,9,27.")
     ] = "1,3,9,27,54",
-    engine: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--engine",
-            help="Engines to measure: NAME, NAME:PROVIDER, NAME/PRECISION or NAME:PROVIDER/PRECISION, separated by "
-            "commas, such as openvino,onnxruntime:cuda/fp16. Without a precision, every one of the bundle. By default "
-            "every engine that opens.",
-            show_default=False,
-        ),
-    ] = None,
+    engine: _Engines = None,
     torch: Annotated[
         bool, typer.Option("--torch/--no-torch", help="Also measure the encoder as it was released, in PyTorch.")
     ] = True,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mvrec_edge.cli.completion import complete_name, precisions
 from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import BundlePath
 
@@ -132,6 +133,7 @@ def build(
         str | None,
         typer.Option(
             "--precision",
+            autocompletion=complete_name(precisions),
             help="Precision of the graph; by default the first of fp16, fp32, bf16, int8 that the bundle has.",
             show_default=False,
         ),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mvrec_edge.cli.completion import aggregations, complete_listed, complete_name, heads, precisions
 from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import (
     FORMATS,
@@ -60,6 +61,7 @@ class FitOptions:
         typer.Option(
             "--head",
             "--heads",
+            autocompletion=complete_name(heads),
             help="Head: auto, zip, zip-c or zip-f. 'zip' is MVREC's Zip-Adapter, 'zip-c' the same on centred "
             "embeddings, 'zip-f' the fine-tuned Zip-Adapter-F. 'auto' compares zip and zip-c by leaving each "
             "instance out in turn, and takes the more accurate.",
@@ -78,6 +80,7 @@ class FitOptions:
         str | None,
         typer.Option(
             "--aggregate",
+            autocompletion=complete_name(aggregations),
             help="How the head that --head names combines the views: 'uncertainty' classifies each view and gives "
             "the certain ones more weight, 'mean' classifies the mean embedding; by default the head's own way "
             "(docs/calibrate.md).",
@@ -139,6 +142,7 @@ class TuneOptions:
         str | None,
         typer.Option(
             "--tune-precisions",
+            autocompletion=complete_listed(precisions),
             help="With --tune: precisions to compare, such as fp32,int8; by default every precision of the bundle "
             "that runs on this machine, or the one that --precision names.",
             show_default=False,

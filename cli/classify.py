@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mvrec_edge.cli.completion import complete_name, view_uses
 from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import (
     FORMATS,
@@ -129,6 +130,7 @@ class _DecisionOptions:
         str,
         typer.Option(
             "--views",
+            autocompletion=complete_name(view_uses),
             help="Number of views to encode of each defect, such as 3, or 'all'. 'auto' encodes as many as the "
             "decision needs. 'cache' takes the number that 'calibrate --tune' stored, or all where it stored "
             "none.",

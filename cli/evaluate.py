@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mvrec_edge.cli.completion import complete_listed, complete_name, heads, splits
 from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import (
     FORMATS,
@@ -48,12 +49,18 @@ class ProtocolOptions:
     ] = 5
     heads: Annotated[
         str,
-        typer.Option("--heads", "--head", help="Heads to compare, such as auto,zip-f: any of auto, zip, zip-c, zip-f."),
+        typer.Option(
+            "--heads",
+            "--head",
+            autocompletion=complete_listed(heads),
+            help="Heads to compare, such as auto,zip-f: any of auto, zip, zip-c, zip-f.",
+        ),
     ] = "auto,zip,zip-c,zip-f"
     split: Annotated[
         str,
         typer.Option(
             "--split",
+            autocompletion=complete_name(splits),
             help="What is drawn: 'region' draws single defects, as the paper does; 'image' draws whole images, so that "
             "the defects of one image are all learned from or all classified.",
         ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mvrec_edge.cli.completion import complete_listed, complete_name, precisions, recipes
 from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import FORMATS, LabelledOptions, Overwrite, SourceOptions
 
@@ -52,6 +53,7 @@ class _GraphOptions:
         str,
         typer.Option(
             "--precision",
+            autocompletion=complete_listed(precisions),
             help="Precisions of the graphs to write, any of fp32,fp16,bf16,int8. fp16 is for GPUs and TensorRT, "
             "bf16 for CPUs that have bfloat16 (needs the extra 'openvino'), int8 for all machines (needs the "
             "extra 'int8').",
@@ -85,6 +87,7 @@ class _CalibrationOptions:
         str,
         typer.Option(
             "--calibration-view-recipe",
+            autocompletion=complete_name(recipes),
             help="View recipe for the defects of --calibration: ms gives 3 views of a defect, mso 27.",
         ),
     ] = "ms"

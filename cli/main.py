@@ -101,7 +101,8 @@ def main() -> None:
     spell_out_what_is_missing()
     try:
         try:
-            app()
+            # Its own name, whoever started it: the shells look for their answer under that name.
+            app(prog_name="mvrec-edge")
         finally:
             # What is still in the buffer may find no reader, too, and Python would say so when it ends.
             sys.stdout.flush()

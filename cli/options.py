@@ -10,6 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mvrec_edge.cli.completion import (
+    complete_name,
+    engines,
+    formats,
+    precisions,
+    providers,
+    recipes,
+    region_inputs,
+    resamplings,
+)
+
 if TYPE_CHECKING:
     from mvrec_edge.calib import LabelledSet
     from mvrec_edge.calib.instances.kept_images import KeptImages
@@ -105,6 +116,7 @@ Format = Annotated[
     SourceFormat,
     typer.Option(
         "--format",
+        autocompletion=complete_name(formats),
         parser=_format,
         metavar="FORMAT",
         help=f"Annotation format: {', '.join(member.value for member in SourceFormat)}. 'auto' finds it out from the "
@@ -132,6 +144,7 @@ RegionInput = Annotated[
     str,
     typer.Option(
         "--input",
+        autocompletion=complete_name(region_inputs),
         help="What the encoder is told about where the defect is: its outline (mask), its box (box), or nothing "
         "(full). With 'full', images without masks are cut-out defects, each one region.",
     ),
@@ -167,6 +180,7 @@ EngineName = Annotated[
     str,
     typer.Option(
         "--engine",
+        autocompletion=complete_name(engines),
         help="Engine that runs the encoder: onnxruntime, openvino, tensorrt or tensorrt-rtx. 'auto' measures once how "
         "fast ONNX Runtime (on the CPU and on CUDA), OpenVINO and TensorRT for RTX are on this machine, and takes the "
         "fastest of those installed.",
@@ -176,6 +190,7 @@ PrecisionName = Annotated[
     str | None,
     typer.Option(
         "--precision",
+        autocompletion=complete_name(precisions),
         help="Precision of the graph to run: fp32, fp16, bf16 or int8. By default 'classify' takes the "
         "precision of the support cache. The other commands take the most exact one in the bundle; with "
         "--engine tensorrt or tensorrt-rtx, fp16 if it is there.",
@@ -186,6 +201,7 @@ ProviderName = Annotated[
     str | None,
     typer.Option(
         "--provider",
+        autocompletion=complete_name(providers),
         help="Provider for --engine onnxruntime: cpu (by default), cuda or tensorrt. A provider that does not "
         "load is an error; the CPU never takes its place.",
         show_default=False,
@@ -238,6 +254,7 @@ RecipeName = Annotated[
     str,
     typer.Option(
         "--view-recipe",
+        autocompletion=complete_name(recipes),
         help="View recipe, which windows are cut around a defect: mso (27 views: 3 sizes, each at 9 shifts), ms (the 3 "
         "sizes), none (a single one), mo, mr, mf, msr, msf, mor, or mso_bbox, whose views grow with the defect "
         "(docs/calibrate.md).",
@@ -247,6 +264,7 @@ Resampling = Annotated[
     str,
     typer.Option(
         "--resample",
+        autocompletion=complete_name(resamplings),
         help="Resampling of the views: 'exact' follows the code that the authors of MVREC released, each pixel to "
         "within 1 of 255; 'fast' takes less time on small boards.",
     ),

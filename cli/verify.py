@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mvrec_edge.cli.completion import complete_listed, complete_name, engines_with_providers, precisions
 from mvrec_edge.cli.options import BundlePath, Json, Threads
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def verify(
         list[str] | None,
         typer.Option(
             "--engine",
+            autocompletion=complete_name(engines_with_providers),
             help="Engine to check, such as openvino, onnxruntime:cuda or tensorrt; the option may be given "
             "several times. By default onnxruntime and openvino, where they are installed.",
             show_default=False,
@@ -30,6 +32,7 @@ def verify(
         str | None,
         typer.Option(
             "--precision",
+            autocompletion=complete_listed(precisions),
             help="Precisions of the graphs to check, such as fp16,int8; by default all in the bundle.",
             show_default=False,
         ),

@@ -11,6 +11,7 @@ from mvrec_edge.doctor.child import ProbeAnswer, is_absent, probe
 from mvrec_edge.doctor.cuda import CudaDriver
 from mvrec_edge.doctor.fixes import Fixes
 from mvrec_edge.doctor.tiny_graph import COLUMNS, PRECISIONS, ROWS, tiny_graph
+from mvrec_edge.runtime.engines.onnxruntime.onnxruntime_library import NO_CODE
 from mvrec_edge.runtime.engines.tensorrt.flavour import FLAVOURS, Flavour
 from mvrec_edge.runtime.engines.tensorrt.plan_keys import Capabilities
 
@@ -21,8 +22,6 @@ WRONG_ANSWER = "its answer is wrong"
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 _NO_GPU = "this machine has no NVIDIA GPU"
-# How a library that was built for other GPUs fails.
-_NO_CODE = ("no kernel image is available", "cudaErrorNoKernelImageForDevice")
 # bfloat16 came with Ampere.
 _BF16_CAPABILITY = (8, 0)
 
@@ -121,7 +120,7 @@ def _onnxruntime(provider: str, answer: ProbeAnswer, fixes: Fixes, cuda: CudaDri
         return unusable(reason, fixes.onnxruntime(provider), installed=False)
     reason = precisions.get("fp32", "it did not run")
     if reason is not None:
-        if any(words in reason for words in _NO_CODE):
+        if any(words in reason for words in NO_CODE):
             return unusable(f"this ONNX Runtime holds no code for {_model(cuda)}", fixes.code_for_the_gpu())
         if answer.missing_libraries:
             reason = f"it is listed but does not load: {', '.join(answer.missing_libraries)} cannot be found"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mvrec_edge.runtime.engines.onnxruntime.onnxruntime_library import RUNTIME_FOR_THE_GPU
 from mvrec_edge.runtime.engines.tensorrt.cuda_driver import how_to_get_bindings, how_to_get_tensorrt
 from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT, Flavour
 from mvrec_edge.runtime.installing import install_extra, install_libraries, remove_libraries, replace_libraries
@@ -84,7 +85,7 @@ class Fixes:
         """Gets an ONNX Runtime that was built for the GPU at hand."""
         if self.is_jetson:
             return OTHER_RUNTIME
-        return "use --engine tensorrt, or install an onnxruntime-gpu that was built for this GPU"
+        return RUNTIME_FOR_THE_GPU
 
     def tensorrt(self, *, installed: bool = False) -> str:
         """Installs TensorRT, or mends one that is installed."""

@@ -22,7 +22,9 @@ _FAMILIES = ("opencv-", "onnxruntime", "tensorrt", "nvidia-cublas", "nvidia-cudn
 # Extensions that go beside ONNX Runtime instead of over it.
 _BESIDE = frozenset({"onnxruntime-extensions", "onnxruntime-genai", "onnxruntime-tools"})
 # What a user of these extras is not meant to have is nobody's conflict.
-_EXTRAS = ("", "cpu", "gpu", "openvino", "tensorrt", "tensorrt-rtx", "export", "plot", "tiff")
+_EXTRAS = ("", "cpu", "gpu", "openvino", "tensorrt-rtx", "export", "plot", "tiff")
+# Which release of these fits is for the driver to say, and the engines' own checks ask it.
+_BY_DRIVER = frozenset({"cuda-python", "tensorrt", "tensorrt-cu12"})
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ def conflicts(libraries: dict[str, str], requirements: Sequence[str] | None = No
             continue
         version = libraries.get(normalised(needed.name))
         extra = next((extra for extra in _EXTRAS if _asks(needed, extra)), None)
-        if version is None or extra is None or needed.specifier.contains(version, prereleases=True):
+        by_driver = normalised(needed.name) in _BY_DRIVER
+        if by_driver or version is None or extra is None or needed.specifier.contains(version, prereleases=True):
             continue
         conflict = Conflict(normalised(needed.name), version, str(needed.specifier), extra)
         found.setdefault((conflict.library, conflict.needed), conflict)

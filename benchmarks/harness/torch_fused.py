@@ -30,6 +30,9 @@ class FusedEncoder(nn.Module):
             nothing but their weights; a block ends before its last sum, so that the sum is fused with what follows.
     """
 
+    _black: torch.Tensor
+    _slope: torch.Tensor
+
     def __init__(self, encoder: AlphaClipEncoder, dtype: torch.dtype, device: str, *, compiled: bool = False) -> None:
         super().__init__()
         # Kept, so that nothing is copied to the GPU while a launch is recorded.
@@ -106,7 +109,7 @@ class OneLaunchEach:
 
     def _record(self, views: torch.Tensor) -> tuple[torch.cuda.CUDAGraph, torch.Tensor, torch.Tensor]:
         taken = views.clone()
-        side = torch.cuda.Stream()
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call,unused-ignore]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             # What is compiled, tuned or allocated at a first run must not be part of the recording.

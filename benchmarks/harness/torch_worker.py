@@ -26,7 +26,8 @@ class TorchProduct:
     """The product of two square matrices in PyTorch.
 
     Args:
-        precision: `"fp32"`, `"fp16"` (on a GPU alone), `"bf16"`, or `"int8"` with sums in int32.
+        precision: `"fp32"`, `"fp16"` (on a GPU alone), `"bf16"`, `"int8"` with sums in int32, or `"fp8"` (E4M3, on a
+            GPU alone) with results in float16.
         threads: CPU threads; None for PyTorch's own choice.
         on_gpu: Whether it is computed on the GPU.
 
@@ -36,7 +37,7 @@ class TorchProduct:
     """
 
     def __init__(self, precision: str, threads: int | None, on_gpu: bool = False) -> None:
-        if precision not in (*_FLOATS, "int8") or (precision == "fp16" and not on_gpu):
+        if precision not in (*_FLOATS, "int8", "fp8") or (precision in ("fp16", "fp8") and not on_gpu):
             raise UsageError(f"there is no product of {precision} to measure")
         if threads is not None:
             torch.set_num_threads(threads)
@@ -48,7 +49,8 @@ class TorchProduct:
         if part != "product":
             raise UsageError(f"there is no part '{part}' to measure", fix="parts: product")
         left, right = (self._matrix(amount, _SEED + number) for number in range(2))
-        multiply = torch._int_mm if self._precision == "int8" else torch.mm
+        ways: dict[str, Callable[..., torch.Tensor]] = {"int8": torch._int_mm, "fp8": _multiply_fp8}
+        multiply = ways.get(self._precision, torch.mm)
         if self.device == "cpu":
             return lambda: multiply(left, right)
 
@@ -63,10 +65,18 @@ class TorchProduct:
         placed: dict[str, Any] = {"generator": generator, "device": self.device}
         if self._precision == "int8":
             return torch.randint(-127, 128, (side, side), dtype=torch.int8, **placed)
-        return torch.randn((side, side), **placed).to(_FLOATS[self._precision])
+        drawn = torch.randn((side, side), **placed)
+        return drawn.to(torch.float8_e4m3fn if self._precision == "fp8" else _FLOATS[self._precision])
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def _multiply_fp8(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """The product with the second matrix, read as its transpose, which is the layout that the hardware takes."""
+    one = torch.ones((), device=left.device)
+    result: torch.Tensor = torch._scaled_mm(left, right.t(), scale_a=one, scale_b=one, out_dtype=torch.float16)
+    return result
 
 
 def open_baseline(request: dict[str, Any], verified: Callable[[], None]) -> Workload:

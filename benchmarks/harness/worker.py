@@ -104,10 +104,14 @@ class _Session:
 
 
 def open_subject(request: dict[str, Any], verified: Callable[[], None]) -> Workload:
-    """Opens an engine, numpy's matrix product, or the stages around the encoder."""
+    """Opens an engine, a matrix product, or the stages around the encoder."""
     kind, threads = request["kind"], request.get("threads")
     if kind == "numpy product":
         return NumpyProduct()
+    if kind == "onnxruntime fp8 product":
+        from mvrec_edge.bench.float8 import Float8Product
+
+        return Float8Product()
     if kind == "openvino product":
         from mvrec_edge.bench.openvino_product import OpenVinoProduct
 

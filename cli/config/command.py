@@ -128,7 +128,8 @@ class ConfiguredCommand(TyperCommand):
         parse = parser.parse_args
 
         def parse_args(args: list[str]) -> tuple[dict[str, Any], list[str], list[Any]]:
-            check_names(self.table, args)
+            if not ctx.resilient_parsing:
+                check_names(self.table, args)
             given, rest, order = parse(args)
             # Not while a shell completes a line, and not before the help, which is for those who look for help.
             if given.get("config") and not given.get("help") and not ctx.resilient_parsing:

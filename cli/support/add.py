@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mvrec_edge.cli.completion import complete_class
 from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import CachePath, EngineOptions, LabelledOptions
 from mvrec_edge.cli.support.shared_options import ChangeOptions, NewClass, check_new_class
@@ -19,6 +20,17 @@ if TYPE_CHECKING:
     from mvrec_edge.runtime import Engine, SupportCache, ViewPlan
 
 __all__ = ["add"]
+
+
+_Label = Annotated[
+    str | None,
+    typer.Option(
+        "--label",
+        "-l",
+        autocompletion=complete_class,
+        help="Class of all defects that are added; by default the class in the annotation of each.",
+    ),
+]
 
 
 @flattened
@@ -35,12 +47,7 @@ def add(
     ],
     bundle: Annotated[Path, typer.Option("--bundle", "-b", help="Bundle that the support cache was made with.")],
     *,
-    label: Annotated[
-        str | None,
-        typer.Option(
-            "--label", "-l", help="Class of all defects that are added; by default the class in the annotation of each."
-        ),
-    ] = None,
+    label: _Label = None,
     new_class: NewClass = False,
     again: Annotated[
         bool,

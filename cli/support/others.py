@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mvrec_edge.cli.completion import complete_class, complete_merged
 from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import CachePath, Json
 from mvrec_edge.cli.support.shared_options import ChangeOptions, DryRun, Keep, NewClass, check_new_class
@@ -41,7 +42,9 @@ def remove(
 
 def rename(
     cache: CachePath,
-    old: Annotated[str, typer.Argument(metavar="OLD", help="Present name of the class.")],
+    old: Annotated[
+        str, typer.Argument(metavar="OLD", autocompletion=complete_class, help="Present name of the class.")
+    ],
     new: Annotated[str, typer.Argument(metavar="NEW", help="New name of the class.")],
     new_class: NewClass = False,
     dry_run: DryRun = False,
@@ -77,6 +80,7 @@ def merge(
         list[str],
         typer.Argument(
             metavar="OTHER...",
+            autocompletion=complete_merged,
             help="Support caches whose instances are added, made with the same encoder and views; with --into, "
             "classes of CACHE.",
         ),
@@ -86,6 +90,7 @@ def merge(
         str | None,
         typer.Option(
             "--into",
+            autocompletion=complete_class,
             metavar="CLASS",
             help="Make the classes OTHER... of CACHE one class of this name; by default OTHER... are support caches.",
             show_default=False,

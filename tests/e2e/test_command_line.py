@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -203,6 +204,30 @@ def test_evaluate_encodes_once_and_reports(line: Path, tiny_bundle_path: Path, t
     assert (tmp_path / "out" / "evaluation.md").is_file()
     assert (tmp_path / "out" / "evaluation.png").is_file()
     run(*arguments, "--out", tmp_path / "out", code=6)
+
+
+def test_evaluate_with_a_broken_matplotlib(
+    line: Path, tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a system's own, built for numpy 1, beside numpy 2."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    (tmp_path / "site" / "matplotlib").mkdir(parents=True)
+    (tmp_path / "site" / "matplotlib" / "__init__.py").write_text(
+        "import sys\nsys.stderr.write('A module that was compiled using NumPy 1.x\\n' * 20)\n"
+        "raise ImportError('numpy.core.multiarray failed to import')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    arguments = ("--shots", 2, "--draws", 1, "--heads", "zip", "--resample", "fast", "--no-keep")
+    result = run("evaluate", tiny_bundle_path, line / "parts", *arguments, "--out", tmp_path / "out")
+    assert (
+        "no plot: the plot of an evaluation needs the library 'matplotlib', which is installed but does not load"
+        in result.stderr
+    )
+    assert "is not installed" not in result.stderr
+    assert "NumPy 1.x" not in result.stderr
+    assert (tmp_path / "out" / "evaluation.json").is_file()
+    assert not (tmp_path / "out" / "evaluation.png").exists()
 
 
 @pytest.mark.parametrize("kind", ["box", "full"])

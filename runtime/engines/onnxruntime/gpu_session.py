@@ -11,7 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.engines.engine import first_line
-from mvrec_edge.runtime.engines.onnxruntime.onnxruntime_library import PROVIDERS, open_graph, why_not_loaded
+from mvrec_edge.runtime.engines.onnxruntime.onnxruntime_library import (
+    PROVIDERS,
+    advice_on_gpu,
+    open_graph,
+    why_not_loaded,
+)
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
 from mvrec_edge.runtime.views.patches import PatchBatch
 from mvrec_edge.runtime.wording import counted
@@ -152,7 +157,7 @@ class GpuSession:
         except Exception as error:
             raise EnvironmentUnfitError(
                 f"ONNX Runtime failed on the GPU with {counted(count, 'view')}: {first_line(error)}",
-                fix="choose a smaller --batch, and see what else uses the GPU's memory",
+                fix=advice_on_gpu(str(error)),
             ) from error
 
     def _bind(self, feeds: Mapping[str, npt.NDArray[Any]], count: int, names: Sequence[str], *, kept: bool) -> _Bound:

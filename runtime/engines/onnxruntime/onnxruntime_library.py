@@ -9,8 +9,22 @@ from typing import Any
 from mvrec_edge.runtime.engines.engine import first_line
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError, dependency_error
 from mvrec_edge.runtime.installing import install_libraries, replace_libraries
+from mvrec_edge.runtime.jetson import OTHER_RUNTIME, read_release
 
-__all__ = ["PROVIDERS", "load_library", "open_graph", "why_not_loaded"]
+__all__ = [
+    "NO_CODE",
+    "PROVIDERS",
+    "RUNTIME_FOR_THE_GPU",
+    "advice_on_gpu",
+    "load_library",
+    "open_graph",
+    "why_not_loaded",
+]
+
+#: How a library that was built for other GPUs fails; its provider loads all the same.
+NO_CODE = ("no kernel image is available", "cudaErrorNoKernelImageForDevice")
+#: What to do about it on a PC.
+RUNTIME_FOR_THE_GPU = "use --engine tensorrt, or install an onnxruntime-gpu that was built for this GPU"
 
 #: Provider names on the command line, and what ONNX Runtime calls them.
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
@@ -37,7 +51,8 @@ def load_library(provider: str) -> Any:
         raise EnvironmentUnfitError(
             f"this build of ONNX Runtime ({onnxruntime.__version__}) has no {PROVIDERS[provider]}, it has "
             f"{', '.join(available)}",
-            fix=replace_libraries(("onnxruntime", "onnxruntime-gpu"), "gpu"),
+            # On a Jetson the extra installs nothing.
+            fix=OTHER_RUNTIME if read_release() else replace_libraries(("onnxruntime", "onnxruntime-gpu"), "gpu"),
         )
     return onnxruntime
 
@@ -59,11 +74,24 @@ def open_graph(library: Any, graph: Path, options: Any, providers: Sequence[Any]
     except Exception as error:
         on_gpu = PROVIDERS["cuda"] in library.get_available_providers()
         upgrade = install_libraries("onnxruntime-gpu" if on_gpu else "onnxruntime", option="--upgrade")
+        if on_gpu and read_release():
+            upgrade = OTHER_RUNTIME
         raise EnvironmentUnfitError(
             f"ONNX Runtime {library.__version__} cannot load the graph: {first_line(error)}",
             where=graph,
             fix=f"{upgrade}, or choose another --engine or --precision",
         ) from error
+
+
+def advice_on_gpu(said: str) -> str:
+    """What to do where a computation failed on the GPU.
+
+    Args:
+        said: What the library said.
+    """
+    if not any(words in said for words in NO_CODE):
+        return "choose a smaller --batch, and see what else uses the GPU's memory"
+    return OTHER_RUNTIME if read_release() else RUNTIME_FOR_THE_GPU
 
 
 def why_not_loaded(library: Any, provider: str) -> str | None:

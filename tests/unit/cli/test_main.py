@@ -58,7 +58,7 @@ def test_errors_of_usage_are_escaped(
 
 
 def test_a_library_that_wraps_the_end_of_the_process_does_not_hide_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def traced() -> None:
+    def traced(**_: object) -> None:
         try:
             os.kill(os.getpid(), signal.SIGTERM)
         except SystemExit as error:

@@ -74,6 +74,20 @@ def test_versions_that_do_not_fit_name_their_extra() -> None:
     assert conflicts({"numpy": "2.1.0", "onnxruntime": "1.20.1"}, needed) == []
 
 
+def test_which_cuda_python_fits_is_not_for_the_requirements_to_say() -> None:
+    """Each extra has another range, and the driver decides between them."""
+    pytest.importorskip("packaging")
+    needed = [
+        'cuda-python<14,>=13; extra == "tensorrt"',
+        'cuda-python<13,>=12.6; extra == "jetson6"',
+        'cuda-python<14,>=13; extra == "tensorrt-rtx"',
+        'tensorrt>=10.13.3; extra == "tensorrt"',
+        'tensorrt-rtx-cu13-libs<2,>=1.7; extra == "tensorrt-rtx"',
+    ]
+    installed = {"cuda-python": "12.9.10", "tensorrt": "10.3.0", "tensorrt-rtx-cu13-libs": "1.4.0"}
+    assert [item.library for item in conflicts(installed, needed)] == ["tensorrt-rtx-cu13-libs"]
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_tiny_graph_is_valid_onnx(tmp_path: Path, precision: str) -> None:
     graph = tiny_graph(precision)
