@@ -51,9 +51,12 @@ lock: $(READY) $(TOOLS)/.ready
 	$(BIN)/python supply/check.py --tools $(TOOLS)/bin --write
 
 # All wheels for a machine without a network (docs/install.md): TARGET=x86-cpu, x86-rtx, jetson6 or jetson7.
+wheelhouse: export ASKED_TARGET = $(TARGET)
+wheelhouse: export ASKED_PYTHON = $(PYTHON_VERSION)
+wheelhouse: export ASKED_EXTRAS = $(EXTRAS)
 wheelhouse: $(TOOLS)/.ready
-	@$(TOOLS)/bin/python supply/wheelhouse.py --tools $(TOOLS)/bin --target '$(TARGET)' \
-		--python-version '$(PYTHON_VERSION)' --extras '$(EXTRAS)'
+	@$(TOOLS)/bin/python supply/wheelhouse.py --tools $(TOOLS)/bin --target "$$ASKED_TARGET" \
+		--python-version "$$ASKED_PYTHON" --extras "$$ASKED_EXTRAS"
 
 # The one for a PC, installed and tried without a network (supply/offline.py).
 offline: $(TOOLS)/.ready

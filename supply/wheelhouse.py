@@ -31,7 +31,7 @@ _NAMES: Mapping[str, tuple[int, tuple[str, ...]]] = {
     "aarch64": (17, ("manylinux2014",)),
 }
 _NO_WHEEL = re.compile(r"\b([A-Za-z0-9][\w.-]*?)(?:\[[^\]]*\])?(?:[<>=!~][^\s]*)? (?:has|have) no (?:usable )?wheels")
-_NO_SUCH_EXTRA = re.compile(r"[Rr]equested extras? not found: (.+)")
+_NO_SUCH_EXTRA = re.compile(r"[Rr]equested extras? not found: (.+)|invalid value '(.*?)' for '--extra")
 _NOT_REACHED = ("error sending request", "failed to fetch", "dns error", "timed out", "connection", "network")
 
 
@@ -214,7 +214,7 @@ def why_unresolved(said: str, target: Target) -> str:
         what = " and ".join(named)
         return f"{what}: no wheel for {target.words} (give EXTRAS without what needs it, or another PYTHON_VERSION)"
     if unknown := _NO_SUCH_EXTRA.search(text):
-        return f"mvrec-edge has no extra '{unknown[1]}' (pyproject.toml lists them)"
+        return f"mvrec-edge has no extra '{unknown[1] or unknown[2]}' (pyproject.toml lists them)"
     if any(words in text.lower() for words in _NOT_REACHED):
         return f"the package index is not reached (a wheelhouse is made where there is a network): {text[:300]}"
     return f"no versions fit together for {target.words}: {text[:600]}"

@@ -66,6 +66,7 @@ def test_what_there_is_not_is_refused(name: str, python: str, told: str) -> None
             "numpy: no wheel for",
         ),
         ("error: Requested extra not found: nope", "mvrec-edge has no extra 'nope'"),
+        ("error: invalid value 'cpu;ls' for '--extra <EXTRA>': Extra names", "mvrec-edge has no extra 'cpu;ls'"),
         (
             "error: Failed to fetch: x\n cause: error sending request\n cause: dns error",
             "the package index is not reached",
