@@ -19,7 +19,7 @@ TENSORRT_VERSIONS := 10.3.0 10.13.3.9 11.4.0.106
 RTX := .tensorrt-rtx
 RTX_VERSION := 1.7.1.116
 
-.PHONY: demo pocket test test-slow harness harness-short harness-tools supply lock wheelhouse offline browser browser-tools check format docs clean
+.PHONY: demo pocket test test-slow test-python test-lowest matrix harness harness-short harness-tools supply lock wheelhouse offline browser browser-tools check format docs clean
 
 # In an environment of its own, without PyTorch.
 demo: $(TRIAL)/.ready
@@ -33,6 +33,18 @@ test: $(READY) $(BINDINGS) $(RTX)
 
 test-slow: $(READY) $(BINDINGS) $(RTX)
 	$(BIN)/pytest
+
+# The tests that need no PyTorch, in an environment of their own (supply/matrix.py): make test-python VERSION=3.10
+test-python: $(TOOLS)/.ready
+	$(TOOLS)/bin/python supply/matrix.py --tools $(TOOLS)/bin $(or $(VERSION),$(error which one? make test-python VERSION=3.10))
+
+# The same with the oldest versions that pyproject.toml allows.
+test-lowest: $(TOOLS)/.ready
+	$(TOOLS)/bin/python supply/matrix.py --tools $(TOOLS)/bin lowest
+
+# Both for all Pythons that are here, with a table of what ran and what was left out.
+matrix: $(TOOLS)/.ready
+	$(TOOLS)/bin/python supply/matrix.py --tools $(TOOLS)/bin
 
 # Hostile inputs, faults, kills, threads, leaks (tests/harness): the first trials, and all of them, which takes hours and is
 # taken up where the last call ended.
@@ -107,7 +119,7 @@ docs: $(READY)
 	$(BIN)/mvrec-edge settings --markdown > docs/config.md
 
 clean:
-	rm -rf $(VENV) $(TRIAL) $(TOOLS) $(ALONE) wheelhouse build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output $(BINDINGS) $(RTX)
+	rm -rf $(VENV) $(VENV)-* wheelhouse build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output $(BINDINGS) $(RTX)
 
 $(BINDINGS): | $(READY)
 	mkdir -p $@

@@ -27,13 +27,14 @@ def flattened(command: Callable[..., None]) -> Callable[..., None]:
     Raises:
         TypeError: Two parameters or fields bear one name.
     """
-    hints = typing.get_type_hints(command, include_extras=True)
     groups: dict[str, type[Any]] = {}
     parameters: list[inspect.Parameter] = []
-    for name, parameter in inspect.signature(command).parameters.items():
-        kind = hints[name]
+    # Not typing.get_type_hints: Python 3.10's wraps the annotation of a parameter whose default is None in Optional,
+    # so that what typer reads in Annotated is out of its sight. A dataclass has no such defaults.
+    for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
+        kind = parameter.annotation
         if not dataclasses.is_dataclass(kind):
-            parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
             continue
         groups[name] = typing.cast(type[Any], kind)
         field_hints = typing.get_type_hints(kind, include_extras=True)

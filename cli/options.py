@@ -76,6 +76,9 @@ class SourceFormat(str, Enum):
     boxes = "boxes"
     aitex = "aitex"
 
+    # typer before 0.29 looks for what the option's own parser returned among the members again, by its text.
+    __str__ = str.__str__
+
 
 class EmptyImages(str, Enum):
     """What an image without a defect is, as it is named on the command line."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from typer.models import ArgumentInfo, OptionInfo
 
@@ -134,12 +134,13 @@ def arguments_of(command: Callable[..., Any]) -> dict[str, bool]:
 
 
 def _settings(command: Callable[..., Any]) -> list[Setting]:
-    hints = get_type_hints(command, include_extras=True)
-    found = [_setting(parameter, hints[name]) for name, parameter in inspect.signature(command).parameters.items()]
+    # Not typing.get_type_hints: Python 3.10's wraps what has the default None in Optional, which hides the Annotated.
+    found = [_setting(parameter) for parameter in inspect.signature(command, eval_str=True).parameters.values()]
     return [setting for setting in found if setting is not None]
 
 
-def _setting(parameter: inspect.Parameter, hint: Any) -> Setting | None:
+def _setting(parameter: inspect.Parameter) -> Setting | None:
+    hint = parameter.annotation
     about = [extra for extra in getattr(hint, "__metadata__", ()) if isinstance(extra, OptionInfo | ArgumentInfo)]
     if not about or about[0].hidden:
         return None

@@ -30,12 +30,12 @@ _LONGEST_START_S = 60
 @pytest.fixture(scope="session")
 def chrome() -> Iterator[Chrome]:
     """One headless Chromium for all tests; the driver is the one installed, and nothing is fetched."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is in the extra 'dev'")
     names = ("chromium", "chromium-browser", "google-chrome")
     binary = next((found for name in names if (found := shutil.which(name))), None)
     driver = shutil.which("chromedriver")
     if binary is None or driver is None:
         pytest.skip("no Chromium with its driver: apt-get install chromium chromium-driver")
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is in the extra 'dev'")
     os.environ["SE_OFFLINE"] = "true"
     options = webdriver.ChromeOptions()
     options.binary_location = binary

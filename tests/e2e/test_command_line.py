@@ -419,6 +419,7 @@ def test_an_export_never_replaces_what_it_did_not_make(tmp_path: Path) -> None:
 
 
 def test_an_export_that_is_ended_leaves_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="the export stage needs PyTorch")
     command = [MVREC_EDGE, "export", "--random-weights", "ViT-Ti/16", "--out", tmp_path / "b"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

@@ -12,6 +12,8 @@ import tifffile
 
 from mvrec_edge.runtime.errors import ImageError
 from mvrec_edge.runtime.images import jpeg, opencv, png, png_bands, read_image, read_mask, tiff, tiff_pixels, webp
+from tests.unit.runtime.images.files import rows_of_bits
+from tests.unit.runtime.images.files import tiff as tiff_file
 
 NOISE = np.random.default_rng(0).integers(0, 255, (40, 48, 3), np.uint8)
 
@@ -130,12 +132,16 @@ def test_a_tiff_read_in_pieces_is_what_it_is_at_once(
         options |= {"photometric": "palette", "colormap": np.outer((257, 256, 0), np.arange(256)).astype(np.uint16)}
     elif kind == "white is zero":
         pixels, options["photometric"] = pixels[:, :, 0], "miniswhite"
-    elif kind == "12 bits":
-        pixels, options = pixels[:, :, 0].astype(np.uint16) * 16, {"photometric": "minisblack", "bitspersample": 12}
-    else:
+    elif kind == "alpha":
         pixels = np.dstack((pixels, np.full(pixels.shape[:2], 255, np.uint8)))
         options["extrasamples"] = ["unassalpha"]
-    file.write_bytes(_tiff(pixels, **options))
+    if kind == "12 bits":
+        # Packed here: imagecodecs 2025.3, the last for Python 3.10, reads such files and writes none.
+        rows = rows_of_bits(pixels[:, :, 0].astype(np.uint16) * 16, 12)
+        strips = [rows[start : start + 15].tobytes() for start in range(0, len(rows), 15)]
+        file.write_bytes(tiff_file({256: [48], 257: [40], 258: [12], 262: [1], 277: [1], 278: [15]}, strips))
+    else:
+        file.write_bytes(_tiff(pixels, **options))
     at_once = reader(file)
 
     monkeypatch.setattr(tiff_pixels, "_PIECE", 1)
