@@ -44,6 +44,9 @@ class StandIn:
         self.InferenceSession = self._session
         self.OrtValue = self
 
+    def get_available_providers(self) -> list[str]:
+        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
     def set_default_logger_severity(self, level: int) -> None:
         self.severity = level
 
