@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from mvrec_edge.runtime.engines.processor import read_processor
 from mvrec_edge.runtime.engines.speeds import SpeedKey, read_speeds, record_speeds
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
 from mvrec_edge.runtime.errors import IntegrityError, MissingDependencyError, UsageError
+from mvrec_edge.runtime.installing import install_extra
 from mvrec_edge.runtime.threads import usable_cpus
 
 
@@ -164,7 +166,7 @@ def test_nothing_is_installed(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPat
     for name in ("openvino", "onnxruntime"):
         monkeypatch.setitem(sys.modules, name, None)
     assert installed_engines() == []
-    with pytest.raises(MissingDependencyError, match=r"\[cpu\]"):
+    with pytest.raises(MissingDependencyError, match=re.escape(install_extra("cpu"))):
         choose(tiny_bundle)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from mvrec_edge.runtime.engines.onnxruntime import onnxruntime_engine, open_sess
 from mvrec_edge.runtime.engines.onnxruntime.cpu_session import CpuSession
 from mvrec_edge.runtime.engines.processor import Processor
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, MissingDependencyError, UsageError
+from mvrec_edge.runtime.installing import install_extra
 from tests.unit.runtime.engines.sharing import check_shared_by_threads
 from tests.unit.runtime.engines.watching import check_forked, check_watched
 
@@ -108,7 +110,7 @@ def test_a_graph_the_library_cannot_load_is_one_line(tmp_path: Path) -> None:
 
 def test_a_missing_library_names_the_extra(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingDependencyError, match=r"mvrec-edge\[cpu\]"):
+    with pytest.raises(MissingDependencyError, match=re.escape(install_extra("cpu"))):
         open_engine("onnxruntime", tiny_bundle)
 
 
@@ -117,7 +119,7 @@ def test_a_provider_that_is_not_there_never_becomes_the_cpu(tiny_bundle: Bundle,
     onnxruntime = pytest.importorskip("onnxruntime")
     if len(onnxruntime.get_available_providers()) > 2:
         pytest.skip("this build of ONNX Runtime has GPU providers")
-    with pytest.raises(EnvironmentUnfitError, match=r"has no (CUDA|Tensorrt)ExecutionProvider, it has .*extra 'gpu'"):
+    with pytest.raises(EnvironmentUnfitError, match=r"has no (CUDA|Tensorrt)ExecutionProvider, it has .*\[gpu\]"):
         open_engine("onnxruntime", tiny_bundle, provider=provider)
 
 
