@@ -19,7 +19,7 @@ TENSORRT_VERSIONS := 10.3.0 10.13.3.9 11.4.0.106
 RTX := .tensorrt-rtx
 RTX_VERSION := 1.7.1.116
 
-.PHONY: demo pocket test test-slow test-python test-lowest matrix harness harness-short harness-tools supply lock wheelhouse offline browser browser-tools check format docs clean
+.PHONY: demo pocket test test-slow test-python test-lowest matrix matrix-page harness harness-short harness-tools supply lock wheelhouse offline browser browser-tools check format docs clean
 
 # In an environment of its own, without PyTorch.
 demo: $(TRIAL)/.ready
@@ -45,6 +45,10 @@ test-lowest: $(TOOLS)/.ready
 # Both for all Pythons that are here, with a table of what ran and what was left out.
 matrix: $(TOOLS)/.ready
 	$(TOOLS)/bin/python supply/matrix.py --tools $(TOOLS)/bin
+
+# The same, and the table on its page and in its results file.
+matrix-page: $(TOOLS)/.ready
+	$(TOOLS)/bin/python supply/matrix.py --tools $(TOOLS)/bin --results benchmarks/results/pythons.json --page docs/install.md
 
 # Hostile inputs, faults, kills, threads, leaks (tests/harness): the first trials, and all of them, which takes hours and is
 # taken up where the last call ended.

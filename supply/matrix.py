@@ -39,6 +39,8 @@ HEAVY = (
 _OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 # What uv says where the packages' index is not reached, and not that there is no such version.
 _OUT_OF_REACH = re.compile(r"failed to fetch|error sending request|dns error|connect", re.IGNORECASE)
+# The table of a page, which begins with its first column's name.
+_TABLE = re.compile(r"\n\| Python \|.*\n(?:\|.*\n)*")
 _COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
 
 
@@ -103,7 +105,8 @@ def main() -> int:
     """Runs what is asked for, and prints the table."""
     parser = argparse.ArgumentParser(prog="make matrix", description=__doc__.partition("\n")[0])
     parser.add_argument("--tools", type=Path, required=True, help="the folder of the program uv")
-    parser.add_argument("--results", type=Path, help="where the table goes as JSON; by default it is printed alone")
+    parser.add_argument("--results", type=Path, help="where the rows go as JSON; by default the table is printed alone")
+    parser.add_argument("--page", type=Path, help="the page whose table is replaced by this one")
     parser.add_argument("jobs", nargs="*", type=_job, help="a version such as 3.10, or lowest; by default all")
     options = parser.parse_args()
     outcomes = list(_outcomes(options.tools / "uv", options.jobs))
@@ -113,6 +116,9 @@ def main() -> int:
         machine = f"{platform.machine()}, {os.cpu_count()} cores"
         told = {"date": time.strftime("%Y-%m-%d", time.gmtime()), "machine": machine, "rows": rows}
         options.results.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    if options.page is not None:
+        page = options.page.read_text("utf-8")
+        options.page.write_text(_TABLE.sub("\n".join(["", *table(rows), ""]), page), "utf-8")
     return 1 if any(each.broken and each.job.version not in {*NEWER} - {*options.jobs} for each in outcomes) else 0
 
 

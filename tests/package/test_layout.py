@@ -240,7 +240,7 @@ def test_a_command_does_not_load_the_others() -> None:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what the wheel holds."""
-    pytest.importorskip("build", reason="the wheel is made by build, in the extra 'dev'")
+    pytest.importorskip("build.__main__", reason="the wheel is made by build, in the extra 'dev'")
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(REPOSITORY)]
     result = subprocess.run(build, capture_output=True, text=True, check=False)

@@ -119,6 +119,19 @@ def test_a_python_that_is_asked_for_and_not_there_is_a_failure(
     assert [row["why"] for row in json.loads(results.read_text("utf-8"))["rows"]] == ["not on this machine"]
 
 
+def test_the_table_of_a_page_is_replaced_and_nothing_else(
+    pyenv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# A\n\nBefore:\n\n| Python | old |\n| --- | --- |\n| 3.9 | 1 |\n\n- after | it\n")
+    monkeypatch.setattr(sys, "argv", ["matrix", "--tools", "none", "--page", str(page), "3.77"])
+    main()
+    lines = page.read_text().splitlines()
+    assert lines[:4] == ["# A", "", "Before:", ""]
+    assert lines[4:7] == table([Outcome(Job("3.77"), "3.77", why="not on this machine").row()])
+    assert lines[7:] == ["", "- after | it"]
+
+
 def test_a_word_that_is_no_version_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
