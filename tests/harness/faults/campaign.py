@@ -140,7 +140,8 @@ def try_once(run: Runner, bases: Bases, case: Case, number: int, kind: int, fold
 def what_is_wrong(case: Case, before: Path, place: Path, ended: Ended, how: int) -> list[str]:
     """What did not hold right after the fault."""
     killed = how in _KILLS
-    wrong = [*lost(snapshot(before), place, before, case), *broken(place, killed=killed or ended.code < 0)]
+    wrong = lost(snapshot(before), place, before, case)
+    wrong += broken(place, killed=killed or ended.code < 0, before=before)
     if ended.code < 0:
         return wrong if ended.code == -9 and killed else [*wrong, f"ended by signal {-ended.code}"]
     # What a disk that takes nothing any more does not remove either, the next run removes.

@@ -227,12 +227,16 @@ def _incomplete(old: Path, key: tuple[str, str]) -> bool:
     return len(group) < group[0]["item"]["records"]
 
 
-def broken(folder: Path, *, killed: bool) -> list[str]:
-    """The files that are not whole, each with the reader that says so. A growing file of a killed run may end torn."""
+def broken(folder: Path, *, killed: bool, before: Path | None = None) -> list[str]:
+    """The files that are not whole, each with the reader that says so. A growing file of a killed run may end torn.
+
+    What a command has not touched is not its doing: a file that is as it was in `before` is left out.
+    """
     wrong = []
     for path in folder.rglob("*"):
         name = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith(".") for part in name.parts):
+        hidden = any(part.startswith(".") for part in name.parts)
+        if path.is_file() and not hidden and not (before is not None and _alike(path, before / name)):
             wrong += [f"{name}: {what}" for what in _wrong_with(path, killed=killed)]
     for place in (each for each in folder.glob("*.bundle") if not each.is_symlink()):
         try:
@@ -242,6 +246,10 @@ def broken(folder: Path, *, killed: bool) -> list[str]:
         except MvrecEdgeError as error:
             wrong.append(f"{place.name}: {error}")
     return wrong
+
+
+def _alike(path: Path, other: Path) -> bool:
+    return other.is_file() and path.read_bytes() == other.read_bytes()
 
 
 def _wrong_with(path: Path, *, killed: bool) -> Iterator[str]:
