@@ -95,14 +95,19 @@ class TargetOptions:
         """The same in bytes."""
         return None if self.workspace_gb is None else int(self.workspace_gb * 1e9)
 
-    def store(self, bundle: Bundle, precision: str, plan: BuiltPlan) -> None:
-        """Stores a plan in its bundle, and says where."""
+    def store(self, bundle: Bundle, precision: str, plans: list[BuiltPlan]) -> None:
+        """Stores plans in their bundle, and says where."""
         from mvrec_edge.cli.console import say
-        from mvrec_edge.runtime.engines.tensorrt.bundled_plans import store_plan
+        from mvrec_edge.runtime.engines.tensorrt.bundled_plans import store_plans
         from mvrec_edge.runtime.engines.tensorrt.plan_keys import PortablePlanKey
+        from mvrec_edge.runtime.engines.tensorrt.profile import parse_profile
 
-        assert isinstance(plan.key, PortablePlanKey)  # noqa: S101 (checked when the options were read)
-        say(f"{store_plan(bundle, precision, plan.key, plan.data)}: stored in the bundle")
+        portable = {}
+        for plan in plans:
+            assert isinstance(plan.key, PortablePlanKey)  # noqa: S101 (checked when the options were read)
+            portable[parse_profile(plan.key.profile).variant] = plan.key, plan.data
+        for path in store_plans(bundle, precision, portable):
+            say(f"{path}: stored in the bundle")
 
     @contextlib.contextmanager
     def open(self) -> Iterator[PlanTarget]:
@@ -152,7 +157,8 @@ def build(
 
     A plan of TensorRT runs only on this GPU model with this version of TensorRT. A plan of TensorRT for RTX runs on
     many GPU models with the same version of that library. A plan is kept in the user's cache folder; without this
-    command, the first 'classify --engine tensorrt' or 'classify --engine tensorrt-rtx' builds it.
+    command, the first 'classify --engine tensorrt' or 'classify --engine tensorrt-rtx' builds it. A bundle that was
+    exported with --views-in-graph gets a second plan, which cuts the views as well; but not on a Jetson.
 
     Example: mvrec-edge build encoder.bundle --for rtx --batch 1:27:54
     """
@@ -161,6 +167,7 @@ def build(
     from mvrec_edge.runtime.bundle import PRECISIONS
     from mvrec_edge.runtime.engines.engine import preferred_precision
     from mvrec_edge.runtime.engines.tensorrt.building import ensure_plan
+    from mvrec_edge.runtime.engines.tensorrt.cutting_choice import cutting_profile
     from mvrec_edge.runtime.engines.tensorrt.flavour import FLAVOURS
     from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
     from mvrec_edge.runtime.engines.tensorrt.tensorrt_engine import PRECISIONS_IN_ORDER
@@ -171,19 +178,26 @@ def build(
         raise UsageError(f"there is no precision '{precision}'", fix="one of " + ", ".join(PRECISIONS))
     opened = Bundle.load(bundle, graphs=())
     precision = preferred_precision(opened, precision, PRECISIONS_IN_ORDER, FLAVOURS[options.target.value].engine)
+    profiles = (profile, cutting_profile(opened, precision, profile, say=say))
     with options.open() as target, phase_bar("building") as progress:
-        plan = ensure_plan(
-            opened,
-            precision,
-            target,
-            profile,
-            workspace=options.workspace,
-            timing_cache=options.timing_cache,
-            force=force,
-            say=say,
-            progress=progress,
-        )
-    word = "built" if plan.built else "there already"
+        plans = [
+            ensure_plan(
+                opened,
+                precision,
+                target,
+                each,
+                workspace=options.workspace,
+                timing_cache=options.timing_cache,
+                force=force,
+                say=say,
+                progress=progress,
+            )
+            for each in profiles
+            if each is not None
+        ]
     if options.into_bundle:
-        options.store(opened, precision, plan)
-    say(f"{plan.path}: {word}, {len(plan.data) / 1e6:.0f} MB, {precision}, batch {profile}, for {target.title}")
+        options.store(opened, precision, plans)
+    for plan in plans:
+        word = "built" if plan.built else "there already"
+        size = f"{len(plan.data) / 1e6:.0f} MB"
+        say(f"{plan.path}: {word}, {size}, {precision}, batch {plan.key.profile}, for {target.title}")

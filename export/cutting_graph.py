@@ -17,7 +17,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
-from mvrec_edge.runtime.views.patches import TAPS, UPPER_STEP, sums_are_exact, weight_parts
+from mvrec_edge.runtime.views.patches import PATCH_INPUTS, TAPS, UPPER_STEP, sums_are_exact, weight_parts
 from mvrec_edge.runtime.views.resample import INTERMEDIATE
 
 __all__ = ["CUT_VIEWS", "CuttingNodes", "cutting_nodes"]
@@ -27,18 +27,7 @@ CUT_VIEWS = "cut_views"
 
 _PREFIX = "cut/"
 
-_INPUTS: tuple[tuple[str, int, tuple[str | int, ...]], ...] = (
-    ("patches", TensorProto.UINT8, ("P", "four_H", "W")),
-    ("columns", TensorProto.FLOAT, ("W",)),
-    ("rows", TensorProto.FLOAT, ("H",)),
-    ("taps", TensorProto.FLOAT, ("T", 2, INTERMEDIATE, TAPS + 2)),
-    ("column_patch", TensorProto.INT32, ("U",)),
-    ("column_taps", TensorProto.INT32, ("U",)),
-    ("column_starts", TensorProto.INT32, ("U", INTERMEDIATE)),
-    ("view_column", TensorProto.INT32, ("N",)),
-    ("view_taps", TensorProto.INT32, ("N",)),
-    ("view_starts", TensorProto.INT32, ("N", INTERMEDIATE)),
-)
+_TYPES = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT, "int32": TensorProto.INT32}
 
 
 class CuttingNodes:
@@ -55,7 +44,7 @@ class CuttingNodes:
     def __init__(self, size: int) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
-        self.inputs = [helper.make_tensor_value_info(name, kind, shape) for name, kind, shape in _INPUTS]
+        self.inputs = [helper.make_tensor_value_info(name, _TYPES[kind], shape) for name, kind, shape in PATCH_INPUTS]
         self.output = helper.make_tensor_value_info(CUT_VIEWS, TensorProto.UINT8, ("N", size, size, 4))
         self.views = ""
 

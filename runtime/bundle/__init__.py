@@ -17,10 +17,11 @@ from mvrec_edge.runtime.bundle.certificate import (
 from mvrec_edge.runtime.bundle.golden import Golden
 from mvrec_edge.runtime.bundle.held_graph import HeldGraph
 from mvrec_edge.runtime.bundle.manifest import FileRecord, Manifest, WeightsSource
-from mvrec_edge.runtime.bundle.plan_record import PlanRecord
+from mvrec_edge.runtime.bundle.plan_record import PLAN_VARIANTS, PlanRecord
 from mvrec_edge.runtime.bundle.precision import PRECISIONS, PrecisionLimits, limits_of, parse_precisions
 
 __all__ = [
+    "PLAN_VARIANTS",
     "PRECISIONS",
     "VARIANT_TARGETS",
     "VIEWS_TARGETS",

@@ -14,7 +14,7 @@ from mvrec_edge.runtime.bundle.held_graph import HeldGraph, folder_state
 from mvrec_edge.runtime.bundle.manifest import MANIFEST_NAME, FileRecord, Manifest, WeightsSource
 from mvrec_edge.runtime.bundle.plan_record import PlanRecord
 from mvrec_edge.runtime.bundle.screen import screen_onnx, variant_domains
-from mvrec_edge.runtime.errors import InputError, IntegrityError, OutputError
+from mvrec_edge.runtime.errors import InputError, IntegrityError, OutputError, UsageError
 from mvrec_edge.runtime.files import atomic_write, sha256_file, writing
 from mvrec_edge.runtime.files.draft_folder import DraftFolder, recover_folder
 from mvrec_edge.runtime.files.file_lock import claimed
@@ -274,12 +274,20 @@ def _check_names_and_sizes(folder: Path, manifest: Manifest) -> None:
             manifest.file(name)
     for plan in manifest.plans:
         manifest.file(plan.file)
-        if plan.precision not in manifest.precisions or plan.graph != manifest.graph_digest(plan.precision):
+        if plan.graph != _graph_of(plan, manifest):
             raise IntegrityError(
                 "is listed as a plan, but not of a graph of this bundle",
                 where=folder / plan.file,
                 fix="copy or export the bundle again",
             )
+
+
+def _graph_of(plan: PlanRecord, manifest: Manifest) -> str | None:
+    """The digest of the graph that a plan is listed for; None where there is no such graph."""
+    try:
+        return manifest.graph_digest(plan.precision, plan.variant)
+    except UsageError:
+        return None
 
 
 def _readable(manifest: Manifest, where: Path) -> bytes:

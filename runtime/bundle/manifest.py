@@ -11,7 +11,7 @@ from typing import Any
 
 from mvrec_edge.runtime.bundle.architecture import EncoderArchitecture
 from mvrec_edge.runtime.bundle.certificate import GraphRecord
-from mvrec_edge.runtime.bundle.plan_record import PLAN_LIBRARIES, PlanRecord
+from mvrec_edge.runtime.bundle.plan_record import PLAN_LIBRARIES, PLAN_VARIANTS, PlanRecord
 from mvrec_edge.runtime.bundle.precision import PRECISIONS
 from mvrec_edge.runtime.errors import IntegrityError, UsageError
 from mvrec_edge.runtime.files import canonical_json, sha256_bytes
@@ -81,7 +81,7 @@ class Manifest:
         weights: Where the weights came from.
         graphs: The graphs, one for each precision.
         files: Every file but the manifest itself.
-        plans: Plans for one of the graphs, at most one for a precision and an engine.
+        plans: Plans for one of the graphs, at most one for a graph and an engine.
     """
 
     created_by: str
@@ -121,10 +121,10 @@ class Manifest:
             fix=f"export it with --precision {','.join(dict.fromkeys((*self.precisions, precision)))}",
         )
 
-    def plan(self, precision: str, library: str) -> PlanRecord | None:
-        """The plan for a graph and an engine; None where the bundle holds none."""
+    def plan(self, precision: str, library: str, variant: str = "") -> PlanRecord | None:
+        """The plan for a graph and an engine, see `PlanRecord`; None where the bundle holds none."""
         for plan in self.plans:
-            if (plan.precision, plan.library) == (precision, library):
+            if (plan.precision, plan.library, plan.variant) == (precision, library, variant):
                 return plan
         return None
 
@@ -137,14 +137,24 @@ class Manifest:
         graph = self.graph(precision)
         return self.file(graph.file).size + self.file(graph.weights).size
 
-    def graph_digest(self, precision: str) -> str:
+    def graph_digest(self, precision: str, variant: str = "") -> str:
         """Identifies a graph together with its weights, as a hash over the hashes of both files.
 
+        Args:
+            precision: The graph's precision.
+            variant: The target of one of its variants; empty for the graph of standard operators that takes views.
+
         Raises:
-            UsageError: There is no graph of that precision.
+            UsageError: There is no such graph.
         """
         graph = self.graph(precision)
-        return sha256_bytes(canonical_json([self.file(graph.file).sha256, self.file(graph.weights).sha256]))
+        file = graph.file
+        if variant:
+            record = graph.variant(variant)
+            if record is None:
+                raise UsageError(f"the bundle has no {precision} graph for '{variant}'", fix="export it again")
+            file = record.file
+        return sha256_bytes(canonical_json([self.file(file).sha256, self.file(graph.weights).sha256]))
 
     def fingerprint(self, precision: str) -> str:
         """Identifies what an embedding depends on: weights, graph and the way pixels go in.
@@ -244,9 +254,9 @@ def _file(fields: Fields) -> FileRecord:
 def _plans(fields: Fields, where: str) -> tuple[PlanRecord, ...]:
     if "plans" not in fields.payload:
         return ()
-    most = len(PRECISIONS) * len(PLAN_LIBRARIES)
+    most = len(PRECISIONS) * len(PLAN_LIBRARIES) * (1 + len(PLAN_VARIANTS))
     plans = tuple(PlanRecord.parse(Fields(item, f"{where}: plans")) for item in fields.sequence("plans", most=most))
-    if len({(plan.precision, plan.library) for plan in plans}) < len(plans):
+    if len({(plan.precision, plan.library, plan.variant) for plan in plans}) < len(plans):
         raise IntegrityError(
             "two plans are for one graph and engine", where=f"{where}: plans", fix="export the bundle again"
         )

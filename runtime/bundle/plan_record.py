@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from mvrec_edge.runtime.bundle.precision import PRECISIONS
 from mvrec_edge.runtime.files.json_documents import Fields
 
-__all__ = ["PLAN_LIBRARIES", "PlanRecord"]
+__all__ = ["PLAN_LIBRARIES", "PLAN_VARIANTS", "PlanRecord"]
 
 #: Engines whose plans are for more than one machine, so that a bundle may hold them.
 PLAN_LIBRARIES = ("tensorrt-rtx",)
+#: Variants of graphs that plans are built of: the one of standard operators that cuts views.
+PLAN_VARIANTS = ("views",)
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,9 @@ class PlanRecord:
 
     Attributes:
         file: Its file name.
-        precision: Which graph it was built from.
+        precision: Of which precision the graph is that it was built from.
+        variant: Which graph of that precision: `""` for the one of standard operators that takes views, or one of
+            `PLAN_VARIANTS`.
         graph: Hash of that graph and its weights, see `Manifest.graph_digest`.
         library: The engine that runs it: one of `PLAN_LIBRARIES`.
         release: The library's version, which is the only one that runs it.
@@ -29,6 +33,7 @@ class PlanRecord:
 
     file: str
     precision: str
+    variant: str
     graph: str
     library: str
     release: str
@@ -41,6 +46,7 @@ class PlanRecord:
         return cls(
             file=fields.text("file", longest=255),
             precision=fields.choice("precision", *PRECISIONS),
+            variant=fields.choice("variant", "", *PLAN_VARIANTS),
             graph=fields.text("graph", longest=64),
             library=fields.choice("library", *PLAN_LIBRARIES),
             release=fields.text("release", longest=64),

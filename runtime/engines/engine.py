@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import threading
 from abc import ABC, abstractmethod
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.engines.forked import outlive_forked_children
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError
-from mvrec_edge.runtime.views.patches import VIEWS_AT_ONCE, PatchBatch, PatchViews, join_patches
+from mvrec_edge.runtime.views.patches import PatchBatch, PatchLimits, PatchViews, join_patches, part_patches
 
 if TYPE_CHECKING:
     from mvrec_edge.runtime.bundle import Bundle, HeldGraph
@@ -64,12 +65,14 @@ class Engine(ABC):
         device: What it really runs on, such as `"cpu, 2 threads"`.
         on_gpu: Whether it leaves the CPU to other work meanwhile.
         cuts_views: Whether it cuts views itself, so that `encode_patches` may be called.
+        patch_limits: How much it cuts in one call; no more than `batch` views in any case.
     """
 
     name: str = ""
     device: str = ""
     on_gpu: bool = False
     cuts_views: bool = False
+    patch_limits: PatchLimits = PatchLimits()
 
     def __init__(
         self,
@@ -164,8 +167,9 @@ class Engine(ABC):
             )
         embeddings = np.empty((sum(map(len, pieces)), self.embedding_dim), np.float32)
         done = 0
-        for some in _parted(pieces, min(self.batch, VIEWS_AT_ONCE)):
-            batch = join_patches(some)
+        limits = dataclasses.replace(self.patch_limits, views=min(self.batch, self.patch_limits.views))
+        for some in part_patches(pieces, limits):
+            batch = join_patches(some, limits.sides)
             place = slice(done, done + len(batch))
             with self._taking_turns():
                 answer = self._encode_patches(batch, None if cut is None else cut[place])
@@ -379,23 +383,6 @@ class GraphEngine(Engine):
             files.close()
         self._session.close()
         self._files.close()
-
-
-def _parted(pieces: Sequence[PatchViews], most: int) -> Iterator[list[PatchViews]]:
-    """The pieces in order, cut and put together to lists of no more than `most` views."""
-    some: list[PatchViews] = []
-    room = most
-    for piece in pieces:
-        done = 0
-        while done < len(piece):
-            part = piece[done : done + room]
-            some.append(part)
-            done, room = done + len(part), room - len(part)
-            if not room:
-                yield some
-                some, room = [], most
-    if some:
-        yield some
 
 
 def encoder_name(bundle: Bundle, precision: str) -> str:

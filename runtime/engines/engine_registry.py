@@ -55,7 +55,8 @@ def open_engine(
             may use.
         say: Takes a line where opening takes long, such as for building a TensorRT plan.
         views_in_graph: Whether the engine cuts views itself, see `Engine.encode_patches`; by default it does on a GPU
-            where the bundle has a graph for it. Of the engine `"onnxruntime"` on a CPU it can be asked for.
+            where the bundle has a graph for it, but on a Jetson. Of the engine `"onnxruntime"` on a CPU, and of
+            `"tensorrt"` on a Jetson, it can be asked for.
 
     Returns:
         The engine, ready to encode. Use it as a context manager, or call `close`.
@@ -82,7 +83,8 @@ def open_engine(
         from mvrec_edge.runtime.engines.choice import choose_engine
 
         def open_candidate(candidate: str, runs_on: str | None) -> Engine:
-            return _OPENERS[candidate](_Request(bundle, precision, runs_on, None, threads, lambda _: None))
+            # What is timed are views that were cut before.
+            return _OPENERS[candidate](_Request(bundle, precision, runs_on, None, threads, lambda _: None, False))
 
         name, provider = choose_engine(bundle, open_candidate, precision=precision, threads=threads, say=say)
     return _OPENERS[name](_Request(bundle, precision, provider, batch, threads, say, views_in_graph))
@@ -116,7 +118,12 @@ def _open_tensorrt(request: _Request) -> Engine:
     from mvrec_edge.runtime.engines.tensorrt.tensorrt_engine import TensorRtEngine
 
     return TensorRtEngine(
-        request.bundle, precision=request.precision, batch=request.batch, threads=request.threads, say=request.say
+        request.bundle,
+        precision=request.precision,
+        batch=request.batch,
+        threads=request.threads,
+        say=request.say,
+        views_in_graph=request.views_in_graph,
     )
 
 
@@ -131,6 +138,7 @@ def _open_tensorrt_rtx(request: _Request) -> Engine:
         batch=request.batch,
         threads=request.threads,
         say=request.say,
+        views_in_graph=request.views_in_graph,
     )
 
 
@@ -141,4 +149,4 @@ _OPENERS: dict[str, Callable[[_Request], Engine]] = {
     "tensorrt-rtx": _open_tensorrt_rtx,
 }
 # Those that can cut views in a graph.
-_CUTTING = ("onnxruntime",)
+_CUTTING = ("onnxruntime", "tensorrt", "tensorrt-rtx")

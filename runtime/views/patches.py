@@ -12,7 +12,7 @@ parts are exact in float32, in any order, and with inputs of 11 bits (TensorFloa
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -28,13 +28,17 @@ from mvrec_edge.runtime.views.resample import INTERMEDIATE, Window
 __all__ = [
     "LARGEST_PATCH",
     "LARGEST_WINDOW",
+    "PATCH_INPUTS",
     "TAPS",
     "UPPER_STEP",
     "VIEWS_AT_ONCE",
     "PatchBatch",
+    "PatchLimits",
     "PatchViews",
     "cut_patch",
+    "input_shapes",
     "join_patches",
+    "part_patches",
     "sums_are_exact",
     "weight_parts",
 ]
@@ -58,6 +62,39 @@ _STEP = 32
 # A weight may be larger than 1, where a tiny window is cut at its border, and an upper part shall have 11 bits at most.
 _LOWER_BITS = 12
 _UPPER_BITS = WEIGHT_BITS - _LOWER_BITS
+
+
+#: The inputs of a graph that cuts views, which are the fields of `PatchBatch`: name, dtype and shape. A name in a shape
+#: is a length that each call may choose; see `input_shapes`.
+PATCH_INPUTS: tuple[tuple[str, str, tuple[str | int, ...]], ...] = (
+    ("patches", "uint8", ("P", "four_H", "W")),
+    ("columns", "float32", ("W",)),
+    ("rows", "float32", ("H",)),
+    ("taps", "float32", ("T", 2, INTERMEDIATE, TAPS + 2)),
+    ("column_patch", "int32", ("U",)),
+    ("column_taps", "int32", ("U",)),
+    ("column_starts", "int32", ("U", INTERMEDIATE)),
+    ("view_column", "int32", ("N",)),
+    ("view_taps", "int32", ("N",)),
+    ("view_starts", "int32", ("N", INTERMEDIATE)),
+)
+
+
+@dataclass(frozen=True)
+class PatchLimits:
+    """How much one call takes.
+
+    Attributes:
+        views: Most views.
+        patches: Most patches.
+        columns: Most distinct pairs of a patch and columns of it.
+        sides: The rows, and as many columns, that patches are padded to, in order; by default each call has its own.
+    """
+
+    views: int = VIEWS_AT_ONCE
+    patches: int = VIEWS_AT_ONCE
+    columns: int = VIEWS_AT_ONCE
+    sides: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -155,13 +192,61 @@ def cut_patch(
     return PatchViews(patch, tuple((x1 - left, y1 - top, x2 - left, y2 - top) for x1, y1, x2, y2 in windows))
 
 
-def join_patches(pieces: Sequence[PatchViews]) -> PatchBatch:
+def input_shapes(lengths: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    """The shapes of the inputs of a graph that cuts views, by name and in order.
+
+    Args:
+        lengths: P, U, T, N, H and W, see `PatchBatch`.
+    """
+    known = {**lengths, "four_H": 4 * lengths["H"]}
+    return {
+        name: tuple(known[length] if isinstance(length, str) else length for length in shape)
+        for name, _, shape in PATCH_INPUTS
+    }
+
+
+def part_patches(pieces: Sequence[PatchViews], limits: PatchLimits) -> Iterator[list[PatchViews]]:
+    """The pieces in order, cut and put together to lists that one call takes."""
+    some: list[PatchViews] = []
+    views, columns = 0, 0
+    for piece in pieces:
+        done = 0
+        while done < len(piece):
+            taken = 0
+            if len(some) < limits.patches:
+                taken, distinct = _leading(piece.windows[done:], limits.views - views, limits.columns - columns)
+            if not taken:
+                yield some
+                some, views, columns = [], 0, 0
+                continue
+            some.append(piece[done : done + taken])
+            done, views, columns = done + taken, views + taken, columns + distinct
+    if some:
+        yield some
+
+
+def _leading(windows: Sequence[Window], most: int, columns: int) -> tuple[int, int]:
+    """How many of the first windows have no more than `most` views and `columns`, and how many columns they have."""
+    seen: set[tuple[int, int]] = set()
+    for count, (x1, _, x2, _) in enumerate(windows):
+        if count == most or len(seen | {(x1, x2)}) > columns:
+            return count, len(seen)
+        seen.add((x1, x2))
+    return len(windows), len(seen)
+
+
+def join_patches(pieces: Sequence[PatchViews], sides: Sequence[int] = ()) -> PatchBatch:
     """Puts views of several regions together for one call.
 
     Args:
         pieces: At least one view of each; together no more than `VIEWS_AT_ONCE`.
+        sides: See `PatchLimits`.
     """
-    height, width = (-(-max(piece.patch.shape[axis] for piece in pieces) // _STEP) * _STEP for axis in (0, 2))
+    height, width = (max(piece.patch.shape[axis] for piece in pieces) for axis in (0, 2))
+    if sides:
+        height = width = next(side for side in sides if side >= max(height, width))
+    else:
+        height, width = (-(-length // _STEP) * _STEP for length in (height, width))
     patches = np.zeros((len(pieces), height, 4, width), np.uint8)
     lengths: dict[int, int] = {}
     columns: dict[tuple[int, int, int], int] = {}

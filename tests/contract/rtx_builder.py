@@ -15,20 +15,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mvrec_edge.runtime.engines.tensorrt.profile import DEFAULT_PROFILE, CuttingProfile
+
 _PART = re.compile(r"Name: (.*?), LayerType: (\w+), Inputs: (.*?), Constants: (.*), Outputs: (.*), TacticName: ")
 _MEMORY = re.compile(r"(Max Scratch|Total Activation|Total Weights) Memory: (\d+) bytes")
-
-#: The profile: of each dimension that a graph leaves open, by its name, the smallest, the usual and the largest length.
-#: Views (N); and for graphs that cut them from patches: patches, their rows and columns, and how many ways to cut.
-_LENGTHS = {
-    "N": (1, 27, 54),
-    "P": (1, 1, 27),
-    "H": (32, 448, 1024),
-    "four_H": (128, 1792, 4096),
-    "W": (32, 448, 1024),
-    "T": (1, 3, 27),
-    "U": (1, 9, 27),
-}
 
 
 def profile_of(engine: bytes, image_size: int, most: int = 64) -> list[int]:
@@ -76,7 +66,7 @@ def built(trt: Any, graph: str, image_size: int) -> dict[str, Any]:
     # As our builder does: a float32 product stays one.
     config.clear_flag(trt.BuilderFlag.TF32)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
-    config.add_optimization_profile(_profile(builder, network))
+    config.add_optimization_profile(_profile(builder, network, image_size))
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         return {"refused": "; ".join(logger.errors) or "it does not say why"}
@@ -102,15 +92,13 @@ def _peak() -> int:
     return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 
-def _profile(builder: Any, network: Any) -> Any:
+def _profile(builder: Any, network: Any, image_size: int) -> Any:
+    """The one of our builder, by default."""
     profile = builder.create_optimization_profile()
-    for index in range(network.num_inputs):
-        tensor = network.get_input(index)
-        lengths = [
-            (length,) * 3 if length >= 0 else _LENGTHS[tensor.get_dimension_name(place)]
-            for place, length in enumerate(tensor.shape)
-        ]
-        profile.set_shape(tensor.name, *zip(*lengths, strict=True))
+    cuts = network.num_inputs > 1
+    ours = CuttingProfile.beside(DEFAULT_PROFILE) if cuts else DEFAULT_PROFILE
+    for name, shapes in ours.shapes(image_size).items():
+        profile.set_shape(name, *shapes)
     return profile
 
 

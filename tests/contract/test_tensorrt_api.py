@@ -35,7 +35,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 WHEELS = Path(os.environ.get("TENSORRT_BINDINGS", REPOSITORY / ".tensorrt-bindings"))
 FOLDER = REPOSITORY / "runtime" / "engines" / "tensorrt"
 SOURCES = [
-    FOLDER / f"{name}.py" for name in ("builder", "building", "tensorrt_engine", "tensorrt_library", "io_tensors")
+    FOLDER / f"{name}.py"
+    for name in ("builder", "building", "tensorrt_engine", "plan_runner", "tensorrt_library", "io_tensors")
 ]
 #: What TensorRT for RTX alone is asked for.
 RTX_SOURCES = [FOLDER / f"{name}.py" for name in ("rtx_target", "rtx_runtime")]
@@ -170,7 +171,7 @@ def test_the_version_is_the_one_that_was_asked_for(bindings: dict[str, Any]) -> 
 
 
 def test_nothing_is_called_that_is_not_checked() -> None:
-    files = ("builder.py", "tensorrt_engine.py", "tensorrt_library.py", "io_tensors.py")
+    files = ("builder.py", "tensorrt_engine.py", "plan_runner.py", "tensorrt_library.py", "io_tensors.py")
     assert [line for line in USAGE.unknown if line.startswith(files)] == []
     assert RTX_USAGE.unknown == []
 
@@ -228,7 +229,7 @@ def test_what_is_used_is_found_in_the_sources() -> None:
         ("builder.build_serialized_network(network)", "Builder.build_serialized_network takes"),
         ("tensorrt.Runtime()", "Runtime.__init__ takes"),
         ("parser.num_errors = 3", "OnnxParser.num_errors cannot be set"),
-        ("shapes.set_shape(1, 2, 3, 4, *sizes)", "IOptimizationProfile.set_shape takes"),
+        ("optimization.set_shape(1, 2, 3, 4, *sizes)", "IOptimizationProfile.set_shape takes"),
     ],
 )
 def test_a_wrong_use_is_noticed(oldest: dict[str, Any], tmp_path: Path, line: str, complaint: str) -> None:

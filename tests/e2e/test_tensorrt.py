@@ -14,8 +14,9 @@ import pytest
 
 from mvrec_edge.runtime import Bundle
 from mvrec_edge.runtime.engines.tensorrt import BatchProfile
-from mvrec_edge.runtime.engines.tensorrt.bundled_plans import store_plan
+from mvrec_edge.runtime.engines.tensorrt.bundled_plans import store_plans
 from mvrec_edge.runtime.engines.tensorrt.plan_keys import Capabilities, PortablePlanKey, plan_key
+from mvrec_edge.runtime.engines.tensorrt.profile import CuttingProfile
 from mvrec_edge.runtime.installing import install_extra
 from tests.contract.rtx_builder import profile_of
 from tests.e2e import commands
@@ -181,7 +182,7 @@ def test_tensorrt_for_rtx_from_the_bundle(
     plan = put_plan(bundle, "fp32", target=Capabilities(), release="1.7.1.116")
     key = plan_key(bundle.manifest.graph_digest("fp32"), "1.7.1.116", Capabilities(), BatchProfile(1, 27, 54))
     assert isinstance(key, PortablePlanKey)
-    store_plan(bundle, "fp32", key, plan.read_bytes())
+    store_plans(bundle, "fp32", {"": (key, plan.read_bytes())})
     common = ("--engine", "tensorrt-rtx", "--precision", "fp32")
     verified = run("verify", place, *common, cache=line)
     assert [row.split()[:3] for row in verified.stdout.splitlines()] == [["tensorrt-rtx", "fp32", "pass"]]
@@ -192,3 +193,30 @@ def test_tensorrt_for_rtx_from_the_bundle(
     assert sorted(path.suffix for path in (line / "plans").iterdir() if path.suffix != ".lock") == [".jit", ".json"]
     refused = run("verify", place, *common, cache=line, code=5, FAKE_TENSORRT_RTX="OLD_CUDA_DRIVER").stdout
     assert "the NVIDIA driver is too old for it (update the driver" in refused
+
+
+def test_views_cut_in_the_graph(cutting_bundle_path: Path, parts: Path, tmp_path: Path) -> None:
+    """The same records as where they are cut before, on the same engine."""
+    cache, support = tmp_path / "cache", tmp_path / "line.safetensors"
+    engine = ("--engine", "tensorrt", "--precision", "fp32")
+    bundle = Bundle.load(cutting_bundle_path)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("MVREC_EDGE_CACHE", str(cache))
+        put_plan(bundle, "fp32")
+        cutting = put_plan(bundle, "fp32", CuttingProfile.beside(BatchProfile(1, 27, 54)))
+    verified = run("verify", cutting_bundle_path, *engine, cache=cache).stdout
+    assert "views cut in the graph: at most 0 of 255 from crop_views (limit 1)" in verified
+    run("calibrate", cutting_bundle_path, parts, "--view-recipe", "none", "--out", support, *engine, cache=cache)
+    answers = []
+    for in_graph in (True, False):
+        result = run("classify", cutting_bundle_path, support, parts, *engine, cache=cache)
+        # What cannot be built is left out and said.
+        left_out = "views are cut on the CPU, because the graph that cuts them does not run here"
+        assert (left_out in result.stderr) is not in_graph
+        rows = [json.loads(line) for line in result.stdout.splitlines()]
+        # All but when it was, and how long it took.
+        passing = ("ms", "run", "time")
+        answers.append([{name: value for name, value in row.items() if name not in passing} for row in rows])
+        cutting.unlink(missing_ok=True)
+    assert len(answers[0]) == 4
+    assert answers[0] == answers[1]

@@ -179,3 +179,36 @@ def test_without_the_library(copied: Path) -> None:
     line = error_line(run("build", copied, "--for", "rtx", code=5))
     assert "the engine 'tensorrt-rtx' needs the library 'tensorrt_rtx', which is not installed" in line
     assert "[tensorrt-rtx]" in line
+
+
+def test_a_bundle_that_cuts_views_gets_two_plans(
+    cutting_bundle_path: Path, library: dict[str, str], tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(cutting_bundle_path, tmp_path / "b"))
+    environment = library | {"MVREC_EDGE_CACHE": str(tmp_path / "cache")}
+    words = ("build", copy, "--for", "rtx", "--batch", "1:9:54", "--into-bundle")
+    lines = run_process(*words, environment=environment).stderr.splitlines()
+    names = ["encoder.fp16.tensorrt-rtx.plan", "encoder.fp16.views.tensorrt-rtx.plan"]
+    assert [line.split(" this takes")[0].split("plan of ")[1] for line in lines[:2]] == [
+        "the fp16 graph for NVIDIA GPUs of compute capability 8.0 and later, batch 1:9:54:",
+        "the fp16 graph that cuts views for NVIDIA GPUs of compute capability 8.0 and later, batch "
+        "1:9:27 from 3 patches up to 1024, 9 columns:",
+    ]
+    assert lines[2:4] == [f"{copy / name}: stored in the bundle" for name in names]
+    assert [": built, " in line for line in lines[4:]] == [True, True]
+    plans = Bundle.load(copy).manifest.plans
+    assert [(plan.file, plan.variant, plan.profile.split()[0]) for plan in plans] == [
+        (names[0], "", "1:9:54"),
+        (names[1], "views", "1:9:27"),
+    ]
+    assert (copy / names[0]).read_bytes() != (copy / names[1]).read_bytes()
+    # Both are found again, shown, and hashed.
+    assert run_process(*words, environment=environment).stderr.count("there already") == 2
+    assert all(name in run("inspect", copy).stdout for name in names)
+    said = run("verify", copy, "--engine", "onnxruntime").stderr
+    assert all(f"{name}: its hash is that of the manifest" in said for name in names)
+    data = bytearray((copy / names[1]).read_bytes())
+    data[len(data) // 2] ^= 1
+    (copy / names[1]).write_bytes(data)
+    for command in (("inspect", copy), ("verify", copy, "--engine", "tensorrt-rtx")):
+        assert f"{copy / names[1]}: was changed after it was exported" in error_line(run(*command, code=4))

@@ -50,32 +50,47 @@ class Runtime:
         return ICudaEngine(json.loads(header), graph)
 
 
-class ICudaEngine:
-    num_io_tensors = 2
-    device_memory_size_v2 = 4096
+_DTYPES = {
+    "tensor(float)": DataType.FLOAT,
+    "tensor(int32)": DataType.INT32,
+    "tensor(uint8)": DataType.UINT8,
+}
+_NUMPY = {DataType.FLOAT: np.float32, DataType.INT32: np.int32, DataType.UINT8: np.uint8}
 
+
+class ICudaEngine:
     def __init__(self, header: dict, graph: bytes) -> None:
         import onnxruntime
 
         self.header = header
         self.session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-        self.channels = self.session.get_outputs()[0].shape[1]
+        self.inputs = [value.name for value in self.session.get_inputs()]
+        self.outputs = {value.name: tuple(value.shape[1:]) for value in self.session.get_outputs()}
+        values = [*self.session.get_inputs(), *self.session.get_outputs()]
+        self.dtypes = {value.name: _DTYPES[value.type] for value in values}
+        # The one that cuts views works in more memory.
+        self.device_memory_size_v2 = 4096 * len(self.inputs)
+
+    @property
+    def num_io_tensors(self) -> int:
+        return len(self.dtypes)
 
     def get_tensor_name(self, index: int) -> str:
-        return ("views", "embedding")[index]
+        return [*self.dtypes][index]
 
     def get_tensor_mode(self, name: str) -> TensorIOMode:
-        return TensorIOMode.INPUT if name == "views" else TensorIOMode.OUTPUT
+        return TensorIOMode.INPUT if name in self.inputs else TensorIOMode.OUTPUT
 
     def get_tensor_dtype(self, name: str) -> DataType:
-        return DataType.UINT8 if name == "views" else DataType.FLOAT
+        return self.dtypes[name]
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return (-1, *self.header["shapes"][0][1:]) if name == "views" else (-1, self.channels)
+        return (-1, *self.outputs[name])
 
     def get_tensor_profile_shape(self, name: str, profile_index: int) -> list:
-        assert (name, profile_index) == ("views", 0)
-        return [tuple(shape) for shape in self.header["shapes"]]
+        assert name in self.inputs
+        assert profile_index == 0
+        return [tuple(shape) for shape in self.header["shapes"][name]]
 
     def create_execution_context(self, strategy) -> IExecutionContext:
         assert strategy == ExecutionContextAllocationStrategy.USER_MANAGED
@@ -86,7 +101,7 @@ class IExecutionContext:
     def __init__(self, engine: ICudaEngine) -> None:
         self.engine = engine
         self.addresses: dict[str, int] = {}
-        self.shape: tuple[int, ...] = ()
+        self.shapes: dict[str, tuple[int, ...]] = {}
         self.memory = 0
         self.profile: int | None = None
 
@@ -107,22 +122,30 @@ class IExecutionContext:
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
         assert self.profile == 0, "no profile was chosen"
-        low, _, high = self.engine.header["shapes"]
+        low, _, high = self.engine.header["shapes"][name]
         assert all(a <= b <= c for a, b, c in zip(low, shape, high, strict=True)), "outside the profile"
-        self.shape = tuple(shape)
+        self.shapes[name] = tuple(shape)
         return True
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         assert self.memory, "no memory was given"
-        shape, source, target = self.shape, self.addresses["views"], self.addresses["embedding"]
-        fake_gpu.check(source, prod(shape))
-        fake_gpu.check(target, shape[0] * self.engine.channels * 4)
+        engine, shapes = self.engine, dict(self.shapes)
+        # As the real one: what the shapes of the outputs follow from.
+        count = shapes[engine.inputs[-1]][0]
+        shapes |= {name: (count, *tail) for name, tail in engine.outputs.items()}
+        places = {name: (self.addresses[name], shape, _NUMPY[engine.dtypes[name]]) for name, shape in shapes.items()}
+        for address, shape, dtype in places.values():
+            fake_gpu.check(address, prod(shape) * np.dtype(dtype).itemsize)
 
         def work() -> None:
-            views = np.ctypeslib.as_array((ctypes.c_uint8 * prod(shape)).from_address(source)).reshape(shape)
-            (answer,) = self.engine.session.run(["embedding"], {"views": views})
-            answer = np.ascontiguousarray(answer, np.float32)
-            ctypes.memmove(target, answer.ctypes.data, answer.nbytes)
+            feeds = {name: _at(*places[name]) for name in engine.inputs}
+            for name, answer in zip(engine.outputs, engine.session.run([*engine.outputs], feeds), strict=True):
+                _at(*places[name])[...] = answer
 
         fake_gpu.enqueue(stream_handle, work)
         return True
+
+
+def _at(address: int, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    size = prod(shape) * np.dtype(dtype).itemsize
+    return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address)).view(dtype).reshape(shape)

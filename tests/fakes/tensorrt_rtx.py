@@ -63,10 +63,10 @@ class Runtime(_base.Runtime):
 
 
 class IRuntimeCache:
-    """Holds the batch sizes that kernels were compiled for."""
+    """Holds what kernels were compiled for."""
 
     def __init__(self) -> None:
-        self._sizes: list[int] = []
+        self._sizes: list = []
 
     def serialize(self) -> memoryview:
         return memoryview(b"kernels of " + __version__.encode() + b": " + json.dumps(self._sizes).encode())
@@ -100,8 +100,8 @@ class IRuntimeConfig:
         return True
 
 
-#: The batch sizes that kernels were compiled for, one after the other.
-compiled: list[int] = []
+#: What kernels were compiled for, one after the other: a batch size, or the shapes of several inputs.
+compiled: list = []
 
 
 class _Engine(ICudaEngine):
@@ -126,7 +126,9 @@ class _Context(IExecutionContext):
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         # What was compiled before is not compiled again.
-        if self.shape[0] not in self.cache._sizes:
-            self.cache._sizes.append(self.shape[0])
-            compiled.append(self.shape[0])
+        shapes = [list(shape) for shape in self.shapes.values()]
+        size = shapes[0][0] if len(shapes) == 1 else shapes
+        if size not in self.cache._sizes:
+            self.cache._sizes.append(size)
+            compiled.append(size)
         return super().execute_async_v3(stream_handle)

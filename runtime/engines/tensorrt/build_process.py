@@ -13,7 +13,7 @@ from typing import Any
 
 from mvrec_edge.runtime.engines.tensorrt.builder import build_plan
 from mvrec_edge.runtime.engines.tensorrt.flavour import FLAVOURS
-from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
+from mvrec_edge.runtime.engines.tensorrt.profile import parse_profile
 from mvrec_edge.runtime.errors import MvrecEdgeError
 from mvrec_edge.runtime.files import atomic_write
 from mvrec_edge.runtime.processes.child_process import answer_stream, end_with_parent, send_answer
@@ -35,7 +35,7 @@ def main() -> None:
             FLAVOURS[request["for"]],
             Path(request["graph"]),
             request["image_size"],
-            BatchProfile.parse(request["profile"]),
+            parse_profile(request["profile"]),
             workspace=request["workspace"],
             timing_cache=None if request["timing_cache"] is None else Path(request["timing_cache"]),
             capabilities=request["capabilities"],

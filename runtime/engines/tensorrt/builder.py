@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.engines.tensorrt.flavour import Flavour
-from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
+from mvrec_edge.runtime.engines.tensorrt.profile import AnyProfile
 from mvrec_edge.runtime.engines.tensorrt.rtx_target import build_for
 from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt, logger
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, OutputError
@@ -31,7 +31,7 @@ def build_plan(
     flavour: Flavour,
     graph: Path,
     image_size: int,
-    profile: BatchProfile,
+    profile: AnyProfile,
     *,
     workspace: int | None = None,
     timing_cache: Path | None = None,
@@ -47,7 +47,7 @@ def build_plan(
         flavour: Which library builds it.
         graph: The ONNX file, screened.
         image_size: Side S of a view in pixels.
-        profile: Batch sizes.
+        profile: Batch sizes, of the graph that takes views or of the one that cuts them.
         workspace: Most bytes of GPU memory for trying kernels; None for TensorRT's own limit.
         timing_cache: Where timings of kernels are kept between builds; None for nowhere. A file that TensorRT does
             not take is set aside by a new one.
@@ -85,10 +85,10 @@ def build_plan(
         build_for(tensorrt, config, capabilities)
     if workspace is not None:
         config.set_memory_pool_limit(tensorrt.MemoryPoolType.WORKSPACE, workspace)
-    shapes = builder.create_optimization_profile()
-    sizes = ((count, image_size, image_size, 4) for count in (profile.smallest, profile.usual, profile.largest))
-    shapes.set_shape("views", *sizes)
-    config.add_optimization_profile(shapes)
+    optimization = builder.create_optimization_profile()
+    for name, sizes in profile.shapes(image_size).items():
+        optimization.set_shape(name, *sizes)
+    config.add_optimization_profile(optimization)
     config.progress_monitor = _monitor(tensorrt, progress)
     cache = _timing_cache(config, timing_cache)
     plan = builder.build_serialized_network(network, config)

@@ -20,7 +20,7 @@ from mvrec_edge.runtime.engines.tensorrt.plan_keys import (
     plan_key,
 )
 from mvrec_edge.runtime.engines.tensorrt.plans import plan_path, record_plan, verified_plan
-from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
+from mvrec_edge.runtime.engines.tensorrt.profile import AnyProfile
 from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt
 from mvrec_edge.runtime.errors import (
     EnvironmentUnfitError,
@@ -44,6 +44,9 @@ _OUT_OF_MEMORY = {
     True: "close other programs, or add swap; the plan can be built on another machine and stored in the bundle: "
     "mvrec-edge build BUNDLE --for rtx --into-bundle",
 }
+
+# By the variant.
+_CUTS = {"": "", "views": " that cuts views"}
 
 Progress = Callable[[str, int, int], None]
 
@@ -69,7 +72,7 @@ def ensure_plan(
     bundle: Bundle,
     precision: str,
     target: PlanTarget,
-    profile: BatchProfile,
+    profile: AnyProfile,
     *,
     workspace: int | None = None,
     timing_cache: Path | None = None,
@@ -81,9 +84,9 @@ def ensure_plan(
 
     Args:
         bundle: A verified bundle.
-        precision: Which of its graphs.
+        precision: The precision of the graph.
         target: The GPU, for a plan of TensorRT; or compute capabilities, for one of TensorRT for RTX.
-        profile: Batch sizes.
+        profile: Batch sizes. Its kind says whether the plan takes views or cuts them.
         workspace: Most bytes of GPU memory for trying kernels.
         timing_cache: Where timings of kernels are kept; by default in the user's cache folder. No kernels are tried for
             a portable plan.
@@ -102,7 +105,9 @@ def ensure_plan(
     release = str(load_tensorrt(flavour).__version__)
     # A plan that is there is not used for a graph that was changed.
     bundle.graph(precision)
-    key = plan_key(bundle.manifest.graph_digest(precision), release, target, profile)
+    if profile.variant:
+        bundle.variant(precision, profile.variant)
+    key = plan_key(bundle.manifest.graph_digest(precision, profile.variant), release, target, profile)
     # A plan holds code: it is looked for only where nobody else can have put one.
     folder = user_cache("plans")
     path = plan_path(key)
@@ -115,8 +120,8 @@ def ensure_plan(
             if found is not None:
                 return BuiltPlan(path, key, found, built=False)
     say(
-        f"building a {flavour.title} {release} plan of the {precision} graph for {target.title}, batch {profile}: this "
-        f"takes {flavour.duration}, once; it is kept as {path}"
+        f"building a {flavour.title} {release} plan of the {precision} graph{_CUTS[profile.variant]} for "
+        f"{target.title}, batch {profile}: this takes {flavour.duration}, once; it is kept as {path}"
     )
     with writing(path):
         # In a folder of its own, so that a build that fails leaves an earlier plan as it was, and no part of a new one.
@@ -132,8 +137,10 @@ def ensure_plan(
             "timing_cache": None if flavour.portable else str(timing_cache or folder / "timing.cache"),
             "target": str(fresh),
         }
-        with contextlib.closing(bundle.hold(precision)) as files, files.opening(mapped=False):
-            _run(flavour, request | {"graph": str(files.graph)}, progress)
+        held = bundle.hold(precision, profile.variant or None)
+        with contextlib.closing(held) as files, files.opening(mapped=False):
+            graph = files.graph if files.variant is None else files.variant[0]
+            _run(flavour, request | {"graph": str(graph)}, progress)
         with writing(path):
             # Never the new plan under the old record: between the two steps there is no plan at all.
             path.with_suffix(".json").unlink(missing_ok=True)

@@ -6,31 +6,31 @@ import contextlib
 import dataclasses
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
-from mvrec_edge.runtime.bundle import Bundle, PlanRecord, write_bundle
+from mvrec_edge.runtime.bundle import Bundle, Manifest, PlanRecord, write_bundle
 from mvrec_edge.runtime.engines.tensorrt.plan_keys import PortablePlanKey
-from mvrec_edge.runtime.errors import IntegrityError
+from mvrec_edge.runtime.errors import IntegrityError, UsageError
 from mvrec_edge.runtime.files import sha256_bytes, writing
 from mvrec_edge.runtime.files.held_file import HeldFile
 
-__all__ = ["bundled_plan", "store_plan"]
+__all__ = ["bundled_plan", "store_plans"]
 
 
-def store_plan(bundle: Bundle, precision: str, key: PortablePlanKey, plan: bytes) -> Path:
-    """Puts a plan into a bundle, in the place of the one that it has for the same precision and engine.
+def store_plans(bundle: Bundle, precision: str, plans: Mapping[str, tuple[PortablePlanKey, bytes]]) -> list[Path]:
+    """Puts plans into a bundle, each in the place of the one that it has for the same graph and engine.
 
     A new bundle is made beside the old one and takes its place whole, so whatever ends the process, the bundle is there
-    with the old plan or with the new one.
+    with the old plans or with the new ones.
 
     Args:
-        bundle: The bundle that the plan was built from.
-        precision: Which of its graphs.
-        key: What the plan depends on.
-        plan: Its bytes.
+        bundle: The bundle that the plans were built from.
+        precision: Of which precision the graphs are.
+        plans: By the variant, see `PlanRecord`: what the plan depends on, and its bytes.
 
     Returns:
-        Where the plan lies.
+        Where the plans lie.
 
     Raises:
         IntegrityError: The bundle was changed meanwhile.
@@ -39,26 +39,32 @@ def store_plan(bundle: Bundle, precision: str, key: PortablePlanKey, plan: bytes
     """
     # What a link leads to is replaced, and not the link.
     folder = Path(os.path.realpath(bundle.path))
-    record = PlanRecord(file=_file_name(precision, key), precision=precision, **dataclasses.asdict(key))
+    records = [
+        PlanRecord(_file_name(precision, variant, key), precision, variant, **dataclasses.asdict(key))
+        for variant, (key, _) in plans.items()
+    ]
     with write_bundle(folder, overwrite=True) as draft:
         # Read again: until now another process may have written it.
         current = Bundle.load(folder, graphs=())
         manifest = current.manifest
-        if precision not in manifest.precisions or manifest.graph_digest(precision) != key.graph:
-            raise IntegrityError("was exchanged while its plan was built", where=folder, fix="build the plan again")
-        others = tuple(each for each in manifest.plans if (each.precision, each.library) != (precision, key.library))
+        for record in records:
+            if not _is_of(record, manifest):
+                raise IntegrityError("was exchanged while its plan was built", where=folder, fix="build the plan again")
+        places = {(each.precision, each.library, each.variant) for each in records}
+        others = tuple(each for each in manifest.plans if (each.precision, each.library, each.variant) not in places)
         replaced = {each.file for each in manifest.plans} - {each.file for each in others}
         with writing(folder):
             for file in manifest.files:
                 if file.name not in replaced:
                     shutil.copyfile(current.path / file.name, draft.folder / file.name)
-            (draft.folder / record.file).write_bytes(plan)
+            for record in records:
+                (draft.folder / record.file).write_bytes(plans[record.variant][1])
         written = draft.finish(
             created_by=manifest.created_by,
             architecture=manifest.architecture,
             weights=manifest.weights,
             graphs=manifest.graphs,
-            plans=(*others, record),
+            plans=(*others, *records),
         )
         for file in manifest.files:
             if file.name not in replaced and written.file(file.name) != file:
@@ -67,7 +73,14 @@ def store_plan(bundle: Bundle, precision: str, key: PortablePlanKey, plan: bytes
                     where=folder / file.name,
                     fix="copy or export the bundle again",
                 )
-    return bundle.path / record.file
+    return [bundle.path / record.file for record in records]
+
+
+def _is_of(record: PlanRecord, manifest: Manifest) -> bool:
+    try:
+        return manifest.graph_digest(record.precision, record.variant) == record.graph
+    except UsageError:
+        return False
 
 
 def bundled_plan(bundle: Bundle, record: PlanRecord) -> bytes:
@@ -90,5 +103,5 @@ def bundled_plan(bundle: Bundle, record: PlanRecord) -> bytes:
     return data
 
 
-def _file_name(precision: str, key: PortablePlanKey) -> str:
-    return f"encoder.{precision}.{key.library}.plan"
+def _file_name(precision: str, variant: str, key: PortablePlanKey) -> str:
+    return ".".join(filter(None, ("encoder", precision, variant, key.library, "plan")))

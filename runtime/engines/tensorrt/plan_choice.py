@@ -13,7 +13,7 @@ from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
 from mvrec_edge.runtime.engines.tensorrt.flavour import Flavour
 from mvrec_edge.runtime.engines.tensorrt.plan_keys import Capabilities, PlanTarget, PortablePlanKey, plan_key
 from mvrec_edge.runtime.engines.tensorrt.plans import built_keys, built_profiles
-from mvrec_edge.runtime.engines.tensorrt.profile import DEFAULT_PROFILE, BatchProfile
+from mvrec_edge.runtime.engines.tensorrt.profile import DEFAULT_PROFILE, AnyProfile, BatchProfile, parse_profile
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, UsageError
 
 __all__ = ["choose_plan"]
@@ -26,7 +26,7 @@ def choose_plan(
     release: str,
     gpu: GpuModel,
     *,
-    profile: BatchProfile | None = None,
+    profile: AnyProfile | None = None,
     batch: int | None = None,
     workspace: int | None = None,
     timing_cache: Path | None = None,
@@ -42,7 +42,7 @@ def choose_plan(
         release: Its version.
         gpu: The GPU.
         profile: Batch sizes; by default those of a plan that is there, or else 1:27:54, up to `batch` where that is
-            larger.
+            larger. Its kind says whether the plan takes views or cuts them.
         batch: Most views that will be computed at once.
         workspace: Most bytes of GPU memory for trying kernels.
         timing_cache: Where timings of kernels are kept between builds.
@@ -54,10 +54,11 @@ def choose_plan(
         IntegrityError: The graph, or the plan of the bundle, was changed.
         OutputError: The plan cannot be written.
     """
-    graph = bundle.manifest.graph_digest(precision)
+    variant = "" if profile is None else profile.variant
+    graph = bundle.manifest.graph_digest(precision, variant)
     target: PlanTarget = gpu
     if flavour.portable:
-        record = bundle.manifest.plan(precision, flavour.engine)
+        record = bundle.manifest.plan(precision, flavour.engine, variant)
         if record is not None:
             reason = _unfit(record, flavour, release, gpu, profile)
             if reason is None:
@@ -84,12 +85,10 @@ def _usual_profile(graph: str, release: str, target: PlanTarget, batch: int | No
     return usual if usual in there or not there else there[0]
 
 
-def _unfit(
-    record: PlanRecord, flavour: Flavour, release: str, gpu: GpuModel, profile: BatchProfile | None
-) -> str | None:
+def _unfit(record: PlanRecord, flavour: Flavour, release: str, gpu: GpuModel, profile: AnyProfile | None) -> str | None:
     """Why a plan of a bundle does not run here; None where it does."""
     try:
-        capabilities, sizes = Capabilities.parse(record.capabilities), BatchProfile.parse(record.profile)
+        capabilities, sizes = Capabilities.parse(record.capabilities), parse_profile(record.profile)
     except UsageError as error:
         raise IntegrityError(
             f"the manifest's record of it cannot be read: {error.what}", where=record.file, fix="build the plan again"

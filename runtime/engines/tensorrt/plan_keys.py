@@ -10,7 +10,7 @@ from typing import ClassVar, TypeAlias
 
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
 from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT, TENSORRT_RTX, Flavour
-from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
+from mvrec_edge.runtime.engines.tensorrt.profile import AnyProfile
 from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.files import canonical_json, sha256_bytes
 
@@ -168,7 +168,7 @@ def flavour_for(target: PlanTarget) -> Flavour:
     return TENSORRT if isinstance(target, GpuModel) else TENSORRT_RTX
 
 
-def plan_key(graph: str, release: str, target: PlanTarget, profile: BatchProfile) -> PlanKey | PortablePlanKey:
+def plan_key(graph: str, release: str, target: PlanTarget, profile: AnyProfile) -> PlanKey | PortablePlanKey:
     """The key of a plan.
 
     Args:

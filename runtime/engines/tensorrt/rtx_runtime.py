@@ -99,6 +99,9 @@ class RtxContexts:
         return self._engine.create_execution_context(self._rtx_config)
 
     def compiled(self) -> bytes | None:
-        """The kernels that are compiled by now; None where they are those that were there before."""
+        """The kernels that are compiled by now; None where they are those that were there when it was last asked."""
         data = bytes(self._rtx_cache.serialize())
-        return None if data == self._kept else data
+        if data == self._kept:
+            return None
+        self._kept = data
+        return data

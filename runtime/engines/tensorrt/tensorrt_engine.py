@@ -1,28 +1,35 @@
-"""Running a plan of TensorRT or TensorRT for RTX: pinned buffers, one stream, a CUDA graph for each batch size."""
+"""The engines `tensorrt` and `tensorrt-rtx`: a bundle's graphs as plans, which are built where there are none."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.bundle import Bundle
 from mvrec_edge.runtime.engines.engine import Engine, encoder_name, preferred_precision
-from mvrec_edge.runtime.engines.tensorrt.building import Progress
+from mvrec_edge.runtime.engines.tensorrt.building import BuiltPlan, Progress
 from mvrec_edge.runtime.engines.tensorrt.cuda_opening import open_cuda
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import CudaRuntime
+from mvrec_edge.runtime.engines.tensorrt.cutting_choice import cutting_profile
 from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT, Flavour
-from mvrec_edge.runtime.engines.tensorrt.io_tensors import INPUT, OUTPUT, check_tensors
+from mvrec_edge.runtime.engines.tensorrt.io_tensors import tensors_of
 from mvrec_edge.runtime.engines.tensorrt.plan_choice import choose_plan
-from mvrec_edge.runtime.engines.tensorrt.profile import DEFAULT_PROFILE, BatchProfile
-from mvrec_edge.runtime.engines.tensorrt.rtx_runtime import RtxContexts, check_fit
-from mvrec_edge.runtime.engines.tensorrt.runtime_cache import RuntimeCacheFile
-from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt, logger
+from mvrec_edge.runtime.engines.tensorrt.plan_runner import PlanRunner
+from mvrec_edge.runtime.engines.tensorrt.profile import (
+    DEFAULT_PROFILE,
+    AnyProfile,
+    BatchProfile,
+    CuttingProfile,
+    parse_profile,
+)
+from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
+from mvrec_edge.runtime.views.patches import PatchBatch
 
 __all__ = ["PRECISIONS_IN_ORDER", "TensorRtEngine"]
 
@@ -30,18 +37,14 @@ __all__ = ["PRECISIONS_IN_ORDER", "TensorRtEngine"]
 PRECISIONS_IN_ORDER = ("fp16", "fp32", "bf16", "int8")
 
 
-@dataclass
-class _Buffers:
-    """Memory of the largest batch, on both sides; smaller batches use its beginning."""
-
-    views: npt.NDArray[np.uint8]
-    embeddings: npt.NDArray[np.float32]
-    views_address: int
-    embeddings_address: int
+_Made = TypeVar("_Made")
 
 
 class TensorRtEngine(Engine):
-    """Runs a bundle's graph as a plan, which is built on first use where there is none.
+    """Runs a bundle's graphs as plans, which are built on first use where there are none.
+
+    One plan takes views. Where the bundle has a graph that cuts them, there is a second plan of that graph, with the
+    weights once more; both work in the same memory.
 
     Args:
         bundle: A verified bundle.
@@ -55,6 +58,8 @@ class TensorRtEngine(Engine):
         timing_cache: Where timings of kernels are kept between builds.
         say: Takes a line where a plan has to be built.
         progress: Called with a phase, the steps done and the steps in all while it is built.
+        views_in_graph: Whether views are cut in the graph, see `Engine.encode_patches`; by default as `cutting_profile`
+            says, and without where the plan for it cannot be built or loaded, which is said.
 
     Raises:
         MissingDependencyError: The library, or both cuda-python and PyCUDA, are not installed.
@@ -78,6 +83,7 @@ class TensorRtEngine(Engine):
         timing_cache: Path | None = None,
         say: Callable[[str], None] = lambda _: None,
         progress: Progress = lambda _phase, _step, _steps: None,
+        views_in_graph: bool | None = None,
     ) -> None:
         self.name = flavour.engine
         self._flavour = flavour
@@ -92,147 +98,107 @@ class TensorRtEngine(Engine):
             threads=threads,
             encoder_name=encoder_name(bundle, precision),
         )
-        self._tensorrt = load_tensorrt(flavour)
+        release = str(load_tensorrt(flavour).__version__)
+        self._say = say
         self._cuda: CudaRuntime | None = open_cuda(flavour.engine, say=say)
-        self._launches: dict[int, Callable[[], None]] = {}
-        self._contexts: dict[int, Any] = {}
-        self._make_context: Callable[[], Any] = _no_context
-        try:
-            plan = choose_plan(
+        gpu = self._cuda.gpu
+        self._runner: PlanRunner | None = None
+        self._cutting: tuple[CuttingProfile, PlanRunner] | None = None
+
+        def chosen(wanted: AnyProfile | None) -> BuiltPlan:
+            return choose_plan(
                 bundle,
                 precision,
                 flavour,
-                str(self._tensorrt.__version__),
-                self._cuda.gpu,
-                profile=profile,
+                release,
+                gpu,
+                profile=wanted,
                 batch=batch,
                 workspace=workspace,
                 timing_cache=timing_cache,
                 say=say,
                 progress=progress,
             )
-            self.profile = profile = BatchProfile.parse(plan.key.profile)
-            self.batch = min(batch or profile.largest, profile.largest)
+
+        try:
+            plan = chosen(profile)
+            self.profile = BatchProfile.parse(plan.key.profile)
+            self.batch = min(batch or self.profile.largest, self.profile.largest)
+            cuts = cutting_profile(bundle, precision, self.profile, wanted=views_in_graph, say=say)
+            # Both before either is loaded: building takes the GPU's memory as well.
+            second = None if cuts is None else self._attempt(views_in_graph, lambda: chosen(cuts))
             with self._cuda.active():
-                self._open(plan.data, plan.path)
-                compiled = self._prepare_contexts(plan.data, say)
-                for bucket in profile.buckets:
-                    if bucket <= profile.bucket(self.batch):
-                        self._warm_up(bucket)
-                compiled()
+                self._open(plan, second, views_in_graph)
         except BaseException:
             self.close()
             raise
-        graphs = "its own CUDA graphs" if flavour.portable else f"{len(self._launches)} CUDA graphs"
-        self.device = (
-            f"{self._cuda.gpu.name}, {flavour.title} {self._tensorrt.__version__}, {self._cuda.library}, {graphs}"
+        own = "its own CUDA graphs"
+        graphs = own if flavour.portable else f"{self._plain().graphs} CUDA graphs"
+        self.device = f"{gpu.name}, {flavour.title} {release}, {self._cuda.library}, {graphs}"
+        if self.cuts_views:
+            self.device += ", views cut in the graph"
+
+    def _attempt(self, wanted: bool | None, work: Callable[[], _Made]) -> _Made | None:
+        """What may fail where nobody asked for it: the engine runs without."""
+        try:
+            return work()
+        except EnvironmentUnfitError as error:
+            if wanted:
+                raise
+            self._say(f"views are cut on the CPU, because the graph that cuts them does not run here: {error}")
+            return None
+
+    def _open(self, plan: BuiltPlan, second: BuiltPlan | None, wanted: bool | None) -> None:
+        runner = self._runner = self._loaded(plan, self.profile)
+        if second is not None:
+            self._attempt(wanted, lambda: self._open_cutting(runner, second))
+        if self._cutting is None:
+            runner.use_scratch(self._device().allocate(runner.scratch_size), runner.scratch_size)
+        runner.prepare(
+            self.profile.shapes_of(bucket, self.image_size)
+            for bucket in self.profile.buckets
+            if bucket <= self.profile.bucket(self.batch)
         )
 
-    def _open(self, plan: bytes, path: Path) -> None:
-        cuda = self._device()
-        self._messages = logger(self._tensorrt)
-        self._runtime = self._tensorrt.Runtime(self._messages)
-        if self._flavour.portable:
-            check_fit(self._tensorrt, self._runtime, plan, path, cuda.gpu, self._messages.errors)
-        self._engine = self._runtime.deserialize_cuda_engine(plan)
-        if self._engine is None:
-            raise EnvironmentUnfitError(
-                f"{self._flavour.title} cannot load the plan: {self._said()}",
-                where=path,
-                fix="build it again: mvrec-edge build BUNDLE --force",
-            )
-        check_tensors(self._tensorrt, self._engine, (self.profile.largest, self.image_size), self.embedding_dim, path)
-        size, most = self.image_size, self.profile.largest
-        views = cuda.pinned((most, size, size, 4), np.uint8)
-        embeddings = cuda.pinned((most, self.embedding_dim), np.float32)
-        views[...] = 0
-        self._buffers = _Buffers(views, embeddings, cuda.allocate(views.nbytes), cuda.allocate(embeddings.nbytes))
-        # One for all batch sizes, which run one after the other on one stream.
-        self._scratch_size = max(int(self._engine.device_memory_size_v2), 1)
-        self._scratch = cuda.allocate(self._scratch_size)
+    def _open_cutting(self, runner: PlanRunner, plan: BuiltPlan) -> None:
+        profile = parse_profile(plan.key.profile)
+        if not isinstance(profile, CuttingProfile):
+            raise AssertionError("the plan that was asked for cuts views")
+        cutting = self._loaded(plan, profile)
+        try:
+            # One for both and for all shapes, which run one after the other on one stream.
+            size = max(runner.scratch_size, cutting.scratch_size)
+            scratch = self._device().allocate(size)
+            cutting.use_scratch(scratch, size)
+            cutting.prepare([profile.first])
+        except BaseException:
+            cutting.close()
+            raise
+        runner.use_scratch(scratch, size)
+        self._cutting = profile, cutting
+        self.cuts_views = True
+        self.patch_limits = dataclasses.replace(profile.limits, views=profile.views.largest)
 
-    def _prepare_contexts(self, plan: bytes, say: Callable[[str], None]) -> Callable[[], None]:
-        """Prepares how contexts are made; returns what keeps the kernels that were compiled, to be called at last."""
-        engine, cuda = self._engine, self._device()
-        if not self._flavour.portable:
-            strategy = self._tensorrt.ExecutionContextAllocationStrategy.USER_MANAGED
-            self._make_context = lambda: engine.create_execution_context(strategy)
-            return lambda: None
-        file = RuntimeCacheFile(plan, str(self._tensorrt.__version__), cuda.gpu, say)
-        contexts = RtxContexts(self._tensorrt, engine, file.read())
-        self._make_context = contexts.make
-
-        def keep() -> None:
-            data = contexts.compiled()
-            if data is not None:
-                file.keep(data)
-
-        return keep
-
-    def _warm_up(self, bucket: int) -> None:
-        """Runs a batch size once, which loads its kernels, and records it as a CUDA graph.
-
-        Each size has a context of its own: a graph that was recorded in a context is only good while its shapes stay.
-        """
-        cuda = self._device()
-        context = self._make_context()
-        if context is None:
-            raise EnvironmentUnfitError(
-                f"{self._flavour.title} cannot make a context: {self._said()}",
-                fix="close what else uses the GPU's memory, or build with a smaller --batch",
-            )
-        context.set_device_memory(self._scratch, self._scratch_size)
-        taken = (
-            # The first context takes the only profile by itself; releases differ on whether the others do.
-            context.set_optimization_profile_async(0, cuda.stream)
-            and context.set_tensor_address(INPUT, self._buffers.views_address)
-            and context.set_tensor_address(OUTPUT, self._buffers.embeddings_address)
-            and context.set_input_shape(INPUT, (bucket, self.image_size, self.image_size, 4))
-        )
-        if not taken:
-            raise EnvironmentUnfitError(
-                f"{self._flavour.title} does not take a batch of {bucket}: {self._said()}",
-                fix="build it again: mvrec-edge build BUNDLE --force",
-            )
-        self._contexts[bucket] = context
-        self._enqueue(bucket)
-        cuda.wait()
-        # TensorRT for RTX captures by itself, once the kernels of a batch size are compiled.
-        launch = None if self._flavour.portable else cuda.capture(lambda: self._enqueue(bucket))
-        if launch is not None:
-            self._launches[bucket] = launch
-            launch()
-            cuda.wait()
-        elif self._flavour.portable:
-            self._enqueue(bucket)
-            cuda.wait()
-
-    def _enqueue(self, bucket: int) -> None:
-        cuda, buffers, context = self._device(), self._buffers, self._contexts[bucket]
-        cuda.to_gpu(buffers.views_address, buffers.views[:bucket])
-        if not context.execute_async_v3(cuda.stream):
-            raise EnvironmentUnfitError(
-                f"{self._flavour.title} could not run the plan: {self._said()}",
-                fix="build it again: mvrec-edge build BUNDLE --force",
-            )
-        cuda.from_gpu(buffers.embeddings[:bucket], buffers.embeddings_address)
+    def _loaded(self, plan: BuiltPlan, profile: AnyProfile) -> PlanRunner:
+        tensors = tensors_of(profile, self.image_size, self.embedding_dim)
+        return PlanRunner(self._flavour, self._device(), plan, tensors, self._say)
 
     def _encode_batch(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-        cuda, count = self._device(), len(views)
-        bucket = self.profile.bucket(count)
-        # What is left in the buffer behind them fills the bucket; its embeddings are not read.
-        self._buffers.views[:count] = views
-        with cuda.active():
-            launch = self._launches.get(bucket)
-            if launch is None:
-                self._enqueue(bucket)
-            else:
-                launch()
-            cuda.wait()
-        return self._buffers.embeddings[:count].copy()
+        shapes = self.profile.shapes_of(self.profile.bucket(len(views)), self.image_size)
+        with self._device().active():
+            return self._plain().run({"views": views}, shapes)
 
-    def _said(self) -> str:
-        return "; ".join(self._messages.errors) or "it does not say why"
+    def _encode_patches(self, batch: PatchBatch, cut: npt.NDArray[np.uint8] | None) -> npt.NDArray[Any]:
+        if self._cutting is None:
+            return super()._encode_patches(batch, cut)
+        profile, cutting = self._cutting
+        with self._device().active():
+            return cutting.run(batch.feeds(), profile.padded(batch), cut)
+
+    def _plain(self) -> PlanRunner:
+        if self._runner is None:
+            raise EnvironmentUnfitError("the engine is closed", fix="open it again")
+        return self._runner
 
     def _device(self) -> CudaRuntime:
         if self._cuda is None:
@@ -241,14 +207,10 @@ class TensorRtEngine(Engine):
 
     def _close(self) -> None:
         cuda, self._cuda = self._device(), None
-        self._launches.clear()
+        runners = [self._runner, None if self._cutting is None else self._cutting[1]]
+        self._runner = self._cutting = None
         with cuda.active():
-            # In this order: a context belongs to its engine, and that to its runtime.
-            self._contexts.clear()
-            self._make_context = _no_context
-            self._engine = self._runtime = None
+            for runner in runners:
+                if runner is not None:
+                    runner.close()
         cuda.close()
-
-
-def _no_context() -> Any:
-    raise EnvironmentUnfitError("the engine is closed", fix="open it again")

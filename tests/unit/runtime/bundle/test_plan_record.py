@@ -12,7 +12,7 @@ import pytest
 from mvrec_edge.pocket.finished import copy_pocket
 from mvrec_edge.runtime import Bundle
 from mvrec_edge.runtime.bundle import Manifest, PlanRecord
-from mvrec_edge.runtime.engines.tensorrt.bundled_plans import bundled_plan, store_plan
+from mvrec_edge.runtime.engines.tensorrt.bundled_plans import bundled_plan, store_plans
 from mvrec_edge.runtime.engines.tensorrt.plan_keys import PortablePlanKey
 from mvrec_edge.runtime.errors import IntegrityError, LockedError, OutputError
 from mvrec_edge.runtime.files.file_lock import claimed
@@ -39,11 +39,11 @@ def test_a_bundle_without_plans_has_the_manifest_that_it_had(bundle: Bundle) -> 
 
 def test_a_plan_is_stored_and_replaced(bundle: Bundle) -> None:
     fingerprint = bundle.fingerprint("fp32")
-    assert store_plan(bundle, "fp32", key(bundle), b"first") == bundle.path / NAME
+    assert store_plans(bundle, "fp32", {"": (key(bundle), b"first")}) == [bundle.path / NAME]
     for release, data in (("1.7.1.116", b"first"), ("1.8.0", b"second one")):
-        store_plan(bundle, "fp32", key(bundle, release), data)
+        store_plans(bundle, "fp32", {"": (key(bundle, release), data)})
         found = Bundle.load(bundle.path)
-        assert found.manifest.plans == (PlanRecord(NAME, "fp32", **dataclasses.asdict(key(bundle, release))),)
+        assert found.manifest.plans == (PlanRecord(NAME, "fp32", "", **dataclasses.asdict(key(bundle, release))),)
         assert Manifest.parse(found.manifest.serialise()) == found.manifest
         assert bundled_plan(found, found.manifest.plans[0]) == data
         # A plan is no part of what embeddings depend on.
@@ -55,7 +55,7 @@ def test_a_plan_is_stored_and_replaced(bundle: Bundle) -> None:
 def test_a_link_stays_a_link(bundle: Bundle, tmp_path: Path) -> None:
     link = tmp_path / "current.bundle"
     link.symlink_to("pocket.bundle")
-    assert store_plan(Bundle.load(link), "fp32", key(bundle), b"plan") == link / NAME
+    assert store_plans(Bundle.load(link), "fp32", {"": (key(bundle), b"plan")}) == [link / NAME]
     assert link.is_symlink()
     assert (bundle.path / NAME).read_bytes() == b"plan"
 
@@ -63,20 +63,20 @@ def test_a_link_stays_a_link(bundle: Bundle, tmp_path: Path) -> None:
 def test_a_bundle_that_was_exchanged_or_changed_meanwhile_is_left_alone(bundle: Bundle) -> None:
     other = dataclasses.replace(key(bundle), graph="0" * 64)
     with pytest.raises(IntegrityError, match="was exchanged while its plan was built"):
-        store_plan(bundle, "fp32", other, b"plan")
+        store_plans(bundle, "fp32", {"": (other, b"plan")})
     weights = bundle.path / "encoder.fp32.weights"
     data = bytearray(weights.read_bytes())
     data[7] ^= 1
     weights.write_bytes(data)
     with pytest.raises(IntegrityError, match=r"encoder\.fp32\.weights: was changed after it was exported"):
-        store_plan(bundle, "fp32", key(bundle), b"plan")
+        store_plans(bundle, "fp32", {"": (key(bundle), b"plan")})
     assert not (bundle.path / NAME).exists()
     assert not [path.name for path in bundle.path.parent.iterdir() if path != bundle.path]
 
 
 def test_a_bundle_that_another_process_writes(bundle: Bundle) -> None:
     with claimed(bundle.path), pytest.raises(LockedError):
-        store_plan(bundle, "fp32", key(bundle), b"plan")
+        store_plans(bundle, "fp32", {"": (key(bundle), b"plan")})
 
 
 def test_a_place_that_cannot_be_written(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ def test_a_place_that_cannot_be_written(bundle: Bundle, monkeypatch: pytest.Monk
 
     monkeypatch.setattr("shutil.copyfile", full)
     with pytest.raises(OutputError, match="No space left on device"):
-        store_plan(bundle, "fp32", key(bundle), b"plan")
+        store_plans(bundle, "fp32", {"": (key(bundle), b"plan")})
     assert Bundle.load(bundle.path).manifest.plans == ()
 
 
@@ -103,7 +103,7 @@ def test_a_place_that_cannot_be_written(bundle: Bundle, monkeypatch: pytest.Monk
     ],
 )
 def test_a_record_that_is_not_one_is_refused(bundle: Bundle, change: dict[str, Any], reason: str) -> None:
-    store_plan(bundle, "fp32", key(bundle), b"plan")
+    store_plans(bundle, "fp32", {"": (key(bundle), b"plan")})
     manifest = bundle.path / "manifest.json"
     payload = json.loads(manifest.read_bytes())
     payload.pop("digest")
@@ -114,7 +114,7 @@ def test_a_record_that_is_not_one_is_refused(bundle: Bundle, change: dict[str, A
 
 
 def test_two_plans_for_one_graph_and_engine(bundle: Bundle) -> None:
-    store_plan(bundle, "fp32", key(bundle), b"plan")
+    store_plans(bundle, "fp32", {"": (key(bundle), b"plan")})
     manifest = Bundle.load(bundle.path).manifest
     twice = dataclasses.replace(manifest, plans=manifest.plans * 2)
     with pytest.raises(IntegrityError, match="two plans are for one graph and engine"):

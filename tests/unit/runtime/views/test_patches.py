@@ -14,10 +14,14 @@ from mvrec_edge.runtime.views.kernels import integer_weights
 from mvrec_edge.runtime.views.patches import (
     LARGEST_PATCH,
     LARGEST_WINDOW,
+    PATCH_INPUTS,
     TAPS,
+    PatchLimits,
     PatchViews,
     cut_patch,
+    input_shapes,
     join_patches,
+    part_patches,
     sums_are_exact,
     weight_parts,
 )
@@ -142,3 +146,47 @@ def test_a_batch_shares_columns_and_weights() -> None:
     assert padded[0, :90, :, :120].any()
     assert not padded[:, 90:].any()
     assert not padded[..., 120:].any()
+
+
+def test_the_inputs_are_the_fields_of_a_batch() -> None:
+    piece = patch_of(picture(), Region.from_box((20, 20, 40, 40), (90, 120)), ViewPlan.mso(size=32))
+    batch = join_patches([piece])
+    lengths = {"P": 1, "U": len(batch.column_patch), "T": len(batch.taps), "N": len(batch), "H": 96, "W": 128}
+    shapes = input_shapes(lengths)
+    assert [(name, value.dtype.name, value.shape) for name, value in batch.feeds().items()] == [
+        (name, dtype, shapes[name]) for name, dtype, _ in PATCH_INPUTS
+    ]
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 3)), min_size=1, max_size=9), max_size=6),
+    st.integers(1, 9),
+    st.integers(1, 3),
+    st.integers(1, 4),
+)
+def test_parts_keep_the_order_and_the_limits(
+    regions: list[list[tuple[int, int]]], views: int, patches: int, columns: int
+) -> None:
+    pieces = [
+        PatchViews(np.full((1, 4, 1), number, np.uint8), tuple((x, place, x + long, place + 1) for x, long in windows))
+        for number, windows in enumerate(regions)
+        for place in [7]
+    ]
+    parts = list(part_patches(pieces, PatchLimits(views, patches, columns)))
+    assert [(int(piece.patch[0, 0, 0]), window) for part in parts for piece in part for window in piece.windows] == [
+        (int(piece.patch[0, 0, 0]), window) for piece in pieces for window in piece.windows
+    ]
+    for part in parts:
+        assert 1 <= sum(map(len, part)) <= views
+        assert len(part) <= patches
+        assert sum(len({(x1, x2) for x1, _, x2, _ in piece.windows}) for piece in part) <= columns
+
+
+def test_patches_are_padded_to_the_next_of_some_sides() -> None:
+    piece = patch_of(picture(300, 400), Region.from_box((200, 150, 220, 170), (300, 400)), ViewPlan.by_name("none"))
+    assert piece.patch.shape == (256, 4, 256)
+    for sides, side in (((256, 512), 256), ((200, 512), 512)):
+        batch = join_patches([piece], sides)
+        assert batch.patches.shape == (1, 4 * side, side)
+        assert (len(batch.rows), len(batch.columns)) == (side, side)
+        assert not batch.patches.reshape(side, 4, side)[256:].any()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mvrec_edge.runtime import Region, ViewPlan
 from mvrec_edge.runtime.engines.tensorrt import BatchProfile
+from mvrec_edge.runtime.engines.tensorrt.profile import CuttingProfile, parse_profile
 from mvrec_edge.runtime.errors import UsageError
+from mvrec_edge.runtime.views.patches import cut_patch, join_patches, part_patches
 
 _PROFILES = st.lists(st.integers(1, 1024), min_size=3, max_size=3).map(lambda sizes: BatchProfile(*sorted(sizes)))
 
@@ -49,3 +53,53 @@ def test_the_usual_profile() -> None:
 def test_other_text_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="example: --batch 1:27:54"):
         BatchProfile.parse(text)
+
+
+@given(_PROFILES)
+def test_what_is_written_is_read(profile: BatchProfile) -> None:
+    cutting = CuttingProfile.beside(profile)
+    assert parse_profile(str(profile)) == profile
+    assert parse_profile(str(cutting)) == cutting
+    assert (profile.variant, cutting.variant) == ("", "views")
+    # A record of a plan holds it.
+    assert len(str(cutting)) <= 64
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1:2:4 from 3 patches up to 2048, 9 columns",
+        "1:2:4 from 3 patches up to 1024, 9 columns ",
+        "1:2 from 3 patches up to 1024, 9 columns",
+        "from 3 patches",
+        "1:2:28 from",
+    ],
+)
+def test_another_profile_for_cutting_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_profile(text)
+
+
+def test_more_views_than_are_cut_at_once() -> None:
+    assert CuttingProfile.beside(BatchProfile(1, 27, 54)).views == BatchProfile(1, 27, 27)
+    assert CuttingProfile.beside(BatchProfile(40, 50, 60)).views == BatchProfile(27, 27, 27)
+
+
+@pytest.mark.parametrize("recipe", ["none", "ms", "mo", "mso", "mso_bbox"])
+def test_every_batch_is_filled_up_to_shapes_of_the_profile(recipe: str) -> None:
+    image, plan = np.zeros((1100, 1200, 3), np.uint8), ViewPlan.by_name(recipe, size=32)
+    boxes = [(x, 500, x + 40 + x // 40, 520) for x in range(100, 1100, 200)]
+    pieces = [cut_patch(image, Region.from_box(box, (1100, 1200)), plan) for box in boxes]
+    profile = CuttingProfile.beside(BatchProfile(1, 27, 54))
+    shapes = profile.shapes(32)
+    parts = list(part_patches([piece for piece in pieces if piece is not None], profile.limits))
+    assert sum(len(piece) for part in parts for piece in part) == sum(len(piece) for piece in pieces if piece)
+    for part in parts:
+        batch = join_patches(part, profile.limits.sides)
+        padded = profile.padded(batch)
+        assert [*padded] == [*batch.feeds()] == [*shapes]
+        for name, value in batch.feeds().items():
+            smallest, _, largest = shapes[name]
+            assert all(a <= b <= c for a, b, c in zip(smallest, padded[name], largest, strict=True))
+            assert value.shape[1:] == padded[name][1:]
+            assert len(value) <= padded[name][0]

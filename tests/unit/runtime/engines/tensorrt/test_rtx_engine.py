@@ -18,7 +18,7 @@ from mvrec_edge.runtime import Bundle, open_engine
 from mvrec_edge.runtime.bundle import write_bundle
 from mvrec_edge.runtime.engines.tensorrt import BatchProfile
 from mvrec_edge.runtime.engines.tensorrt.building import BuiltPlan, ensure_plan
-from mvrec_edge.runtime.engines.tensorrt.bundled_plans import store_plan
+from mvrec_edge.runtime.engines.tensorrt.bundled_plans import store_plans
 from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT_RTX
 from mvrec_edge.runtime.engines.tensorrt.plan_keys import Capabilities, PortablePlanKey
 from mvrec_edge.runtime.engines.tensorrt.tensorrt_engine import TensorRtEngine
@@ -65,7 +65,7 @@ def stored(bundle: Bundle, *chosen: str, profile: BatchProfile = SMALL) -> Bundl
     """The same bundle with a plan."""
     plan = build(bundle, *chosen, profile=profile)
     assert isinstance(plan.key, PortablePlanKey)
-    store_plan(bundle, "fp32", plan.key, plan.data)
+    store_plans(bundle, "fp32", {"": (plan.key, plan.data)})
     return Bundle.load(bundle.path)
 
 
