@@ -102,7 +102,7 @@ class TargetOptions:
         from mvrec_edge.runtime.engines.tensorrt.plan_keys import PortablePlanKey
 
         assert isinstance(plan.key, PortablePlanKey)  # noqa: S101 (checked when the options were read)
-        say(f"{store_plan(bundle, precision, plan.key, plan.data)}: stored in the bundle")
+        say(f"{store_plan(bundle, precision, plan.key, plan.data, say=say)}: stored in the bundle")
 
     @contextlib.contextmanager
     def open(self) -> Iterator[PlanTarget]:
@@ -169,7 +169,8 @@ def build(
     profile = BatchProfile.parse(batch)
     if precision is not None and precision not in PRECISIONS:
         raise UsageError(f"there is no precision '{precision}'", fix="one of " + ", ".join(PRECISIONS))
-    opened = Bundle.load(bundle, graphs=())
+    # A plan that is lost or damaged is replaced.
+    opened = Bundle.load(bundle, graphs=(), plans=not options.into_bundle)
     precision = preferred_precision(opened, precision, PRECISIONS_IN_ORDER, FLAVOURS[options.target.value].engine)
     with options.open() as target, phase_bar("building") as progress:
         plan = ensure_plan(

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from mvrec_edge.runtime.bundle import Bundle, PlanRecord, write_bundle
@@ -17,7 +18,14 @@ from mvrec_edge.runtime.files.held_file import HeldFile
 __all__ = ["bundled_plan", "store_plan"]
 
 
-def store_plan(bundle: Bundle, precision: str, key: PortablePlanKey, plan: bytes) -> Path:
+def store_plan(
+    bundle: Bundle,
+    precision: str,
+    key: PortablePlanKey,
+    plan: bytes,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+) -> Path:
     """Puts a plan into a bundle, in the place of the one that it has for the same precision and engine.
 
     A new bundle is made beside the old one and takes its place whole, so whatever ends the process, the bundle is there
@@ -28,6 +36,7 @@ def store_plan(bundle: Bundle, precision: str, key: PortablePlanKey, plan: bytes
         precision: Which of its graphs.
         key: What the plan depends on.
         plan: Its bytes.
+        say: Told which other plan of the bundle is lost or damaged: the new bundle lacks it.
 
     Returns:
         Where the plan lies.
@@ -42,11 +51,15 @@ def store_plan(bundle: Bundle, precision: str, key: PortablePlanKey, plan: bytes
     record = PlanRecord(file=_file_name(precision, key), precision=precision, **dataclasses.asdict(key))
     with write_bundle(folder, overwrite=True) as draft:
         # Read again: until now another process may have written it.
-        current = Bundle.load(folder, graphs=())
+        current = Bundle.load(folder, graphs=(), plans=False)
         manifest = current.manifest
         if precision not in manifest.precisions or manifest.graph_digest(precision) != key.graph:
             raise IntegrityError("was exchanged while its plan was built", where=folder, fix="build the plan again")
-        others = tuple(each for each in manifest.plans if (each.precision, each.library) != (precision, key.library))
+        others = tuple(
+            each
+            for each in manifest.plans
+            if (each.precision, each.library) != (precision, key.library) and _is_whole(current, each, say)
+        )
         replaced = {each.file for each in manifest.plans} - {each.file for each in others}
         with writing(folder):
             for file in manifest.files:
@@ -85,9 +98,18 @@ def bundled_plan(bundle: Bundle, record: PlanRecord) -> bytes:
             raise IntegrityError(
                 "was changed after it was built: its hash differs from the manifest's",
                 where=file.path,
-                fix="copy the bundle again, or build the plan again: mvrec-edge build BUNDLE --for rtx --into-bundle",
+                fix=f"copy the bundle again, or {record.how_to_build}",
             )
     return data
+
+
+def _is_whole(bundle: Bundle, record: PlanRecord, say: Callable[[str], None]) -> bool:
+    try:
+        bundle.hold_file(record.file).close()
+    except IntegrityError as error:
+        say(f"{record.file} is left out of the bundle, because it {error.what} ({record.how_to_build})")
+        return False
+    return True
 
 
 def _file_name(precision: str, key: PortablePlanKey) -> str:
