@@ -95,14 +95,27 @@ class TargetOptions:
         """The same in bytes."""
         return None if self.workspace_gb is None else int(self.workspace_gb * 1e9)
 
+    def check(self, bundle: Bundle) -> None:
+        """Refuses a bundle that no plan can be stored in, before one is built for it."""
+        from mvrec_edge.runtime.bundle import check_free
+
+        if self.into_bundle:
+            check_free(bundle.path, overwrite=True)
+
     def store(self, bundle: Bundle, precision: str, plan: BuiltPlan) -> None:
         """Stores a plan in its bundle, and says where."""
         from mvrec_edge.cli.console import say
         from mvrec_edge.runtime.engines.tensorrt.bundled_plans import store_plan
         from mvrec_edge.runtime.engines.tensorrt.plan_keys import PortablePlanKey
+        from mvrec_edge.runtime.errors import LockedError, OutputError
 
         assert isinstance(plan.key, PortablePlanKey)  # noqa: S101 (checked when the options were read)
-        say(f"{store_plan(bundle, precision, plan.key, plan.data, say=say)}: stored in the bundle")
+        try:
+            stored = store_plan(bundle, precision, plan.key, plan.data, say=say)
+        except (LockedError, OutputError):
+            say(f"{plan.path}: the plan is kept there; the same command, given again, only copies it into the bundle")
+            raise
+        say(f"{stored}: stored in the bundle")
 
     @contextlib.contextmanager
     def open(self) -> Iterator[PlanTarget]:
@@ -172,6 +185,7 @@ def build(
     # A plan that is lost or damaged is replaced.
     opened = Bundle.load(bundle, graphs=(), plans=not options.into_bundle)
     precision = preferred_precision(opened, precision, PRECISIONS_IN_ORDER, FLAVOURS[options.target.value].engine)
+    options.check(opened)
     with options.open() as target, phase_bar("building") as progress:
         plan = ensure_plan(
             opened,

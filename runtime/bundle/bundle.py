@@ -19,6 +19,7 @@ from mvrec_edge.runtime.files import atomic_write, sha256_file, writing
 from mvrec_edge.runtime.files.draft_folder import DraftFolder, recover_folder
 from mvrec_edge.runtime.files.file_lock import claimed
 from mvrec_edge.runtime.files.held_file import FileState, HeldFile
+from mvrec_edge.runtime.files.mount_point import is_mount_point
 from mvrec_edge.runtime.files.regular_files import read_bounded
 from mvrec_edge.runtime.files.writing import make_folder
 
@@ -327,6 +328,12 @@ def check_free(path: str | Path, *, overwrite: bool = False) -> None:
         raise OutputError("exists already", where=folder, fix="choose another name, or give --overwrite")
     if not (folder / MANIFEST_NAME).is_file():
         raise OutputError("exists and is not a bundle, so it is not replaced", where=folder, fix="choose another name")
+    if is_mount_point(folder):
+        raise OutputError(
+            "is a mount point, so it cannot be exchanged for another bundle",
+            where=folder,
+            fix="mount the folder above it instead, or write a bundle elsewhere and copy its files",
+        )
 
 
 class write_bundle:  # noqa: N801 (a context manager, used like a function)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.bundle import Bundle
+from mvrec_edge.runtime.bundle.held_graph import folder_state
 from mvrec_edge.runtime.engines.tensorrt.flavour import Flavour
 from mvrec_edge.runtime.engines.tensorrt.plan_keys import (
     Capabilities,
@@ -132,8 +133,14 @@ def ensure_plan(
             "timing_cache": None if flavour.portable else str(timing_cache or folder / "timing.cache"),
             "target": str(fresh),
         }
-        with contextlib.closing(bundle.hold(precision)) as files, files.opening(mapped=False):
-            _run(flavour, request | {"graph": str(files.graph)}, progress)
+        before = folder_state(bundle.path)
+        try:
+            _run_on(bundle, precision, flavour, request, progress)
+        except IntegrityError:
+            # The whole bundle may rightly have been exchanged, as another build does that stores its plan.
+            if folder_state(bundle.path) == before:
+                raise
+            _run_on(bundle, precision, flavour, request, progress)
         with writing(path):
             # Never the new plan under the old record: between the two steps there is no plan at all.
             path.with_suffix(".json").unlink(missing_ok=True)
@@ -143,6 +150,12 @@ def ensure_plan(
     if data is None:
         raise OutputError("the plan is gone right after it was built", where=path)
     return BuiltPlan(path, key, data, built=True)
+
+
+def _run_on(bundle: Bundle, precision: str, flavour: Flavour, request: dict[str, Any], progress: Progress) -> None:
+    """Runs the building process on the graph of a bundle that nobody exchanges meanwhile."""
+    with contextlib.closing(bundle.hold(precision)) as files, files.opening(mapped=False):
+        _run(flavour, request | {"graph": str(files.graph)}, progress)
 
 
 def _run(flavour: Flavour, request: dict[str, Any], progress: Progress) -> None:
