@@ -95,18 +95,33 @@ class TargetOptions:
         """The same in bytes."""
         return None if self.workspace_gb is None else int(self.workspace_gb * 1e9)
 
+    def check(self, bundle: Bundle) -> None:
+        """Refuses a bundle that no plan can be stored in, before one is built for it."""
+        from mvrec_edge.runtime.bundle import check_free
+
+        if self.into_bundle:
+            check_free(bundle.path, overwrite=True)
+
     def store(self, bundle: Bundle, precision: str, plans: list[BuiltPlan]) -> None:
         """Stores plans in their bundle, and says where."""
         from mvrec_edge.cli.console import say
         from mvrec_edge.runtime.engines.tensorrt.bundled_plans import store_plans
         from mvrec_edge.runtime.engines.tensorrt.plan_keys import PortablePlanKey
         from mvrec_edge.runtime.engines.tensorrt.profile import parse_profile
+        from mvrec_edge.runtime.errors import LockedError, OutputError
 
         portable = {}
         for plan in plans:
             assert isinstance(plan.key, PortablePlanKey)  # noqa: S101 (checked when the options were read)
             portable[parse_profile(plan.key.profile).variant] = plan.key, plan.data
-        for path in store_plans(bundle, precision, portable):
+        try:
+            stored = store_plans(bundle, precision, portable, say=say)
+        except (LockedError, OutputError):
+            for plan in plans:
+                say(f"{plan.path}: the plan is kept there")
+            say("the same command, given again, only copies what is kept into the bundle")
+            raise
+        for path in stored:
             say(f"{path}: stored in the bundle")
 
     @contextlib.contextmanager
@@ -176,8 +191,10 @@ def build(
     profile = BatchProfile.parse(batch)
     if precision is not None and precision not in PRECISIONS:
         raise UsageError(f"there is no precision '{precision}'", fix="one of " + ", ".join(PRECISIONS))
-    opened = Bundle.load(bundle, graphs=())
+    # A plan that is lost or damaged is replaced.
+    opened = Bundle.load(bundle, graphs=(), plans=not options.into_bundle)
     precision = preferred_precision(opened, precision, PRECISIONS_IN_ORDER, FLAVOURS[options.target.value].engine)
+    options.check(opened)
     profiles = (profile, cutting_profile(opened, precision, profile, say=say))
     with options.open() as target, phase_bar("building") as progress:
         plans = [

@@ -57,7 +57,7 @@ def verify(
     opened = Bundle.load(Path(bundle))
     for plan in opened.manifest.plans:
         # Every file was hashed when the bundle was opened.
-        say(f"{plan.file}: its hash is that of the manifest; {plan.library} {plan.release} runs it")
+        say(f"{plan.file}: its hash is that of the manifest; for {plan.library} {plan.release}; not run here")
     wanted = None if precision is None else parse_precisions(precision)
     for name in wanted or ():
         opened.manifest.graph(name)

@@ -185,12 +185,13 @@ class BrokenDependencyError(EnvironmentUnfitError):
         library: The name it is imported by.
         purpose: What it is needed for.
         reason: What it said, in one line.
+        fix: What to do, where installing it again is not all.
     """
 
-    def __init__(self, library: str, *, purpose: str, reason: str) -> None:
+    def __init__(self, library: str, *, purpose: str, reason: str, fix: str | None = None) -> None:
         super().__init__(
             f"{purpose} needs the library '{library}', which is installed but does not load: {reason}",
-            fix=install_libraries(library, option="--force-reinstall"),
+            fix=fix or install_libraries(library, option="--force-reinstall"),
         )
 
 

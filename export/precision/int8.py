@@ -102,7 +102,7 @@ def _nncf() -> Any:
         with _silenced():
             import nncf
             import nncf.onnx
-    except ImportError as error:
+    except Exception as error:
         raise dependency_error(error, "nncf", extra="int8", purpose="quantising to int8") from error
     return nncf
 

@@ -19,6 +19,7 @@ from mvrec_edge.runtime.files import atomic_write, sha256_file, writing
 from mvrec_edge.runtime.files.draft_folder import DraftFolder, recover_folder
 from mvrec_edge.runtime.files.file_lock import claimed
 from mvrec_edge.runtime.files.held_file import FileState, HeldFile
+from mvrec_edge.runtime.files.mount_point import is_mount_point
 from mvrec_edge.runtime.files.regular_files import read_bounded
 from mvrec_edge.runtime.files.writing import make_folder
 
@@ -44,7 +45,7 @@ class Bundle:
     _screened: set[str] = field(default_factory=set, repr=False, compare=False)
 
     @classmethod
-    def load(cls, path: str | Path, *, graphs: Sequence[str] | None = None) -> Bundle:
+    def load(cls, path: str | Path, *, graphs: Sequence[str] | None = None, plans: bool = True) -> Bundle:
         """Opens a bundle and checks its bytes before any library sees one.
 
         Args:
@@ -52,6 +53,8 @@ class Bundle:
             graphs: The precisions whose graphs and weights are hashed now; by default all files are. The other files of
                 graphs, and plans, are hashed when they are asked for, so that whoever runs one precision does not wait
                 for the others.
+            plans: Whether the files of plans have to be there. Without, they may be missing or damaged, for whoever
+                builds them again; all else is checked.
 
         Raises:
             InputError: There is no bundle at `path`.
@@ -61,15 +64,15 @@ class Bundle:
         for _ in range(_TRIES - 1):
             before = folder_state(folder)
             try:
-                return cls._read(folder, graphs)
+                return cls._read(folder, graphs, plans)
             except (InputError, IntegrityError):
                 # An export may just have put another bundle in its place; the number of a folder is soon used again.
                 if folder_state(folder) == before:
                     raise
-        return cls._read(folder, graphs)
+        return cls._read(folder, graphs, plans)
 
     @classmethod
-    def _read(cls, folder: Path, graphs: Sequence[str] | None) -> Bundle:
+    def _read(cls, folder: Path, graphs: Sequence[str] | None, plans: bool) -> Bundle:
         recover_folder(folder)
         source = folder / MANIFEST_NAME
         if not folder.exists():
@@ -90,7 +93,7 @@ class Bundle:
             ) from error
         manifest = Manifest.parse(data, str(source))
         try:
-            _check_names_and_sizes(folder, manifest)
+            _check_names_and_sizes(folder, manifest, plans)
         except OSError as error:
             raise IntegrityError(
                 f"cannot be read: {error.strerror or error}", where=folder, fix="copy or export the bundle again"
@@ -102,7 +105,7 @@ class Bundle:
             if graphs is not None and record.precision not in graphs
             for name in record.files
         }
-        if graphs is not None:
+        if graphs is not None or not plans:
             later.update(plan.file for plan in manifest.plans)
         for record in manifest.files:
             if record.name not in later:
@@ -242,13 +245,18 @@ class Bundle:
             raise IntegrityError(
                 "was changed after it was exported: its hash differs from the manifest's",
                 where=self.path / name,
-                fix="copy or export the bundle again",
+                fix=_fix(self.manifest, name, "copy or export the bundle again"),
             )
         if file.settled:
             self._verified[name] = file.state
 
 
-def _check_names_and_sizes(folder: Path, manifest: Manifest) -> None:
+def _fix(manifest: Manifest, name: str, otherwise: str) -> str:
+    """What to do about a file that is lost or damaged."""
+    return next((plan.how_to_build for plan in manifest.plans if plan.file == name), otherwise)
+
+
+def _check_names_and_sizes(folder: Path, manifest: Manifest, plans: bool) -> None:
     """Compares the folder with the manifest, cheapest first; hashes come after this."""
     listed = {record.name for record in manifest.files}
     if strangers := sorted(
@@ -259,15 +267,22 @@ def _check_names_and_sizes(folder: Path, manifest: Manifest) -> None:
             where=folder,
             fix="remove it from the bundle",
         )
+    passed_over = set() if plans else {plan.file for plan in manifest.plans}
     for record in manifest.files:
+        if record.name in passed_over:
+            continue
         file = folder / record.name
         if file.is_symlink() or not file.is_file():
-            raise IntegrityError("is missing or not a plain file", where=file, fix="export the bundle again")
+            raise IntegrityError(
+                "is missing or not a plain file",
+                where=file,
+                fix=_fix(manifest, record.name, "export the bundle again"),
+            )
         if file.stat().st_size != record.size:
             raise IntegrityError(
                 f"has {file.stat().st_size} bytes, its manifest says {record.size}",
                 where=file,
-                fix="copy or export the bundle again",
+                fix=_fix(manifest, record.name, "copy or export the bundle again"),
             )
     for graph in manifest.graphs:
         for name in graph.files:
@@ -321,6 +336,12 @@ def check_free(path: str | Path, *, overwrite: bool = False) -> None:
         raise OutputError("exists already", where=folder, fix="choose another name, or give --overwrite")
     if not (folder / MANIFEST_NAME).is_file():
         raise OutputError("exists and is not a bundle, so it is not replaced", where=folder, fix="choose another name")
+    if is_mount_point(folder):
+        raise OutputError(
+            "is a mount point, so it cannot be exchanged for another bundle",
+            where=folder,
+            fix="mount the folder above it instead, or write a bundle elsewhere and copy its files",
+        )
 
 
 class write_bundle:  # noqa: N801 (a context manager, used like a function)

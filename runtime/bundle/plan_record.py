@@ -54,6 +54,11 @@ class PlanRecord:
             profile=fields.text("profile", longest=64),
         )
 
+    @property
+    def how_to_build(self) -> str:
+        """What to do where the plan is lost or damaged: it is made of what else is in the bundle."""
+        return f"build the plan again: mvrec-edge build BUNDLE --for rtx --into-bundle --precision {self.precision}"
+
     def __str__(self) -> str:
         return (
             f"{self.file}  {self.precision}, {self.library} {self.release}, compute capability {self.capabilities}, "

@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from mvrec_edge.runtime.files.partial_file import partial_name, partial_prefix
+from mvrec_edge.runtime.files.permissions import keep_permissions_within
 from mvrec_edge.runtime.files.writing import confirm_rename, make_folder, sync_file, sync_folder, writing
 
 __all__ = ["DraftFolder", "recover_folder"]
@@ -49,10 +50,13 @@ class DraftFolder:
     def put_in_place(self) -> None:
         """Writes everything through to the disk and gives the draft its place; what was there before is removed.
 
+        Who may read the new folder and its files is as it was.
+
         Raises:
             OutputError: It cannot be moved; the draft and what was there stay where they are.
         """
         with writing(self.place):
+            keep_permissions_within(self.place, self.path)
             for file in self.path.iterdir():
                 sync_file(file)
             sync_folder(self.path)
@@ -105,7 +109,8 @@ def _aside(place: Path) -> Path:
 def _locked_folder(place: Path) -> tuple[Path, int]:
     while True:
         folder = partial_name(place)
-        folder.mkdir()
+        # What replaces a folder is closed to others until it is known who may read it.
+        folder.mkdir(0o700 if place.exists() else 0o777)
         with contextlib.suppress(FileNotFoundError):
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             # A file system without locks has nobody who would take the folder for abandoned either.

@@ -11,6 +11,7 @@ from typing import BinaryIO, TypeAlias
 
 from mvrec_edge.runtime.errors import OutputError
 from mvrec_edge.runtime.files.partial_file import open_partial
+from mvrec_edge.runtime.files.permissions import keep_permissions
 from mvrec_edge.runtime.files.regular_files import open_regular
 
 __all__ = [
@@ -129,7 +130,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """Opens a file that takes the place of `path` when the block ends, and vanishes when it fails.
 
     The bytes go to a temporary file in the same folder, which is synced and renamed, so that a reader sees
-    the old file or the new one and never a part.
+    the old file or the new one and never a part. Who may read it is as it was, see `keep_permissions`.
 
     Raises:
         OutputError: The file cannot be written; or it was, and a power cut may undo it, which the error says.
@@ -138,6 +139,8 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         temporary, handle = open_partial(path, os.O_RDWR)
         try:
             with os.fdopen(handle, "wb") as stream:
+                # Before there is anything to read in it.
+                keep_permissions(path, temporary)
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())

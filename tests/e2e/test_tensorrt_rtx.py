@@ -85,6 +85,23 @@ def test_what_a_plan_depends_on_makes_another_one(
     assert (record.capabilities, record.profile) == ("8.6", "1:2:4")
 
 
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_plan_that_is_lost_is_put_back(
+    place: Path, library: dict[str, str], copied: Path, tmp_path: Path, cut: bool
+) -> None:
+    shutil.copytree(place / "cache", tmp_path / "cache")
+    if cut:
+        (copied / PLAN).write_bytes((copied / PLAN).read_bytes()[:1000])
+    else:
+        (copied / PLAN).unlink()
+    words = ("build", copied, "--for", "rtx", "--into-bundle", "--precision", "fp32")
+    line = error_line(run("inspect", copied, code=4))
+    assert " ".join(["mvrec-edge", "build", "BUNDLE", *words[2:]]) in line
+    run_process(*words, environment=library | {"MVREC_EDGE_CACHE": str(tmp_path / "cache")})
+    assert (copied / PLAN).read_bytes() == (place / "pocket.bundle" / PLAN).read_bytes()
+    assert "; for tensorrt-rtx 1.7.1.116; not run here" in run("verify", copied, "--engine", "onnxruntime").stderr
+
+
 def test_ctrl_c_leaves_everything_as_it_was(place: Path, library: dict[str, str], copied: Path, tmp_path: Path) -> None:
     shutil.copytree(place / "cache", tmp_path / "cache")
     before = _files(copied) + _files(tmp_path / "cache")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.engines.engine import first_line
+from mvrec_edge.runtime.engines.optional_library import import_library
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError, dependency_error
 from mvrec_edge.runtime.installing import install_libraries, replace_libraries
 from mvrec_edge.runtime.jetson import OTHER_RUNTIME, read_release
@@ -42,11 +43,11 @@ def load_library(provider: str) -> Any:
     if provider not in PROVIDERS:
         raise UsageError(f"ONNX Runtime has no provider '{provider}'", fix="one of " + ", ".join(PROVIDERS))
     try:
-        import onnxruntime  # type: ignore[import-untyped,unused-ignore]
-    except ImportError as error:
+        onnxruntime = import_library("onnxruntime")
+        available = onnxruntime.get_available_providers()
+    except Exception as error:
         extra = "cpu" if provider == "cpu" else "gpu"
         raise dependency_error(error, "onnxruntime", extra=extra, purpose="the engine 'onnxruntime'") from error
-    available = onnxruntime.get_available_providers()
     if PROVIDERS[provider] not in available:
         raise EnvironmentUnfitError(
             f"this build of ONNX Runtime ({onnxruntime.__version__}) has no {PROVIDERS[provider]}, it has "

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mvrec_edge.runtime.engines.engine import first_line
 from mvrec_edge.runtime.engines.openvino.mapped_pages import giving_back
 from mvrec_edge.runtime.engines.openvino.rewriting import rewrite
+from mvrec_edge.runtime.engines.optional_library import import_library
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, dependency_error
 from mvrec_edge.runtime.installing import install_libraries
 from mvrec_edge.runtime.threads import usable_cpus
@@ -41,8 +42,10 @@ class OpenVinoSession:
 
     def __init__(self, graph: Path, precision: str, threads: int | None = None) -> None:
         try:
-            import openvino
-        except ImportError as error:
+            openvino = import_library("openvino")
+            # Of what an interrupted install left behind, the first thing that is asked for is missing.
+            _ = openvino.Core, openvino.__version__
+        except Exception as error:
             raise dependency_error(error, "openvino", extra="openvino", purpose="the engine 'openvino'") from error
         threads = threads or usable_cpus()
         self._request: Any = None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mvrec_edge.runtime.bundle import Bundle
+from mvrec_edge.runtime.bundle.held_graph import folder_state
 from mvrec_edge.runtime.engines.tensorrt.flavour import Flavour
 from mvrec_edge.runtime.engines.tensorrt.plan_keys import (
     Capabilities,
@@ -137,10 +138,14 @@ def ensure_plan(
             "timing_cache": None if flavour.portable else str(timing_cache or folder / "timing.cache"),
             "target": str(fresh),
         }
-        held = bundle.hold(precision, profile.variant or None)
-        with contextlib.closing(held) as files, files.opening(mapped=False):
-            graph = files.graph if files.variant is None else files.variant[0]
-            _run(flavour, request | {"graph": str(graph)}, progress)
+        before = folder_state(bundle.path)
+        try:
+            _run_on(bundle, precision, profile.variant, flavour, request, progress)
+        except IntegrityError:
+            # The whole bundle may rightly have been exchanged, as another build does that stores its plan.
+            if folder_state(bundle.path) == before:
+                raise
+            _run_on(bundle, precision, profile.variant, flavour, request, progress)
         with writing(path):
             # Never the new plan under the old record: between the two steps there is no plan at all.
             path.with_suffix(".json").unlink(missing_ok=True)
@@ -150,6 +155,16 @@ def ensure_plan(
     if data is None:
         raise OutputError("the plan is gone right after it was built", where=path)
     return BuiltPlan(path, key, data, built=True)
+
+
+def _run_on(
+    bundle: Bundle, precision: str, variant: str, flavour: Flavour, request: dict[str, Any], progress: Progress
+) -> None:
+    """Runs the building process on a graph of a bundle that nobody exchanges meanwhile."""
+    held = bundle.hold(precision, variant or None)
+    with contextlib.closing(held) as files, files.opening(mapped=False):
+        graph = files.graph if files.variant is None else files.variant[0]
+        _run(flavour, request | {"graph": str(graph)}, progress)
 
 
 def _run(flavour: Flavour, request: dict[str, Any], progress: Progress) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mvrec_edge.runtime.bundle import Bundle, Manifest, PlanRecord, write_bundle
@@ -18,7 +18,13 @@ from mvrec_edge.runtime.files.held_file import HeldFile
 __all__ = ["bundled_plan", "store_plans"]
 
 
-def store_plans(bundle: Bundle, precision: str, plans: Mapping[str, tuple[PortablePlanKey, bytes]]) -> list[Path]:
+def store_plans(
+    bundle: Bundle,
+    precision: str,
+    plans: Mapping[str, tuple[PortablePlanKey, bytes]],
+    *,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Path]:
     """Puts plans into a bundle, each in the place of the one that it has for the same graph and engine.
 
     A new bundle is made beside the old one and takes its place whole, so whatever ends the process, the bundle is there
@@ -28,6 +34,7 @@ def store_plans(bundle: Bundle, precision: str, plans: Mapping[str, tuple[Portab
         bundle: The bundle that the plans were built from.
         precision: Of which precision the graphs are.
         plans: By the variant, see `PlanRecord`: what the plan depends on, and its bytes.
+        say: Told which other plan of the bundle is lost or damaged: the new bundle lacks it.
 
     Returns:
         Where the plans lie.
@@ -45,13 +52,17 @@ def store_plans(bundle: Bundle, precision: str, plans: Mapping[str, tuple[Portab
     ]
     with write_bundle(folder, overwrite=True) as draft:
         # Read again: until now another process may have written it.
-        current = Bundle.load(folder, graphs=())
+        current = Bundle.load(folder, graphs=(), plans=False)
         manifest = current.manifest
         for record in records:
             if not _is_of(record, manifest):
                 raise IntegrityError("was exchanged while its plan was built", where=folder, fix="build the plan again")
         places = {(each.precision, each.library, each.variant) for each in records}
-        others = tuple(each for each in manifest.plans if (each.precision, each.library, each.variant) not in places)
+        others = tuple(
+            each
+            for each in manifest.plans
+            if (each.precision, each.library, each.variant) not in places and _is_whole(current, each, say)
+        )
         replaced = {each.file for each in manifest.plans} - {each.file for each in others}
         with writing(folder):
             for file in manifest.files:
@@ -98,9 +109,18 @@ def bundled_plan(bundle: Bundle, record: PlanRecord) -> bytes:
             raise IntegrityError(
                 "was changed after it was built: its hash differs from the manifest's",
                 where=file.path,
-                fix="copy the bundle again, or build the plan again: mvrec-edge build BUNDLE --for rtx --into-bundle",
+                fix=f"copy the bundle again, or {record.how_to_build}",
             )
     return data
+
+
+def _is_whole(bundle: Bundle, record: PlanRecord, say: Callable[[str], None]) -> bool:
+    try:
+        bundle.hold_file(record.file).close()
+    except IntegrityError as error:
+        say(f"{record.file} is left out of the bundle, because it {error.what} ({record.how_to_build})")
+        return False
+    return True
 
 
 def _file_name(precision: str, variant: str, key: PortablePlanKey) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any
 
 from mvrec_edge.runtime.engines.engine import first_line
+from mvrec_edge.runtime.engines.optional_library import import_library
 from mvrec_edge.runtime.engines.tensorrt.cuda_driver import how_to_get_bindings, served_cuda
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import CudaRuntime
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
@@ -76,8 +76,8 @@ def _installed(name: str, title: str) -> Any:
     parts = name.split(".")
     packages = [".".join(parts[: count + 1]) for count in range(len(parts))]
     try:
-        return importlib.import_module(name)
-    except ImportError as error:
+        return import_library(name)
+    except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name in packages:
             return None
         raise EnvironmentUnfitError(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
+from mvrec_edge.runtime.engines.engine import first_line
+from mvrec_edge.runtime.engines.optional_library import import_library
 from mvrec_edge.runtime.engines.tensorrt.cuda_driver import how_to_get_tensorrt, served_cuda
 from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT, Flavour
-from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
+from mvrec_edge.runtime.errors import BrokenDependencyError, EnvironmentUnfitError, MissingDependencyError
 
 __all__ = ["load_tensorrt", "logger"]
 
@@ -22,7 +23,8 @@ def load_tensorrt(flavour: Flavour) -> Any:
 
     Raises:
         MissingDependencyError: It is not installed.
-        EnvironmentUnfitError: It cannot be loaded, or is too old.
+        BrokenDependencyError: It does not load.
+        EnvironmentUnfitError: It is too old.
     """
     tensorrt = _imported(flavour)
     version = tuple(int(part) for part in str(tensorrt.__version__).split(".")[:2] if part.isdigit())
@@ -36,15 +38,26 @@ def load_tensorrt(flavour: Flavour) -> Any:
 
 
 def _imported(flavour: Flavour) -> Any:
+    broken: Exception | None = None
     for name in flavour.modules:
         try:
-            return importlib.import_module(name)
-        except (ImportError, OSError) as error:
-            if getattr(error, "name", None) != name:
-                raise EnvironmentUnfitError(
-                    f"{flavour.title} cannot be loaded: {error}", fix="run 'mvrec-edge doctor'"
-                ) from error
-            missing = error
+            tensorrt = import_library(name)
+            # Of what an interrupted install left behind, the first thing that is asked for is missing.
+            _ = tensorrt.__version__
+        except Exception as error:
+            if isinstance(error, ModuleNotFoundError) and error.name == name:
+                missing = error
+            else:
+                broken = broken or error
+        else:
+            return tensorrt
+    if broken is not None:
+        raise BrokenDependencyError(
+            flavour.modules[0],
+            purpose=f"the engine '{flavour.engine}'",
+            reason=first_line(broken),
+            fix="run 'mvrec-edge doctor'",
+        ) from broken
     raise MissingDependencyError(
         flavour.modules[0],
         extra=flavour.extra,

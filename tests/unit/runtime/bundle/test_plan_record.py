@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,54 @@ def test_a_bundle_that_was_exchanged_or_changed_meanwhile_is_left_alone(bundle: 
         store_plans(bundle, "fp32", {"": (key(bundle), b"plan")})
     assert not (bundle.path / NAME).exists()
     assert not [path.name for path in bundle.path.parent.iterdir() if path != bundle.path]
+
+
+def lose(file: Path) -> None:
+    file.unlink()
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def change(file: Path) -> None:
+    file.write_bytes(b"#" * file.stat().st_size)
+
+
+def link(file: Path) -> None:
+    file.rename(file.parent.with_suffix(".plan"))
+    file.symlink_to(file.parent.with_suffix(".plan"))
+
+
+@pytest.mark.parametrize("harm", [lose, cut, change, link])
+def test_a_plan_that_is_lost_or_damaged_is_built_again(bundle: Bundle, harm: Callable[[Path], None]) -> None:
+    store_plans(bundle, "fp32", {"": (key(bundle), b"plan")})
+    harm(bundle.path / NAME)
+    with pytest.raises(IntegrityError, match=r"mvrec-edge build BUNDLE --for rtx --into-bundle --precision fp32"):
+        Bundle.load(bundle.path)
+    opened = Bundle.load(bundle.path, graphs=(), plans=False)
+    store_plans(opened, "fp32", {"": (key(bundle), b"plan")})
+    whole = Bundle.load(bundle.path)
+    assert bundled_plan(whole, whole.manifest.plans[0]) == b"plan"
+
+
+def test_another_plan_that_is_lost_is_left_out(half_bundle_path: Path, tmp_path: Path) -> None:
+    bundle = Bundle.load(shutil.copytree(half_bundle_path, tmp_path / "half.bundle"))
+    said: list[str] = []
+    other = dataclasses.replace(key(bundle), graph=bundle.manifest.graph_digest("fp16"))
+    store_plans(bundle, "fp16", {"": (other, b"half")})
+    (bundle.path / NAME.replace("fp32", "fp16")).unlink()
+    store_plans(bundle, "fp32", {"": (key(bundle), b"plan")}, say=said.append)
+    assert [plan.precision for plan in Bundle.load(bundle.path).manifest.plans] == ["fp32"]
+    (line,) = said
+    assert line.startswith("encoder.fp16.tensorrt-rtx.plan is left out of the bundle, because it ")
+    assert line.endswith("--into-bundle --precision fp16)")
+
+
+def test_all_but_plans_has_to_be_whole(bundle: Bundle) -> None:
+    (bundle.path / "encoder.fp32.weights").unlink()
+    with pytest.raises(IntegrityError, match=r"encoder\.fp32\.weights: is missing.*export the bundle again"):
+        Bundle.load(bundle.path, graphs=(), plans=False)
 
 
 def test_a_bundle_that_another_process_writes(bundle: Bundle) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT
 from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt, logger
-from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
+from mvrec_edge.runtime.errors import BrokenDependencyError, EnvironmentUnfitError, MissingDependencyError
 
 
 def test_it_is_not_installed(stand_ins: Any) -> None:
@@ -21,7 +21,26 @@ def test_it_is_not_installed(stand_ins: Any) -> None:
 def test_its_shared_library_is_missing(stand_ins: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tensorrt.py").write_text('raise ImportError("libnvinfer.so.10: cannot open shared object file")\n')
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(EnvironmentUnfitError, match=r"cannot be loaded: libnvinfer.so.10.*mvrec-edge doctor"):
+    with pytest.raises(EnvironmentUnfitError, match=r"does not load: libnvinfer.so.10.*mvrec-edge doctor"):
+        load_tensorrt(TENSORRT)
+
+
+@pytest.mark.parametrize(
+    "raised", ["RuntimeError('boom')", "AttributeError('boom')", "KeyError('boom')", "OSError('boom')"]
+)
+def test_it_raises_something_when_it_is_imported(
+    stand_ins: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: str
+) -> None:
+    (tmp_path / "tensorrt.py").write_text(f"raise {raised}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(BrokenDependencyError, match=r"does not load: '?boom"):
+        load_tensorrt(TENSORRT)
+
+
+def test_it_is_half_there(stand_ins: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tensorrt.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(BrokenDependencyError, match="which is installed but does not load"):
         load_tensorrt(TENSORRT)
 
 
