@@ -32,6 +32,9 @@ _NAMES: Mapping[str, tuple[int, tuple[str, ...]]] = {
 }
 _NO_WHEEL = re.compile(r"\b([A-Za-z0-9][\w.-]*?)(?:\[[^\]]*\])?(?:[<>=!~][^\s]*)? (?:has|have) no (?:usable )?wheels")
 _NO_SUCH_EXTRA = re.compile(r"[Rr]equested extras? not found: (.+)|invalid value '(.*?)' for '--extra")
+_RESOLVED = re.compile(r"^([a-z0-9][a-z0-9._-]*)==", re.MULTILINE)
+#: Wheels of the same module, which overwrite each other's files.
+_NEVER_BOTH = ("onnxruntime", "onnxruntime-gpu")
 _NOT_REACHED = ("error sending request", "failed to fetch", "dns error", "timed out", "connection", "network")
 
 
@@ -103,7 +106,7 @@ def main() -> int:
         return 1
     wheels = list(folder.glob("*.whl"))
     size = sum(file.stat().st_size for file in wheels) / 1e6
-    print(f"{folder}: {len(wheels)} wheels, {size:.0f} MB, for {target.words}; {README} says how to install them")
+    print(f"{folder}: {len(wheels)} wheels, {size:.0f} MB, for {target.words}; {README} in it says how to install them")
     return 0
 
 
@@ -148,12 +151,14 @@ def make(target: Target, tools: Path, out: Path) -> Path:
         The folder.
 
     Raises:
-        WheelhouseError: Something has no wheel for the target, the index is not reached, or what stands in the
-            folder's place is no wheelhouse.
+        WheelhouseError: Something has no wheel for the target, two wheels overwrite each other, the index is not
+            reached, or what stands in the folder's place is no wheelhouse.
     """
     folder = out / target.name
     if folder.exists() and not (folder / RECORD).is_file():
         raise WheelhouseError(f"{folder} is there and is no wheelhouse (move it away)")
+    if folder.exists():
+        print(f"{folder} is there, with {_held(folder)}; it is replaced when the new one is whole", flush=True)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=out) as made:
         new = Path(made, target.name)
@@ -162,10 +167,30 @@ def make(target: Target, tools: Path, out: Path) -> Path:
         resolve(target, tools, locked)
         download(target, tools, locked, new)
         write_records(target, new, build_own(tools, Path(made, "own"), new))
-        if folder.exists():
-            shutil.move(folder, Path(made, "old"))
-        new.replace(folder)
+        _exchange(folder, new, Path(made, "old"))
     return folder
+
+
+def _held(folder: Path) -> str:
+    """What an earlier wheelhouse holds, in words."""
+    try:
+        record = json.loads((folder / RECORD).read_text("utf-8"))
+        return f"the extras {', '.join(record['extras'])} for CPython {record['python']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"a {RECORD} that cannot be read"
+
+
+def _exchange(folder: Path, new: Path, old: Path) -> None:
+    """Puts a new folder in the place of an earlier one, which comes back where that fails."""
+    replaced = folder.exists()
+    if replaced:
+        folder.replace(old)
+    try:
+        new.replace(folder)
+    except BaseException:
+        if replaced:
+            old.replace(folder)
+        raise
 
 
 def resolve(target: Target, tools: Path, locked: Path) -> None:
@@ -179,7 +204,8 @@ def resolve(target: Target, tools: Path, locked: Path) -> None:
         locked: The file to write.
 
     Raises:
-        WheelhouseError: Something has no wheel for the target, or the index is not reached.
+        WheelhouseError: Something has no wheel for the target, two wheels overwrite each other, or the index is not
+            reached.
     """
     shutil.copyfile(REPOSITORY / "supply" / "line.lock", locked)
     words = [
@@ -199,6 +225,11 @@ def resolve(target: Target, tools: Path, locked: Path) -> None:
     ended = _run([tools / "uv", *words])
     if ended.returncode:
         raise WheelhouseError(why_unresolved(ended.stderr, target))
+    if {*_NEVER_BOTH} <= {*_RESOLVED.findall(locked.read_text("utf-8"))}:
+        raise WheelhouseError(
+            f"the extras {', '.join(target.extras)} bring {' and '.join(_NEVER_BOTH)}, which overwrite each other "
+            "(give EXTRAS with 'gpu' or with what needs the other one, such as 'cpu' or 'export')"
+        )
 
 
 def why_unresolved(said: str, target: Target) -> str:
