@@ -41,7 +41,7 @@ def test_python_and_extras_can_be_chosen() -> None:
 @pytest.mark.parametrize(
     ("name", "python", "told"),
     [
-        ("", "", "no target is given (TARGET= one of x86-cpu, x86-rtx, jetson6, jetson7)"),
+        ("", "", "no target is given (TARGET= one of x86-cpu, x86-cuda, x86-rtx, jetson6, jetson7)"),
         ("jetpack6", "", "there is no target 'jetpack6' (TARGET= one of"),
         ("x86-cpu", "3.9", "'3.9' is no Python that mvrec-edge runs on"),
         ("x86-cpu", "3.10.4", "'3.10.4' is no Python that mvrec-edge runs on"),
@@ -97,6 +97,33 @@ def test_what_is_written_beside_the_wheels(tmp_path: Path) -> None:
     readme = (tmp_path / "README.md").read_text()
     assert "/usr/bin/python3 -m venv --system-site-packages ~/line" in readme
     assert "line/bin/pip install -r requirements.txt" in readme
+
+
+@pytest.mark.parametrize(
+    ("name", "extras", "needs", "verified", "classified"),
+    [
+        ("x86-cpu", "", "Python 3.12 and on Debian and Ubuntu the package python3.12-venv.", "", ""),
+        ("x86-cuda", "", "driver, 580 or newer", " --engine onnxruntime:cuda", " --engine onnxruntime --provider cuda"),
+        ("x86-rtx", "", "driver, 580 or newer", " --engine tensorrt-rtx", " --engine tensorrt-rtx"),
+        ("x86-cpu", "tensorrt-cu12", "driver, 535 or newer", " --engine tensorrt", " --engine tensorrt"),
+        ("jetson6", "", "JetPack 6 with its TensorRT", " --engine tensorrt", " --engine tensorrt"),
+    ],
+)
+def test_the_page_goes_on_to_classify(name: str, extras: str, needs: str, verified: str, classified: str) -> None:
+    target = chosen(name, "" if name == "jetson6" else "3.12", extras)
+    page = wheelhouse._readme(target, "1.0")
+    python = "/usr/bin/python3" if name == "jetson6" else "python3.12"
+    assert f"`{python} --version` has to say {target.python}." in page
+    assert needs in page
+    assert f"mvrec-edge verify encoder.bundle{verified}\n" in page
+    assert f"incoming/ --out results.jsonl{classified}\n" in page
+    assert ("--for rtx --into-bundle" in page) == (name == "x86-rtx")
+
+
+def test_every_target_has_an_engine_that_needs_no_gpu() -> None:
+    for target in TARGETS.values():
+        if target.jetpack is None:
+            assert len({"cpu", "gpu"} & {*target.extras}) == 1, target.name
 
 
 def test_both_sides_mean_the_same_file() -> None:
