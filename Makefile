@@ -66,7 +66,7 @@ supply: $(READY) $(TOOLS)/.ready
 lock: $(READY) $(TOOLS)/.ready
 	$(BIN)/python supply/check.py --tools $(TOOLS)/bin --write
 
-# All wheels for a machine without a network (docs/install.md): TARGET=x86-cpu, x86-rtx, jetson6 or jetson7.
+# All wheels for a machine without a network (docs/install.md): TARGET=x86-cpu, x86-cuda, x86-rtx, jetson6 or jetson7.
 wheelhouse: export ASKED_TARGET = $(TARGET)
 wheelhouse: export ASKED_PYTHON = $(PYTHON_VERSION)
 wheelhouse: export ASKED_EXTRAS = $(EXTRAS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -172,7 +173,10 @@ def _plans(flavour: Flavour, cuda: CudaDriver, has_gpu: bool, path: Sequence[str
     if answer.failure is not None:
         reason, installed = _failure(flavour.title, module, answer)
         if not installed and not has_gpu:
-            return unusable(_NO_GPU, None, installed=False)
+            # Nothing is to be mended here, so no command; the wheels are for x86 PCs alone.
+            builds = not fixes.is_jetson and platform.machine() == "x86_64"
+            told = f"; with the extra '{flavour.extra}', plans for others can be built here" if builds else ""
+            return unusable(_NO_GPU + told, None, installed=False)
         reason, fix = fixes.plans(flavour, reason, installed=installed)
         return unusable(reason, fix, installed=installed)
     if version is not None and _release(version) < flavour.oldest:

@@ -13,7 +13,7 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,14 @@ WHEELHOUSE_RECORD = "wheelhouse.json"
 _NAME = "mvrec-edge"
 _LIBRARY = re.compile(r"[A-Za-z0-9._-]+")
 _SEPARATORS = re.compile(r"[-_.]+")
+# What a wheelhouse's record may say to have a place in a command that somebody copies to a shell.
+_WORD = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
+_PYTHON = re.compile(r"3\.\d{1,2}")
+# Extras of which one side never stands beside the other: what they bring overwrites each other, or is for another CUDA.
+_APART = (
+    ({"gpu"}, {"cpu", "export", "dev"}),
+    ({"tensorrt-cu12", "jetson6"}, {"tensorrt", "tensorrt-rtx", "jetson7"}),
+)
 # Far more than any of them has.
 _MOST_BYTES = 1 << 16
 
@@ -48,6 +56,8 @@ class Origin:
         gone: Whether it was on this machine and is not there any more.
         wheelhouse: The folder of wheels that it came with; None where it came with none.
         extras: The extras whose wheels are in that folder.
+        target: What `make wheelhouse` made that folder for; None where it does not say.
+        python: The version of CPython that the folder is for, such as `"3.11"`; None where it does not say.
     """
 
     place: str | None = None
@@ -56,6 +66,8 @@ class Origin:
     gone: bool = False
     wheelhouse: Path | None = None
     extras: tuple[str, ...] = ()
+    target: str | None = None
+    python: str | None = None
 
 
 def find_origin() -> Origin:
@@ -89,18 +101,24 @@ def _origin(url: str, record: Mapping[str, Any]) -> Origin:
     if "dir_info" in record:
         editable = bool(record["dir_info"].get("editable"))
         return Origin(str(place), editable, is_file=True, gone=not (place / "pyproject.toml").is_file())
-    wheelhouse, extras = _wheelhouse(place.parent)
-    return Origin(str(place), is_file=True, gone=not place.is_file(), wheelhouse=wheelhouse, extras=extras)
+    return _with_wheelhouse(Origin(str(place), is_file=True, gone=not place.is_file()), place.parent)
 
 
-def _wheelhouse(folder: Path) -> tuple[Path | None, tuple[str, ...]]:
-    """The folder, where it is a wheelhouse, and the extras that it serves."""
+def _with_wheelhouse(origin: Origin, folder: Path) -> Origin:
+    """The origin with what the record of a wheelhouse says, where the folder is one."""
     try:
         with (folder / WHEELHOUSE_RECORD).open("rb") as file:
-            extras = json.loads(file.read(_MOST_BYTES))["extras"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None, ()
-    return folder, tuple(str(extra) for extra in extras) if isinstance(extras, list) else ()
+            record = json.loads(file.read(_MOST_BYTES))
+        listed = record["extras"]
+        extras = tuple(name for name in listed if _said(name, _WORD)) if isinstance(listed, list) else ()
+        target, python = _said(record.get("target"), _WORD), _said(record.get("python"), _PYTHON)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return origin
+    return replace(origin, wheelhouse=folder, extras=extras, target=target, python=python)
+
+
+def _said(value: object, form: re.Pattern[str]) -> str | None:
+    return value if isinstance(value, str) and form.fullmatch(value) else None
 
 
 def install_extra(*extras: str) -> str:
@@ -121,12 +139,36 @@ def _command(origin: Origin, extras: Sequence[str]) -> str | None:
 
 
 def _sentence(origin: Origin, extras: Sequence[str]) -> str:
-    noun = f"the extra{'s' if len(extras) > 1 else ''} {', '.join(repr(name) for name in extras)}"
-    if origin.gone:
-        return f"install mvrec-edge again with {noun}; it came from {origin.place}, which is not there any more"
+    """What to do where no command would work."""
     if origin.wheelhouse:
-        return f"make the wheelhouse again with {noun}, which {origin.wheelhouse} does not hold: docs/install.md"
-    return f"install {noun} of mvrec-edge from the checkout or wheel that it was installed from"
+        return _new_wheelhouse(origin, origin.wheelhouse, extras, _pip("install", "-r", "requirements.txt"))
+    if origin.gone:
+        gone = f"it came from {origin.place}, which is not there any more"
+        return f"install mvrec-edge again with {_named(extras)}; {gone}"
+    return f"install {_named(extras)} of mvrec-edge from the checkout or wheel that it was installed from"
+
+
+def _named(extras: Sequence[str]) -> str:
+    return f"the extra{'s' if len(extras) > 1 else ''} {', '.join(repr(name) for name in extras)}"
+
+
+def _new_wheelhouse(origin: Origin, folder: Path, extras: Sequence[str], command: str) -> str:
+    """How to get a wheelhouse that holds further extras to the place of a folder, and what to run in it then."""
+    python = f" PYTHON_VERSION={origin.python}" if origin.python else ""
+    made = f"make wheelhouse TARGET={origin.target}{python} EXTRAS={','.join(_beside(origin.extras, extras))}"
+    how = f"in a checkout, where there is a network: {made}" if origin.target else "make it as docs/install.md says"
+    copied = "and copy the new folder to the place of this one"
+    return (
+        f"{folder} does not hold {_named(extras)}; first {how}, {copied}, "
+        f"then: cd {shlex.quote(str(folder))} && {command}"
+    )
+
+
+def _beside(present: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """The extras that are present, without those that cannot stand beside what is wanted, and what is wanted."""
+    sides = [(one, other) for pair in _APART for one, other in (pair, pair[::-1])]
+    apart = set[str]().union(*(other for one, other in sides if one & {*wanted}))
+    return list(dict.fromkeys([*(name for name in present if name not in apart), *wanted]))
 
 
 def install_libraries(*requirements: str, option: str | None = None) -> str:
@@ -148,16 +190,25 @@ def remove_libraries(*names: str) -> str:
 
 
 def replace_libraries(names: Sequence[str], extra: str) -> str:
-    """How to remove libraries and then install an extra of this package; see `install_extra`.
+    """How to install an extra of this package in the place of libraries; see `install_extra`.
 
     Args:
         names: What is removed.
         extra: What comes instead.
     """
-    origin = find_origin()
+    origin, removed = find_origin(), remove_libraries(*names)
     command = _command(origin, [extra])
-    then = f", then {_sentence(origin, [extra])}" if command is None else f" && {command}"
-    return remove_libraries(*names) + then
+    if command is not None:
+        return f"{removed} && {command}"
+    # What is there may be the only engine: it goes when the other one is at hand.
+    if origin.wheelhouse:
+        installed = _pip("install", "-r", "requirements.txt")
+        return _new_wheelhouse(origin, origin.wheelhouse, [extra], f"{removed} && {installed}")
+    if origin.gone:
+        at_hand = f"first put {origin.place} back, which mvrec-edge came from and which is not there any more"
+    else:
+        at_hand = "first have the checkout or wheel at hand that mvrec-edge was installed from"
+    return f"{at_hand}, then: {removed}, and install {_named([extra])} from there"
 
 
 def _without_index(origin: Origin) -> list[str]:

@@ -32,7 +32,19 @@ _NAMES: Mapping[str, tuple[int, tuple[str, ...]]] = {
 }
 _NO_WHEEL = re.compile(r"\b([A-Za-z0-9][\w.-]*?)(?:\[[^\]]*\])?(?:[<>=!~][^\s]*)? (?:has|have) no (?:usable )?wheels")
 _NO_SUCH_EXTRA = re.compile(r"[Rr]equested extras? not found: (.+)|invalid value '(.*?)' for '--extra")
+_RESOLVED = re.compile(r"^([a-z0-9][a-z0-9._-]*)==", re.MULTILINE)
+#: Wheels of the same module, which overwrite each other's files.
+_NEVER_BOTH = ("onnxruntime", "onnxruntime-gpu")
 _NOT_REACHED = ("error sending request", "failed to fetch", "dns error", "timed out", "connection", "network")
+
+
+#: The extras that need a GPU of NVIDIA, and the engine that each is for.
+_ENGINES: Mapping[str, str] = {
+    "tensorrt-rtx": "tensorrt-rtx",
+    "tensorrt": "tensorrt",
+    "tensorrt-cu12": "tensorrt",
+    "gpu": "onnxruntime:cuda",
+}
 
 
 class WheelhouseError(Exception):
@@ -48,7 +60,6 @@ class Target:
         machine: The processor, as wheels name it.
         glibc: The wheels run on glibc 2.x from this one on.
         extras: The extras of mvrec-edge whose wheels are in it.
-        needs: What the machine must have before, in words.
         python: The version of CPython, such as `"3.10"`.
         jetpack: The version of JetPack, which brings one Python, and TensorRT for that one alone; None elsewhere.
     """
@@ -57,7 +68,6 @@ class Target:
     machine: str
     glibc: int
     extras: tuple[str, ...]
-    needs: str = "the package python3-venv"
     python: str = f"3.{sys.version_info.minor}"
     jetpack: int | None = None
 
@@ -67,6 +77,24 @@ class Target:
         return f"CPython {self.python}, {self.machine}, glibc 2.{self.glibc} or newer"
 
     @property
+    def needs(self) -> str:
+        """What the machine must have before."""
+        if self.jetpack is not None:
+            return f"JetPack {self.jetpack} with its TensorRT, and the package python3-venv"
+        # `python3` is another one where the system's default is not this one; Debian and Ubuntu name both packages so.
+        needs = [f"Python {self.python}", f"on Debian and Ubuntu the package python{self.python}-venv"]
+        if {*self.extras} & {*_ENGINES}:
+            needs.append("NVIDIA's driver, " + ("535" if "tensorrt-cu12" in self.extras else "580") + " or newer")
+        return f"{', '.join(needs[:-1])} and {needs[-1]}"
+
+    @property
+    def engine(self) -> str | None:
+        """The engine that the machine is for, as `verify` takes it; None where it is chosen there."""
+        if self.jetpack is not None:
+            return "tensorrt"
+        return next((engine for extra, engine in _ENGINES.items() if extra in self.extras), None)
+
+    @property
     def platforms(self) -> list[str]:
         """The platforms of wheels that run there, the newest first."""
         oldest, names = _NAMES[self.machine]
@@ -74,14 +102,16 @@ class Target:
         return [f"{name}_{self.machine}" for name in (*dated, *names)]
 
 
-_VENV = "the package python3-venv"
 TARGETS: Mapping[str, Target] = {
     target.name: target
     for target in (
         Target("x86-cpu", "x86_64", 28, ("cpu", "openvino", "plot")),
-        Target("x86-rtx", "x86_64", 28, ("tensorrt-rtx",), f"{_VENV} and NVIDIA's driver, 580 or newer"),
-        Target("jetson6", "aarch64", 35, ("jetson6",), f"{_VENV} and JetPack's TensorRT", "3.10", jetpack=6),
-        Target("jetson7", "aarch64", 39, ("jetson7",), f"{_VENV} and JetPack's TensorRT", "3.12", jetpack=7),
+        # Its ONNX Runtime runs on the CPU as well.
+        Target("x86-cuda", "x86_64", 28, ("gpu", "plot")),
+        # ONNX Runtime is what is left where the driver is not as it should be.
+        Target("x86-rtx", "x86_64", 28, ("tensorrt-rtx", "cpu", "plot")),
+        Target("jetson6", "aarch64", 35, ("jetson6",), "3.10", jetpack=6),
+        Target("jetson7", "aarch64", 39, ("jetson7",), "3.12", jetpack=7),
     )
 }
 
@@ -103,7 +133,7 @@ def main() -> int:
         return 1
     wheels = list(folder.glob("*.whl"))
     size = sum(file.stat().st_size for file in wheels) / 1e6
-    print(f"{folder}: {len(wheels)} wheels, {size:.0f} MB, for {target.words}; {README} says how to install them")
+    print(f"{folder}: {len(wheels)} wheels, {size:.0f} MB, for {target.words}; {README} in it says how to install them")
     return 0
 
 
@@ -148,12 +178,14 @@ def make(target: Target, tools: Path, out: Path) -> Path:
         The folder.
 
     Raises:
-        WheelhouseError: Something has no wheel for the target, the index is not reached, or what stands in the
-            folder's place is no wheelhouse.
+        WheelhouseError: Something has no wheel for the target, two wheels overwrite each other, the index is not
+            reached, or what stands in the folder's place is no wheelhouse.
     """
     folder = out / target.name
     if folder.exists() and not (folder / RECORD).is_file():
         raise WheelhouseError(f"{folder} is there and is no wheelhouse (move it away)")
+    if folder.exists():
+        print(f"{folder} is there, with {_held(folder)}; it is replaced when the new one is whole", flush=True)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=out) as made:
         new = Path(made, target.name)
@@ -162,10 +194,30 @@ def make(target: Target, tools: Path, out: Path) -> Path:
         resolve(target, tools, locked)
         download(target, tools, locked, new)
         write_records(target, new, build_own(tools, Path(made, "own"), new))
-        if folder.exists():
-            shutil.move(folder, Path(made, "old"))
-        new.replace(folder)
+        _exchange(folder, new, Path(made, "old"))
     return folder
+
+
+def _held(folder: Path) -> str:
+    """What an earlier wheelhouse holds, in words."""
+    try:
+        record = json.loads((folder / RECORD).read_text("utf-8"))
+        return f"the extras {', '.join(record['extras'])} for CPython {record['python']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"a {RECORD} that cannot be read"
+
+
+def _exchange(folder: Path, new: Path, old: Path) -> None:
+    """Puts a new folder in the place of an earlier one, which comes back where that fails."""
+    replaced = folder.exists()
+    if replaced:
+        folder.replace(old)
+    try:
+        new.replace(folder)
+    except BaseException:
+        if replaced:
+            old.replace(folder)
+        raise
 
 
 def resolve(target: Target, tools: Path, locked: Path) -> None:
@@ -179,7 +231,8 @@ def resolve(target: Target, tools: Path, locked: Path) -> None:
         locked: The file to write.
 
     Raises:
-        WheelhouseError: Something has no wheel for the target, or the index is not reached.
+        WheelhouseError: Something has no wheel for the target, two wheels overwrite each other, or the index is not
+            reached.
     """
     shutil.copyfile(REPOSITORY / "supply" / "line.lock", locked)
     words = [
@@ -199,6 +252,11 @@ def resolve(target: Target, tools: Path, locked: Path) -> None:
     ended = _run([tools / "uv", *words])
     if ended.returncode:
         raise WheelhouseError(why_unresolved(ended.stderr, target))
+    if {*_NEVER_BOTH} <= {*_RESOLVED.findall(locked.read_text("utf-8"))}:
+        raise WheelhouseError(
+            f"the extras {', '.join(target.extras)} bring {' and '.join(_NEVER_BOTH)}, which overwrite each other "
+            "(give EXTRAS with 'gpu' or with what needs the other one, such as 'cpu' or 'export')"
+        )
 
 
 def why_unresolved(said: str, target: Target) -> str:
@@ -297,20 +355,41 @@ def write_records(target: Target, folder: Path, own: Path) -> None:
 def _readme(target: Target, version: object) -> str:
     python = "/usr/bin/python3" if target.jetpack else f"python{target.python}"
     option = "--system-site-packages " if target.jetpack else ""
-    seen = "\nThe option lets the environment see TensorRT, which comes with JetPack." if target.jetpack else ""
+    seen = "The option lets the environment see TensorRT, which comes with JetPack.\n" if target.jetpack else ""
+    verified = f" --engine {target.engine}" if target.engine else ""
+    # `classify` has an option of its own for the provider.
+    taken = verified.replace(":", " --provider ")
+    other = "" if target.jetpack else " If it does not, make the wheelhouse for the Python that is there."
+    built = _PLAN if target.engine == "tensorrt-rtx" else ""
     return f"""# mvrec-edge {version} for {target.name}
 
 All wheels of mvrec-edge with the extras {", ".join(target.extras)}, for {target.words}.
 
-The machine needs {target.needs}. Copy this folder to it, to a place where it may stay. In the folder:
+The machine needs {target.needs}.
+Look first: `{python} --version` has to say {target.python}.{other}
+Copy this folder to the machine, to a place where it may stay. In the folder:
 
 ```
 {python} -m venv {option}~/line
 ~/line/bin/pip install -r {REQUIREMENTS}
 ~/line/bin/mvrec-edge doctor
 ```
-{seen}
-pip asks no index, and refuses a wheel whose SHA-256 is not the one in {REQUIREMENTS}.
+
+{seen}pip asks no index, and refuses a wheel whose SHA-256 is not the one in {REQUIREMENTS}.
+
+Then copy the bundle and the support cache to the machine, here `encoder.bundle` and `line.safetensors`.
+See that the bundle gives the right answers there, and classify:
+
+```
+~/line/bin/mvrec-edge verify encoder.bundle{verified}
+~/line/bin/mvrec-edge classify encoder.bundle line.safetensors incoming/ --out results.jsonl{taken}
+```
+{built}"""
+
+
+_PLAN = """
+The first start builds the plan, where the bundle holds none. `mvrec-edge build encoder.bundle --for rtx --into-bundle`
+stores it in the bundle beforehand, on a workstation with the same release of the library as in this folder.
 """
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_python_and_extras_can_be_chosen() -> None:
 @pytest.mark.parametrize(
     ("name", "python", "told"),
     [
-        ("", "", "no target is given (TARGET= one of x86-cpu, x86-rtx, jetson6, jetson7)"),
+        ("", "", "no target is given (TARGET= one of x86-cpu, x86-cuda, x86-rtx, jetson6, jetson7)"),
         ("jetpack6", "", "there is no target 'jetpack6' (TARGET= one of"),
         ("x86-cpu", "3.9", "'3.9' is no Python that mvrec-edge runs on"),
         ("x86-cpu", "3.10.4", "'3.10.4' is no Python that mvrec-edge runs on"),
@@ -98,6 +99,33 @@ def test_what_is_written_beside_the_wheels(tmp_path: Path) -> None:
     assert "line/bin/pip install -r requirements.txt" in readme
 
 
+@pytest.mark.parametrize(
+    ("name", "extras", "needs", "verified", "classified"),
+    [
+        ("x86-cpu", "", "Python 3.12 and on Debian and Ubuntu the package python3.12-venv.", "", ""),
+        ("x86-cuda", "", "driver, 580 or newer", " --engine onnxruntime:cuda", " --engine onnxruntime --provider cuda"),
+        ("x86-rtx", "", "driver, 580 or newer", " --engine tensorrt-rtx", " --engine tensorrt-rtx"),
+        ("x86-cpu", "tensorrt-cu12", "driver, 535 or newer", " --engine tensorrt", " --engine tensorrt"),
+        ("jetson6", "", "JetPack 6 with its TensorRT", " --engine tensorrt", " --engine tensorrt"),
+    ],
+)
+def test_the_page_goes_on_to_classify(name: str, extras: str, needs: str, verified: str, classified: str) -> None:
+    target = chosen(name, "" if name == "jetson6" else "3.12", extras)
+    page = wheelhouse._readme(target, "1.0")
+    python = "/usr/bin/python3" if name == "jetson6" else "python3.12"
+    assert f"`{python} --version` has to say {target.python}." in page
+    assert needs in page
+    assert f"mvrec-edge verify encoder.bundle{verified}\n" in page
+    assert f"incoming/ --out results.jsonl{classified}\n" in page
+    assert ("--for rtx --into-bundle" in page) == (name == "x86-rtx")
+
+
+def test_every_target_has_an_engine_that_needs_no_gpu() -> None:
+    for target in TARGETS.values():
+        if target.jetpack is None:
+            assert len({"cpu", "gpu"} & {*target.extras}) == 1, target.name
+
+
 def test_both_sides_mean_the_same_file() -> None:
     assert installing.WHEELHOUSE_RECORD == wheelhouse.RECORD
 
@@ -113,10 +141,11 @@ def test_the_extras_of_every_target_are_there() -> None:
 def tools(tmp_path: Path) -> Callable[..., Path]:
     """Makes stand-ins for uv and pip, which write what the real ones would."""
 
-    def made(*, resolves: bool = True, downloads: bool = True) -> Path:
+    def made(*, resolves: bool = True, downloads: bool = True, locked: str = "numpy==2.0") -> Path:
         folder = tmp_path / "tools"
         folder.mkdir(exist_ok=True)
-        resolved = "exit 0" if resolves else "echo 'error: Because torch has no wheels with a tag' >&2; exit 1"
+        written = f'while [ "$1" != --output-file ]; do shift; done; printf "%s\\n" {locked} > "$2"'
+        resolved = written if resolves else "echo 'error: Because torch has no wheels with a tag' >&2; exit 1"
         built = f'while [ "$1" != --out-dir ]; do shift; done; mkdir -p "$2"; echo wheel > "$2/{OWN}"'
         _program(folder / "uv", f'if [ "$1" = build ]; then {built}; else {resolved}; fi')
         fetched = 'while [ "$1" != --dest ]; do shift; done; echo numpy > "$2/numpy-2.0-cp310-abi3-any.whl"'
@@ -132,11 +161,18 @@ def _program(path: Path, body: str) -> None:
     path.chmod(0o755)
 
 
-def test_a_folder_takes_the_place_of_an_earlier_one(tools: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_folder_takes_the_place_of_an_earlier_one(
+    tools: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "wheelhouse"
     folder = make(TARGETS["x86-cpu"], tools(), out)
     (folder / "stale-1.0-py3-none-any.whl").write_bytes(b"")
-    assert make(TARGETS["x86-cpu"], tools(), out) == folder == out / "x86-cpu"
+    capsys.readouterr()
+    assert make(chosen("x86-cpu", "3.12", "plot"), tools(), out) == folder == out / "x86-cpu"
+    assert capsys.readouterr().out.startswith(
+        f"{folder} is there, with the extras cpu, openvino, plot for CPython 3.{sys.version_info.minor}; "
+        "it is replaced when the new one is whole\n"
+    )
     names = sorted(path.name for path in folder.iterdir())
     assert names == ["README.md", OWN, "numpy-2.0-cp310-abi3-any.whl", "requirements.txt", "wheelhouse.json"]
     assert [path.name for path in out.iterdir()] == ["x86-cpu"]
@@ -147,19 +183,40 @@ def test_a_folder_takes_the_place_of_an_earlier_one(tools: Callable[..., Path], 
     [
         ({"resolves": False}, "torch: no wheel for"),
         (
+            {"locked": "numpy==2.0 onnxruntime==1.32.0 onnxruntime-gpu==1.31.1"},
+            "the extras cpu, openvino, plot bring onnxruntime and onnxruntime-gpu, which overwrite each other (give",
+        ),
+        (
             {"downloads": False},
             "a wheel cannot be downloaded (run it again): ERROR: THESE PACKAGES DO NOT MATCH THE HASHES",
         ),
     ],
 )
 def test_a_failure_leaves_the_earlier_folder(
-    tools: Callable[..., Path], tmp_path: Path, what: dict[str, bool], told: str
+    tools: Callable[..., Path], tmp_path: Path, what: dict[str, Any], told: str
 ) -> None:
     folder = make(TARGETS["x86-cpu"], tools(), tmp_path / "wheelhouse")
     with pytest.raises(WheelhouseError, match=re.escape(told)):
         make(TARGETS["x86-cpu"], tools(**what), tmp_path / "wheelhouse")
     assert (folder / "requirements.txt").is_file()
     assert [path.name for path in folder.parent.iterdir()] == ["x86-cpu"]
+
+
+def test_an_exchange_that_fails_brings_the_earlier_folder_back(
+    tools: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make(TARGETS["x86-cpu"], tools(), tmp_path / "wheelhouse")
+    moved = Path.replace
+
+    def full(self: Path, target: Path) -> Path:
+        if (self.name, target) == ("x86-cpu", folder):
+            raise OSError("no space")
+        return moved(self, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="no space"):
+        make(TARGETS["x86-cpu"], tools(), tmp_path / "wheelhouse")
+    assert (folder / "requirements.txt").is_file()
 
 
 def test_what_is_no_wheelhouse_is_left_alone(tools: Callable[..., Path], tmp_path: Path) -> None:

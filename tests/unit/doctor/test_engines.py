@@ -272,6 +272,15 @@ def test_tensorrt_for_rtx_builds_plans_for_other_machines(site: Any) -> None:
     )
 
 
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_where_plans_for_others_could_be_built(site: Any, monkeypatch: pytest.MonkeyPatch, machine: str) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    engine = _by_name(site, CudaDriver(), fixes=Fixes())["tensorrt-rtx"]
+    assert (engine.usable, engine.installed, engine.fix) == (False, False, None)
+    told = "; with the extra 'tensorrt-rtx', plans for others can be built here" if machine == "x86_64" else ""
+    assert engine.reason == f"this machine has no NVIDIA GPU{told}"
+
+
 def test_what_tensorrt_for_rtx_lacks(site: Any) -> None:
     missing = {fixes.is_jetson: _by_name(site, AMPERE, fixes=fixes)["tensorrt-rtx"] for fixes in (PC, JETSON)}
     assert missing[False].reason == "TensorRT for RTX is not installed"

@@ -75,7 +75,8 @@ def test_from_a_wheelhouse(installed: Any, tmp_path: Path) -> None:
     assert installing.install_extra("openvino") == f"{PIP} install {house} '{place}[openvino]'"
     # What it does not hold, no command could install from it.
     assert installing.install_extra("export") == (
-        f"make the wheelhouse again with the extra 'export', which {place.parent} does not hold: docs/install.md"
+        f"{place.parent} does not hold the extra 'export'; first make it as docs/install.md says, and copy the new "
+        f"folder to the place of this one, then: cd {place.parent} && {PIP} install -r requirements.txt"
     )
     assert installing.install_libraries("onnxruntime-gpu[cuda]>=1.2", option="--upgrade") == (
         f"{PIP} install --upgrade {house} 'onnxruntime-gpu[cuda]>=1.2'"
@@ -115,7 +116,10 @@ def test_what_it_came_from_is_gone(installed: Any, tmp_path: Path, kind: str) ->
     installed({"url": place.as_uri(), kind: {}})
     told = f"install mvrec-edge again with the extra 'cpu'; it came from {place}, which is not there any more"
     assert installing.install_extra("cpu") == told
-    assert installing.replace_libraries(["a", "b"], "cpu") == f"{PIP} uninstall -y a b, then {told}"
+    assert installing.replace_libraries(["a", "b"], "cpu") == (
+        f"first put {place} back, which mvrec-edge came from and which is not there any more, "
+        f"then: {PIP} uninstall -y a b, and install the extra 'cpu' from there"
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,6 +129,52 @@ def test_nothing_is_known(installed: Any, record: Any) -> None:
     installed(record)
     told = "install the extras 'cpu', 'plot' of mvrec-edge from the checkout or wheel that it was installed from"
     assert installing.install_extra("cpu", "plot") == told
+    assert installing.replace_libraries(["a"], "cpu") == (
+        f"first have the checkout or wheel at hand that mvrec-edge was installed from, then: {PIP} uninstall -y a, "
+        "and install the extra 'cpu' from there"
+    )
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "extras"),
+    [
+        (["cpu", "openvino", "plot"], "gpu", "openvino,plot,gpu"),
+        (["export", "gpu"], "cpu", "export,cpu"),
+        (["tensorrt-rtx", "cpu"], "tensorrt-cu12", "cpu,tensorrt-cu12"),
+        (["gpu"], "plot", "gpu,plot"),
+    ],
+)
+def test_nothing_is_removed_before_the_new_wheelhouse_is_there(
+    installed: Any, tmp_path: Path, held: list[str], wanted: str, extras: str
+) -> None:
+    place = wheel(tmp_path / "house", extras=held)
+    record = {"target": "x86-cpu", "python": "3.11", "extras": held}
+    (place.parent / installing.WHEELHOUSE_RECORD).write_text(json.dumps(record))
+    installed({"url": place.as_uri(), "archive_info": {}})
+    first = (
+        f"{place.parent} does not hold the extra '{wanted}'; first in a checkout, where there is a network: "
+        f"make wheelhouse TARGET=x86-cpu PYTHON_VERSION=3.11 EXTRAS={extras}, "
+        f"and copy the new folder to the place of this one, then: cd {place.parent} && "
+    )
+    last = f"{PIP} install -r requirements.txt"
+    assert installing.install_extra(wanted) == first + last
+    assert installing.replace_libraries(["onnxruntime"], wanted) == (f"{first}{PIP} uninstall -y onnxruntime && {last}")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"target": "x;reboot", "python": "3.11$(reboot)", "extras": ["cpu", "a b", "$(reboot)", 3]},
+        {"target": ["x86-cpu"], "python": 3.11, "extras": "reboot"},
+    ],
+)
+def test_a_record_puts_no_words_into_a_command(installed: Any, tmp_path: Path, record: Any) -> None:
+    place = wheel(tmp_path / "house")
+    (place.parent / installing.WHEELHOUSE_RECORD).write_text(json.dumps(record))
+    installed({"url": place.as_uri(), "archive_info": {}})
+    told = installing.replace_libraries(["onnxruntime"], "gpu")
+    assert "reboot" not in told
+    assert "first make it as docs/install.md says" in told
 
 
 def test_what_setuptools_leaves_in_a_checkout_is_passed_over(
