@@ -7,14 +7,14 @@ then offers nothing: a message would land in the middle of the line that somebod
 from __future__ import annotations
 
 import functools
-import os
 import re
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import typer
+
+from mvrec_edge.cli.shell_word import offered
 
 __all__ = [
     "aggregations",
@@ -37,7 +37,6 @@ __all__ = [
 
 # zsh evaluates what it is offered, and a class name may come from anybody: one with other characters is not offered.
 _HARMLESS = re.compile(r"[\w .,+@%/-]+")
-_TO_ESCAPE = re.compile(r"([^\w.,+@%/-])")
 
 
 def complete_name(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
@@ -48,7 +47,7 @@ def complete_name(names: Callable[[], Iterable[str]]) -> Callable[[str], list[st
     """
 
     def complete(incomplete: str) -> list[str]:
-        return [name for name in _or_none(names) if name.startswith(incomplete)]
+        return offered(_or_none(names), incomplete)
 
     return complete
 
@@ -61,31 +60,16 @@ def complete_listed(names: Callable[[], Iterable[str]]) -> Callable[[str], list[
     """
 
     def complete(incomplete: str) -> list[str]:
-        before, comma, last = incomplete.rpartition(",")
+        before, comma, _ = incomplete.rpartition(",")
         there = before.split(",")
-        return [before + comma + name for name in _or_none(names) if name.startswith(last) and name not in there]
+        return offered((before + comma + name for name in _or_none(names) if name not in there), incomplete)
 
     return complete
 
 
 def complete_class(ctx: typer.Context, incomplete: str) -> list[str]:
     """The classes of the support cache that stands on the line, or in the config file that does."""
-    names = [name for name in _classes(ctx) if _HARMLESS.fullmatch(name)]
-    found = [name for name in names if name.startswith(incomplete)]
-    # Other shells escape by themselves.
-    if not os.environ.get("_MVREC_EDGE_COMPLETE", "").endswith("bash"):
-        return found
-    return [_Escaped(_TO_ESCAPE.sub(r"\\\1", name)) for name in found]
-
-
-class _Escaped(str):
-    """A name as it has to stand on the line; it begins as what was typed did before the shell read that."""
-
-    __slots__ = ()
-
-    def startswith(self, *_: Any) -> bool:
-        """Whether typer may offer it, which has been found out already."""
-        return True
+    return offered((name for name in _classes(ctx) if _HARMLESS.fullmatch(name)), incomplete)
 
 
 def _or_none(names: Callable[[], Iterable[str]]) -> list[str]:

@@ -71,8 +71,9 @@ _README = """\
    the report `results/report.html`, which opens in any browser. For the next lot, name other files with
    `--out results/lot-2.jsonl --report results/lot-2.html`, or give `--overwrite`.
 
-To measure the accuracy on your own images, run `mvrec-edge evaluate --config {config} --shots 1,3`. It draws shots
-from `labelled/` and classifies the rest, so each class needs more labelled defects than shots.
+To measure the accuracy on your own images, run `mvrec-edge evaluate --config {config}`. It draws 1 and then 3
+shots of each class from `labelled/` and classifies the rest, so each class needs more labelled defects than shots.
+The setting `shots` in `{config}` has the numbers.
 
 The command line overrides `{config}`: `mvrec-edge classify --config {config} elsewhere/` classifies the
 folder `elsewhere/`.

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import functools
 import importlib
+import os
 import signal
 import sys
 import traceback
@@ -18,6 +19,7 @@ import typer.main
 from mvrec_edge import __version__
 from mvrec_edge.cli.console import say, spell_out_what_is_missing
 from mvrec_edge.cli.lazy_group import UNREAD, lazy_group
+from mvrec_edge.cli.shell_word import join_bash_words
 from mvrec_edge.cli.standard_streams import (
     drop_unwritten,
     fill_closed_streams,
@@ -99,6 +101,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _end)
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     spell_out_what_is_missing()
+    join_bash_words(os.environ)
     try:
         try:
             # Its own name, whoever started it: the shells look for their answer under that name.

@@ -16,8 +16,10 @@ LAYOUT: Mapping[str, Mapping[str, Any]] = {
     "paths": {"bundle": "encoder.bundle", "cache": "line.safetensors"},
     "calibrate": {"support": "labelled", "out": "line.safetensors"},
     "classify": {"inputs": ["incoming"], "out": "results/results.jsonl"},
-    "evaluate": {"support": "labelled", "out": "results/evaluation"},
-    "export": {"out": "encoder.bundle"},
+    # Fewer than the five of each class that a start has, so that some are left to classify.
+    "evaluate": {"support": "labelled", "out": "results/evaluation", "shots": "1,3"},
+    "export": {"out": "encoder.bundle", "checkpoint": "pocket"},
+    "inspect": {"path": "line.safetensors"},
 }
 
 #: What to show of a setting that has no default, by its key, or by its table and key where tables differ. Each is a
@@ -31,7 +33,6 @@ EXAMPLES: Mapping[str, Any] = {
     "budget_ms": 400.0,
     "capability": "8.6",
     "calibration": "labelled",
-    "checkpoint": "pocket",
     "csv": "results/results.csv",
     "features": "features.safetensors",
     "image_root": "images",
@@ -41,7 +42,6 @@ EXAMPLES: Mapping[str, Any] = {
     "masks": "masks",
     "min_area": 16,
     "overlay": "results/pictures",
-    "path": "line.safetensors",
     "plot": "results/bench.html",
     "precision": "fp32",
     "provider": "cpu",

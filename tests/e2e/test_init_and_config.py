@@ -95,6 +95,28 @@ def test_the_commands_of_a_folder_with_examples_can_be_typed_from_the_first_to_t
     assert set(labels(tmp_path / "try" / "results" / "results.jsonl")) <= set(HELD_OUT_FAMILIES)
 
 
+def test_every_command_runs_with_the_written_config_and_the_examples(tmp_path: Path) -> None:
+    """All but `build`, which needs TensorRT, and `bench`, whose pages take seconds."""
+    folder = tmp_path / "try"
+    run("init", folder, "--examples")
+    configured = ("--config", "mvrec-edge.toml")
+    for words in (
+        *(
+            ("export",),
+            ("calibrate",),
+            ("classify",),
+            ("evaluate", "--draws", 1, "--no-keep"),
+            ("verify",),
+            ("inspect",),
+        ),
+        *(("doctor",), ("report", "results/results.jsonl"), ("support", "list"), ("support", "history")),
+        ("support", "add", "incoming/chatter_0002.jpg", "--label", "chatter"),
+    ):
+        run(*words, *configured, cwd=folder)
+    evaluated = json.loads((folder / "results" / "evaluation" / "evaluation.json").read_text())
+    assert evaluated["shots"] == [1, 3]
+
+
 def test_an_empty_start_says_what_is_missing(tmp_path: Path, tiny_bundle_path: Path) -> None:
     run("init", tmp_path / "a")
     shutil.copytree(tiny_bundle_path, tmp_path / "a" / "encoder.bundle")

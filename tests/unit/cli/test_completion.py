@@ -73,6 +73,79 @@ def test_names_of_an_option(complete: Complete, line: str, offered: list[str]) -
     assert complete(line) == offered
 
 
+@pytest.fixture
+def complete_words(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """What is offered for the last of the words that bash gives; they have their quotes, and line ends between them."""
+
+    def offered(*words: str) -> list[str]:
+        monkeypatch.setenv("_MVREC_EDGE_COMPLETE", "complete_bash")
+        monkeypatch.setenv("COMP_WORDS", "\n".join(("mvrec-edge", *words, "behind the cursor")))
+        monkeypatch.setenv("COMP_CWORD", str(len(words)))
+        result = run()
+        assert result.stderr == ""
+        return [name for name in result.stdout.splitlines() if name]
+
+    return offered
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("verify", "b", "--engine", "onnxruntime", ":"), ["cpu", "cuda", "tensorrt"]),
+        (("verify", "b", "--engine", "onnxruntime", ":", "cu"), ["cuda"]),
+        (("verify", "b", "--engine", "onnxruntime:cu"), ["onnxruntime:cuda"]),
+        (("verify", "b", "--engine", '"onnxruntime:cu'), ["onnxruntime:cuda"]),
+        (("verify", "b", "--engine", "=", "onnxruntime", ":", "cu"), ["cuda"]),
+        (("bench", "b", "--engine", "openvino,onnxruntime", ":", "cu"), ["cuda"]),
+        (("classify", "--engine", "=", "open"), ["openvino"]),
+        (("classify", "--engine", "="), [*engine_names()]),
+        (("classify", "--engine", "=", "openvino", "--format", "=", "mv"), ["mvtec-fs"]),
+        # A blank behind the colon begins another word.
+        (("verify", "b", "--engine", "onnxruntime", ":", "x", "--precision", "fp1"), ["fp16"]),
+    ],
+)
+def test_words_that_bash_splits(
+    complete_words: Callable[..., list[str]], words: tuple[str, ...], offered: list[str]
+) -> None:
+    assert complete_words(*words) == offered
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        (('"crack l',), ["crack long"]),
+        (("'crack l",), ["crack long"]),
+        (('"',), ["crack", "crack long", "Öl"]),
+        (('crack" l',), [" long"]),
+        (('"nonsense',), []),
+        (('"crack"\\ l',), ["crack\\ long"]),
+        (("crack\\ l",), ["crack\\ long"]),
+        (("--label", "=", '"crack l'), ["crack long"]),
+    ],
+)
+def test_a_class_in_quotes(
+    complete_words: Callable[..., list[str]], cache: Path, typed: tuple[str, ...], offered: list[str]
+) -> None:
+    """A backslash in quotes would be a part of the name."""
+    before = ("support", "add", "line.cache", "p.png", *(() if typed[0] == "--label" else ("--label",)))
+    assert complete_words(*before, *typed) == offered
+
+
+def test_what_bash_splits_at_an_at_sign(complete_words: Callable[..., list[str]], cache: Path, tmp_path: Path) -> None:
+    cache.rename(tmp_path / "line@2.cache")
+    assert complete_words("support", "rename", "line", "@", "2.cache", "cra") == ["crack", "crack\\ long"]
+
+
+def test_shells_that_replace_the_whole_word(complete: Complete, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert complete("classify --engine=open", "fish") == ["--engine=openvino"]
+    assert complete("classify --engine=open", "zsh") == ["""_arguments '*: :(("--engine=openvino"))'"""]
+    assert complete('support rename line.cache "crack l', "fish") == ["crack long"]
+    for typed, offered in (("crack", ["crack", "'crack long'"]), ('"crack l', ['"crack long"'])):
+        monkeypatch.setenv("_TYPER_COMPLETE_WORD_TO_COMPLETE", typed)
+        shown = complete(f"support rename line.cache {typed}", "powershell")
+        assert [line.partition(":::")[0] for line in shown] == offered
+
+
 def test_both_lists_of_formats_are_one() -> None:
     assert [member.value for member in SourceFormat] == ["auto", *SOURCE_FORMATS]
 
