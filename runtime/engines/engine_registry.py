@@ -126,7 +126,7 @@ def _meant(name: str) -> str:
     engine, _, provider = name.lower().partition(":")
     if engine == "onnxruntime" and provider in _PROVIDERS:
         return f"give --engine onnxruntime --provider {provider}"
-    if engine in engine_names() and engine != "onnxruntime" or name.lower() == "onnxruntime":
+    if (engine in engine_names() and engine != "onnxruntime") or name.lower() == "onnxruntime":
         return f"give --engine {engine}"
     return "engines: " + ", ".join(engine_names())
 
