@@ -171,6 +171,8 @@ def build(
         raise UsageError(f"there is no precision '{precision}'", fix="one of " + ", ".join(PRECISIONS))
     opened = Bundle.load(bundle, graphs=())
     precision = preferred_precision(opened, precision, PRECISIONS_IN_ORDER, FLAVOURS[options.target.value].engine)
+    if "fp16" not in opened.precisions:
+        say("the bundle has no fp16 graph, the usual one on a GPU: export with --precision fp32,fp16")
     with options.open() as target, phase_bar("building") as progress:
         plan = ensure_plan(
             opened,
