@@ -195,6 +195,8 @@ def build(
     opened = Bundle.load(bundle, graphs=(), plans=not options.into_bundle)
     precision = preferred_precision(opened, precision, PRECISIONS_IN_ORDER, FLAVOURS[options.target.value].engine)
     options.check(opened)
+    if "fp16" not in opened.precisions:
+        say("the bundle has no fp16 graph, the usual one on a GPU: export with --precision fp32,fp16")
     profiles = (profile, cutting_profile(opened, precision, profile, say=say))
     with options.open() as target, phase_bar("building") as progress:
         plans = [

@@ -165,6 +165,24 @@ class TuneOptions:
                 fix="leave out --precision or --tune-precisions",
             )
 
+    def check_engines(self, bundle: Bundle, encoding: EngineOptions, precision: str | None) -> None:
+        """Refuses engines that cannot be opened: of all that were named, or of every precision that --tune looks at."""
+        from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError
+
+        wanted = self.precisions(precision) if self.tune else (precision,)
+        if wanted is not None:
+            for name in wanted:
+                encoding.check(bundle, name)
+            return
+        failures = []
+        for name in bundle.precisions:
+            try:
+                encoding.check(bundle, name)
+            except (EnvironmentUnfitError, UsageError) as error:
+                failures.append(error)
+        if len(failures) == len(bundle.precisions):
+            raise failures[0]
+
     def precisions(self, precision: str | None) -> tuple[str, ...] | None:
         """The precisions to look at; None for all that run here."""
         from mvrec_edge.runtime.bundle import parse_precisions
@@ -225,6 +243,7 @@ def calibrate(
     before = None if rebase is None else SupportCache.load(rebase)
     told = settings.region_input if before is None else rebased_settings(settings, before).region_input
     opened = Bundle.load(bundle, graphs=())
+    tuning.check_engines(opened, encoding, precision)
     plan = settings.plan() if before is None else before.view_plan
     labelled = reading.read(support, region_input=told, plan=plan, outputs=outputs)
     if tuning.tune:

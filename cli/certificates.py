@@ -28,7 +28,8 @@ def certificate_lines(graph: GraphRecord) -> list[str]:
 
 def _cut_words(cut: CutRecord) -> str:
     if not cut.differing:
-        return f"{cut.views} views cut on the CPU, every bit that of crop_views; elsewhere at most 1 of 255 may differ"
+        same = "every bit that of the views that are cut on the CPU"
+        return f"{cut.views} views checked on a CPU, {same}; elsewhere at most 1 of 255 may differ"
     return f"{cut.views} views cut: {cut.differing} values differ, by {cut.largest_difference} of 255 at most"
 
 

@@ -248,11 +248,12 @@ def classify(
     outputs.check([bundle, cache, *(path for path in inputs if not path.is_dir())])
     outputs.claim("--report")
     opened, loaded = Bundle.load(bundle, graphs=()), SupportCache.load(cache)
-    told = settings.region_input or loaded.region_input
-    sources, problems = reading.open_all(inputs, region_input=told, outputs=outputs)
-    # What does not go together is said before an engine is opened.
+    # What does not go together, and what is not installed, is said before images are looked for.
     precision = matching_precision(opened, loaded, precision)
     settings.check_cache(loaded)
+    encoding.check(opened, precision)
+    told = settings.region_input or loaded.region_input
+    sources, problems = reading.open_all(inputs, region_input=told, outputs=outputs)
     facts = RunFacts.of(loaded, settings, cache_path=cache, bundle_path=bundle, precision=precision)
     items = run_items(sources)
     problems += [problem for source in sources for problem in source.problems]

@@ -341,6 +341,7 @@ def _encoded(
             fix="example: mvrec-edge evaluate encoder.bundle labelled/ --shots 1,3",
         )
     opened = Bundle.load(of.bundle, graphs=())
+    encoding.check(opened, precision)
     images = KeptImages()
     paths = (of.support,) if of.query is None else (of.support, of.query)
     sets = [

@@ -169,7 +169,7 @@ def export(
         say("copying the finished bundle of the pocket encoder")
         bundle = copy_pocket(out, overwrite=overwrite)
     else:
-        _require_libraries(pocket=pocket)
+        _require_libraries(precisions, pocket=pocket)
         weights = _weights(checkpoint, random_weights, seed)
         calibration = calibrating.read(reading, weights.architecture.image_size, outputs)
         bundle = _exported(weights, out, precisions, calibration, failures, graphs, overwrite=overwrite)
@@ -180,8 +180,8 @@ def export(
         raise typer.Exit(1)
 
 
-def _require_libraries(*, pocket: bool) -> None:
-    """Refuses to go on without the libraries of the export.
+def _require_libraries(precisions: Sequence[str], *, pocket: bool) -> None:
+    """Refuses to go on without the libraries that the export of these precisions needs.
 
     Raises:
         MissingDependencyError: One is missing. Of the pocket encoder, it says what can be had without.
@@ -190,13 +190,17 @@ def _require_libraries(*, pocket: bool) -> None:
     from mvrec_edge.runtime.errors import MissingDependencyError
 
     try:
-        import mvrec_edge.export  # noqa: F401 (it looks for them)
+        # The package looks for those of its extra when it is imported.
+        from mvrec_edge.export.dependencies import require_export_libraries
+
+        require_export_libraries()
     except MissingDependencyError as error:
         if not pocket:
             raise
         without = "without --calibration or --views-in-graph"
         finished = f"the pocket encoder comes finished in {','.join(POCKET_PRECISIONS)} {without}; the rest"
         raise MissingDependencyError(error.library, extra="export", purpose=finished) from error
+    require_export_libraries(precisions)
 
 
 def _exported(

@@ -416,6 +416,12 @@ class EngineOptions:
     batch: Batch = None
     threads: Threads = None
 
+    def check(self, bundle: Bundle, precision: str | None) -> None:
+        """Says what is missing before images are read; see `check_engine` for what is raised."""
+        from mvrec_edge.runtime.engines.engine_registry import check_engine
+
+        check_engine(self.engine, bundle, precision=precision, provider=self.provider, threads=self.threads)
+
     def open(self, bundle: Bundle, precision: str | None, say: Callable[[str], None]) -> Engine:
         """Opens one graph of a bundle; see `open_engine` for what is raised."""
         from mvrec_edge.runtime import open_engine

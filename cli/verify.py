@@ -96,4 +96,5 @@ def _line(verdict: Verdict) -> str:
     )
     if verdict.cut_difference is None:
         return line
-    return f"{line}: at most {verdict.cut_difference} of 255 from crop_views (limit {verdict.cut_limit})"
+    line += f": at most {verdict.cut_difference} of 255"
+    return f"{line} from the views that are cut on the CPU (limit {verdict.cut_limit})"

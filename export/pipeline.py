@@ -13,6 +13,7 @@ import numpy.typing as npt
 from mvrec_edge import __version__
 from mvrec_edge.export.check import seeded_views
 from mvrec_edge.export.checkpoint import EncoderWeights
+from mvrec_edge.export.dependencies import require_export_libraries
 from mvrec_edge.export.encoder import load_encoder
 from mvrec_edge.export.fusion import FUSED_PRECISIONS, write_fused
 from mvrec_edge.export.graph import trace_graph
@@ -76,10 +77,11 @@ def export_bundle(
         OutputError: `out` exists already or cannot be written.
         EnvironmentUnfitError: A graph does not compute what the module computes, or is below its limits; no bundle is
             written where that is so of the float32 graph, or of all that were asked for.
-        MissingDependencyError: What writes or checks a graph is not installed.
+        MissingDependencyError: What writes or checks a graph is not installed; this is said before the first step.
         UsageError: There is no such precision.
     """
     wanted = parse_precisions(",".join(precisions))
+    require_export_libraries(wanted)
     source, architecture = _source_of(weights), weights.architecture
     open_bar = views_bar or (lambda _title, _total: contextlib.nullcontext(lambda _count: None))
     with write_bundle(out, overwrite=overwrite) as draft:

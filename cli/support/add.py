@@ -88,6 +88,7 @@ def add(
         plan = before.view_plan
         if plan is None:
             raise UsageError("the support cache has no view plan, so no views can be cut for it", where=cache)
+        encoding.check(opened, precision)
         if label is not None:
             check_new_class(label, before.class_names, insist=new_class)
         images = KeptImages()

@@ -53,7 +53,7 @@ def quantise(
         EnvironmentUnfitError: NNCF cannot quantise the graph.
         OutputError: The file cannot be written.
     """
-    nncf = _nncf()
+    nncf = load_nncf()
     kept = np.unique(np.linspace(0, len(views) - 1, min(len(views), MOST_CALIBRATION_VIEWS)).round().astype(int))
 
     def feed(index: int) -> dict[str, npt.NDArray[np.uint8]]:
@@ -97,7 +97,13 @@ def _strip(model: onnx.ModelProto) -> None:
     model.graph.initializer.extend(kept)
 
 
-def _nncf() -> Any:
+def load_nncf() -> Any:
+    """Imports the library that quantises.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+        BrokenDependencyError: It does not load.
+    """
     try:
         with _silenced():
             import nncf

@@ -12,7 +12,7 @@ from mvrec_edge.runtime.bundle import Bundle
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.engines.speeds import SpeedKey, read_speeds, record_speeds
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
-from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT_RTX
+from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT, TENSORRT_RTX
 from mvrec_edge.runtime.engines.tensorrt.gpu_probe import first_gpu
 from mvrec_edge.runtime.engines.tensorrt.plan_keys import Capabilities
 from mvrec_edge.runtime.errors import (
@@ -25,7 +25,7 @@ from mvrec_edge.runtime.errors import (
 from mvrec_edge.runtime.installing import install_extra
 from mvrec_edge.runtime.threads import usable_cpus
 
-__all__ = ["choose_engine", "installed_engines"]
+__all__ = ["check_choice", "choose_engine", "installed_engines"]
 
 # Views of a trial, and how often it is run; the first run warms up.
 _VIEWS = 3
@@ -64,19 +64,9 @@ def choose_engine(
         UsageError: No installed engine runs a graph of this precision.
         EnvironmentUnfitError: None of them can be opened.
     """
-    installed = installed_engines()
-    gpu = ask_gpu() if TENSORRT_RTX.installed else None
-    if gpu is not None and _runs_plans(bundle, precision or bundle.precisions[0], gpu):
-        installed.append(_RTX)
-    if not installed:
-        raise MissingDependencyError("onnxruntime", extra="cpu", purpose="running the encoder")
     precision = precision or bundle.precisions[0]
-    candidates = [item for item in installed if precision in _ABLE[item]]
-    if not candidates:
-        raise UsageError(
-            f"no installed engine runs a {precision} graph: {', '.join(name for name, _ in installed)}",
-            fix=f"{install_extra('openvino')}, or choose another --precision",
-        )
+    gpu = ask_gpu() if TENSORRT_RTX.installed else None
+    candidates = _candidates(bundle, precision, gpu)
     if len(candidates) == 1:
         return candidates[0]
     # Its hash is checked here, so that a changed file is said before anything is timed.
@@ -94,6 +84,58 @@ def choose_engine(
         record_speeds({key: value for key, value in known.items() if value < _CANNOT})
         say("; ".join(f"{_words(item)}: {_time(known[keys[item]])}" for item in candidates))
     return min(candidates, key=lambda item: known[keys[item]])
+
+
+def check_choice(
+    bundle: Bundle, precision: str | None = None, *, ask_gpu: Callable[[], GpuModel | None] = first_gpu
+) -> None:
+    """Raises what `choose_engine` raises where there is nothing to choose from; opens and times nothing.
+
+    Args:
+        bundle: As for `choose_engine`.
+        precision: As for `choose_engine`.
+        ask_gpu: As for `choose_engine`.
+
+    Raises:
+        MissingDependencyError: No engine is installed.
+        UsageError: No installed engine runs a graph of this precision.
+    """
+    _candidates(bundle, precision or bundle.precisions[0], ask_gpu() if TENSORRT_RTX.installed else None)
+
+
+def _candidates(bundle: Bundle, precision: str, gpu: GpuModel | None) -> list[tuple[str, str | None]]:
+    """The installed engines that run a graph, at least one; for errors see `check_choice`."""
+    installed = installed_engines()
+    if gpu is not None and TENSORRT_RTX.installed and _runs_plans(bundle, precision, gpu):
+        installed.append(_RTX)
+    if not installed:
+        passed_over = _passed_over(gpu)
+        raise MissingDependencyError(
+            "onnxruntime",
+            extra="cpu",
+            purpose="running the encoder" + (f" ({'; '.join(passed_over)})" if passed_over else ""),
+            fix=f"{install_extra('cpu')}, or for OpenVINO {install_extra('openvino')}",
+        )
+    candidates = [item for item in installed if precision in _ABLE[item]]
+    if not candidates:
+        raise UsageError(
+            f"no installed engine runs a {precision} graph: {', '.join(name for name, _ in installed)}",
+            fix=f"{install_extra('openvino')}, or choose another --precision",
+        )
+    return candidates
+
+
+def _passed_over(gpu: GpuModel | None) -> list[str]:
+    """Why what is installed is not among those to choose from, in words."""
+    found = []
+    if TENSORRT_RTX.installed:
+        why = "no NVIDIA GPU answers here"
+        if gpu is not None:
+            why = f"its plans do not run on {gpu.name}, of compute capability {gpu.capability}"
+        found.append(f"the engine '{TENSORRT_RTX.engine}' is installed, but {why}")
+    if TENSORRT.installed:
+        found.append(f"the engine '{TENSORRT.engine}' is installed, but is taken by --engine {TENSORRT.engine} alone")
+    return found
 
 
 def _key(bundle: Bundle, precision: str, item: tuple[str, str | None], threads: int, gpu: GpuModel | None) -> SpeedKey:

@@ -9,7 +9,7 @@ from mvrec_edge.runtime.bundle import PRECISIONS, Bundle
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.errors import UsageError
 
-__all__ = ["AUTO", "MOST_THREADS", "engine_names", "open_engine"]
+__all__ = ["AUTO", "MOST_THREADS", "check_engine", "engine_names", "open_engine"]
 
 #: The name that stands for the fastest engine of this machine.
 AUTO = "auto"
@@ -67,14 +67,7 @@ def open_engine(
         EnvironmentUnfitError: Its library cannot run the bundle on this machine.
         IntegrityError: The graph holds something that must not be run.
     """
-    if name not in engine_names():
-        raise UsageError(f"there is no engine '{name}'", fix="engines: " + ", ".join(engine_names()))
-    if precision is not None and precision not in PRECISIONS:
-        raise UsageError(f"there is no precision '{precision}'", fix="one of " + ", ".join(PRECISIONS))
-    if threads is not None and not 1 <= threads <= MOST_THREADS:
-        raise UsageError(f"an engine runs on 1 to {MOST_THREADS} threads, not {threads}")
-    if provider is not None and name != "onnxruntime":
-        raise UsageError(f"the engine '{name}' has no providers", fix="give --engine onnxruntime with --provider")
+    _check_words(name, precision, provider, threads)
     if views_in_graph and name not in _CUTTING:
         raise UsageError(f"the engine '{name}' does not cut views", fix="engines that do: " + ", ".join(_CUTTING))
     if name == AUTO:
@@ -88,6 +81,56 @@ def open_engine(
 
         name, provider = choose_engine(bundle, open_candidate, precision=precision, threads=threads, say=say)
     return _OPENERS[name](_Request(bundle, precision, provider, batch, threads, say, views_in_graph))
+
+
+def check_engine(
+    name: str, bundle: Bundle, *, precision: str | None = None, provider: str | None = None, threads: int | None = None
+) -> None:
+    """Refuses what `open_engine` would refuse, as far as that can be told without opening anything.
+
+    It takes no longer than importing the engine's library. A command calls it before it reads images.
+
+    Args:
+        name: As for `open_engine`.
+        bundle: A verified bundle.
+        precision: As for `open_engine`.
+        provider: As for `open_engine`.
+        threads: As for `open_engine`.
+
+    Raises:
+        UsageError: There is no engine of that name, or it cannot run what is asked for.
+        MissingDependencyError: Its library is not installed; for `"auto"`, no engine is.
+        EnvironmentUnfitError: Its library does not load, or there is no GPU and it needs one.
+    """
+    _check_words(name, precision, provider, threads)
+    if name == AUTO:
+        from mvrec_edge.runtime.engines.choice import check_choice
+
+        check_choice(bundle, precision)
+    else:
+        _LOADERS[name](provider)
+
+
+def _check_words(name: str, precision: str | None, provider: str | None, threads: int | None) -> None:
+    """Refuses names that there are not, and what does not go together."""
+    if name not in engine_names():
+        raise UsageError(f"there is no engine '{name}'", fix=_meant(name))
+    if precision is not None and precision not in PRECISIONS:
+        raise UsageError(f"there is no precision '{precision}'", fix="one of " + ", ".join(PRECISIONS))
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise UsageError(f"an engine runs on 1 to {MOST_THREADS} threads, not {threads}")
+    if provider is not None and name != "onnxruntime":
+        raise UsageError(f"the engine '{name}' has no providers", fix="give --engine onnxruntime with --provider")
+
+
+def _meant(name: str) -> str:
+    """What to give in place of a name that is none: `verify` and `bench` take `ENGINE:PROVIDER`, others two options."""
+    engine, _, provider = name.lower().partition(":")
+    if engine == "onnxruntime" and provider in _PROVIDERS:
+        return f"give --engine onnxruntime --provider {provider}"
+    if (engine in engine_names() and engine != "onnxruntime") or name.lower() == "onnxruntime":
+        return f"give --engine {engine}"
+    return "engines: " + ", ".join(engine_names())
 
 
 def engine_names() -> tuple[str, ...]:
@@ -148,5 +191,45 @@ _OPENERS: dict[str, Callable[[_Request], Engine]] = {
     "tensorrt": _open_tensorrt,
     "tensorrt-rtx": _open_tensorrt_rtx,
 }
+
+
+def _load_onnxruntime(provider: str | None) -> None:
+    from mvrec_edge.runtime.engines.onnxruntime.onnxruntime_library import load_library
+
+    load_library(provider or "cpu")
+
+
+def _load_openvino(_: str | None) -> None:
+    from mvrec_edge.runtime.engines.openvino import load_openvino
+
+    load_openvino()
+
+
+def _load_tensorrt(_: str | None) -> None:
+    from mvrec_edge.runtime.engines.tensorrt.cuda_opening import check_cuda
+    from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT
+    from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt
+
+    load_tensorrt(TENSORRT)
+    check_cuda(TENSORRT.engine)
+
+
+def _load_tensorrt_rtx(_: str | None) -> None:
+    from mvrec_edge.runtime.engines.tensorrt.cuda_opening import check_cuda
+    from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT_RTX
+    from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt
+
+    load_tensorrt(TENSORRT_RTX)
+    check_cuda(TENSORRT_RTX.engine)
+
+
+# What each needs before it can be opened.
+_LOADERS: dict[str, Callable[[str | None], None]] = {
+    "onnxruntime": _load_onnxruntime,
+    "openvino": _load_openvino,
+    "tensorrt": _load_tensorrt,
+    "tensorrt-rtx": _load_tensorrt_rtx,
+}
+_PROVIDERS = ("cpu", "cuda", "tensorrt")
 # Those that can cut views in a graph.
 _CUTTING = ("onnxruntime", "tensorrt", "tensorrt-rtx")

@@ -28,7 +28,7 @@ def test_export_and_inspect_show_them(tmp_path: Path) -> None:
     plain, cutting = shown["certificate"]
     assert plain.startswith("fp32: cosine to PyTorch float32 1.0000000 at worst")
     assert cutting.startswith("fp32 with views cut in the graph: cosine to PyTorch float32 1.0000000 at worst")
-    assert "24 views cut on the CPU, every bit that of crop_views; elsewhere at most 1 of 255 may differ" in cutting
+    assert "24 views checked on a CPU, every bit that of the views that are cut on the CPU; elsewhere" in cutting
     assert cutting in result.stderr
     assert FILE in " ".join(shown["files"])
 
@@ -38,7 +38,8 @@ def test_verify_says_how_far_the_views_are(cutting_bundle_path: Path) -> None:
         lines = run("verify", cutting_bundle_path, *options).stdout.splitlines()
         ours = [line for line in lines if line.startswith("onnxruntime")]
         assert [line.split()[:3] for line in ours] == [["onnxruntime", name, "pass"] for name in ("fp32", "fp16")]
-        assert all(line.endswith("views cut in the graph: at most 0 of 255 from crop_views (limit 0)") for line in ours)
+        words = "views cut in the graph: at most 0 of 255 from the views that are cut on the CPU (limit 0)"
+        assert all(line.endswith(words) for line in ours)
     verdicts = json.loads(run("verify", cutting_bundle_path, "--engine", "onnxruntime", "--json").stdout)["verdicts"]
     assert [verdict["cut_difference"] for verdict in verdicts] == [0, 0]
 

@@ -18,9 +18,28 @@ from mvrec_edge.runtime.installing import install_libraries
 from mvrec_edge.runtime.threads import usable_cpus
 from mvrec_edge.runtime.wording import counted
 
-__all__ = ["OpenVinoSession"]
+__all__ = ["OpenVinoSession", "load_openvino"]
 
 _DEVICE = "CPU"
+
+
+def load_openvino(purpose: str = "the engine 'openvino'") -> Any:
+    """Imports OpenVINO.
+
+    Args:
+        purpose: What it is needed for.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+        BrokenDependencyError: It does not load.
+    """
+    try:
+        openvino = import_library("openvino")
+        # Of what an interrupted install left behind, the first thing that is asked for is missing.
+        _ = openvino.Core, openvino.__version__
+    except Exception as error:
+        raise dependency_error(error, "openvino", extra="openvino", purpose=purpose) from error
+    return openvino
 
 
 class OpenVinoSession:
@@ -41,12 +60,7 @@ class OpenVinoSession:
     """
 
     def __init__(self, graph: Path, precision: str, threads: int | None = None) -> None:
-        try:
-            openvino = import_library("openvino")
-            # Of what an interrupted install left behind, the first thing that is asked for is missing.
-            _ = openvino.Core, openvino.__version__
-        except Exception as error:
-            raise dependency_error(error, "openvino", extra="openvino", purpose="the engine 'openvino'") from error
+        openvino = load_openvino()
         threads = threads or usable_cpus()
         self._request: Any = None
         self._output: Any = None

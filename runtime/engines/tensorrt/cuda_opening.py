@@ -9,10 +9,14 @@ from mvrec_edge.runtime.engines.engine import first_line
 from mvrec_edge.runtime.engines.optional_library import import_library
 from mvrec_edge.runtime.engines.tensorrt.cuda_driver import how_to_get_bindings, served_cuda
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import CudaRuntime
+from mvrec_edge.runtime.engines.tensorrt.gpu_probe import first_gpu
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
 from mvrec_edge.runtime.jetson import read_release
 
-__all__ = ["open_cuda"]
+__all__ = ["check_cuda", "open_cuda"]
+
+# Of cuda-python, in two of its releases, and of PyCUDA.
+_MODULES = ("cuda.bindings.runtime", "cuda.cudart", "pycuda.driver")
 
 
 def open_cuda(engine: str = "tensorrt", *, say: Callable[[str], None] = lambda _: None) -> CudaRuntime:
@@ -50,12 +54,35 @@ def open_cuda(engine: str = "tensorrt", *, say: Callable[[str], None] = lambda _
     )
 
 
+def check_cuda(engine: str) -> None:
+    """Raises what `open_cuda` would raise where there is no GPU, or no library that calls CUDA.
+
+    Where both are there, no context is made, so that no GPU memory is taken.
+
+    Args:
+        engine: The engine that needs it, as a message names it.
+
+    Raises:
+        MissingDependencyError: Neither cuda-python nor PyCUDA is installed.
+        EnvironmentUnfitError: There is no GPU, or what calls CUDA does not load.
+    """
+    if first_gpu() is None or not any(map(_loads, _MODULES)):
+        open_cuda(engine).close()
+
+
+def _loads(name: str) -> bool:
+    try:
+        return _installed(name, name) is not None
+    except EnvironmentUnfitError:
+        return False
+
+
 def _open_cuda_python() -> CudaRuntime | None:
     """CUDA through cuda-python; None where it is not installed."""
     from mvrec_edge.runtime.engines.tensorrt.on_cuda_python import OnCudaPython
 
     # The module of runtime calls moved within cuda-python. Other libraries bring a package `cuda` without it.
-    runtime = _installed("cuda.bindings.runtime", "cuda-python") or _installed("cuda.cudart", "cuda-python")
+    runtime = _installed(_MODULES[0], "cuda-python") or _installed(_MODULES[1], "cuda-python")
     return None if runtime is None else OnCudaPython(runtime)
 
 
@@ -63,7 +90,7 @@ def _open_pycuda() -> CudaRuntime | None:
     """CUDA through PyCUDA; None where it is not installed."""
     from mvrec_edge.runtime.engines.tensorrt.on_pycuda import OnPyCuda
 
-    driver = _installed("pycuda.driver", "PyCUDA")
+    driver = _installed(_MODULES[2], "PyCUDA")
     return None if driver is None else OnPyCuda(driver)
 
 
