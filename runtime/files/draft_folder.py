@@ -8,13 +8,14 @@ import errno
 import fcntl
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from mvrec_edge.runtime.files.partial_file import partial_name, partial_prefix
 from mvrec_edge.runtime.files.permissions import keep_permissions_within
 from mvrec_edge.runtime.files.writing import confirm_rename, make_folder, sync_file, sync_folder, writing
 
-__all__ = ["DraftFolder", "recover_folder"]
+__all__ = ["DraftFolder", "recover_folder", "work_folder"]
 
 _HERE = -100
 _EXCHANGE = 2
@@ -44,7 +45,7 @@ class DraftFolder:
         self.place = place
         with writing(place):
             make_folder(place.parent)
-            self._remove_abandoned()
+            _remove_abandoned(self.place)
             self.path, self._lock = _locked_folder(place)
 
     def put_in_place(self) -> None:
@@ -78,17 +79,35 @@ class DraftFolder:
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
 
-    def _remove_abandoned(self) -> None:
-        for folder in self.place.parent.iterdir():
-            if not folder.name.startswith(partial_prefix(self.place)) or folder.suffix != ".partial":
-                continue
-            with contextlib.suppress(OSError):
-                handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(folder, ignore_errors=True)
-                finally:
-                    os.close(handle)
+
+@contextlib.contextmanager
+def work_folder(place: Path) -> Iterator[Path]:
+    """A folder beside a place for what is made for it, locked and removed at the end; also those of killed processes.
+
+    Args:
+        place: What the work is for, under the same name each time; nothing is put there.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    draft = DraftFolder(place)
+    try:
+        yield draft.path
+    finally:
+        draft.close()
+
+
+def _remove_abandoned(place: Path) -> None:
+    for folder in place.parent.iterdir():
+        if not folder.name.startswith(partial_prefix(place)) or folder.suffix != ".partial":
+            continue
+        with contextlib.suppress(OSError):
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(handle)
 
 
 def recover_folder(place: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from mvrec_edge.runtime.errors import (
     UsageError,
 )
 from mvrec_edge.runtime.files import writing
+from mvrec_edge.runtime.files.draft_folder import work_folder
 from mvrec_edge.runtime.files.user_cache import user_cache
 from mvrec_edge.runtime.processes.child_process import ChildProcess, signal_name
 
@@ -124,11 +124,9 @@ def ensure_plan(
         f"building a {flavour.title} {release} plan of the {precision} graph{_CUTS[profile.variant]} for "
         f"{target.title}, batch {profile}: this takes {flavour.duration}, once; it is kept as {path}"
     )
-    with writing(path):
-        # In a folder of its own, so that a build that fails leaves an earlier plan as it was, and no part of a new one.
-        work = tempfile.TemporaryDirectory(dir=folder, prefix=".build-")
-    with work:
-        fresh = Path(work.name) / "fresh.plan"
+    # In a folder of its own, so that a build that fails leaves an earlier plan as it was, and no part of a new one.
+    with work_folder(folder / "build") as work:
+        fresh = work / "fresh.plan"
         request = {
             "for": flavour.target,
             "capabilities": target.chosen if isinstance(target, Capabilities) else (),

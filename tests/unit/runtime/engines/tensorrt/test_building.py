@@ -5,6 +5,7 @@ NVIDIA's own TensorRT for RTX builds them, without a GPU. TensorRT's plans are a
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import resource
@@ -398,6 +399,35 @@ def test_files_that_are_exchanged_while_a_plan_is_built_make_no_plan(ask: Ask, t
     with pytest.raises(IntegrityError, match=f"{name}: was changed or exchanged while it was opened"):
         ask()
     assert ".plan" not in ask.files
+
+
+def test_a_whole_bundle_that_is_exchanged_while_a_plan_is_built_is_read_again(ask: Ask, tmp_path: Path) -> None:
+    place, other = tmp_path / "b", tmp_path / "other"
+    for each in (place, other):
+        shutil.copytree(ask.bundle.path, each)
+    ask.bundle = Bundle.load(place)
+
+    def exchange() -> None:
+        if other.exists():
+            place.rename(tmp_path / "old")
+            other.rename(place)
+
+    ask.meanwhile = exchange
+    assert ask().built
+    assert not other.exists()
+
+
+def test_what_a_killed_build_left_is_removed_by_the_next(ask: Ask, tmp_path: Path) -> None:
+    left, held = (ask().path.with_name(f".build.{name}.partial") for name in ("left", "held"))
+    for folder in (left, held):
+        folder.mkdir()
+        (folder / "fresh.plan").write_bytes(b"half")
+    handle = os.open(held, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    ask(force=True)
+    os.close(handle)
+    # That of a build which still runs stays.
+    assert [path.name for path in left.parent.glob(".build*")] == [held.name]
 
 
 def test_a_cache_folder_that_cannot_be_made(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
