@@ -84,6 +84,13 @@ class TargetOptions:
             if self.capability or self.into_bundle:
                 option = "--capability" if self.capability else "--into-bundle"
                 raise UsageError(f"{option} goes with --for rtx alone", fix="leave it out, or give --for rtx")
+        elif "7.5" in (self.capability or ()):
+            # The builder says so itself, after it has worked, and of no precision anything else.
+            raise UsageError(
+                "TensorRT for RTX takes none of the graphs for GPUs of compute capability 7.5 (Turing)",
+                fix="choose 8.0 or later; a Turing GPU runs the bundle with --engine tensorrt, or with --engine "
+                "onnxruntime --provider cuda",
+            )
         elif self.workspace_gb is not None or self.timing_cache is not None:
             raise UsageError(
                 "--workspace-gb and --timing-cache are for trying kernels, and --for rtx tries none",

@@ -92,7 +92,7 @@ def test_build_says_where_the_plan_lies_and_builds_it_once(rtx_cache: Path, half
 @pytest.mark.parametrize(
     ("capability", "code", "message"),
     [
-        ("7.5", 5, "for Turing (SM75): FP32 GEMM is not supported"),
+        ("7.5", 2, "takes none of the graphs for GPUs of compute capability 7.5 (Turing) (choose 8.0 or later"),
         ("9.0", 2, "does not build for the compute capability '9.0' (one of 7.5, 8.0, "),
     ],
 )
