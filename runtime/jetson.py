@@ -34,7 +34,10 @@ SYSTEM = Path("/")
 INSTALL_JETPACK = "sudo apt install nvidia-jetpack python3-venv"
 
 #: What to do about a board whose TensorRT is too old.
-NEWER_JETPACK = "install JetPack 6.1 or newer on the board"
+NEWER_JETPACK = (
+    "on an Orin, install JetPack 6.1 or newer on the board and use --engine tensorrt; Nano, TX2 and Xavier "
+    "cannot have it: use --engine onnxruntime --provider cpu there"
+)
 
 #: Instead of the extra for PCs.
 OTHER_RUNTIME = (
@@ -149,10 +152,11 @@ def missing_on_jetson(library: str, extra: str) -> tuple[str, str] | None:
     absent = "which is not installed"
     if extra == "gpu":
         return absent, OTHER_RUNTIME
-    if release.too_old:
-        return f"which JetPack {release.jetpack or ''} has in too old a release".replace("  ", " "), NEWER_JETPACK
     if extra == "tensorrt-rtx":
-        return "which there is for x86-64 alone", "use --engine tensorrt"
+        # Where the other engine cannot run either, what helps is the same as for that.
+        return "which there is for x86-64 alone", NEWER_JETPACK if release.too_old else "use --engine tensorrt"
+    if release.too_old:
+        return f"and the TensorRT of L4T {release.l4t} is too old for the engine in any case", NEWER_JETPACK
     if library == "tensorrt":
         reason, fix = tensorrt_trouble()
         return f"and there is a reason why it is not found: {reason}", fix

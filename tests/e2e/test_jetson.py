@@ -14,7 +14,7 @@ from tests.e2e.commands import run
     ("release", "arguments", "words"),
     [
         ("R36 (release), REVISION: 4.3", ("--engine", "tensorrt"), "sudo apt install nvidia-jetpack python3-venv"),
-        ("R35 (release), REVISION: 4.1", ("--engine", "tensorrt"), "install JetPack 6.1 or newer on the board"),
+        ("R35 (release), REVISION: 4.1", ("--engine", "tensorrt"), "on an Orin, install JetPack 6.1 or newer"),
         ("R39 (release), REVISION: 2.1", ("--engine", "tensorrt-rtx"), "use --engine tensorrt"),
     ],
 )

@@ -11,7 +11,7 @@ from mvrec_edge.doctor.cuda import CudaDevice, CudaDriver, ask_cuda
 from mvrec_edge.doctor.engines import EngineStatus, examine_engines
 from mvrec_edge.doctor.fixes import Fixes
 from mvrec_edge.runtime.installing import install_extra, install_libraries
-from mvrec_edge.runtime.jetson import JetsonRelease
+from mvrec_edge.runtime.jetson import NEWER_JETPACK, JetsonRelease
 
 GPU = CudaDriver(True, "12.4", (CudaDevice("A GPU", "7.5", 12 << 30),))
 PC = Fixes(has_gpu=True, served_cuda=(12, 4))
@@ -216,7 +216,7 @@ def test_a_tensorrt_that_is_too_old(site: Any) -> None:
     for engine in engines.values():
         assert (engine.usable, engine.reason) == (False, "TensorRT 8.6.2 is too old: 10.3 is needed")
     assert engines[False].fix == install_libraries("tensorrt", option="--upgrade")
-    assert engines[True].fix == "install JetPack 6.1 or newer on the board"
+    assert engines[True].fix == NEWER_JETPACK
 
 
 @pytest.mark.parametrize(("fixes", "words"), [(True, "was built for this JetPack"), (False, "was built for this GPU")])

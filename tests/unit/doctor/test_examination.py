@@ -12,7 +12,7 @@ from mvrec_edge.doctor import Diagnosis, Finding, describe_machine, examine_mach
 from mvrec_edge.doctor.findings import LEVELS
 from mvrec_edge.doctor.software_checks import check_python
 from mvrec_edge.runtime.installing import install_extra, install_libraries, remove_libraries, replace_libraries
-from mvrec_edge.runtime.jetson import Interpreter
+from mvrec_edge.runtime.jetson import NEWER_JETPACK, Interpreter
 
 NO_CUDA = "libcuda-of-nobody.so.1"
 TENSORRT = (
@@ -131,7 +131,7 @@ def test_the_tensorrt_of_jetpack_is_no_second_one(orin_nano: Path, site: Any) ->
 def test_a_jetson_whose_tensorrt_is_too_old(orin_nano: Path, site: Any) -> None:
     (orin_nano / "etc/nv_tegra_release").write_text("# R35 (release), REVISION: 4.1, GCID: 1, BOARD: t186ref")
     finding = _about(_examine(orin_nano, site), "L4T 35.4.1 has a TensorRT older than 10.3")
-    assert (finding.level, finding.fix) == ("warning", "install JetPack 6.1 or newer on the board")
+    assert (finding.level, finding.fix) == ("warning", NEWER_JETPACK)
 
 
 def test_an_orin_nano_at_its_strongest(orin_nano: Path, site: Any) -> None:
