@@ -243,8 +243,7 @@ def classify(
     from mvrec_edge.runtime import Bundle, SupportCache
     from mvrec_edge.runtime.classifier import matching_precision
 
-    settings, places = deciding.settings(min_area), results.places(overwrite=overwrite)
-    outputs = results.outputs
+    settings, places, outputs = deciding.settings(min_area), results.places(overwrite=overwrite), results.outputs
     outputs.check([bundle, cache, *(path for path in inputs if not path.is_dir())])
     outputs.claim("--report")
     opened, loaded = Bundle.load(bundle, graphs=()), SupportCache.load(cache)
