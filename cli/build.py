@@ -200,12 +200,14 @@ def build(
         raise UsageError(f"there is no precision '{precision}'", fix="one of " + ", ".join(PRECISIONS))
     # A plan that is lost or damaged is replaced.
     opened = Bundle.load(bundle, graphs=(), plans=not options.into_bundle)
+    # Whoever names another precision knows.
+    lacking = precision is None and "fp16" not in opened.precisions
     precision = preferred_precision(opened, precision, PRECISIONS_IN_ORDER, FLAVOURS[options.target.value].engine)
     options.check(opened)
-    if "fp16" not in opened.precisions:
-        say("the bundle has no fp16 graph, the usual one on a GPU: export with --precision fp32,fp16")
     profiles = (profile, cutting_profile(opened, precision, profile, say=say))
     with options.open() as target, phase_bar("building") as progress:
+        if lacking:
+            say("the bundle has no fp16 graph, the usual one on a GPU: export with --precision fp32,fp16")
         plans = [
             ensure_plan(
                 opened,

@@ -205,7 +205,7 @@ def test_views_cut_in_the_graph(cutting_bundle_path: Path, parts: Path, tmp_path
         put_plan(bundle, "fp32")
         cutting = put_plan(bundle, "fp32", CuttingProfile.beside(BatchProfile(1, 27, 54)))
     verified = run("verify", cutting_bundle_path, *engine, cache=cache).stdout
-    assert "views cut in the graph: at most 0 of 255 from crop_views (limit 1)" in verified
+    assert "views cut in the graph: at most 0 of 255 from the views that are cut on the CPU (limit 1)" in verified
     run("calibrate", cutting_bundle_path, parts, "--view-recipe", "none", "--out", support, *engine, cache=cache)
     answers = []
     for in_graph in (True, False):
