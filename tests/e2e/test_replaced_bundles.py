@@ -70,5 +70,6 @@ def test_a_bundle_that_another_process_writes_gets_its_plan_later(bundle: Path, 
     with claimed(bundle):
         lines = run_process(*words, code=8, environment=environment).stderr.splitlines()
     (plan,) = (tmp_path / "cache" / "plans").glob("*.plan")
-    assert lines[-2].startswith(f"{plan}: the plan is kept there; the same command, given again, only copies it")
+    assert lines[-3] == f"{plan}: the plan is kept there"
+    assert lines[-2] == "the same command, given again, only copies what is kept into the bundle"
     assert "there already" in run_process(*words, environment=environment).stderr

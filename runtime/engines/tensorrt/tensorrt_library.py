@@ -44,11 +44,11 @@ def _imported(flavour: Flavour) -> Any:
             tensorrt = import_library(name)
             # Of what an interrupted install left behind, the first thing that is asked for is missing.
             _ = tensorrt.__version__
-        except Exception as error:
-            if isinstance(error, ModuleNotFoundError) and error.name == name:
-                missing = error
+        except Exception as refusal:
+            if isinstance(refusal, ModuleNotFoundError) and refusal.name == name:
+                missing = refusal
             else:
-                broken = broken or error
+                broken = broken or refusal
         else:
             return tensorrt
     if broken is not None:
