@@ -20,6 +20,7 @@ __all__ = ["Messages"]
 _ELSEWHERE = {
     "EnvironmentUnfitError": "tests/unit/runtime/images/test_libraries.py",
     "MissingDependencyError": "tests/unit/runtime/engines",
+    "BrokenDependencyError": "tests/unit/runtime/engines",
     "FingerprintMismatchError": "tests/e2e/test_command_line.py",
     "CheckpointError": "tests/e2e/test_checkpoints.py",
 }
