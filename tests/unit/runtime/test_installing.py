@@ -29,6 +29,9 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         if record is not None:
             text = record if isinstance(record, str) else json.dumps(record)
             (folder / "direct_url.json").write_text(text)
+        # Whether or not the environment of the tests has one: what is said without it has tests of its own.
+        (site / "pip").mkdir()
+        (site / "pip" / "__init__.py").write_text("")
         monkeypatch.syspath_prepend(str(site))
 
     return make

@@ -8,7 +8,7 @@ import pytest
 
 from mvrec_edge.runtime import jetson
 from mvrec_edge.runtime.errors import MissingDependencyError
-from mvrec_edge.runtime.installing import install_extra
+from mvrec_edge.runtime.installing import install_extra, install_libraries
 from mvrec_edge.runtime.jetson import Interpreter, JetsonRelease, read_release, tensorrt_trouble
 
 #: The first line of /etc/nv_tegra_release on boards, and what runs there.
@@ -66,7 +66,7 @@ def test_a_board_that_says_its_model_alone(board: Path) -> None:
         (0, "cuda-python or pycuda", "tensorrt", [install_extra("jetson6")]),
         (2, "cuda-python or pycuda", "tensorrt", [install_extra("jetson7")]),
         (3, "cuda-python or pycuda", "tensorrt-rtx", ["x86-64 alone", "--engine tensorrt"]),
-        (5, "cuda-python or pycuda", "tensorrt", ["which is not installed", "install cuda-python"]),
+        (5, "cuda-python or pycuda", "tensorrt", ["which is not installed", install_libraries("cuda-python")]),
         (0, "tensorrt", "tensorrt", ["comes with JetPack", "sudo apt install nvidia-jetpack"]),
         (4, "tensorrt", "tensorrt", ["TensorRT of L4T 35.4.1 is too old", "JetPack 6.1 or newer", "Xavier cannot"]),
         (4, "cuda-python or pycuda", "tensorrt", ["TensorRT of L4T 35.4.1 is too old", "--provider cpu"]),
