@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mvrec_edge.doctor.child import probe
+from mvrec_edge.runtime.engines.tensorrt.cuda_driver import LIBCUDA
 
-__all__ = ["LIBCUDA", "CudaDevice", "CudaDriver", "ask_cuda"]
-
-#: The driver's library; it comes with the driver, not with CUDA.
-LIBCUDA = "libcuda.so.1"
+__all__ = ["CudaDevice", "CudaDriver", "ask_cuda"]
 
 # A driver whose GPU has fallen off the bus waits for a long time.
 _TIMEOUT = 30.0

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from mvrec_edge import __version__
 from mvrec_edge.doctor.cache_folder import CacheFolder, examine_cache_folder
 from mvrec_edge.doctor.cpu import Cpu, read_cpu
-from mvrec_edge.doctor.cuda import LIBCUDA, CudaDriver, ask_cuda
+from mvrec_edge.doctor.cuda import CudaDriver, ask_cuda
 from mvrec_edge.doctor.engines import EngineStatus, examine_engines
 from mvrec_edge.doctor.findings import BundleStatus, Finding
 from mvrec_edge.doctor.fixes import Fixes
@@ -22,6 +22,7 @@ from mvrec_edge.doctor.jetson import Jetson, read_jetson
 from mvrec_edge.doctor.libraries import Conflict, conflicts, installed_libraries, runtime_wheels
 from mvrec_edge.doctor.memory import Memory, read_memory
 from mvrec_edge.doctor.reading import read_text
+from mvrec_edge.runtime.engines.tensorrt.cuda_driver import LIBCUDA
 from mvrec_edge.runtime.jetson import Interpreter, JetsonRelease, tensorrt_trouble
 from mvrec_edge.telemetry import switched_off
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from mvrec_edge.doctor.bundles import examine_bundle
 from mvrec_edge.doctor.checks import check_cache_folder, check_cpu, check_gpu, check_jetson, check_memory
-from mvrec_edge.doctor.cuda import LIBCUDA
 from mvrec_edge.doctor.diagnosis import Diagnosis, read_machine
 from mvrec_edge.doctor.findings import LEVELS, Finding
 from mvrec_edge.doctor.software_checks import check_engines, check_libraries, check_python
+from mvrec_edge.runtime.engines.tensorrt.cuda_driver import LIBCUDA
 from mvrec_edge.runtime.jetson import Interpreter
 
 __all__ = ["examine_machine"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from mvrec_edge.runtime.bundle import PRECISIONS, Bundle
 from mvrec_edge.runtime.engines.engine import Engine
@@ -125,8 +126,10 @@ def _check_words(name: str, precision: str | None, provider: str | None, threads
 
 def _meant(name: str) -> str:
     """What to give in place of a name that is none: `verify` and `bench` take `ENGINE:PROVIDER`, others two options."""
+    from mvrec_edge.runtime.engines.onnxruntime.onnxruntime_library import PROVIDERS
+
     engine, _, provider = name.lower().partition(":")
-    if engine == "onnxruntime" and provider in _PROVIDERS:
+    if engine == "onnxruntime" and provider in PROVIDERS:
         return f"give --engine onnxruntime --provider {provider}"
     if (engine in engine_names() and engine != "onnxruntime") or name.lower() == "onnxruntime":
         return f"give --engine {engine}"
@@ -157,26 +160,13 @@ def _open_openvino(request: _Request) -> Engine:
     return OpenVinoEngine(request.bundle, precision=request.precision, batch=request.batch, threads=request.threads)
 
 
-def _open_tensorrt(request: _Request) -> Engine:
+def _open_tensorrt(engine: str, request: _Request) -> Engine:
+    from mvrec_edge.runtime.engines.tensorrt.flavour import flavour_of
     from mvrec_edge.runtime.engines.tensorrt.tensorrt_engine import TensorRtEngine
 
     return TensorRtEngine(
         request.bundle,
-        precision=request.precision,
-        batch=request.batch,
-        threads=request.threads,
-        say=request.say,
-        views_in_graph=request.views_in_graph,
-    )
-
-
-def _open_tensorrt_rtx(request: _Request) -> Engine:
-    from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT_RTX
-    from mvrec_edge.runtime.engines.tensorrt.tensorrt_engine import TensorRtEngine
-
-    return TensorRtEngine(
-        request.bundle,
-        flavour=TENSORRT_RTX,
+        flavour=flavour_of(engine),
         precision=request.precision,
         batch=request.batch,
         threads=request.threads,
@@ -188,8 +178,8 @@ def _open_tensorrt_rtx(request: _Request) -> Engine:
 _OPENERS: dict[str, Callable[[_Request], Engine]] = {
     "onnxruntime": _open_onnxruntime,
     "openvino": _open_openvino,
-    "tensorrt": _open_tensorrt,
-    "tensorrt-rtx": _open_tensorrt_rtx,
+    "tensorrt": partial(_open_tensorrt, "tensorrt"),
+    "tensorrt-rtx": partial(_open_tensorrt, "tensorrt-rtx"),
 }
 
 
@@ -205,31 +195,21 @@ def _load_openvino(_: str | None) -> None:
     load_openvino()
 
 
-def _load_tensorrt(_: str | None) -> None:
+def _load_tensorrt(engine: str, _: str | None) -> None:
     from mvrec_edge.runtime.engines.tensorrt.cuda_opening import check_cuda
-    from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT
+    from mvrec_edge.runtime.engines.tensorrt.flavour import flavour_of
     from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt
 
-    load_tensorrt(TENSORRT)
-    check_cuda(TENSORRT.engine)
-
-
-def _load_tensorrt_rtx(_: str | None) -> None:
-    from mvrec_edge.runtime.engines.tensorrt.cuda_opening import check_cuda
-    from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT_RTX
-    from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt
-
-    load_tensorrt(TENSORRT_RTX)
-    check_cuda(TENSORRT_RTX.engine)
+    load_tensorrt(flavour_of(engine))
+    check_cuda(engine)
 
 
 # What each needs before it can be opened.
 _LOADERS: dict[str, Callable[[str | None], None]] = {
     "onnxruntime": _load_onnxruntime,
     "openvino": _load_openvino,
-    "tensorrt": _load_tensorrt,
-    "tensorrt-rtx": _load_tensorrt_rtx,
+    "tensorrt": partial(_load_tensorrt, "tensorrt"),
+    "tensorrt-rtx": partial(_load_tensorrt, "tensorrt-rtx"),
 }
-_PROVIDERS = ("cpu", "cuda", "tensorrt")
 # Those that can cut views in a graph.
 _CUTTING = ("onnxruntime", "tensorrt", "tensorrt-rtx")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mvrec_edge.runtime.installing import install_libraries
 
-__all__ = ["FLAVOURS", "TENSORRT", "TENSORRT_RTX", "Flavour"]
+__all__ = ["FLAVOURS", "TENSORRT", "TENSORRT_RTX", "Flavour", "flavour_of"]
 
 
 @dataclass(frozen=True)
@@ -87,3 +87,8 @@ TENSORRT_RTX = Flavour(
 
 #: By what `mvrec-edge build --for` calls them.
 FLAVOURS = {flavour.target: flavour for flavour in (TENSORRT, TENSORRT_RTX)}
+
+
+def flavour_of(engine: str) -> Flavour:
+    """The library of an engine, `"tensorrt"` or `"tensorrt-rtx"`."""
+    return next(flavour for flavour in FLAVOURS.values() if flavour.engine == engine)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ctypes
 
+from mvrec_edge.runtime.engines.tensorrt.cuda_driver import LIBCUDA
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
 
 __all__ = ["first_gpu"]
 
-_LIBRARY = "libcuda.so.1"
 _COMPUTE_MAJOR, _COMPUTE_MINOR = 75, 76
 _LONGEST_NAME = 256
 
 
-def first_gpu(library: str = _LIBRARY) -> GpuModel | None:
+def first_gpu(library: str = LIBCUDA) -> GpuModel | None:
     """The GPU that an engine would take; None where the driver is missing, does not start, or offers none.
 
     Args:
