@@ -35,7 +35,8 @@ from mvrec_edge.runtime.novelty import Novelty, NoveltyScorer
 from mvrec_edge.runtime.novelty.drift import DriftWarning
 from mvrec_edge.runtime.prediction import Prediction, StageTimes
 from mvrec_edge.runtime.regions import Region, open_source, regions_of_mask
-from mvrec_edge.runtime.support.cache import Adapter, HeadSettings, SupportCache
+from mvrec_edge.runtime.support.cache import Adapter, SupportCache
+from mvrec_edge.runtime.support.head_settings import HeadSettings
 from mvrec_edge.runtime.views import ViewPlan, crop_views
 
 __all__ = [

@@ -82,9 +82,11 @@ def _refit_head(cache: SupportCache, before: SupportCache, anew: bool) -> tuple[
     notes = []
     if anew:
         cache = fit_head(cache, "auto").cache
-        notes.append(f"head: {cache.head.name}, beta {cache.head.beta:g}, {cache.head.aggregate}")
-    fitted = fit_head_temperature(cache, cache.head)
-    if fitted is not None:
+        notes.append(f"head: {cache.head}")
+    elif kept.experts:
+        # Which heads are averaged follows from the number of instances, which has changed.
+        cache = fit_head(cache, kept.name).cache
+    elif (fitted := fit_head_temperature(cache, kept)) is not None:
         cache = dataclasses.replace(cache, head=fitted.head)
-        notes.append(f"temperature {before.head.temperature:.3g} -> {cache.head.temperature:.3g}")
+    notes.append(f"temperature {before.head.temperature:.3g} -> {cache.head.temperature:.3g}")
     return cache, notes

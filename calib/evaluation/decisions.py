@@ -37,12 +37,13 @@ def compare_decisions(
     Raises:
         SupportError: The instances make no support cache, such as with one class only.
     """
-    published = head_class(_HEAD).defaults
     sides = []
     for values in (reference, embeddings):
-        cache = SupportCache.from_embeddings(values.astype(np.float32), labels, class_names)
-        sides.append(leave_one_out(cache, _HEAD, [(published.beta, published.aggregate)]))
-    before, after = (softmax(side.logits[0]) for side in sides)
+        head = head_class(_HEAD).defaults
+        sides.append(
+            leave_one_out(SupportCache.from_embeddings(values.astype(np.float32), labels, class_names, head=head))
+        )
+    before, after = (softmax(side.logits) for side in sides)
     truth = sides[0].labels
     if not len(truth):
         return LabelRecord(0, 0, 0, 0, 0.0, 0.0)

@@ -181,4 +181,4 @@ def replay(rule: StoppingRule, embeddings: npt.NDArray[np.float32]) -> tuple[int
         risk = rule.risk(embeddings[seen], seen)
         if rule.use.views == "auto" and risk <= rule.use.risk:
             break
-    return int(rule.head.logits(embeddings[seen][None])[0].argmax()), len(seen), risk
+    return int(rule.head.logits(embeddings[seen][None], seen.tolist())[0].argmax()), len(seen), risk

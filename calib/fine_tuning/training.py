@@ -18,8 +18,9 @@ from mvrec_edge.calib.fine_tuning.projection import Projection
 from mvrec_edge.calib.fine_tuning.triplet import triplet_loss
 from mvrec_edge.calib.setting_checks import check_integer, check_number
 from mvrec_edge.runtime.errors import SupportError, UsageError
-from mvrec_edge.runtime.heads.head import TAU
-from mvrec_edge.runtime.support.cache import Adapter, HeadSettings, SupportCache
+from mvrec_edge.runtime.heads.kernel_head import TAU, class_shares
+from mvrec_edge.runtime.support.cache import Adapter, SupportCache
+from mvrec_edge.runtime.support.head_settings import HeadSettings
 from mvrec_edge.runtime.threads import limited_products, usable_cpus
 
 __all__ = ["FineTuning", "Gradients", "fine_tune", "loss_and_gradients"]
@@ -148,8 +149,8 @@ def loss_and_gradients(
     """The training loss and its derivatives.
 
     With `Z(x) = SiLU(x W^T + b) + x`, `u = Z / |Z|`, cosines `c = u_x u_k`, logits
-    `l_n = (1 / tau) sum_{i in n} exp(-beta (1 - c_i))`, the loss is the mean cross-entropy of `l`, plus `triplet` times
-    the batch-hard triplet loss on `Z(x)`.
+    `l_n = (r_n / tau) sum_{i in n} exp(-beta (1 - c_i))`, the loss is the mean cross-entropy of `l`, plus `triplet`
+    times the batch-hard triplet loss on `Z(x)`. `r_n` is 1 where the classes are equally large; see `class_shares`.
 
     Args:
         adapter: W, b and keys.
@@ -167,10 +168,11 @@ def loss_and_gradients(
     query, key = projections or (Projection(*samples.shape), Projection(*adapter.keys.shape))
     query.project(samples, adapter)
     key.project(adapter.keys, adapter)
-    one_hot = np.zeros((len(key_labels), classes), np.float32)
-    one_hot[np.arange(len(key_labels)), key_labels] = 1.0
+    shares = class_shares(np.bincount(key_labels, minlength=classes))
+    of_class = np.zeros((len(key_labels), classes), np.float32)
+    of_class[np.arange(len(key_labels)), key_labels] = shares[key_labels]
     affinity = np.exp(np.float32(beta) * (query.unit @ key.unit.T - np.float32(1.0)))
-    logits = affinity @ one_hot / np.float32(TAU)
+    logits = affinity @ of_class / np.float32(TAU)
     logits -= logits.max(axis=1, keepdims=True)
     exponential = np.exp(logits)
     total = exponential.sum(axis=1, keepdims=True)
@@ -180,7 +182,7 @@ def loss_and_gradients(
     by_logits = exponential / total
     by_logits[rows, labels] -= 1.0
     by_logits /= np.float32(len(labels))
-    by_cosine = (by_logits @ one_hot.T) * affinity * np.float32(beta / TAU)
+    by_cosine = (by_logits @ of_class.T) * affinity * np.float32(beta / TAU)
     by_query, by_key = by_cosine @ key.unit, by_cosine.T @ query.unit
     query.back_from_unit(by_query)
     key.back_from_unit(by_key)

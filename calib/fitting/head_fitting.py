@@ -10,21 +10,19 @@ from mvrec_edge.calib.fine_tuning.training import FineTuning, fine_tune
 from mvrec_edge.calib.fitting.selection import (
     HeadCandidate,
     Selection,
-    describe_accuracies,
+    fit_average,
     fit_head_temperature,
-    select_head,
 )
 from mvrec_edge.runtime.errors import UsageError
-from mvrec_edge.runtime.heads import head_class, head_names
+from mvrec_edge.runtime.heads import AveragedHeads, head_class, head_names
 from mvrec_edge.runtime.heads.aggregation import AGGREGATIONS
-from mvrec_edge.runtime.support.cache import LARGEST_PARAMETER, SMALLEST_PARAMETER, HeadSettings, SupportCache
+from mvrec_edge.runtime.support.cache import SupportCache
+from mvrec_edge.runtime.support.head_settings import LARGEST_PARAMETER, SMALLEST_PARAMETER, HeadSettings
 
 __all__ = ["HEAD_CHOICES", "HeadFit", "check_head", "describe_fit", "fit_head"]
 
 #: What `fit_head` takes.
 HEAD_CHOICES = ("auto", *head_names())
-
-_MOST_CANDIDATES = 8
 
 
 @dataclass(frozen=True)
@@ -55,8 +53,11 @@ def check_head(name: str, beta: float | None = None, aggregate: str | None = Non
         raise UsageError(f"there is no aggregation '{aggregate}'", fix="one of " + ", ".join(AGGREGATIONS))
     if beta is not None and not SMALLEST_PARAMETER <= beta <= LARGEST_PARAMETER:
         raise UsageError(f"beta must be from {SMALLEST_PARAMETER:g} to {LARGEST_PARAMETER:g}, not {beta:g}")
-    if name == "auto" and (beta is not None or aggregate is not None):
-        raise UsageError("the head 'auto' chooses beta and aggregation itself", fix="name a head to set them")
+    if name in ("auto", AveragedHeads.name) and (beta is not None or aggregate is not None):
+        raise UsageError(f"the head '{name}' has neither beta nor aggregation", fix="name another head to set them")
+    if name in head_names() and aggregate is not None and aggregate not in head_class(name).aggregations:
+        known = ", ".join(head_class(name).aggregations)
+        raise UsageError(f"the head '{name}' has no aggregation '{aggregate}'", fix=f"one of {known}")
 
 
 def fit_head(
@@ -73,9 +74,9 @@ def fit_head(
 
     Args:
         cache: The support cache.
-        name: `"auto"` chooses a training-free head and its parameters by leaving each instance out; `"zip"`, `"zip-c"`
-            and `"zip-f"` are taken as they are. The temperature of a training-free head is fitted by the same
-            leave-one-out; `"zip-f"` keeps temperature 1, since every instance left out would mean another training.
+        name: `"auto"` is `"average"`; other heads are taken as they are. The temperature of a training-free head is
+            fitted by leaving each instance out with its image, that of `"zip-f"` by training on a part of the images
+            and looking at the others.
         beta: Sharpness, for a named head; by default the published one.
         aggregate: Aggregation, for a named head; by default the published one.
         tuning: How `"zip-f"` is trained.
@@ -89,11 +90,10 @@ def fit_head(
         UsageError: There is no such head, or a parameter is not usable.
     """
     check_head(name, beta, aggregate)
-    if name == "auto":
-        selection = select_head(cache, progress)
-        best = selection.candidates[0] if selection.candidates else None
-        return HeadFit(dataclasses.replace(cache, head=selection.head, adapter=None), selection, best)
-    kind = head_class(name)
+    kind = AveragedHeads if name == "auto" else head_class(name)
+    if kind is AveragedHeads:
+        selection = fit_average(cache, progress)
+        return HeadFit(dataclasses.replace(cache, head=selection.head, adapter=None), selection, selection.average)
     head = kind.settings(beta, aggregate)
     if kind.trains:
         return HeadFit(_trained(cache, head, tuning, on_step))
@@ -116,16 +116,11 @@ def describe_fit(fit: HeadFit) -> list[str]:
     lines: list[str] = []
     head = fit.cache.head
     if fit.selection is not None:
-        candidates = fit.selection.candidates
-        if candidates:
-            lines.append(describe_accuracies(fit.selection.instances, len(candidates)))
-            lines.append(f"{'head':<8}{'beta':>6}  {'aggregate':<13}{'accuracy':>9}{'log-loss':>10}")
-        for candidate in candidates[:_MOST_CANDIDATES]:
-            tried, accuracy = candidate.head, f"{100 * candidate.accuracy:.1f}%"
-            lines.append(f"{tried.name:<8}{tried.beta:>6g}  {tried.aggregate:<13}{accuracy:>9}{candidate.loss:>10.3f}")
-        if len(candidates) > _MOST_CANDIDATES:
-            lines.append(f"... and {len(candidates) - _MOST_CANDIDATES} more")
-        lines.append(f"head: {head.name}, beta {head.beta:g}, {head.aggregate} ({fit.selection.reason})")
+        lines.append(f"head: {fit.selection.reason}")
+        if fit.selection.average is not None:
+            tried = [fit.selection.average, *fit.selection.experts]
+            listed = ", ".join(f"{each.head.name} {100 * each.accuracy:.1f}% and {each.loss:.3f}" for each in tried)
+            lines.append(f"right of the left-out instances, and log-loss: {listed}")
     if fit.temperature is not None:
         before, after = fit.temperature.error_before, fit.temperature.error_after
         lines.append(

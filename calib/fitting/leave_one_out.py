@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.heads import head_class
+from mvrec_edge.runtime.heads import open_head
 from mvrec_edge.runtime.support.cache import SupportCache
 
 __all__ = ["LeftOut", "class_on_one_image", "leave_one_out", "nothing_to_leave_out"]
@@ -21,21 +21,16 @@ class LeftOut:
     Attributes:
         instances: int64 `[H]`, the instances that could be left out: those whose class keeps one of another image.
         labels: int64 `[H]`, their classes.
-        logits: For each choice of parameters, float32 `[H, N]`.
+        logits: float32 `[H, N]`.
     """
 
     instances: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
-    logits: tuple[npt.NDArray[np.float32], ...]
+    logits: npt.NDArray[np.float32]
 
 
-def leave_one_out(
-    cache: SupportCache,
-    head: str,
-    choices: Sequence[tuple[float, str]],
-    progress: Callable[[int], None] = lambda _: None,
-) -> LeftOut:
-    """Classifies each support instance against those of all other images.
+def leave_one_out(cache: SupportCache, progress: Callable[[int], None] = lambda _: None) -> LeftOut:
+    """Classifies each support instance against those of all other images, with the cache's head.
 
     All views of an instance leave together, and so do the other instances of its image, which share its light and
     surface and would make it look easier than a new defect is. Whatever a head computes from the support (its centre,
@@ -45,19 +40,16 @@ def leave_one_out(
 
     Args:
         cache: The support cache; for a head that trains, it holds what training gave.
-        head: Name of a head.
-        choices: Pairs of beta and aggregation.
         progress: Called with the number of instances after each part of them.
 
     Returns:
-        The logits for each choice; H may be 0.
+        The logits; H may be 0.
 
     Raises:
         UsageError: The head needs training and the cache has not been trained.
     """
     instances = np.flatnonzero(cache.can_be_left_out).astype(np.int64)
-    logits = head_class(head)(cache).logits_left_out(instances, choices, progress)
-    return LeftOut(instances, cache.labels[instances], tuple(logits))
+    return LeftOut(instances, cache.labels[instances], open_head(cache).logits_left_out(instances, progress))
 
 
 def nothing_to_leave_out(cache: SupportCache) -> str:

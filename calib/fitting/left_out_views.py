@@ -1,9 +1,10 @@
 """What some views of a support instance say of all its views, each instance left out in turn, all at once.
 
-The definition is `UnseenViews` with a head on a cache that lacks the instance and the others of its image. A
-training-free head only shifts keys and queries, and without some instances it shifts them otherwise by a vector. So the
-products of the moves (a view of a support instance less the mean of that instance's views seen) with all keys are
-computed once for all instances left out, and what depends on the one left out comes as small terms beside them.
+The definition is `UnseenViews` with a head on a cache that lacks the instance and the others of its image. A whitened
+head is asked with the metric that it has without them. A kernel head only shifts keys and queries, and without some
+instances it shifts them otherwise by a vector. So the products of the moves (a view of a support instance less the mean
+of that instance's views seen) with all keys are computed once for all instances left out, and what depends on the one
+left out comes as small terms beside them.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.heads import head_class
+from mvrec_edge.runtime.heads import open_head
 from mvrec_edge.runtime.heads.aggregation import aggregate_logits, softmax
-from mvrec_edge.runtime.heads.evidence import Margins, evenly, on_scale
-from mvrec_edge.runtime.heads.head import Head, class_sums
+from mvrec_edge.runtime.heads.evidence import Margins, evenly
+from mvrec_edge.runtime.heads.kernel_head import KernelHead, class_shares, class_sums
+from mvrec_edge.runtime.heads.whitened_head import WhitenedHead
 from mvrec_edge.runtime.support.cache import SupportCache
 
 __all__ = ["LeftOutViews", "left_out_views"]
@@ -45,18 +47,64 @@ def left_out_views(
 ) -> Iterator[LeftOutViews]:
     """Classifies support instances by the others, group by group of their views.
 
-    Beside the views of the instances left out and of those whose moves are carried over (each about 100 at the most),
-    the products of these moves with all keys are held.
-
     Args:
         cache: The support cache with a head that does not train.
         groups: Indices of the views; together each view once.
         instances: int `[H]`, places in the support that `SupportCache.can_be_left_out` names.
 
     Yields:
-        One for each instance, in order.
+        One for each instance; the order is that of `instances`.
     """
-    shared = _Shared(cache, instances)
+    head = open_head(cache)
+    if isinstance(head, WhitenedHead):
+        return _by_whitened(head, groups, instances)
+    assert isinstance(head, KernelHead)  # noqa: S101 (there is no third kind)
+    return _by_kernel(head, groups, instances)
+
+
+def _carried(
+    cache: SupportCache, image_groups: npt.NDArray[np.int64], instance: int, of_mean: bool
+) -> npt.NDArray[np.intp]:
+    """The instances of other images whose moves are carried over to one, int `[K]`."""
+    _, views, channels = cache.embeddings.shape
+    rest = np.flatnonzero(image_groups != image_groups[instance])
+    return rest[evenly(cache.labels[rest], views, channels, of_mean)]
+
+
+def _by_whitened(
+    head: WhitenedHead, groups: Sequence[Sequence[int]], instances: npt.NDArray[np.integer]
+) -> Iterator[LeftOutViews]:
+    units, image_groups = head.cache.whitening.units, head.cache.image_groups
+    seen = [np.sort(np.concatenate([np.asarray(group, np.intp) for group in groups[:stop]])) for stop in _stops(groups)]
+    found: dict[int, LeftOutViews] = {}
+    for instance, metric in head.metrics_left_out(instances):
+        carried = units[_carried(head.cache, image_groups, instance, of_mean=True)]
+        whole = carried.mean(axis=1)
+        margins = []
+        for views in seen[:-1]:
+            own = units[[instance]][:, views]
+            label = int(head.logits_in(metric, own, views)[0].argmax())
+            outcomes = own[0].mean(axis=0) + whole - carried[:, views].mean(axis=1)
+            margins.append(Margins(label, head.scores_in(metric, outcomes)))
+        label = int(head.logits_in(metric, units[[instance]], seen[-1])[0].argmax())
+        found[instance] = LeftOutViews(tuple(margins), label)
+    for instance in instances:
+        yield found[int(instance)]
+
+
+def _stops(groups: Sequence[Sequence[int]]) -> range:
+    return range(1, len(groups) + 1)
+
+
+def _by_kernel(
+    head: KernelHead, groups: Sequence[Sequence[int]], instances: npt.NDArray[np.integer]
+) -> Iterator[LeftOutViews]:
+    """The same for a head that shifts keys and queries.
+
+    Beside the views of the instances left out and of those whose moves are carried over (each about 100 at the most),
+    the products of these moves with all keys are held.
+    """
+    shared = _Shared(head, instances)
     steps = [
         _Step(shared, np.sort(np.concatenate([np.asarray(group, np.intp) for group in groups[:stop]])))
         for stop in range(1, len(groups))
@@ -75,6 +123,7 @@ class _Shared:
         keys: float32 `[NK, C]`, sorted by class.
         groups: int `[NK]`, the image of each instance.
         key_groups: int `[NK]`, the same in the order of the keys.
+        key_labels: int `[NK]`, the classes in that order.
         starts: int `[N]`, where each class begins among the keys.
         shifts: float32 `[H, C]`, what keys and queries shift by without each instance.
         views: float32 `[H, V, C]`, of the instances left out.
@@ -82,21 +131,22 @@ class _Shared:
         moves: For each instance left out, int `[K]`: which of `moving` are carried over to it.
     """
 
-    def __init__(self, cache: SupportCache, instances: npt.NDArray[np.integer]) -> None:
-        self.head: Head = head_class(cache.head.name)(cache)
+    def __init__(self, head: KernelHead, instances: npt.NDArray[np.integer]) -> None:
+        cache = head.cache
+        self.head = head
         self.instances = instances
         order = np.argsort(cache.labels, kind="stable")
         self.groups = cache.image_groups
         self.key_groups = self.groups[order]
+        self.key_labels = cache.labels[order]
         self.starts = np.searchsorted(cache.labels[order], np.arange(len(cache.class_names)))
         origins = self.head.origins_left_out(instances)
         self.origin = origins.mean(axis=0)
         self.shifts = self.origin - origins
         self.keys = cache.keys[order] - self.origin
         self.views = cache.embeddings[instances].astype(np.float32) - self.origin
-        _, views, channels = cache.embeddings.shape
-        others = [np.flatnonzero(self.groups != self.groups[instance]) for instance in instances]
-        carried = [rest[evenly(cache.labels[rest], views, channels, self.head.aggregate == "mean")] for rest in others]
+        of_mean = head.aggregate == "mean"
+        carried = [_carried(cache, self.groups, int(instance), of_mean) for instance in instances]
         self.moving = np.unique(np.concatenate(carried))
         self.moves = [np.searchsorted(self.moving, chosen) for chosen in carried]
         self.moving_views = cache.embeddings[self.moving].astype(np.float32) - self.origin
@@ -107,7 +157,9 @@ class _Without:
 
     def __init__(self, shared: _Shared, place: int) -> None:
         self.shared, self.place = shared, place
-        self.columns = np.flatnonzero(shared.key_groups == shared.groups[shared.instances[place]])
+        gone = shared.key_groups == shared.groups[shared.instances[place]]
+        self.columns = np.flatnonzero(gone)
+        self.shares = class_shares(np.bincount(shared.key_labels[~gone], minlength=len(shared.starts)))
         self.shift = shared.shifts[place]
         # The views as the head without the instance sees them.
         self.views = shared.views[place] + self.shift
@@ -131,7 +183,7 @@ class _Without:
         products *= (1 / np.maximum(lengths, np.finfo(np.float32).tiny))[:, None]
         # The exponential of a column that is left out is 0 exactly.
         products[:, self.columns] = -np.inf
-        return class_sums(products, self.shared.starts, self.shared.head.beta, in_place=True)
+        return class_sums(products, self.shared.starts, self.shared.head.beta, self.shares, in_place=True)
 
     def label(self, seen: npt.NDArray[np.intp]) -> int:
         """Index of the class that some of the instance's views say."""
@@ -180,4 +232,10 @@ class _Step:
             known = without.probabilities[self.seen]
             known = np.broadcast_to(known, (count, *known.shape))
             logits = aggregate_logits(np.concatenate([known, softmax(sums)], axis=1))
-        return Margins(without.label(self.seen), on_scale(logits, self.shared.head.aggregate))
+        return Margins(without.label(self.seen), _on_scale(logits, self.shared.head.aggregate))
+
+
+def _on_scale(logits: _Floats, aggregate: str) -> npt.NDArray[np.float64]:
+    """Logits on the scale on which the views add up, see `Head.scores_of_means`; averaged probabilities do so."""
+    wide = logits.astype(np.float64)
+    return np.log(np.maximum(wide, np.finfo(np.float32).tiny)) if aggregate == "mean" else np.exp(wide)

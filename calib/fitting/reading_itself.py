@@ -31,10 +31,9 @@ def read_by_others(cache: SupportCache, progress: Callable[[int], None] = lambda
     Raises:
         UsageError: The head needs training and has not been trained.
     """
-    head = cache.head
-    left_out = leave_one_out(cache, head.name, [(head.beta, head.aggregate)], progress)
+    left_out = leave_one_out(cache, progress)
     read = np.full(len(cache.labels), UNTRIED, np.int64)
-    read[left_out.instances] = left_out.logits[0].argmax(axis=1)
+    read[left_out.instances] = left_out.logits.argmax(axis=1)
     return read
 
 

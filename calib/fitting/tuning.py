@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 
 from mvrec_edge.calib.fitting.schedule_fitting import RECORD_RISK, fit_rule, left_out_trials, unfitted_schedule
-from mvrec_edge.calib.fitting.selection import describe_accuracies, select_head
+from mvrec_edge.calib.fitting.selection import fit_average, fit_head_temperature
 from mvrec_edge.calib.plotting import new_figure, save_figure
 from mvrec_edge.runtime.errors import SupportError
 from mvrec_edge.runtime.files import writing
-from mvrec_edge.runtime.support.cache import HeadSettings, SupportCache
+from mvrec_edge.runtime.heads import CentredZipAdapter, ZipAdapter
+from mvrec_edge.runtime.support.cache import SupportCache
+from mvrec_edge.runtime.support.head_settings import HeadSettings
 from mvrec_edge.runtime.support.image_groups import images_of_classes
 from mvrec_edge.runtime.views.schedule import ViewSchedule
+from mvrec_edge.runtime.wording import counted
 
 __all__ = [
     "EncodedSupport",
@@ -77,7 +80,7 @@ class TuningPoint:
         """The point in plain JSON types."""
         return {
             "precision": self.precision,
-            "head": dataclasses.asdict(self.head),
+            "head": self.head.to_dict(),
             "use": self.use,
             "views": round(self.views, 3),
             "accuracy": round(self.accuracy, 6),
@@ -104,12 +107,12 @@ def check_tunable(images: Mapping[str, int]) -> None:
 
 
 def tune(supports: Sequence[EncodedSupport], progress: Callable[[int], None] = lambda _: None) -> list[TuningPoint]:
-    """Leaves each support instance out with its image, for each precision, training-free head and number of views.
+    """Leaves each support instance out with its image, for each precision, head and number of views.
 
-    In each precision both sides of a comparison come from the same graph. Each head takes the parameters that do best
-    with all views (`select_head`). For each, every number of views at which its schedule pauses is a point, and so is
-    `"auto"` at a risk of 1%. The instance left out is one of those that the parameters, the order of views and the
-    stopping rule were chosen on, so accuracies are on the bright side.
+    In each precision both sides of a comparison come from the same graph. The heads are `average`, which `calibrate`
+    takes by itself, and the paper's and the centred one. For each, every number of views at which its schedule pauses
+    is a point, and so is `"auto"` at a risk of 1%. The instance left out is one of those that the parameters, the
+    order of views and the stopping rule were chosen on, so accuracies are on the bright side.
 
     Args:
         supports: The same support instances, as different graphs encode them.
@@ -130,10 +133,11 @@ def tune(supports: Sequence[EncodedSupport], progress: Callable[[int], None] = l
 
 
 def _points_of(encoded: EncodedSupport, progress: Callable[[int], None]) -> list[TuningPoint]:
-    best: dict[str, HeadSettings] = {}
-    for candidate in select_head(encoded.cache).candidates:
-        best.setdefault(candidate.head.name, candidate.head)
-    return [point for head in best.values() for point in _head_points(encoded, head, progress)]
+    heads = [fit_average(encoded.cache).head]
+    for kind in (ZipAdapter, CentredZipAdapter):
+        fitted = fit_head_temperature(encoded.cache, kind.defaults)
+        heads.append(kind.defaults if fitted is None else fitted.head)
+    return [point for head in heads for point in _head_points(encoded, head, progress)]
 
 
 def _head_points(encoded: EncodedSupport, head: HeadSettings, progress: Callable[[int], None]) -> list[TuningPoint]:
@@ -194,7 +198,11 @@ def describe_tuning(supports: Sequence[EncodedSupport], points: Sequence[TuningP
     """What each precision costs, all points with the kept one marked, and what the other precisions would give."""
     best, leading = best_point(points), front(points)
     lines = [f"{encoded.precision}: {encoded.view_ms:.3g} ms a view, {encoded.device}" for encoded in supports]
-    lines.append(describe_accuracies(best.left_out, len(points)))
+    lines.append(
+        f"accuracy on the support itself, with {counted(best.left_out, 'instance')} left out in turn. What is kept is "
+        f"the best of {len(points)}, so it looks better than it will be on new defects: 'mvrec-edge evaluate' measures "
+        "that"
+    )
     lines.append(
         f"{'precision':<11}{'head':<8}{'beta':>6}  {'aggregate':<13}{'views':>6}{'used':>7}"
         f"{'accuracy':>10}{'ms a defect':>13}"

@@ -263,7 +263,7 @@ class DefectClassifier:
         if not len(encoded.embeddings):
             return []
         start = time.perf_counter()
-        answers = support.head.predict(encoded.embeddings, self.neighbours)
+        answers = support.head.predict(encoded.embeddings, self.neighbours, views)
         novelties: list[Novelty | None] = [None] * len(answers)
         if support.novelty is not None:
             novelties = [*support.novelty.score(encoded.embeddings, views)]

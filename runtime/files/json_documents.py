@@ -112,6 +112,11 @@ class Fields:
         """A JSON object."""
         return Fields(self.payload.get(key), f"{self.where}: {key}")
 
+    def objects(self, key: str, *, most: int) -> list[Fields]:
+        """A list of at most `most` JSON objects."""
+        items = self.sequence(key, most=most)
+        return [Fields(item, f"{self.where}: {key} {place}") for place, item in enumerate(items, start=1)]
+
 
 def read_json(data: bytes | str, where: str, *, schema: str, again: str = "make the file anew") -> Fields:
     """Reads a document of one schema.

@@ -5,25 +5,26 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.heads.head import Head
-from mvrec_edge.runtime.support.cache import HeadSettings
+from mvrec_edge.runtime.heads.kernel_head import KernelHead
+from mvrec_edge.runtime.support.class_centre import class_centre, moves_left_out
+from mvrec_edge.runtime.support.head_settings import HeadSettings
 
 __all__ = ["CentredZipAdapter"]
 
 
-class CentredZipAdapter(Head):
-    """Subtracts the mean of all support view embeddings from keys and queries before the cosine.
+class CentredZipAdapter(KernelHead):
+    """Subtracts the centre of the support from keys and queries before the cosine.
 
+    The centre is the mean over classes of their mean embeddings: with classes of one size the mean of all embeddings.
     CLIP embeddings share a large common component, so their cosines bunch up near 1; without it, what is left is what
-    tells defects apart. See `Head` for the arguments.
+    tells defects apart. See `KernelHead` for the arguments.
     """
 
     name = "zip-c"
     defaults = HeadSettings("zip-c", beta=8.0, aggregate="mean")
 
     def _prepare(self) -> None:
-        # The keys are means over equally many views, so their mean is the mean of all view embeddings.
-        self._centre = np.asarray(self.cache.keys.mean(axis=0), np.float32)
+        self._centre = class_centre(self.cache.keys, self.cache.labels)
 
     def _cosines_left_out(
         self,
@@ -49,22 +50,14 @@ class CentredZipAdapter(Head):
         return cosines.reshape(count * each, -1)
 
     def origins_left_out(self, instances: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-        """The means of the instances of other images."""
+        """The centres of the instances of other images."""
         return np.asarray(self._centre - self._moves_left_out(self.cache.keys - self._centre, instances), np.float32)
 
     def _moves_left_out(
         self, keys: npt.NDArray[np.float32], instances: npt.NDArray[np.integer]
     ) -> npt.NDArray[np.float32]:
-        """What every key and query moves by without each of some instances and the others of its image, `[H, C]`.
-
-        Without the k instances of an image it is the sum of their keys about the centre, over NK - k.
-        """
-        groups = self.cache.image_groups
-        sums = np.zeros((int(groups.max()) + 1, keys.shape[1]), np.float32)
-        np.add.at(sums, groups, keys)
-        left = len(keys) - np.bincount(groups)
-        moves: npt.NDArray[np.float32] = sums[groups[instances]] / left[groups[instances], None].astype(np.float32)
-        return moves
+        """What every key and query moves by without each of some instances and the others of its image, `[H, C]`."""
+        return moves_left_out(keys, self.cache.labels, self.cache.image_groups)[instances]
 
     def _project(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return np.asarray(rows - self._centre, np.float32)

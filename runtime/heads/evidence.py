@@ -16,7 +16,7 @@ import numpy.typing as npt
 from mvrec_edge.runtime.heads.head import Head
 from mvrec_edge.runtime.heads.student import student_tail
 
-__all__ = ["Margins", "UnseenViews", "change_probabilities", "change_probability", "evenly", "on_scale", "scores"]
+__all__ = ["Margins", "UnseenViews", "change_probabilities", "change_probability", "evenly"]
 
 _Floats = npt.NDArray[np.float64]
 
@@ -63,7 +63,7 @@ class UnseenViews:
         cache = head.cache
         _, views, channels = cache.embeddings.shape
         chosen = evenly(cache.labels, views, channels, head.aggregate == "mean")
-        self._support: npt.NDArray[np.float32] = cache.embeddings[chosen].astype(np.float32)
+        self._support: npt.NDArray[np.float32] = head.rows(cache.embeddings[chosen])
 
     def margins(self, embeddings: npt.NDArray[np.float32], seen: npt.NDArray[np.intp]) -> Margins:
         """Carries the support's moves over to a region.
@@ -74,32 +74,17 @@ class UnseenViews:
         """
         support = self._support
         before = support[:, seen].mean(axis=1)
-        middle = embeddings.mean(axis=0)
+        rows = self.head.rows(embeddings)
+        middle = rows.mean(axis=0)
         if self.head.aggregate == "mean":
-            outcomes = (middle + support.mean(axis=1) - before)[:, None]
+            outcomes = self.head.scores_of_means(middle + support.mean(axis=1) - before)
         else:
             unseen = np.setdiff1d(np.arange(self.count), seen)
-            known = np.broadcast_to(embeddings, (len(support), *embeddings.shape))
-            outcomes = np.concatenate([known, middle + support[:, unseen] - before[:, None]], axis=1)
-        label = int(self.head.logits(embeddings[None])[0].argmax())
-        return Margins(label, scores(self.head, outcomes))
-
-
-def scores(head: Head, embeddings: npt.NDArray[np.float32]) -> _Floats:
-    """What a head compares, on the scale on which the views add up: float64 `[M, N]`, the largest the decision."""
-    return on_scale(head.logits(embeddings), head.aggregate)
-
-
-def on_scale(logits: npt.NDArray[np.float32], aggregate: str) -> _Floats:
-    """Logits on the scale on which the views add up, float64 `[M, N]`.
-
-    A mean embedding is judged by exponentials of its cosines, so their logarithm is nearly linear in it. Averaged
-    probabilities are linear in the views as they are.
-    """
-    wide = logits.astype(np.float64)
-    if aggregate == "mean":
-        return np.log(np.maximum(wide, np.finfo(np.float32).tiny))
-    return np.exp(wide)
+            known = np.broadcast_to(rows, (len(support), *rows.shape))
+            views = np.concatenate([known, middle + support[:, unseen] - before[:, None]], axis=1)
+            outcomes = np.exp(self.head.logits(views).astype(np.float64))
+        label = int(self.head.logits(embeddings[None], seen.tolist())[0].argmax())
+        return Margins(label, outcomes)
 
 
 def change_probability(margins: Margins, spread_factors: Sequence[float]) -> float:

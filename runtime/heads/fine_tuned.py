@@ -6,16 +6,16 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import UsageError
-from mvrec_edge.runtime.heads.head import Head
-from mvrec_edge.runtime.support.cache import HeadSettings
+from mvrec_edge.runtime.heads.kernel_head import KernelHead
+from mvrec_edge.runtime.support.head_settings import HeadSettings
 
 __all__ = ["FineTunedZipAdapter", "zip_projection"]
 
 
-class FineTunedZipAdapter(Head):
+class FineTunedZipAdapter(KernelHead):
     """The Zip-Adapter-F of MVREC: `ZIP(x) = SiLU(x W^T + b) + x` with trained W, b and keys.
 
-    See `Head` for the arguments.
+    See `KernelHead` for the arguments.
 
     Raises:
         UsageError: The cache has not been fine-tuned.

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from mvrec_edge.runtime.errors import UsageError
+from mvrec_edge.runtime.heads.averaged import AveragedHeads
 from mvrec_edge.runtime.heads.centred import CentredZipAdapter
 from mvrec_edge.runtime.heads.fine_tuned import FineTunedZipAdapter
 from mvrec_edge.runtime.heads.head import Head
+from mvrec_edge.runtime.heads.whitened_means import WhitenedMeans
+from mvrec_edge.runtime.heads.whitened_views import WhitenedViews
 from mvrec_edge.runtime.heads.zip_adapter import ZipAdapter
 from mvrec_edge.runtime.support.cache import SupportCache
 
 __all__ = ["head_class", "head_names", "open_head"]
 
-_HEADS: dict[str, type[Head]] = {head.name: head for head in (ZipAdapter, CentredZipAdapter, FineTunedZipAdapter)}
+_HEADS: dict[str, type[Head]] = {
+    head.name: head
+    for head in (ZipAdapter, CentredZipAdapter, FineTunedZipAdapter, WhitenedMeans, WhitenedViews, AveragedHeads)
+}
 
 
 def head_names() -> tuple[str, ...]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.heads.head import Head
-from mvrec_edge.runtime.support.cache import HeadSettings
+from mvrec_edge.runtime.heads.kernel_head import KernelHead
+from mvrec_edge.runtime.support.head_settings import HeadSettings
 
 __all__ = ["ZipAdapter"]
 
 
-class ZipAdapter(Head):
-    """The Zip-Adapter before fine-tuning, whose projection is the identity. See `Head` for the arguments."""
+class ZipAdapter(KernelHead):
+    """The Zip-Adapter before fine-tuning, whose projection is the identity. See `KernelHead` for the arguments."""
 
     name = "zip"
     # The paper's beta, and the released code's aggregation.

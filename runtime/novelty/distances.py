@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import InputError, UsageError
+from mvrec_edge.runtime.support.class_centre import class_centre, moves_left_out
 
 __all__ = ["NEAREST", "ClassDistances", "left_out_distances"]
 
@@ -116,7 +117,7 @@ def left_out_distances(
     # Every class counts the same: were it every instance, leaving one out would move the centre away from its class
     # and bring the rest of it nearer than a query ever finds it.
     centre = _centre(rows, labels)
-    moves = _moves_left_out(rows, labels, images, centre)
+    moves = moves_left_out(_keys_about(rows, centre), labels, images)
     result = np.full(len(rows), np.nan, np.float32)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
@@ -135,40 +136,13 @@ def left_out_distances(
     return result
 
 
-def _moves_left_out(
-    rows: npt.NDArray[np.floating],
-    labels: npt.NDArray[np.integer],
-    images: npt.NDArray[np.integer],
-    centre: npt.NDArray[np.float32],
-) -> npt.NDArray[np.float32]:
-    """What every view moves by, as seen from the centre, when an instance's image is left out, float32 `[NK, C]`.
-
-    Without `k` of the `n` instances of a class, whose mean views are `x` and whose class's is `m`, the class's mean
-    moves by minus the sum of `(x - m) / (n - k)`, and the centre of N classes by an N-th of that. A class that has no
-    other instance is gone from the centre, which then is that of fewer classes.
-    """
+def _keys_about(rows: npt.NDArray[np.floating], centre: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Means over the views about the centre, float32 `[NK, C]`."""
     keys = np.empty((len(rows), rows.shape[2]), np.float32)
     step = max(1, _MOST_FLOATS // (rows.shape[1] * rows.shape[2]))
     for start in range(0, len(rows), step):
         keys[start : start + step] = (rows[start : start + step].astype(np.float32) - centre).mean(axis=1)
-    names, classes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    means = np.stack([rows[labels == name].mean(axis=(0, 1), dtype=np.float32) - centre for name in names])
-    moves = np.zeros_like(keys)
-    order = np.argsort(images, kind="stable")
-    for together in np.split(order, np.flatnonzero(np.diff(images[order])) + 1):
-        gone = np.bincount(classes[together], minlength=len(names))
-        left = sizes - gone
-        emptied = gone * (left == 0) > 0
-        remaining = len(names) - int(emptied.sum())
-        if not remaining:
-            continue
-        move = means[emptied].sum(axis=0) / np.float32(remaining)
-        for place in together:
-            own = classes[place]
-            if left[own]:
-                move = move + (keys[place] - means[own]) / np.float32(left[own] * remaining)
-        moves[together] = move
-    return moves
+    return keys
 
 
 def _without_image(
@@ -220,11 +194,7 @@ def chosen_views(embeddings: npt.NDArray[np.floating], views: Sequence[int] | No
 
 
 def _centre(rows: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-    keys = rows.mean(axis=1, dtype=np.float32)
-    centre: npt.NDArray[np.float32] = np.mean(
-        [keys[labels == label].mean(axis=0) for label in np.unique(labels)], axis=0
-    )
-    return centre
+    return class_centre(rows.mean(axis=1, dtype=np.float32), labels)
 
 
 def _lengths(squares: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

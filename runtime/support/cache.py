@@ -20,24 +20,23 @@ from mvrec_edge.runtime.files.json_documents import MAX_TEXT, Fields, read_signe
 from mvrec_edge.runtime.files.tensor_file import LARGEST_HEADER, read_tensors, tensors_in
 from mvrec_edge.runtime.regions.kinds import MIXED
 from mvrec_edge.runtime.regions.region import REGION_INPUTS
+from mvrec_edge.runtime.support.head_settings import HeadSettings
 from mvrec_edge.runtime.support.image_groups import can_be_left_out, image_groups
 from mvrec_edge.runtime.support.instance_rows import take_rows
 from mvrec_edge.runtime.support.novelty_calibration import NoveltyCalibration, check_novelty
 from mvrec_edge.runtime.support.reject_rate import HIGHEST_RATE, LOWEST_RATE
 from mvrec_edge.runtime.support.thumbnails import TENSORS as THUMBNAIL_TENSORS
 from mvrec_edge.runtime.support.thumbnails import check_thumbnails, pack, unpack
+from mvrec_edge.runtime.support.whitening import Whitening
 from mvrec_edge.runtime.views.plan import ViewPlan
 from mvrec_edge.runtime.views.schedule import ViewSchedule
 from mvrec_edge.runtime.wording import counted
 
 __all__ = [
     "INSTANCE_FIELDS",
-    "LARGEST_PARAMETER",
     "LARGEST_SEED",
     "MOST_INSTANCES",
-    "SMALLEST_PARAMETER",
     "Adapter",
-    "HeadSettings",
     "SupportCache",
     "check_words",
     "float16_embeddings",
@@ -56,9 +55,7 @@ INSTANCE_FIELDS: dict[str, Any] = {
     "thumbnails": b"",
 }
 
-#: Bounds of a head's beta and temperature, of the instances of a cache and of the shots it was drawn with, and of the
-#: seed of the draw.
-SMALLEST_PARAMETER, LARGEST_PARAMETER = 1e-6, 1e6
+#: Bounds of the instances of a cache and of the shots it was drawn with, and of the seed of the draw.
 MOST_INSTANCES = 1 << 20
 LARGEST_SEED = 1 << 63
 
@@ -68,23 +65,6 @@ _ADAPTER = ("weight", "bias", "keys")
 _LARGEST_TUNED = 1e9
 _LEFT_OUT = "novelty.left_out"
 _LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
-
-
-@dataclass(frozen=True)
-class HeadSettings:
-    """Which head a cache was made for, and its parameters.
-
-    Attributes:
-        name: `"zip"`, `"zip-c"` or `"zip-f"`.
-        beta: Sharpness of the similarity, 1e-6 to 1e6.
-        aggregate: `"uncertainty"` or `"mean"`.
-        temperature: Divides the logits before the softmax, 1e-6 to 1e6.
-    """
-
-    name: str = "zip"
-    beta: float = 32.0
-    aggregate: str = "uncertainty"
-    temperature: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -282,6 +262,11 @@ class SupportCache:
         means: npt.NDArray[np.float32] = self.embeddings.mean(axis=1, dtype=np.float32)
         return means
 
+    @functools.cached_property
+    def whitening(self) -> Whitening:
+        """The metric of the whitened heads, which follows from the embeddings and labels."""
+        return Whitening(self.embeddings, self.labels, len(self.class_names))
+
     @property
     def fingerprint(self) -> str:
         """What an embedding must have in common with the cache's: encoder, views and their resampling."""
@@ -338,7 +323,7 @@ class SupportCache:
             "encoder": self.encoder,
             "encoder_name": self.encoder_name,
             "random_weights": self.random_weights,
-            "head": dataclasses.asdict(self.head),
+            "head": self.head.to_dict(),
             "shots": self.shots,
             "seed": self.seed,
         }
@@ -399,7 +384,6 @@ class SupportCache:
             again="calibrate again",
             covers=_tensor_bytes(tensors),
         )
-        head = fields.object("head")
         try:
             return cls.from_embeddings(
                 tensors["embeddings"],
@@ -411,12 +395,7 @@ class SupportCache:
                 encoder=fields.text("encoder", longest=64),
                 encoder_name=fields.text("encoder_name"),
                 random_weights=fields.payload.get("random_weights") is True,
-                head=HeadSettings(
-                    name=head.text("name", longest=64),
-                    beta=head.number("beta", SMALLEST_PARAMETER, LARGEST_PARAMETER),
-                    aggregate=head.choice("aggregate", "uncertainty", "mean"),
-                    temperature=head.number("temperature", SMALLEST_PARAMETER, LARGEST_PARAMETER),
-                ),
+                head=HeadSettings.from_fields(fields.object("head")),
                 shots=fields.optional_integer("shots", 1, MOST_INSTANCES),
                 seed=fields.optional_integer("seed", 0, LARGEST_SEED),
                 adapter=_adapter(tensors, tuned),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,10 +14,25 @@ from mvrec_edge.calib.fitting.left_out_views import LeftOutViews, left_out_views
 from mvrec_edge.calib.fitting.schedule_fitting import RECORD_RISK, Trial, fit_schedule, fit_spread_factors
 from mvrec_edge.runtime import HeadSettings, SupportCache, ViewPlan
 from mvrec_edge.runtime.heads import head_class, head_names
-from mvrec_edge.runtime.heads.aggregation import AGGREGATIONS
 from mvrec_edge.runtime.heads.evidence import UnseenViews, change_probability
+from mvrec_edge.runtime.support import left_out_whitening, whitening
 
-UNTRAINED = [name for name in head_names() if not head_class(name).trains]
+UNTRAINED = [
+    (name, aggregate)
+    for name in head_names()
+    if not head_class(name).trains
+    for aggregate in head_class(name).aggregations
+]
+UNTRAINED_HEADS = pytest.mark.parametrize(("name", "aggregate"), UNTRAINED)
+
+
+@pytest.fixture(autouse=True)
+def _ridge_of_the_count_alone() -> Iterator[None]:
+    """The ridge takes the centre of all, also where an image is left out, and the definition that of the rest."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (whitening, left_out_whitening):
+            patch.setattr(module, "ridge", lambda _centre, count: 0.1 / count)
+        yield
 
 
 def cache(head: HeadSettings, shots: list[int], *, views: int = 9, noise: float = 1.0, seed: int = 0) -> SupportCache:
@@ -44,6 +61,8 @@ def made_anew(support: SupportCache, groups: tuple[tuple[int, ...], ...], instan
 def assert_as_made_anew(support: SupportCache) -> None:
     groups = fit_schedule(support).groups
     instances = np.flatnonzero(support.can_be_left_out)
+    # Whitened scores are of the order of 20, and sums of small corrections.
+    tolerance = 1e-4 if support.head.name.startswith(("zip-c", "zip-f")) or support.head.name == "zip" else 2e-2
     at_once = list(left_out_views(support, groups, instances))
     assert len(at_once) == len(instances)
     for instance, found in zip(instances, at_once, strict=True):
@@ -52,12 +71,11 @@ def assert_as_made_anew(support: SupportCache) -> None:
         assert len(found.margins) == len(wanted.margins) == len(groups) - 1
         for here, there in zip(found.margins, wanted.margins, strict=True):
             assert (here.label, here.freedom) == (there.label, there.freedom)
-            np.testing.assert_allclose(here.expected, there.expected, rtol=1e-3, atol=1e-4)
-            np.testing.assert_allclose(here.spread, there.spread, rtol=1e-3, atol=1e-5)
+            np.testing.assert_allclose(here.expected, there.expected, rtol=1e-3, atol=tolerance)
+            np.testing.assert_allclose(here.spread, there.spread, rtol=1e-3, atol=tolerance)
 
 
-@pytest.mark.parametrize("aggregate", AGGREGATIONS)
-@pytest.mark.parametrize("name", UNTRAINED)
+@UNTRAINED_HEADS
 @settings(max_examples=8, deadline=None)
 @given(
     st.lists(st.integers(1, 5), min_size=2, max_size=4).filter(lambda shots: sum(shots) > 3 and max(shots) > 1),
@@ -72,8 +90,7 @@ def test_all_at_once_is_the_definition(
     assert_as_made_anew(cache(head, shots, noise=noise, seed=seed))
 
 
-@pytest.mark.parametrize("aggregate", AGGREGATIONS)
-@pytest.mark.parametrize("name", UNTRAINED)
+@UNTRAINED_HEADS
 def test_the_others_of_an_image_are_left_out_as_the_definition_does(name: str, aggregate: str) -> None:
     support = cache(HeadSettings(name, beta=4.0, aggregate=aggregate), [5, 6, 7])
     # Several of a class on one image, several classes on one, and images with one instance.
@@ -81,8 +98,7 @@ def test_the_others_of_an_image_are_left_out_as_the_definition_does(name: str, a
     assert_as_made_anew(support.changed(images=images))
 
 
-@pytest.mark.parametrize("aggregate", AGGREGATIONS)
-@pytest.mark.parametrize("name", UNTRAINED)
+@UNTRAINED_HEADS
 def test_the_moves_of_a_large_support_are_thinned_as_the_definition_does(name: str, aggregate: str) -> None:
     assert_as_made_anew(cache(HeadSettings(name, beta=4.0, aggregate=aggregate), [19, 20, 21]))
 
@@ -91,8 +107,7 @@ def test_many_views() -> None:
     assert_as_made_anew(cache(HeadSettings("zip-c", beta=8.0, aggregate="uncertainty"), [5, 5, 5], views=27))
 
 
-@pytest.mark.parametrize("aggregate", AGGREGATIONS)
-@pytest.mark.parametrize("name", UNTRAINED)
+@UNTRAINED_HEADS
 @pytest.mark.parametrize("noise", [0.5, 2.0, 4.0])
 def test_the_rule_is_the_one_that_the_definition_gives(name: str, aggregate: str, noise: float) -> None:
     support = cache(HeadSettings(name, beta=8.0, aggregate=aggregate), [5, 6, 4], noise=noise)

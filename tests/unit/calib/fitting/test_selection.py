@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -13,79 +14,74 @@ from mvrec_edge.calib import HEAD_CHOICES, FineTuning, fit_head
 from mvrec_edge.calib.fitting.head_fitting import HeadFit, describe_fit
 from mvrec_edge.calib.fitting.leave_one_out import leave_one_out
 from mvrec_edge.calib.fitting.probabilities import calibration_error, fit_temperature, log_loss
-from mvrec_edge.calib.fitting.selection import DEFAULT_HEAD, select_head
-from mvrec_edge.runtime import CentredZipAdapter, SupportCache, ZipAdapter, head_names, open_head
+from mvrec_edge.calib.fitting.selection import experts_for, fit_average
+from mvrec_edge.runtime import CentredZipAdapter, HeadSettings, SupportCache, ZipAdapter, head_names, open_head
 from mvrec_edge.runtime.errors import UsageError
-from mvrec_edge.runtime.heads import head_class
 
 
 def cache(
-    counts: tuple[int, ...] = (4, 4, 4), *, seed: int = 0, common: float = 0.0, noise: float = 0.7
+    counts: tuple[int, ...] = (4, 4, 4), *, seed: int = 0, common: float = 0.0, noise: float = 0.7, views: int = 5
 ) -> SupportCache:
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(len(counts)), counts)
     centres = rng.standard_normal((len(counts), 1, 24))
-    embeddings = centres[labels] + noise * rng.standard_normal((len(labels), 5, 24)) + common
+    embeddings = centres[labels] + noise * rng.standard_normal((len(labels), views, 24)) + common
     return SupportCache.from_embeddings(embeddings.astype(np.float32), labels, [f"c{n}" for n in range(len(counts))])
 
 
-@pytest.mark.parametrize("head", ["zip", "zip-c"])
-def test_an_instance_is_left_out_with_all_its_views_and_influence(head: str) -> None:
-    support = cache((3, 3), common=2.0)
-    choices = [(8.0, "mean"), (2.0, "uncertainty")]
-    left_out = leave_one_out(support, head, choices)
-    kind = {"zip": ZipAdapter, "zip-c": CentredZipAdapter}[head]
-    for row, index in enumerate(left_out.instances):
-        rest = [other for other in range(6) if other != index]
-        without = SupportCache.from_embeddings(support.embeddings[rest], support.labels[rest], support.class_names)
-        for logits, (beta, aggregate) in zip(left_out.logits, choices, strict=True):
-            want = kind(without, beta, aggregate).logits(support.embeddings[index : index + 1].astype(np.float32))
-            np.testing.assert_allclose(logits[row], want[0], rtol=1e-4, atol=1e-5)
+KERNELS = [("zip", 8.0, "mean"), ("zip", 2.0, "uncertainty"), ("zip-c", 8.0, "mean"), ("zip-c", 2.0, "uncertainty")]
 
 
-@pytest.mark.parametrize("head", ["zip", "zip-c"])
-@pytest.mark.parametrize("images", ["aabbccddd", "abcabcdef", "abababcc-"])
-def test_the_other_instances_of_an_image_are_left_out_with_it(head: str, images: str) -> None:
+def with_head(support: SupportCache, name: str, beta: float, aggregate: str) -> SupportCache:
+    return dataclasses.replace(support, head=HeadSettings(name, beta, aggregate))
+
+
+@pytest.mark.parametrize(("head", "beta", "aggregate"), KERNELS)
+@pytest.mark.parametrize("images", ["abcdefghi", "aabbccddd", "abcabcdef", "abababcc-"])
+def test_the_other_instances_of_an_image_are_left_out_with_it(
+    head: str, beta: float, aggregate: str, images: str
+) -> None:
     support = cache((3, 3, 3), common=2.0).changed(images=[image.strip("-") for image in images])
-    choices = [(8.0, "mean"), (2.0, "uncertainty")]
-    left_out = leave_one_out(support, head, choices)
+    left_out = leave_one_out(with_head(support, head, beta, aggregate))
     kind = {"zip": ZipAdapter, "zip-c": CentredZipAdapter}[head]
     tried = 0
-    for row, index in enumerate(left_out.instances):
+    for logits, index in zip(left_out.logits, left_out.instances, strict=True):
         rest = [other for other in range(9) if images[other] != images[index] and other != index]
         names = [support.class_names[label] for label in np.unique(support.labels[rest])]
         places = [names.index(support.class_names[label]) for label in support.labels[rest]]
-        if len(names) < 2:
+        # Averaged probabilities are those of as many classes as there are.
+        if len(names) < (2 if aggregate == "mean" else 3):
             continue
         tried += 1
         without = SupportCache.from_embeddings(support.embeddings[rest], places, names)
         columns = [support.class_names.index(name) for name in names]
-        for logits, (beta, _) in zip(left_out.logits[:1], choices[:1], strict=True):
-            want = kind(without, beta, "mean").logits(support.embeddings[index : index + 1].astype(np.float32))
-            np.testing.assert_allclose(logits[row, columns], want[0], rtol=1e-4, atol=1e-5)
-            # A class that lies on that image alone is no answer.
-            assert (np.delete(logits[row], columns) == 0).all()
-        if len(names) == 3:
-            want = kind(without, *choices[1]).logits(support.embeddings[index : index + 1].astype(np.float32))
-            np.testing.assert_allclose(left_out.logits[1][row], want[0], rtol=1e-4, atol=1e-5)
+        want = kind(without, beta, aggregate).logits(support.embeddings[index : index + 1].astype(np.float32))
+        np.testing.assert_allclose(logits[columns], want[0], rtol=1e-4, atol=1e-5)
+        # A class that lies on that image alone is no answer.
+        assert (np.delete(logits, columns) == 0).all()
     assert tried
 
 
 def test_a_class_on_a_single_image_cannot_be_left_out() -> None:
     support = cache((3, 3)).changed(images=["a", "b", "c", "d", "d", "d"])
-    np.testing.assert_array_equal(leave_one_out(support, "zip", [(8.0, "mean")]).instances, [0, 1, 2])
-    selection = select_head(support)
-    assert selection.head == DEFAULT_HEAD
+    np.testing.assert_array_equal(leave_one_out(support).instances, [0, 1, 2])
+    selection = fit_average(support)
+    assert selection.average is None
+    assert [expert.temperature for expert in selection.head.experts] == [4.0, 1.0]
     assert "the class 'c1' has all its instances on a single image" in selection.reason
 
 
-def test_accuracies_are_said_to_be_those_of_the_support_itself() -> None:
-    lines = describe_fit(fit_head(cache((4, 4, 4)), "auto"))
-    assert lines[0].startswith("accuracy on the support itself, with 12 instances left out in turn.")
-    assert "the best of 24 candidates, so it looks better than it will be on new defects" in lines[0]
-    assert lines[1].split() == ["head", "beta", "aggregate", "accuracy", "log-loss"]
-    # A named head is not the best of many.
-    assert not any("candidates" in line for line in describe_fit(fit_head(cache((4, 4, 4)), "zip")))
+def test_what_auto_took_is_said_with_what_left_out_instances_say_of_it() -> None:
+    lines = describe_fit(fit_head(cache((4, 4, 4), views=9), "auto"))
+    assert lines[0] == (
+        "head: average of zip-w, zip-vw, zip-c, temperatures by leaving each of 12 instances out with its image"
+    )
+    assert re.fullmatch(
+        r"right of the left-out instances, and log-loss: average [\d.]+% and [\d.]+"
+        r"(, zip-(w|vw|c) [\d.]+% and [\d.]+){3}",
+        lines[1],
+    )
+    assert not any(line.startswith("head:") for line in describe_fit(fit_head(cache((4, 4, 4)), "zip")))
 
 
 @pytest.mark.parametrize(
@@ -119,26 +115,23 @@ def test_images_of_one_instance_each_change_nothing() -> None:
     st.integers(0, 2**32 - 1),
     st.lists(st.integers(1, 5), min_size=2, max_size=4).filter(lambda counts: sum(counts) > len(counts) + 1),
     st.sampled_from([0.0, 3.0, 30.0]),
-    st.sampled_from(["zip", "zip-c"]),
+    st.sampled_from([*KERNELS, ("zip", 32.0, "uncertainty")]),
     st.integers(1, 4000),
 )
 def test_leaving_out_is_making_the_cache_without_it(
-    seed: int, counts: list[int], common: float, head: str, room: int
+    seed: int, counts: list[int], common: float, head: tuple[str, float, str], room: int
 ) -> None:
     """Also in pieces of any size, with classes in any order, and with a large common component."""
     support = cache(tuple(counts), seed=seed, common=common)
     shuffled = np.random.default_rng(seed).permutation(len(support.labels))
     support = support.subset(shuffled)
-    choices = [(8.0, "mean"), (2.0, "uncertainty"), (32.0, "uncertainty")]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mvrec_edge.runtime.heads.head._MOST_SIMILARITIES", room)
-        left_out = leave_one_out(support, head, choices)
-    kind = head_class(head)
-    for row, index in enumerate(left_out.instances):
-        without = kind(support.subset(np.delete(np.arange(len(shuffled)), index)))
-        wanted = without.logits_for(support.embeddings[index : index + 1].astype(np.float32), choices)
-        for logits, want in zip(left_out.logits, wanted, strict=True):
-            np.testing.assert_allclose(logits[row], want[0], rtol=2e-3, atol=2e-3)
+        patch.setattr("mvrec_edge.runtime.heads.kernel_head.MOST_SIMILARITIES", room)
+        left_out = leave_one_out(with_head(support, *head))
+    for logits, index in zip(left_out.logits, left_out.instances, strict=True):
+        without = with_head(support.subset(np.delete(np.arange(len(shuffled)), index)), *head)
+        want = open_head(without).logits(support.embeddings[index : index + 1].astype(np.float32))
+        np.testing.assert_allclose(logits, want[0], rtol=2e-3, atol=2e-3)
 
 
 def test_others_that_are_all_the_same_have_no_direction_about_their_centre() -> None:
@@ -146,36 +139,52 @@ def test_others_that_are_all_the_same_have_no_direction_about_their_centre() -> 
     embeddings[3] = -1.0
     support = SupportCache.from_embeddings(embeddings, [0, 0, 1, 1], ["a", "b"])
     for aggregate in ("mean", "uncertainty"):
-        (logits,) = leave_one_out(support, "zip-c", [(8.0, aggregate)]).logits
-        assert np.isfinite(logits).all()
+        assert np.isfinite(leave_one_out(with_head(support, "zip-c", 8.0, aggregate)).logits).all()
 
 
 def test_a_class_of_one_cannot_be_left_out() -> None:
-    left_out = leave_one_out(cache((3, 1)), "zip", [(1.0, "mean")])
-    assert left_out.instances.tolist() == [0, 1, 2]
-    assert len(leave_one_out(cache((1, 1)), "zip", [(1.0, "mean")]).instances) == 0
+    assert leave_one_out(cache((3, 1))).instances.tolist() == [0, 1, 2]
+    assert len(leave_one_out(cache((1, 1))).instances) == 0
 
 
-def test_the_most_accurate_wins_and_the_table_says_why() -> None:
-    # A large common component is what centring takes away.
+@pytest.mark.parametrize(
+    ("counts", "views", "experts", "why"),
+    [
+        ((4, 4, 4), 27, ["zip-w", "zip-vw", "zip-c"], ""),
+        ((4, 4, 4), 8, ["zip-w", "zip-c"], "zip-vw needs 9 views of an instance, here are 8"),
+        ((4, 4, 4), 1, ["zip-w", "zip-c"], "zip-vw needs 9 views of an instance, here is 1"),
+        ((1, 1), 9, ["zip-w", "zip-vw"], "zip-c needs classes of more than one instance"),
+        ((2, 1), 9, ["zip-w", "zip-vw", "zip-c"], ""),
+        ((1, 1), 1, ["zip-w"], "zip-vw needs 9 views of an instance, here is 1; zip-c needs classes of more than one"),
+        ((300, 201), 9, ["zip-w", "zip-c"], "zip-vw is for at most 500 instances, here are 501"),
+    ],
+)
+def test_which_heads_are_averaged(counts: tuple[int, ...], views: int, experts: list[str], why: str) -> None:
+    taken, said = experts_for(cache(counts, views=views))
+    assert [expert.name for expert in taken] == experts
+    assert said.startswith(why)
+    assert bool(said) == bool(why)
+
+
+def test_every_instance_that_can_be_left_out_is() -> None:
     support = cache((5, 5, 5), common=8.0, noise=0.4)
     seen: list[int] = []
-    selection = select_head(support, seen.append)
-    assert selection.instances == 15
-    assert sum(seen) == 30
-    ranked = [(-candidate.accuracy, candidate.loss) for candidate in selection.candidates]
-    assert ranked == sorted(ranked)
-    assert selection.head == selection.candidates[0].head
-    assert {candidate.head.name for candidate in selection.candidates} == {"zip", "zip-c"}
-    assert "15 instances" in selection.reason
+    selection = fit_average(support, seen.append)
+    assert sum(seen) == 15
+    assert selection.average is not None
+    assert selection.average.instances == 15
+    assert selection.average.head == selection.head
+    assert [each.head for each in selection.experts] == list(selection.head.experts)
 
 
-def test_one_shot_takes_the_documented_default() -> None:
-    selection = select_head(cache((1, 1, 1)))
-    assert selection.head == DEFAULT_HEAD
-    assert selection.candidates == ()
+def test_one_shot_takes_the_documented_temperatures() -> None:
+    selection = fit_average(cache((1, 1, 1)))
+    assert selection.average is None
     assert "single instance" in selection.reason
-    assert select_head(cache((5, 1, 5))).head == DEFAULT_HEAD
+    assert selection.head.temperature == 1.0
+    partly = fit_average(cache((5, 1, 5)))
+    assert partly.average is None
+    assert partly.head.experts == experts_for(cache((5, 1, 5)))[0]
 
 
 @pytest.mark.parametrize("name", HEAD_CHOICES)
@@ -183,22 +192,24 @@ def test_every_choice_gives_a_head_that_opens_and_survives_a_file(name: str, tmp
     fit = fit_head(cache(), name, tuning=FineTuning(steps=3))
     head = open_head(fit.cache)
     assert head.name in head_names()
-    assert name in ("auto", head.name)
+    assert head.name == ("average" if name == "auto" else name)
     fit.cache.save(tmp_path / "a")
     query = np.random.default_rng(1).standard_normal((4, 5, 24)).astype(np.float32)
     again = open_head(SupportCache.load(tmp_path / "a"))
     np.testing.assert_array_equal(again.probabilities(query), head.probabilities(query))
-    assert (fit.selection is not None) == (name == "auto")
+    assert (fit.selection is not None) == (name in ("auto", "average"))
     assert (fit.temperature is None) == (name == "zip-f")
 
 
 def test_named_heads_take_parameters_and_auto_does_not() -> None:
     head = fit_head(cache(), "zip", beta=3.0, aggregate="mean").cache.head
     assert (head.name, head.beta, head.aggregate) == ("zip", 3.0, "mean")
-    with pytest.raises(UsageError, match="chooses beta"):
+    with pytest.raises(UsageError, match="neither beta nor aggregation"):
         fit_head(cache(), "auto", beta=3.0)
     with pytest.raises(UsageError, match="zip-c"):
         fit_head(cache(), "knn")
+    with pytest.raises(UsageError, match="the head 'zip-w' has no aggregation 'uncertainty'"):
+        fit_head(cache(), "zip-w", aggregate="uncertainty")
     with pytest.raises(UsageError, match="beta"):
         fit_head(cache(), "zip", beta=-1.0)
 
@@ -209,7 +220,9 @@ def test_duplicate_instances_are_taken_as_they_are() -> None:
     twice = SupportCache.from_embeddings(
         np.concatenate([support.embeddings] * 2), np.concatenate([support.labels] * 2), support.class_names
     )
-    assert select_head(twice).candidates[0].accuracy == 1.0
+    average = fit_average(twice).average
+    assert average is not None
+    assert average.accuracy == 1.0
 
 
 def test_the_temperature_changes_probabilities_and_not_the_class() -> None:

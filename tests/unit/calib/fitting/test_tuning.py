@@ -41,8 +41,8 @@ def test_every_head_has_a_point_for_each_pause_and_auto() -> None:
     support = cache()
     seen: list[int] = []
     points = tune([EncodedSupport("fp32", support, 2.0)], seen.append)
-    assert len(seen) == 2 * 12
-    for name in ("zip", "zip-c"):
+    assert len(seen) == 3 * 12
+    for name in ("average", "zip", "zip-c"):
         own = [point for point in points if point.head.name == name]
         assert {point.use for point in own} == {3, 6, 9, 12, 15, 18, 21, 24, 27, "auto"}
         for point in own:
@@ -51,8 +51,8 @@ def test_every_head_has_a_point_for_each_pause_and_auto() -> None:
             assert point.use == "auto" or point.views == point.use
             assert point.to_dict()["ms"] == pytest.approx(point.milliseconds, abs=1e-3)
         whole = next(point for point in own if point.use == 27)
-        left_out = leave_one_out(support, name, [(whole.head.beta, whole.head.aggregate)])
-        right = left_out.logits[0].argmax(axis=1) == left_out.labels
+        left_out = leave_one_out(dataclasses.replace(support, head=whole.head))
+        right = left_out.logits.argmax(axis=1) == left_out.labels
         assert whole.accuracy == pytest.approx(right.mean())
 
 
@@ -60,7 +60,7 @@ def test_accuracies_are_said_to_be_those_of_the_support_itself() -> None:
     supports = [EncodedSupport("fp32", cache(), 2.0)]
     lines = describe_tuning(supports, tune(supports))
     assert "with 12 instances left out in turn" in lines[1]
-    assert "the best of 20 candidates, so it looks better than it will be on new defects" in lines[1]
+    assert "the best of 30, so it looks better than it will be on new defects" in lines[1]
 
 
 def test_the_instances_of_an_image_are_left_out_together() -> None:
@@ -80,7 +80,7 @@ def test_precisions_share_one_list_each_with_its_own_embeddings_and_cost() -> No
     coarse = dataclasses.replace(exact, embeddings=(exact.embeddings + 12 * noise).astype(np.float16))
     seen: list[int] = []
     points = tune([EncodedSupport("fp32", exact, 4.0), EncodedSupport("int8", coarse, 1.0)], seen.append)
-    assert len(seen) == 2 * 2 * 12
+    assert len(seen) == 2 * 3 * 12
     assert [point.milliseconds for point in points] == sorted(point.milliseconds for point in points)
     for encoded in (EncodedSupport("fp32", exact, 4.0), EncodedSupport("int8", coarse, 1.0)):
         own = [point for point in points if point.precision == encoded.precision]

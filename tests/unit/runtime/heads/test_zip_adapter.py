@@ -96,7 +96,7 @@ def test_more_keys_than_fit_at_once_change_nothing(monkeypatch: pytest.MonkeyPat
 
     head, query = ZipAdapter(cache()), queries(count=9)
     whole = head.logits(query)
-    monkeypatch.setattr(head_module, "_MOST_SIMILARITIES", 13)
+    monkeypatch.setattr(head_module, "MOST_SIMILARITIES", 13)
     np.testing.assert_allclose(head.logits(query), whole, rtol=1e-5)
 
 
