@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from mvrec_edge.calib.fine_tuning.training import FineTuning
 from mvrec_edge.calib.fitting.around_head import fit_around_head
+from mvrec_edge.calib.fitting.cross_fitting import folds_of
 from mvrec_edge.calib.fitting.head_fitting import check_head, describe_fit, fit_head
 from mvrec_edge.calib.fitting.novelty_fitting import describe_limits
 from mvrec_edge.calib.fitting.reading_itself import describe_reading
@@ -48,7 +49,7 @@ class CalibrateSettings:
         resample: `"exact"` as in the released code, or `"fast"` for small boards.
         region_input: What the encoder is told about where a defect is: its outline (`"mask"`), its box (`"box"`) or
             nothing (`"full"`).
-        head: `"auto"`, `"zip"`, `"zip-c"` or `"zip-f"`; see `fit_head`.
+        head: `"auto"` or the name of a head; see `fit_head`.
         beta: Sharpness of a named head, above 0; None for the published one.
         aggregate: `"uncertainty"` or `"mean"`, for a named head; None for the published one.
         tuning: How `zip-f` is trained.
@@ -200,8 +201,8 @@ def rebased_settings(settings: CalibrateSettings, cache: SupportCache) -> Calibr
         shots=cache.shots,
         seed=cache.seed or 0,
         head=cache.head.name,
-        beta=cache.head.beta,
-        aggregate=cache.head.aggregate,
+        beta=None if cache.head.experts else cache.head.beta,
+        aggregate=None if cache.head.experts else cache.head.aggregate,
         reject_rate=rate,
         region_input=cache.region_input if cache.region_input in REGION_INPUTS else "mask",
     )
@@ -258,7 +259,8 @@ def _fit_head(cache: SupportCache, settings: CalibrateSettings, observer: Observ
     with contextlib.ExitStack() as stack:
         advance = None
         if settings.head in head_names() and head_class(settings.head).trains:
-            advance = stack.enter_context(observer.phase("fine-tuning", settings.tuning.steps, "steps"))
+            trainings = 1 + len(folds_of(cache, settings.tuning.folds))
+            advance = stack.enter_context(observer.phase("fine-tuning", settings.tuning.steps * trainings, "steps"))
 
         def on_step(_: int, loss: float) -> None:
             if advance is not None:

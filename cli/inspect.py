@@ -79,8 +79,7 @@ def describe_cache(cache: SupportCache) -> dict[str, Any]:
         "drawn": drawn,
         "learned from": KIND_WORDS.get(cache.region_input, "unknown: outlines, boxes or whole images"),
         "pictures": f"of {counted(sum(map(bool, cache.thumbnails)), 'instance')}, for reports",
-        "head": f"{cache.head.name}, beta {cache.head.beta:g}, aggregate {cache.head.aggregate}, "
-        f"temperature {cache.head.temperature:.3g}",
+        "head": f"{cache.head}, temperature {cache.head.temperature:.3g}",
         "unknown defects": describe_limits(cache),
         "view plan": "unknown" if cache.view_plan is None else str(cache.view_plan),
         "view schedule": "none: the default order" if cache.schedule is None else cache.schedule.describe(),

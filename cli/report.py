@@ -158,7 +158,7 @@ def support_section(cache: SupportCache, name: str) -> Section:
         "instances": ", ".join(f"{name}: {count}" for name, count in cache.counts.items()),
         "shots": None if cache.shots is None else f"{cache.shots} of each class, seed {cache.seed}",
         "views": cache.view_plan,
-        "head": f"{head.name}, beta {head.beta:g}, {head.aggregate}, temperature {head.temperature:.3g}",
+        "head": f"{head}, temperature {head.temperature:.3g}",
         "fingerprint": cache.fingerprint[:16],
         "digest": cache.digest,
     }

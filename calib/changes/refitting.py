@@ -74,7 +74,7 @@ def _refit_head(cache: SupportCache, before: SupportCache, anew: bool) -> tuple[
     """The cache with its head and temperature fitted, and lines about them."""
     kept = cache.head
     if head_class(kept.name).trains:
-        # Each instance left out would mean another training, so there is no temperature.
+        # Each part left out would mean another training, so the temperature stays as well.
         if not anew:
             return cache, ["the head's W and b stay; --refit trains them again"]
         fit = fit_head(cache, kept.name, beta=kept.beta, aggregate=kept.aggregate)

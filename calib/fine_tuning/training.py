@@ -26,6 +26,7 @@ from mvrec_edge.runtime.threads import limited_products, usable_cpus
 __all__ = ["FineTuning", "Gradients", "fine_tune", "loss_and_gradients"]
 
 _Array = npt.NDArray[np.float32]
+_MOST_FOLDS = 100
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class FineTuning:
         last_rate: Learning rate at the end.
         beta: Sharpness of the similarity while training and afterwards.
         triplet: Weight of the batch-hard triplet loss; 0 leaves it out, as the released code does, 4 is the paper's.
+        folds: Further trainings, each without a part of the images, that the temperature is fitted on; 0 keeps it at 1.
 
     Raises:
         UsageError: A setting is not usable.
@@ -48,9 +50,13 @@ class FineTuning:
     last_rate: float = 1e-5
     beta: float = 1.0
     triplet: float = 0.0
+    folds: int = 3
 
     def __post_init__(self) -> None:
         check_integer("the number of steps", self.steps)
+        check_integer("the number of folds", self.folds)
+        if self.folds != 0 and not 2 <= self.folds <= _MOST_FOLDS:
+            raise UsageError(f"folds are 0, or from 2 to {_MOST_FOLDS}, not {self.folds}")
         for what in ("rate", "last_rate", "beta", "triplet"):
             check_number(f"'{what}' of fine-tuning", getattr(self, what))
         above_zero = min(self.steps, self.rate, self.beta) > 0

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mvrec_edge.calib.fine_tuning.training import FineTuning, fine_tune
+from mvrec_edge.calib.fitting.cross_fitting import cross_fit_temperature
 from mvrec_edge.calib.fitting.selection import (
     HeadCandidate,
     Selection,
@@ -17,7 +18,7 @@ from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.heads import AveragedHeads, head_class, head_names
 from mvrec_edge.runtime.heads.aggregation import AGGREGATIONS
 from mvrec_edge.runtime.support.cache import SupportCache
-from mvrec_edge.runtime.support.head_settings import LARGEST_PARAMETER, SMALLEST_PARAMETER, HeadSettings
+from mvrec_edge.runtime.support.head_settings import LARGEST_PARAMETER, SMALLEST_PARAMETER
 
 __all__ = ["HEAD_CHOICES", "HeadFit", "check_head", "describe_fit", "fit_head"]
 
@@ -96,19 +97,15 @@ def fit_head(
         return HeadFit(dataclasses.replace(cache, head=selection.head, adapter=None), selection, selection.average)
     head = kind.settings(beta, aggregate)
     if kind.trains:
-        return HeadFit(_trained(cache, head, tuning, on_step))
+        training = dataclasses.replace(tuning or FineTuning(), beta=head.beta)
+        trained = fine_tune(cache, training, aggregate=head.aggregate, progress=on_step)
+        found = cross_fit_temperature(trained, training, on_step)
+        return HeadFit(trained if found is None else dataclasses.replace(trained, head=found.head), temperature=found)
     # Opened once: it refuses settings that it cannot use.
     kind(dataclasses.replace(cache, head=head, adapter=None))
     fitted = fit_head_temperature(cache, head, progress)
     chosen = head if fitted is None else fitted.head
     return HeadFit(dataclasses.replace(cache, head=chosen, adapter=None), temperature=fitted)
-
-
-def _trained(
-    cache: SupportCache, head: HeadSettings, tuning: FineTuning | None, on_step: Callable[[int, float], None]
-) -> SupportCache:
-    settings = dataclasses.replace(tuning or FineTuning(), beta=head.beta)
-    return fine_tune(cache, settings, aggregate=head.aggregate, progress=on_step)
 
 
 def describe_fit(fit: HeadFit) -> list[str]:
@@ -125,9 +122,13 @@ def describe_fit(fit: HeadFit) -> list[str]:
         before, after = fit.temperature.error_before, fit.temperature.error_after
         lines.append(
             f"temperature {head.temperature:.3g}: expected calibration error {100 * before:.1f}% before, "
-            f"{100 * after:.1f}% after, by leaving each instance out{_why_higher(head.temperature, before, after)}"
+            f"{100 * after:.1f}% after, {_how(head.name)}{_why_higher(head.temperature, before, after)}"
         )
     return lines
+
+
+def _how(head: str) -> str:
+    return "by training without parts of the images" if head_class(head).trains else "by leaving each instance out"
 
 
 def _why_higher(temperature: float, before: float, after: float) -> str:

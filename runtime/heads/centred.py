@@ -57,7 +57,8 @@ class CentredZipAdapter(KernelHead):
         self, keys: npt.NDArray[np.float32], instances: npt.NDArray[np.integer]
     ) -> npt.NDArray[np.float32]:
         """What every key and query moves by without each of some instances and the others of its image, `[H, C]`."""
-        return moves_left_out(keys, self.cache.labels, self.cache.image_groups)[instances]
+        moves = moves_left_out(keys, self.cache.labels, self.cache.image_groups)
+        return np.asarray(moves[instances], np.float32)
 
     def _project(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return np.asarray(rows - self._centre, np.float32)

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.heads.head import Head
-from mvrec_edge.runtime.support.left_out_whitening import LeftOutWhitening
 from mvrec_edge.runtime.support.whitening import Metric, unit_rows
 
 __all__ = ["FEWEST_VIEWS", "WhitenedHead", "log_class_means"]
@@ -58,11 +57,10 @@ class WhitenedHead(Head):
         return result
 
     def metrics_left_out(self, instances: npt.NDArray[np.integer]) -> Iterator[tuple[int, Metric]]:
-        """Each instance with the metric of the support without its image; those of one image come together."""
-        groups = self.cache.image_groups
-        left_out = LeftOutWhitening(self.cache.whitening, groups)
-        for instance in np.asarray(instances)[np.argsort(groups[instances], kind="stable")]:
-            yield int(instance), left_out.without(int(instance))
+        """Each instance with the metric of the support without its image, for its own views; images come one by one."""
+        left_out = self.cache.left_out_whitening
+        for instance in np.asarray(instances)[np.argsort(left_out.groups[instances], kind="stable")]:
+            yield int(instance), left_out.without(int(instance)).own_views(int(instance))
 
     def rows(self, embeddings: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Embeddings of length 1."""

@@ -23,11 +23,12 @@ from mvrec_edge.runtime.regions.region import REGION_INPUTS
 from mvrec_edge.runtime.support.head_settings import HeadSettings
 from mvrec_edge.runtime.support.image_groups import can_be_left_out, image_groups
 from mvrec_edge.runtime.support.instance_rows import take_rows
+from mvrec_edge.runtime.support.left_out_whitening import LeftOutWhitening, left_out_whitening_of
 from mvrec_edge.runtime.support.novelty_calibration import NoveltyCalibration, check_novelty
 from mvrec_edge.runtime.support.reject_rate import HIGHEST_RATE, LOWEST_RATE
 from mvrec_edge.runtime.support.thumbnails import TENSORS as THUMBNAIL_TENSORS
 from mvrec_edge.runtime.support.thumbnails import check_thumbnails, pack, unpack
-from mvrec_edge.runtime.support.whitening import Whitening
+from mvrec_edge.runtime.support.whitening import Whitening, whitening_of
 from mvrec_edge.runtime.views.plan import ViewPlan
 from mvrec_edge.runtime.views.schedule import ViewSchedule
 from mvrec_edge.runtime.wording import counted
@@ -262,10 +263,15 @@ class SupportCache:
         means: npt.NDArray[np.float32] = self.embeddings.mean(axis=1, dtype=np.float32)
         return means
 
-    @functools.cached_property
+    @property
     def whitening(self) -> Whitening:
         """The metric of the whitened heads, which follows from the embeddings and labels."""
-        return Whitening(self.embeddings, self.labels, len(self.class_names))
+        return whitening_of(self.embeddings, self.labels, len(self.class_names))
+
+    @property
+    def left_out_whitening(self) -> LeftOutWhitening:
+        """The same without one image after another."""
+        return left_out_whitening_of(self.whitening, self.image_groups)
 
     @property
     def fingerprint(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,9 +18,12 @@ from mvrec_edge.runtime.support.whitening import (
     whitening_root,
 )
 
-__all__ = ["LeftOutWhitening", "WithoutImage"]
+__all__ = ["LeftOutWhitening", "OwnViews", "WithoutImage", "left_out_whitening_of"]
 
 _Floats = npt.NDArray[np.float32]
+
+# Images whose metric is kept for whoever asks again, some 100 KB each.
+_MOST_IMAGES = 600
 
 
 class LeftOutWhitening:
@@ -40,20 +44,34 @@ class LeftOutWhitening:
         self.whitening = whitening
         self.groups = groups
         self._bases: dict[tuple[int, int], _Base] = {}
-        self._latest: tuple[int, WithoutImage] | None = None
+        self._images: OrderedDict[int, WithoutImage] = OrderedDict()
+
+    @functools.cached_property
+    def rows(self) -> _Floats:
+        """Views about the mean of their view, float32 `[V, n, C]`."""
+        whole = self.whitening
+        return np.ascontiguousarray((whole.units - whole.view_means).transpose(1, 0, 2))
 
     def without(self, instance: int) -> WithoutImage:
         """The metric without an instance and the others of its image."""
         group = int(self.groups[instance])
-        if self._latest is None or self._latest[0] != group:
-            whole = self.whitening
+        if group not in self._images:
             gone = self.groups == group
-            left = len(np.unique(whole.key_labels[~gone]))
-            key = (int(gone.sum()), left)
+            key = (int(gone.sum()), len(np.unique(self.whitening.key_labels[~gone])))
             if key not in self._bases:
-                self._bases[key] = _Base(whole, *key)
-            self._latest = (group, WithoutImage(whole, self._bases[key], gone))
-        return self._latest[1]
+                self._bases[key] = _Base(self, *key)
+            self._images[group] = WithoutImage(self, self._bases[key], gone)
+            if len(self._images) > _MOST_IMAGES:
+                self._images.popitem(last=False)
+        return self._images[group]
+
+
+def left_out_whitening_of(whitening: Whitening, groups: npt.NDArray[np.int64]) -> LeftOutWhitening:
+    """The left-out metrics of a support; the same ones as long as there is its whitening, which holds the latest."""
+    latest = whitening.left_out
+    if not isinstance(latest, LeftOutWhitening) or not np.array_equal(latest.groups, groups):
+        latest = whitening.left_out = LeftOutWhitening(whitening, groups)
+    return latest
 
 
 class _Base:
@@ -65,8 +83,9 @@ class _Base:
         root: float32 `[C, C]`, `root @ root.T` is J.
     """
 
-    def __init__(self, whole: Whitening, gone: int, classes: int) -> None:
-        self._whole = whole
+    def __init__(self, left_out: LeftOutWhitening, gone: int, classes: int) -> None:
+        self._left_out = left_out
+        whole = left_out.whitening
         count, views, _ = whole.units.shape
         freedoms = (count - gone) * (views - 1), count - gone - classes
         self.factors = view_and_instance_factors(*freedoms)
@@ -75,11 +94,10 @@ class _Base:
         self.root = np.ascontiguousarray(root, np.float32)
 
     @functools.cached_property
-    def views(self) -> tuple[_Floats, _Floats]:
-        """Views about the mean of their view, times `root`, float32 `[V, n, C]`, and their squared lengths `[V, n]`."""
-        whole = self._whole
-        rows = np.stack([(whole.units[:, view] - mean) @ self.root for view, mean in enumerate(whole.view_means)])
-        return rows, np.einsum("vnc,vnc->vn", rows, rows)
+    def squares(self) -> _Floats:
+        """Squared whitened lengths of the views about the mean of their view, float32 `[V, n]`."""
+        whitened = (rows @ self.root for rows in self._left_out.rows)
+        return np.stack([np.einsum("nc,nc->n", rows, rows) for rows in whitened])
 
 
 class WithoutImage:
@@ -90,27 +108,28 @@ class WithoutImage:
         classes: Number of classes N; one that has no instance left has the cosine -1 to everything.
     """
 
-    def __init__(self, whole: Whitening, base: _Base, gone: npt.NDArray[np.bool_]) -> None:
-        self._whole, self._base = whole, base
+    def __init__(self, left_out: LeftOutWhitening, base: _Base, gone: npt.NDArray[np.bool_]) -> None:
+        whole = left_out.whitening
+        self._left_out, self._base = left_out, base
         self._kept = np.flatnonzero(~gone)
         self.key_labels = whole.key_labels[self._kept]
         self.classes = whole.classes
-        self._means = whole.means[self._kept]
         self._missing = np.bincount(self.key_labels, minlength=self.classes) == 0
         of_views = whole.class_view_means.copy()
         for label in np.unique(whole.key_labels[gone]):
             # Zeros where the class is gone, which then is in no mean.
-            of_views[label] = whole.units[self._kept][self.key_labels == label].sum(axis=0)
-            of_views[label] /= np.float32(max(1, (self.key_labels == label).sum()))
+            own = self._kept[self.key_labels == label]
+            of_views[label] = whole.units[own].sum(axis=0) / np.float32(max(1, len(own)))
         self._class_means: _Floats = of_views.mean(axis=1)
         view_means = of_views[~self._missing].mean(axis=0)
         self.centre: _Floats = view_means.mean(axis=0)
         self._moves: _Floats = view_means - whole.view_means
         self._factor = self._correction(gone)
+        self._own: dict[int, _Floats] = {}
 
     def _correction(self, gone: npt.NDArray[np.bool_]) -> _Floats:
         """F of the metric `J + F F'`, float32 `[C, u]`."""
-        whole, base = self._whole, self._base
+        whole, base = self._left_out.whitening, self._base
         of_views, of_instances = base.factors
         deviations = whole.means[gone] - whole.class_means[whole.key_labels[gone]]
         rows = [of_instances * deviations]
@@ -129,42 +148,79 @@ class WithoutImage:
         inner = np.eye(len(removed)) - through @ removed.T
         return np.ascontiguousarray(np.linalg.solve(np.linalg.cholesky(inner), through).T, np.float32)
 
-    def _whitened(self, rows: _Floats) -> _Floats:
-        """Rows in coordinates in which the metric is the plain one, `[R, C]` to `[R, C + u]`."""
-        return np.concatenate([rows @ self._base.root, rows @ self._factor], axis=1)
+    @functools.cached_property
+    def _axes(self) -> _Floats:
+        """What rows are multiplied by for coordinates in which the metric is the plain one, float32 `[C, C + u]`."""
+        return np.concatenate([self._base.root, self._factor], axis=1)
 
     @functools.cached_property
     def _class_keys(self) -> _Floats:
-        return unit_rows(self._whitened(self._class_means - self.centre)).T
+        return unit_rows((self._class_means - self.centre) @ self._axes).T
+
+    @functools.cached_property
+    def _centred_keys(self) -> _Floats:
+        return unit_rows(self._left_out.whitening.means[self._kept] - self.centre).T
 
     def class_cosines(self, means: _Floats) -> _Floats:
         """See `Metric`."""
-        cosines: _Floats = unit_rows(self._whitened(means - self.centre)) @ self._class_keys
+        cosines: _Floats = unit_rows((means - self.centre) @ self._axes) @ self._class_keys
         cosines[:, self._missing] = -1
         return cosines
 
     def centred_cosines(self, means: _Floats) -> _Floats:
         """See `Metric`."""
-        return unit_rows(means - self.centre) @ unit_rows(self._means - self.centre).T
+        return unit_rows(means - self.centre) @ self._centred_keys
 
     def view_cosines(self, units: _Floats, views: Sequence[int]) -> _Floats:
         """See `Metric`."""
-        whole = self._whole
-        keys, squares = self._base.views
         total = np.zeros((len(units), len(self._kept)), np.float32)
         for place, view in enumerate(views):
-            # About the mean of all, from which the mean of those left is not far, so that few digits are lost.
-            move = self._moves[view]
-            moved = (move @ self._base.root)[None]
-            query = (units[:, place] - whole.view_means[view] - move) @ self._base.root
-            products = keys[view][self._kept] @ np.concatenate([query, moved]).T
-            length = squares[view][self._kept] - 2 * products[:, -1] + (moved @ moved.T)[0, 0]
-            along = products[:, :-1] - query @ moved[0]
-            corrected = (whole.units[self._kept, view] - whole.view_means[view] - move) @ self._factor
-            of_query = (units[:, place] - whole.view_means[view] - move) @ self._factor
-            along += corrected @ of_query.T
-            length += np.einsum("ku,ku->k", corrected, corrected)
-            of_own = np.einsum("mc,mc->m", query, query) + np.einsum("mu,mu->m", of_query, of_query)
-            scale = np.maximum(length, np.finfo(np.float32).tiny)[:, None] * of_own
-            total += np.where(scale > 0, along / np.sqrt(np.where(scale > 0, scale, 1)), 0).T
+            total += self._cosines(units[:, place], view)
         return total / np.float32(len(views))
+
+    def own_views(self, instance: int) -> OwnViews:
+        """The metric for an instance that was left out with the image, which is asked for its own views again."""
+        if instance not in self._own:
+            units = self._left_out.whitening.units[instance]
+            self._own[instance] = np.concatenate([self._cosines(views[None], view) for view, views in enumerate(units)])
+        return OwnViews(self, self._own[instance])
+
+    def _cosines(self, units: _Floats, view: int) -> _Floats:
+        """Whitened cosines of one view of some queries with the same view of instances, `[M, C]` to `[M, K]`."""
+        whole, base = self._left_out.whitening, self._base
+        # About the mean of all, from which the mean of those left is not far, so that few digits are lost.
+        move = self._moves[view]
+        queries = units - whole.view_means[view] - move
+        moved, whitened, corrected = move @ base.root, queries @ base.root, queries @ self._factor
+        # All that depends on the keys is one product with them.
+        against = np.concatenate([(base.root @ whitened.T), (base.root @ moved)[:, None], self._factor], axis=1)
+        products = self._left_out.rows[view] @ against
+        count = len(units)
+        of_factor = products[:, count + 1 :] - move @ self._factor
+        along = products[:, :count] - whitened @ moved + of_factor @ corrected.T
+        squares = base.squares[view] - 2 * products[:, count] + moved @ moved
+        squares += np.einsum("nu,nu->n", of_factor, of_factor)
+        own = np.einsum("mc,mc->m", whitened, whitened) + np.einsum("mu,mu->m", corrected, corrected)
+        scale = np.maximum(squares, 0)[:, None] * own
+        usable = scale > 0
+        cosines: _Floats = np.where(usable, along / np.sqrt(np.where(usable, scale, 1)), 0).T[:, self._kept]
+        return cosines.astype(np.float32, copy=False)
+
+
+class OwnViews:
+    """The metric without an image, for the views of one of its instances, whose numbers alone say which are asked.
+
+    Attributes:
+        key_labels: See `WithoutImage`.
+        classes: See `WithoutImage`.
+    """
+
+    def __init__(self, without: WithoutImage, cosines: _Floats) -> None:
+        self.key_labels, self.classes = without.key_labels, without.classes
+        self.class_cosines = without.class_cosines
+        self.centred_cosines = without.centred_cosines
+        self._cosines = cosines
+
+    def view_cosines(self, units: _Floats, views: Sequence[int]) -> _Floats:  # noqa: ARG002 (they are its own)
+        """See `Metric`."""
+        return np.asarray(self._cosines[list(views)].mean(axis=0, keepdims=True), np.float32)

@@ -7,6 +7,7 @@ measured on the support alone, and the inverse of their sum is the metric of the
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -22,6 +23,7 @@ __all__ = [
     "unit_rows",
     "view_and_instance_factors",
     "weighted_scatter",
+    "whitening_of",
     "whitening_root",
 ]
 
@@ -34,6 +36,8 @@ _RIDGE = 0.1
 _LEAST_RIDGE = 1e-10
 # Rows of a triangular matrix that are inverted at once.
 _BLOCK = 96
+# What `whitening_of` has made, by the identities of its arrays, which end with them.
+_made: dict[tuple[int, int], Whitening] = {}
 # Floats of deviations held at once, 64 MB.
 _MOST_FLOATS = 1 << 24
 
@@ -90,6 +94,8 @@ class Whitening:
 
     def __init__(self, embeddings: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], classes: int) -> None:
         self.units: _Floats = unit_rows(embeddings)
+        #: What `left_out_whitening_of` made last, which lives as long as this.
+        self.left_out: object = None
         self.key_labels = labels
         self.classes = classes
         self.means: _Floats = self.units.mean(axis=1)
@@ -153,6 +159,9 @@ class Whitening:
         count, each, channels = units.shape
         rows = (units - self.view_means[places]).reshape(-1, channels) @ self.matrix
         queries = unit_rows(rows).reshape(count, each, channels)
+        if places == list(range(len(self.view_means))):
+            # The sum over the views is one product of all views side by side.
+            return queries.reshape(count, -1) @ self._view_keys.reshape(-1, len(self.units)) / np.float32(each)
         total = np.zeros((count, len(self.units)), np.float32)
         for place, view in enumerate(places):
             total += queries[:, place] @ self._view_keys[view]
@@ -161,6 +170,19 @@ class Whitening:
     def centred_cosines(self, means: _Floats) -> _Floats:
         """See `Metric`."""
         return unit_rows(means - self.centre) @ self._centred_keys
+
+
+def whitening_of(embeddings: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], classes: int) -> Whitening:
+    """The whitening of arrays that are not changed any more; the same one as long as there are these arrays.
+
+    Calibration makes one cache after another of the same embeddings, with another head or schedule each.
+    """
+    key = (id(embeddings), id(labels))
+    if key not in _made:
+        _made[key] = Whitening(embeddings, labels, classes)
+        for array in (embeddings, labels):
+            weakref.finalize(array, _made.pop, key, None)
+    return _made[key]
 
 
 def weighted_scatter(scatters: tuple[_Floats, _Floats], view_freedom: int, freedom: int) -> npt.NDArray[np.float64]:
