@@ -16,6 +16,8 @@ from mvrec_edge.runtime.heads.student import student_quantile
 
 __all__ = ["PairedDifference", "differences_from_first", "mean_difference", "paired_difference"]
 
+_DIGITS = 12
+
 
 @dataclass(frozen=True)
 class PairedDifference:
@@ -111,15 +113,20 @@ def paired_difference(result: HeadResult, other: HeadResult) -> PairedDifference
     ours, theirs = (each.answers.first(draws) for each in (result, other))
     values = ours.right.astype(np.float64) - theirs.right
     weights = ours.weights
-    over_queries = error_over_queries(values, weights, ours.images)
     of_draws = (weights * values).sum(axis=1)
-    over_draws = error_over_draws(of_draws)
+    # A rounding error is no difference, and would be told apart from 0 where nothing else varies.
+    difference, over_draws, over_queries = (
+        round(value, _DIGITS)
+        for value in (
+            float(of_draws.mean()),
+            error_over_draws(of_draws),
+            error_over_queries(values, weights, ours.images),
+        )
+    )
     total = weights.sum(axis=0)
     images = len(sums_by_image(total, total, ours.images))
     degrees = _degrees([(over_queries, images - 1), (over_draws, draws - 1)])
-    return PairedDifference(
-        result.shots, result.head, other.head, draws, float(of_draws.mean()), over_draws, over_queries, degrees
-    )
+    return PairedDifference(result.shots, result.head, other.head, draws, difference, over_draws, over_queries, degrees)
 
 
 def differences_from_first(results: Sequence[HeadResult]) -> list[PairedDifference]:

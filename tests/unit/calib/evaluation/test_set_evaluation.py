@@ -111,7 +111,12 @@ def test_the_files_hold_what_was_found(labelled: LabelledSet, engine: FakeEngine
     evaluation = evaluate_sets(engine, labelled, settings=unknown)
     write_evaluation(tmp_path / "out", evaluation, {"support": "parts"})
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert written - {"evaluation.png"} == {"evaluation.json", "evaluation.md", "unknown.json", "unknown.md"}
+    assert written - {"evaluation.png", "reliability.png"} == {
+        "evaluation.json",
+        "evaluation.md",
+        "unknown.json",
+        "unknown.md",
+    }
     payload = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert payload["support"] == "parts"
     assert [row["accuracy"] for row in payload["results"]] == [round(each.mean, 6) for each in evaluation.heads]
