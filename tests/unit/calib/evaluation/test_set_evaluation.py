@@ -103,6 +103,14 @@ def test_sets_that_do_not_suffice_are_refused_before_anything_is_encoded(
         evaluate_sets(engine, labelled, of_class(labelled, "stain"), unknown)
     with pytest.raises(InputError, match="with 4 shots"):
         evaluate_sets(engine, labelled, settings=EvaluateSettings(Protocol(shots=(4,)), unknown=True))
+    swap = EvaluateSettings(PROTOCOL, views="ms", resample="fast", swap=True)
+    with pytest.raises(UsageError, match="--swap exchanges the support with the queries, and there are no queries"):
+        evaluate_sets(engine, labelled, settings=swap)
+    with pytest.raises(SupportError, match=r"as support \(--swap\): the class 'scratch' has 0 instances, fewer than 2"):
+        evaluate_sets(engine, labelled, two, swap)
+    with pytest.raises(InputError, match="none is left to classify"):
+        four = dataclasses.replace(PROTOCOL, shots=(4,))
+        evaluate_sets(engine, labelled, labelled, dataclasses.replace(swap, protocol=four))
     assert engine.batches == []
 
 
