@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mvrec_edge.calib.evaluation.answers import Answers
-from mvrec_edge.calib.evaluation.bootstrap import RESAMPLES, bootstrap_interval, resampled_sums
 from mvrec_edge.calib.evaluation.probability_measures import (
     SMALLEST_PROBABILITY,
     ProbabilityMeasures,
@@ -98,21 +97,3 @@ def test_intervals_go_by_images() -> None:
     assert apart.interval[1] - apart.interval[0] < 0.7 * (own.interval[1] - own.interval[0])
     alone = measure_probabilities(stated(probabilities, labels, np.zeros(60, np.int64)))
     assert alone.brier.to_dict() == {"value": round(alone.brier.value, 6), "interval_95": None}
-
-
-def test_the_bootstrap_of_a_mean_is_as_wide_as_its_standard_error() -> None:
-    values = np.random.default_rng(1).standard_normal(400)
-    sums = np.stack([np.ones(400), values], axis=1)
-    low, high = bootstrap_interval(sums, lambda rows: rows[:, 1] / rows[:, 0])
-    assert (high - low) / 2 == pytest.approx(1.96 * values.std() / 20, rel=0.08)
-    samples = resampled_sums(sums)
-    assert samples.shape == (RESAMPLES, 2)
-    np.testing.assert_array_equal(samples[:, 0], 400)
-    np.testing.assert_array_equal(samples, resampled_sums(sums))
-
-
-def test_many_images_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    sums = np.random.default_rng(0).random((50, 2))
-    whole = resampled_sums(sums)
-    monkeypatch.setattr("mvrec_edge.calib.evaluation.bootstrap._AT_ONCE", 333)
-    np.testing.assert_allclose(resampled_sums(sums), whole)
