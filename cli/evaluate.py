@@ -59,8 +59,8 @@ class ProtocolOptions:
         typer.Option(
             "--trained-draws",
             min=1,
-            help="The same for a head that is trained anew in each draw (zip-f), such as 20 where there is time; at "
-            "most --draws.",
+            help="Number of draws of a head that is trained anew in each of them (zip-f), at most --draws; give 20 "
+            "where there is time.",
         ),
     ] = 5
     swap: Annotated[
@@ -77,7 +77,8 @@ class ProtocolOptions:
             "--heads",
             "--head",
             autocompletion=complete_listed(heads),
-            help="Heads to compare, such as auto,zip-f: any of auto, zip, zip-c, zip-f.",
+            help="Heads to compare, such as auto,zip-f: any of auto, zip, zip-c, zip-f. Each is compared with the "
+            "first.",
         ),
     ] = "auto,zip,zip-c,zip-f"
     split: Annotated[
