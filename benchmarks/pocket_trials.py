@@ -152,19 +152,20 @@ def protocols(
     """
     tuning = FineTuning(steps=steps)
     heads = tuple(name for name in HEAD_CHOICES if thorough or not _trains(name))
-    found = [("", Protocol((shots,), draws, heads, tuning))]
+    found = [("", Protocol((shots,), draws, heads, tuning, trained_draws=draws))]
     if views > 1:
         for aggregate in AGGREGATIONS:
             named = tuple(
                 name for name in heads if name in head_names() and head_class(name).defaults.aggregate != aggregate
             )
             if named:
-                found.append((f", {aggregate}", Protocol((shots,), draws, named, tuning, aggregate)))
+                found.append(
+                    (f", {aggregate}", Protocol((shots,), draws, named, tuning, aggregate, trained_draws=draws))
+                )
     if thorough and triplet > 0:
         trained = tuple(name for name in heads if _trains(name))
-        found.append(
-            (f", triplet {triplet:g}", Protocol((shots,), draws, trained, FineTuning(steps=steps, triplet=triplet)))
-        )
+        more = FineTuning(steps=steps, triplet=triplet)
+        found.append((f", triplet {triplet:g}", Protocol((shots,), draws, trained, more, trained_draws=draws)))
     return found
 
 

@@ -6,6 +6,7 @@ from mvrec_edge.calib.calibration import CalibrateSettings, calibrate, fit_suppo
 from mvrec_edge.calib.evaluation.decisions import compare_decisions
 from mvrec_edge.calib.evaluation.features import read_features
 from mvrec_edge.calib.evaluation.head_result import HeadResult
+from mvrec_edge.calib.evaluation.paired_difference import PairedDifference
 from mvrec_edge.calib.evaluation.protocol import EvaluationSet, Protocol, evaluate_heads
 from mvrec_edge.calib.evaluation.set_evaluation import (
     EvaluateSettings,
@@ -14,6 +15,7 @@ from mvrec_edge.calib.evaluation.set_evaluation import (
     evaluate_embeddings,
     evaluate_sets,
 )
+from mvrec_edge.calib.evaluation.shot_counts import ShotRange
 from mvrec_edge.calib.evaluation.unknown import UnknownResult, evaluate_unknown
 from mvrec_edge.calib.fine_tuning.training import FineTuning, fine_tune
 from mvrec_edge.calib.fitting.head_fitting import HEAD_CHOICES, HeadFit, fit_head
@@ -37,7 +39,9 @@ __all__ = [
     "LabelledRegion",
     "LabelledSet",
     "Observer",
+    "PairedDifference",
     "Protocol",
+    "ShotRange",
     "TunedCalibration",
     "UnknownResult",
     "calibrate",

@@ -39,21 +39,46 @@ class ProtocolOptions:
     """What is evaluated, and how often."""
 
     shots: Annotated[
-        str, typer.Option("--shots", help="Numbers of instances to draw of each class, such as 1,3,5.")
+        str,
+        typer.Option(
+            "--shots",
+            help="Numbers of instances to draw of each class, such as 1,3,5. With a range, such as 2-5, each class "
+            "gets its own number, as on a line where some defects are rarer.",
+        ),
     ] = "1,3,5"
     draws: Annotated[
         int,
         typer.Option(
-            "--draws", min=1, help="Number of draws for each number of shots; their seeds are 0, 1 and so on."
+            "--draws",
+            min=1,
+            help="Number of draws for each number of shots; their seeds are 0, 1 and so on. The paper has 5.",
+        ),
+    ] = 20
+    trained_draws: Annotated[
+        int,
+        typer.Option(
+            "--trained-draws",
+            min=1,
+            help="Number of draws of a head that is trained anew in each of them (zip-f), at most --draws; give 20 "
+            "where there is time.",
         ),
     ] = 5
+    swap: Annotated[
+        bool,
+        typer.Option(
+            "--swap",
+            help="Also evaluate the other direction: draw shots from the queries and classify SUPPORT. Needs --query, "
+            "or --features with queries.",
+        ),
+    ] = False
     heads: Annotated[
         str,
         typer.Option(
             "--heads",
             "--head",
             autocompletion=complete_listed(heads),
-            help="Heads to compare, such as auto,zip-f: any of auto, zip, zip-c, zip-f.",
+            help="Heads to compare, such as auto,zip-f: any of auto, zip, zip-c, zip-f. Each is compared with the "
+            "first.",
         ),
     ] = "auto,zip,zip-c,zip-f"
     split: Annotated[
@@ -90,30 +115,30 @@ class ProtocolOptions:
     def settings(self) -> EvaluateSettings:
         """The settings of the stage, which refuses bad values."""
         from mvrec_edge.calib import EvaluateSettings, FineTuning, Protocol
+        from mvrec_edge.calib.evaluation.shot_counts import ShotRange, parse_shots
         from mvrec_edge.runtime.support.reject_rate import parse_rate
 
         heads = tuple(name.strip() for name in self.heads.split(",") if name.strip())
         tuning = FineTuning(steps=self.steps, triplet=self.triplet)
+        shots = parse_shots(self.shots)
+        protocol = Protocol(
+            tuple(each for each in shots if isinstance(each, int)),
+            self.draws,
+            heads,
+            tuning,
+            split=self.split,
+            shot_ranges=tuple(each for each in shots if isinstance(each, ShotRange)),
+            trained_draws=self.trained_draws,
+        )
         return EvaluateSettings(
-            Protocol(_numbers(self.shots), self.draws, heads, tuning, split=self.split),
+            protocol,
             views=self.view_recipe,
             resample=self.resample,
             region_input=self.region_input,
             unknown=self.unknown,
             reject_rate=parse_rate(self.reject_rate),
+            swap=self.swap,
         )
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    from mvrec_edge.runtime.errors import UsageError
-
-    try:
-        numbers = tuple(sorted({int(part) for part in text.split(",")}))
-    except ValueError:
-        numbers = ()
-    if not numbers or numbers[0] < 1:
-        raise UsageError(f"'{text}' is not a list of numbers of shots", fix="example: --shots 1,3,5")
-    return numbers
 
 
 @dataclass(frozen=True)
@@ -125,8 +150,8 @@ class ResultOptions:
         typer.Option(
             "--out",
             "-o",
-            help="Folder for evaluation.json, evaluation.md and a plot, and with --unknown for unknown.json and "
-            "unknown.md; by default the table is only printed.",
+            help="Folder for evaluation.json, evaluation.md and plots, and with --unknown for unknown.json and "
+            "unknown.md; by default the tables are only printed.",
             show_default=False,
         ),
     ] = None
@@ -264,7 +289,7 @@ def evaluate(
 
     Example: mvrec-edge evaluate encoder.bundle labelled/ --shots 1,3 --out evaluation/
 
-    Example: mvrec-edge evaluate encoder.bundle train.csv --query valid.csv --shots 1,3,5
+    Example: mvrec-edge evaluate encoder.bundle train.csv --query valid.csv --swap --shots 1,3,2-5
 
     Example: mvrec-edge evaluate encoder.bundle labelled/ --shots 3,5 --heads auto --unknown
 
@@ -272,7 +297,8 @@ def evaluate(
     """
     from mvrec_edge.calib import evaluate_embeddings
     from mvrec_edge.calib.evaluation.documents import write_evaluation
-    from mvrec_edge.calib.evaluation.tables import class_lines, evaluation_lines
+    from mvrec_edge.calib.evaluation.tables import fullest
+    from mvrec_edge.calib.evaluation.terminal_tables import class_lines, evaluation_lines
     from mvrec_edge.calib.evaluation.unknown_tables import unknown_lines
     from mvrec_edge.cli.console import ConsoleObserver, say, show
 
@@ -283,15 +309,18 @@ def evaluate(
     results.check(of.features, overwrite=overwrite)
     encoded = _encoded(of, settings, results, reading, encoding, precision)
     evaluation = evaluate_embeddings(encoded.data, settings, observer=ConsoleObserver())
+    lines = evaluation_lines(evaluation)
     # The classes of the head that is named first, as in a report: all heads fill a window, and have the same queries.
-    shown = next(each for each in evaluation.heads if each.shots == max(settings.protocol.shots))
-    lines = [*evaluation_lines(evaluation.heads), "", *class_lines(shown, evaluation.class_names)]
+    for each in evaluation.directions:
+        where = "" if evaluation.swapped is None else each.name
+        lines += ["", *class_lines(fullest(each.heads)[0], evaluation.class_names, where)]
     if evaluation.unknown is not None:
         lines += ["", *unknown_lines(evaluation.unknown, settings.reject_rate)]
     for line in lines:
         show(line)
     protocol = settings.protocol
-    about = {"shots": list(protocol.shots), "draws": protocol.draws, "split": protocol.split, **encoded.about}
+    shots = [each if isinstance(each, int) else str(each) for each in protocol.supports]
+    about = {"shots": shots, "draws": protocol.draws, "split": protocol.split, **encoded.about}
     if results.out is not None:
         write_evaluation(results.out, evaluation, about, observer=ConsoleObserver())
         say(f"written: {results.out}")

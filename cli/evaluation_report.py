@@ -50,12 +50,13 @@ def write_evaluation_report(
     """
     from mvrec_edge.calib import fit_head
     from mvrec_edge.calib.evaluation.protocol import draw
+    from mvrec_edge.calib.evaluation.shot_counts import shots_words
     from mvrec_edge.calib.instances.thumbnails import draw_thumbnails
     from mvrec_edge.cli.report import run_section, say_report, support_section
     from mvrec_edge.runtime.report import ReportWriter
-    from mvrec_edge.runtime.wording import counted
 
-    drawn = draw(data, max(protocol.shots), seed=0, split=protocol.split)
+    most = protocol.supports[-1]
+    drawn = draw(data, most, seed=0, split=protocol.split)
     shots = sets[0].with_instances(sets[0].instances[place] for place in drawn.drawn)
     head = protocol.heads[0]
     fitted = fit_head(drawn.cache, head, aggregate=protocol.aggregate, tuning=protocol.tuning).cache
@@ -71,7 +72,7 @@ def write_evaluation_report(
     about = (run_section("evaluate"), *details, support_section(cache, "drawn for this page"))
     with ReportWriter(path, cache, title=title, details=about, overwrite=overwrite) as report:
         report.note(
-            f"One draw of the evaluation: {counted(max(protocol.shots), 'shot')}, seed 0, head '{head}'. "
+            f"One draw of the evaluation: {shots_words(most)}, seed 0, head '{head}'. "
             "The accuracy over all draws is in the evaluation's tables."
         )
         for part in sets:

@@ -41,7 +41,7 @@ def cautions(data: EvaluationSet, protocol: Protocol, results: Sequence[HeadResu
             f"fewer than {FEW_QUERIES} queries of {named}{more}: such an accuracy may be far off, as its interval says "
             "(label more defects, or give queries of their own with --query)"
         )
-    shared = images_on_both_sides(data.places, protocol.shots, protocol.draws, protocol.split)
+    shared = images_on_both_sides(data.places, protocol.supports, protocol.draws, protocol.split)
     if shared:
         lines.append(
             f"{counted(shared, 'image')} {'has' if shared == 1 else 'have'} regions both among the shots and among the "

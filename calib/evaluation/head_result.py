@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mvrec_edge.calib.evaluation.answers import Answers
 from mvrec_edge.calib.evaluation.intervals import wilson_interval
+from mvrec_edge.calib.evaluation.probability_measures import ProbabilityMeasures, measure_probabilities
+from mvrec_edge.calib.evaluation.shot_counts import Shots
+from mvrec_edge.calib.evaluation.standard_errors import error_over_draws, error_over_queries
 
 __all__ = ["ClassResult", "Confused", "HeadResult"]
 
@@ -79,21 +85,55 @@ class HeadResult:
 
     Attributes:
         head: Its name.
-        shots: Instances for each class.
-        accuracies: Share of the queries classified rightly in each draw, 0 to 1.
-        confusion: int64 `[N, N]`, summed over draws: rows are the true classes, columns the predicted.
-        queries: int64 `[N]`, queries of each class; one that several draws classify counts once.
+        shots: Instances for each class, or the range that each class's own number was drawn from.
+        answers: What it answered to each query in each draw.
         labelled: int64 `[N]`, instances of each class that shots are drawn from.
         chosen: The parameters of each draw, in words.
     """
 
     head: str
-    shots: int
-    accuracies: tuple[float, ...]
-    confusion: npt.NDArray[np.int64]
-    queries: npt.NDArray[np.int64]
+    shots: Shots
+    answers: Answers
     labelled: npt.NDArray[np.int64]
     chosen: tuple[str, ...]
+
+    @cached_property
+    def accuracies(self) -> tuple[float, ...]:
+        """Share of the queries classified rightly in each draw, 0 to 1."""
+        asked, right = (each.sum(axis=1) for each in (self.answers.asked, self.answers.right))
+        return tuple((right / asked).tolist())
+
+    @cached_property
+    def confusion(self) -> npt.NDArray[np.int64]:
+        """int64 `[N, N]`, summed over draws: rows are the true classes, columns the predicted."""
+        draws, queries = np.nonzero(self.answers.asked)
+        confusion = np.zeros((len(self.labelled),) * 2, np.int64)
+        np.add.at(confusion, (self.answers.labels[queries], self.answers.predicted[draws, queries]), 1)
+        return confusion
+
+    @cached_property
+    def queries(self) -> npt.NDArray[np.int64]:
+        """int64 `[N]`, queries of each class; one that several draws classify counts once."""
+        asked = self.answers.labels[self.answers.asked.any(axis=0)]
+        return np.bincount(asked, minlength=len(self.labelled)).astype(np.int64)
+
+    @cached_property
+    def over_draws(self) -> float:
+        """Standard error of `mean` over draws, 0 to 1; see `error_over_draws`. NaN for a single draw."""
+        return error_over_draws(self.accuracies)
+
+    @cached_property
+    def over_queries(self) -> float:
+        """Standard error of `mean` over queries, clustered by image, 0 to 1; see `error_over_queries`.
+
+        NaN where all queries are on one image.
+        """
+        return error_over_queries(self.answers.right, self.answers.weights, self.answers.images)
+
+    @cached_property
+    def probabilities(self) -> ProbabilityMeasures:
+        """What its probabilities are worth; computed when it is asked for."""
+        return measure_probabilities(self.answers)
 
     @property
     def mean(self) -> float:
@@ -150,13 +190,16 @@ class HeadResult:
         """The result in plain JSON types."""
         return {
             "head": self.head,
-            "shots": self.shots,
+            "shots": self.shots if isinstance(self.shots, int) else str(self.shots),
             "accuracy": round(self.mean, 6),
             "spread": round(self.spread, 6),
+            "standard_error_draws": None if math.isnan(self.over_draws) else round(self.over_draws, 6),
+            "standard_error_queries": None if math.isnan(self.over_queries) else round(self.over_queries, 6),
             "draws": [round(value, 6) for value in self.accuracies],
             "queries": int(self.queries.sum()),
             "all": self.overall.to_dict(),
             "per_class": {name: each.to_dict() for name, each in zip(class_names, self.classes, strict=True)},
+            "probabilities": self.probabilities.to_dict(),
             "confusion": self.confusion.tolist(),
             "chosen": list(self.chosen),
         }

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from mvrec_edge.calib.evaluation.answers import Answers
 from mvrec_edge.calib.evaluation.head_result import HeadResult
-from mvrec_edge.calib.evaluation.splitting import KnownPlaces, check_queries, check_split, split_places
+from mvrec_edge.calib.evaluation.shot_counts import ShotRange, Shots, in_order, most_shots
+from mvrec_edge.calib.evaluation.splitting import (
+    KnownPlaces,
+    check_queries,
+    check_split,
+    no_queries_to_exchange,
+    split_places,
+)
 from mvrec_edge.calib.fine_tuning.training import FineTuning
 from mvrec_edge.calib.fitting.head_fitting import check_head, fit_head
 from mvrec_edge.calib.setting_checks import check_integer
 from mvrec_edge.runtime.errors import InputError, SupportError, UsageError
-from mvrec_edge.runtime.heads import open_head
+from mvrec_edge.runtime.heads import head_class, head_names, open_head
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.wording import counted
 
-__all__ = ["Draw", "EvaluationSet", "Protocol", "check_counts", "check_set", "draw", "evaluate_heads"]
+__all__ = [
+    "Draw",
+    "EvaluationSet",
+    "Protocol",
+    "check_counts",
+    "check_set",
+    "draw",
+    "evaluate_heads",
+]
 
 
 @dataclass(frozen=True)
@@ -48,6 +64,26 @@ class EvaluationSet:
     support_regions: npt.NDArray[np.int64] | None = None
     query_regions: npt.NDArray[np.int64] | None = None
 
+    def exchanged(self) -> EvaluationSet:
+        """The other direction: what were queries is what shots are drawn from, and the other way round.
+
+        Raises:
+            UsageError: There are no queries of their own.
+        """
+        if self.query is None or self.query_labels is None:
+            raise no_queries_to_exchange()
+        return EvaluationSet(
+            self.class_names,
+            self.query,
+            self.query_labels,
+            self.support,
+            self.support_labels,
+            self.query_images,
+            self.support_images,
+            self.query_regions,
+            self.support_regions,
+        )
+
     @property
     def places(self) -> KnownPlaces:
         """Labels and images alone."""
@@ -67,37 +103,54 @@ class Protocol:
 
     Attributes:
         shots: Numbers of instances for each class.
-        draws: Draws for each number; their seeds are 0, 1, ...
+        draws: Draws for each number; their seeds are 0, 1, ... The paper has five. Embeddings are computed once for all
+            draws, so 20 cost little and halve what the luck of a draw does to a mean.
         heads: Names of heads, as `fit_head` takes them.
         tuning: How `zip-f` is trained.
         aggregate: How the views become one decision, for heads that are named; by default each head's own.
         split: `"region"` draws single instances, as the paper does; `"image"` keeps the instances of one image on one
             side.
+        shot_ranges: Ranges of shots; each class gets its own number of them in each draw.
+        trained_draws: Draws of a head that trains anew in each, which takes seconds to minutes; `draws` if that is
+            fewer.
 
     Raises:
         UsageError: The protocol is empty, asks for an unknown head or split, or names an aggregation for `auto`.
     """
 
     shots: tuple[int, ...] = (1, 3, 5)
-    draws: int = 5
+    draws: int = 20
     heads: tuple[str, ...] = ("auto", "zip", "zip-c", "zip-f")
     tuning: FineTuning = field(default_factory=FineTuning)
     aggregate: str | None = None
     split: str = "region"
+    shot_ranges: tuple[ShotRange, ...] = ()
+    trained_draws: int = 5
 
     def __post_init__(self) -> None:
         check_split(self.split)
         for what, whole in (
             *(("a number of shots", shots) for shots in self.shots),
             ("the number of draws", self.draws),
+            ("the number of draws of a trained head", self.trained_draws),
         ):
             check_integer(what, whole)
-        if not self.shots or self.draws < 1 or not self.heads:
+        if not self.supports or min(self.draws, self.trained_draws) < 1 or not self.heads:
             raise UsageError("an evaluation needs at least one number of shots, one draw and one head")
-        if min(self.shots) < 1:
+        if min(self.shots, default=1) < 1:
             raise UsageError(f"at least 1 shot is needed, not {min(self.shots)}")
         for name in self.heads:
             check_head(name, aggregate=self.aggregate)
+
+    @property
+    def supports(self) -> tuple[Shots, ...]:
+        """Numbers and ranges of shots together; the last has the most shots."""
+        return in_order((*self.shots, *self.shot_ranges))
+
+    def draws_of(self, head: str) -> int:
+        """Draws of a head."""
+        trains = head in head_names() and head_class(head).trains
+        return min(self.draws, self.trained_draws) if trains else self.draws
 
 
 def evaluate_heads(
@@ -121,30 +174,34 @@ def evaluate_heads(
         InputError: There is no query, or an embedding is not finite.
     """
     check_set(data, protocol)
-    results = []
     labelled = np.bincount(data.support_labels, minlength=len(data.class_names))
-    for shots in protocol.shots:
-        draws = [draw(data, shots, seed, protocol.split) for seed in range(protocol.draws)]
-        queries = _distinct_queries(draws, len(data.class_names))
-        for head in protocol.heads:
-            accuracies, chosen = [], []
-            confusion = np.zeros((len(data.class_names),) * 2, np.int64)
-            for each in draws:
+    own = data.query_labels is None
+    labels = data.support_labels if data.query_labels is None else data.query_labels
+    images = data.support_images if own else data.query_images
+    results = []
+    for shots in protocol.supports:
+        splits = [split_places(data.places, shots, seed, protocol.split) for seed in range(protocol.draws)]
+        # Every head has the queries of all draws, so that heads with fewer draws can be compared with others.
+        asked = np.unique(np.concatenate([each.queries for each in splits]))
+        answers = {
+            head: Answers.empty(labels[asked], None if images is None else images[asked], protocol.draws_of(head))
+            for head in protocol.heads
+        }
+        chosen: dict[str, list[str]] = {head: [] for head in answers}
+        # One draw is in memory at a time: without queries of their own, each copies most of the set.
+        for seed in range(protocol.draws):
+            each = draw(data, shots, seed, protocol.split)
+            for head, filled in answers.items():
+                if seed >= protocol.draws_of(head):
+                    continue
                 fit = fit_head(each.cache, head, aggregate=protocol.aggregate, tuning=protocol.tuning)
-                predicted = open_head(fit.cache).logits(each.queries).argmax(axis=1)
-                accuracies.append(float((predicted == each.labels).mean()))
-                np.add.at(confusion, (each.labels, predicted), 1)
+                probabilities = open_head(fit.cache).probabilities(each.queries)
+                filled.put(seed, np.searchsorted(asked, each.places), probabilities)
                 settings = fit.cache.head
-                chosen.append(f"{settings.name}, beta {settings.beta:g}, {settings.aggregate}")
+                chosen[head].append(f"{settings.name}, beta {settings.beta:g}, {settings.aggregate}")
                 progress(1)
-            results.append(HeadResult(head, shots, tuple(accuracies), confusion, queries, labelled, tuple(chosen)))
+        results += [HeadResult(head, shots, answers[head], labelled, tuple(chosen[head])) for head in answers]
     return results
-
-
-def _distinct_queries(draws: Sequence[Draw], classes: int) -> npt.NDArray[np.int64]:
-    """Queries of each class, int64 `[N]`; one that several draws classify counts once."""
-    pairs = np.concatenate([np.stack([each.labels, each.places], axis=1) for each in draws])
-    return np.bincount(np.unique(pairs, axis=0)[:, 0], minlength=classes).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -166,12 +223,12 @@ class Draw:
     labels: npt.NDArray[np.int64]
 
 
-def draw(data: EvaluationSet, shots: int, seed: int, split: str = "region") -> Draw:
+def draw(data: EvaluationSet, shots: Shots, seed: int, split: str = "region") -> Draw:
     """Draws shots; what is left, or the query set, is to be classified.
 
     Args:
         data: Labelled embeddings.
-        shots: Instances of each class.
+        shots: Instances of each class, or the range that each class's own number is drawn from.
         seed: Seed of the draw.
         split: How they are drawn; see `split_places`.
 
@@ -185,7 +242,7 @@ def draw(data: EvaluationSet, shots: int, seed: int, split: str = "region") -> D
         data.support_labels[places.drawn],
         data.class_names,
         images=images,
-        shots=shots,
+        shots=shots if isinstance(shots, int) else None,
         seed=seed,
     )
     queries = data.support if data.query is None else data.query
@@ -194,30 +251,39 @@ def draw(data: EvaluationSet, shots: int, seed: int, split: str = "region") -> D
     return Draw(cache, places.drawn, places.queries, chosen, places.labels)
 
 
-def check_counts(counts: Mapping[str, int], shots: int) -> None:
+def check_counts(counts: Mapping[str, int], shots: int, where: str | None = None) -> None:
     """Refuses classes that shots cannot be drawn from.
 
     Args:
         counts: Instances of each class.
-        shots: The most that will be drawn of each.
+        shots: The most that may be drawn of each.
+        where: What is drawn from, for the message, where that is not the support.
 
     Raises:
         SupportError: There are fewer than two classes, or a class has fewer instances.
     """
     if len(counts) < 2:
         raise SupportError(
-            "there are fewer than two classes to tell apart", fix="add labelled instances of another class"
+            "there are fewer than two classes to tell apart",
+            where=where,
+            fix="add labelled instances of another class",
         )
     for name, count in counts.items():
         if count < shots:
             raise SupportError(
                 f"the class '{name}' has {counted(count, 'instance')}, fewer than {counted(shots, 'shot')}",
+                where=where,
                 fix="ask for fewer shots, or leave the class out",
             )
 
 
-def check_set(data: EvaluationSet, protocol: Protocol) -> None:
+def check_set(data: EvaluationSet, protocol: Protocol, where: str | None = None) -> None:
     """Refuses what the protocol cannot be run on.
+
+    Args:
+        data: Labelled embeddings.
+        protocol: Shots, draws and heads.
+        where: See `check_counts`.
 
     Raises:
         SupportError: A class has fewer instances than shots, or there are fewer than two classes.
@@ -225,13 +291,13 @@ def check_set(data: EvaluationSet, protocol: Protocol) -> None:
         UsageError: Images are to be drawn, and are not known.
     """
     counts = np.bincount(data.support_labels, minlength=len(data.class_names))
-    most = max(protocol.shots)
-    check_counts(dict(zip(data.class_names, (int(count) for count in counts), strict=True)), most)
-    if data.query is None and int((counts - most).sum()) == 0:
+    most = most_shots(protocol.supports[-1])
+    check_counts(dict(zip(data.class_names, counts.tolist(), strict=True)), most, where)
+    if data.query is None and protocol.shots and int((counts - max(protocol.shots)).sum()) == 0:
         raise InputError("every instance would be drawn, so none is left to classify", fix="give queries of their own")
     if data.query is not None and not len(data.query):
         raise InputError("there is no query to classify", fix="check the query source")
-    check_queries(data.places, protocol.shots, protocol.draws, protocol.split, ())
+    check_queries(data.places, protocol.supports, protocol.draws, protocol.split, ())
     for values in (data.support, data.query):
         if values is not None and not np.isfinite(values).all():
             raise InputError("an embedding holds a value that is not finite", fix="check the features file")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.calib.evaluation.cautions import cautions
+from mvrec_edge.calib.evaluation.directions import BACKWARD, FORWARD, Direction, DirectionMeans, direction
 from mvrec_edge.calib.evaluation.head_result import HeadResult
 from mvrec_edge.calib.evaluation.protocol import (
     EvaluationSet,
@@ -16,7 +19,8 @@ from mvrec_edge.calib.evaluation.protocol import (
     check_set,
     evaluate_heads,
 )
-from mvrec_edge.calib.evaluation.splitting import KnownPlaces, check_queries, most_left_out
+from mvrec_edge.calib.evaluation.shot_counts import most_shots
+from mvrec_edge.calib.evaluation.splitting import KnownPlaces, check_queries, most_left_out, no_queries_to_exchange
 from mvrec_edge.calib.evaluation.unknown import UnknownResult, check_unknown, check_unknown_set, evaluate_unknown
 from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
 from mvrec_edge.calib.instances.encoding import encode_instances
@@ -24,13 +28,16 @@ from mvrec_edge.calib.instances.image_digests import image_digests
 from mvrec_edge.calib.instances.labelled import LabelledSet
 from mvrec_edge.calib.observer import SILENT, Observer
 from mvrec_edge.runtime.engines import Engine
-from mvrec_edge.runtime.errors import InputError
+from mvrec_edge.runtime.errors import InputError, UsageError
 from mvrec_edge.runtime.regions.region import check_region_input
 from mvrec_edge.runtime.support.reject_rate import check_rate
 from mvrec_edge.runtime.views import ViewPlan
 from mvrec_edge.runtime.wording import counted
 
 __all__ = ["EvaluateSettings", "Evaluation", "check_sets", "encode_sets", "evaluate_embeddings", "evaluate_sets"]
+
+# Where a message is about the other direction.
+_EXCHANGED = "the queries, as support (--swap)"
 
 
 @dataclass(frozen=True)
@@ -44,9 +51,11 @@ class EvaluateSettings:
         region_input: What the encoder sees of a region: `"mask"`, `"box"` (filled), or `"full"` (no mask).
         unknown: Whether each class is left out in turn as well, and its defects are to be told as unknown.
         reject_rate: For that, the wanted share of known defects that are called unknown, 0.00001 to 0.5.
+        swap: Whether heads are evaluated in the other direction as well, with support and queries exchanged. Unknown
+            defects are those of the first direction.
 
     Raises:
-        UsageError: A value is not usable.
+        UsageError: A value is not usable, or unknown defects are asked for with ranges of shots alone.
     """
 
     protocol: Protocol = field(default_factory=Protocol)
@@ -55,10 +64,16 @@ class EvaluateSettings:
     region_input: str = "mask"
     unknown: bool = False
     reject_rate: float = 0.05
+    swap: bool = False
 
     def __post_init__(self) -> None:
         check_region_input(self.region_input)
         check_rate(self.reject_rate)
+        if self.unknown and not self.protocol.shots:
+            raise UsageError(
+                "unknown defects are measured with one number of shots for all classes, and there are only ranges",
+                fix="add a number to --shots, such as 3,2-5",
+            )
         self.plan()
 
     def plan(self, size: int = 224) -> ViewPlan:
@@ -76,6 +91,7 @@ class Evaluation:
         heads: One result for each number of shots and head, in that order.
         unknown: How well unknown defects are told by each score; None where that was not asked for.
         cautions: What keeps the figures from meaning what they seem to, a line each: few queries, images on both sides.
+        swapped: What was found with support and queries exchanged; None where that was not asked for.
     """
 
     settings: EvaluateSettings
@@ -83,6 +99,18 @@ class Evaluation:
     heads: tuple[HeadResult, ...]
     unknown: tuple[UnknownResult, ...] | None = None
     cautions: tuple[str, ...] = ()
+    swapped: Direction | None = None
+
+    @cached_property
+    def mean_of_directions(self) -> DirectionMeans | None:
+        """The mean of both directions, each weighing alike; None where there is one alone."""
+        return None if self.swapped is None else DirectionMeans.of(*self.directions)
+
+    @cached_property
+    def directions(self) -> tuple[Direction, ...]:
+        """The direction of `heads`, with the differences between heads, and the other where it was asked for."""
+        first = direction(FORWARD, self.heads)
+        return (first,) if self.swapped is None else (first, self.swapped)
 
 
 def evaluate_sets(
@@ -100,7 +128,7 @@ def evaluate_sets(
         engine: The engine.
         support: What shots are drawn from.
         query: What is classified; by default the instances of `support` that were not drawn.
-        settings: What to evaluate; by default 1, 3 and 5 shots, five draws, all heads.
+        settings: What to evaluate; by default 1, 3 and 5 shots, 20 draws, all heads.
         store: Where embeddings are kept between runs.
         observer: Watches.
 
@@ -128,9 +156,11 @@ def check_sets(support: LabelledSet, query: LabelledSet | None, settings: Evalua
         InputError: A query has a class that no shot is drawn of; a class that is left out as unknown, or all others,
             have no query; or images are drawn, and all of them in one draw.
         ImageError: Images are drawn, and one cannot be read any more.
+        UsageError: The directions are to be exchanged, and there are no queries of their own.
     """
     protocol = settings.protocol
-    check_counts(support.counts, max(protocol.shots))
+    most = most_shots(protocol.supports[-1])
+    check_counts(support.counts, most)
     for instance in () if query is None else query.instances:
         if instance.label not in support.counts:
             raise InputError(
@@ -138,11 +168,18 @@ def check_sets(support: LabelledSet, query: LabelledSet | None, settings: Evalua
                 where=instance.region.source,
                 fix="leave the query out, or add the class to the support",
             )
+    if settings.swap:
+        if query is None:
+            raise no_queries_to_exchange()
+        check_counts({name: query.counts.get(name, 0) for name in support.class_names}, most, _EXCHANGED)
     if settings.unknown:
         check_unknown(support.counts, None if query is None else query.counts, protocol.shots)
     if protocol.split == "image" or query is not None:
         needed = support.class_names if settings.unknown else ()
-        check_queries(known_places(support, query), protocol.shots, protocol.draws, protocol.split, needed)
+        known = known_places(support, query)
+        check_queries(known, protocol.supports, protocol.draws, protocol.split, needed)
+        if settings.swap:
+            check_queries(known.exchanged(), protocol.supports, protocol.draws, protocol.split, ())
 
 
 def known_places(support: LabelledSet, query: LabelledSet | None) -> KnownPlaces:
@@ -231,24 +268,43 @@ def evaluate_embeddings(
     Raises:
         SupportError: A class has fewer instances than shots, there are too few classes, or training diverged.
         InputError: There is no query, or an embedding is not finite.
+        UsageError: The directions are to be exchanged, and there are no queries of their own.
     """
     settings = settings or EvaluateSettings()
-    protocol, classes = settings.protocol, len(data.class_names)
-    trials = len(protocol.shots) * protocol.draws
+    protocol = settings.protocol
     # Before any head is fitted, which takes minutes where one trains.
     check_set(data, protocol)
+    other = data.exchanged() if settings.swap else None
+    if other is not None:
+        check_set(other, protocol, _EXCHANGED)
     if settings.unknown:
         check_unknown_set(data, protocol)
-    if left_out := most_left_out(data.places, protocol.shots, protocol.draws, protocol.split):
-        noun = "query" if left_out == 1 else "queries"
-        observer.remark(f"{left_out} {noun} left out, at most in one draw: the same region of the same image is a shot")
-    with observer.phase("evaluating", trials * len(protocol.heads), "heads") as advance:
-        heads = evaluate_heads(data, protocol, advance)
+    heads, found = _evaluate_direction(data, protocol, "evaluating", observer)
+    swapped = None
+    if other is not None:
+        exchanged, more = _evaluate_direction(other, protocol, "evaluating, exchanged", observer)
+        swapped = direction(BACKWARD, exchanged)
+        found += [f"{BACKWARD}: {line}" for line in more]
     unknown = None
     if settings.unknown:
-        with observer.phase("leaving classes out", trials * classes, "trials") as advance:
-            unknown = tuple(evaluate_unknown(data, protocol, settings.reject_rate, advance))
-    found = cautions(data, protocol, heads)
+        # All heads share a loop there, so one that trains has the others wait for it.
+        fewer = dataclasses.replace(protocol, draws=min(protocol.draws_of(head) for head in protocol.heads))
+        trials = len(fewer.shots) * fewer.draws * len(data.class_names)
+        with observer.phase("leaving classes out", trials, "trials") as advance:
+            unknown = tuple(evaluate_unknown(data, fewer, settings.reject_rate, advance))
     for line in found:
         observer.remark(f"warning: {line}")
-    return Evaluation(settings, data.class_names, tuple(heads), unknown, found)
+    return Evaluation(settings, data.class_names, tuple(heads), unknown, tuple(found), swapped)
+
+
+def _evaluate_direction(
+    data: EvaluationSet, protocol: Protocol, phase: str, observer: Observer
+) -> tuple[list[HeadResult], list[str]]:
+    """The results of all heads, and the cautions."""
+    if left_out := most_left_out(data.places, protocol.supports, protocol.draws, protocol.split):
+        noun = "query" if left_out == 1 else "queries"
+        observer.remark(f"{left_out} {noun} left out, at most in one draw: the same region of the same image is a shot")
+    fits = len(protocol.supports) * sum(protocol.draws_of(head) for head in dict.fromkeys(protocol.heads))
+    with observer.phase(phase, fits, "heads") as advance:
+        heads = evaluate_heads(data, protocol, advance)
+    return heads, list(cautions(data, protocol, heads))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mvrec_edge.calib.evaluation.shot_counts import Shots, shots_of_classes, shots_words
 from mvrec_edge.calib.instances.sampling import sample_by_image, sample_shots
 from mvrec_edge.runtime.errors import InputError, UsageError
-from mvrec_edge.runtime.wording import counted
 
 __all__ = [
     "SPLITS",
@@ -20,6 +20,7 @@ __all__ = [
     "check_split",
     "images_on_both_sides",
     "most_left_out",
+    "no_queries_to_exchange",
     "split_places",
 ]
 
@@ -49,6 +50,19 @@ class KnownPlaces:
     support_regions: _Integers | None = None
     query_regions: _Integers | None = None
 
+    def exchanged(self) -> KnownPlaces:
+        """The other direction of queries of their own, which become what shots are drawn from."""
+        if self.query_labels is None:
+            raise no_queries_to_exchange()
+        return KnownPlaces(
+            self.query_labels,
+            self.support_labels,
+            self.query_images,
+            self.support_images,
+            self.query_regions,
+            self.support_regions,
+        )
+
 
 @dataclass(frozen=True)
 class Split:
@@ -67,7 +81,7 @@ class Split:
     shared: _Integers
 
 
-def split_places(known: KnownPlaces, shots: int, seed: int, split: str = "region") -> Split:
+def split_places(known: KnownPlaces, shots: Shots, seed: int, split: str = "region") -> Split:
     """Draws shots; what is left, or the query set, is to be classified.
 
     `"region"` draws by the released protocol. `"image"` draws images until each class has its shots, by the same
@@ -76,7 +90,7 @@ def split_places(known: KnownPlaces, shots: int, seed: int, split: str = "region
 
     Args:
         known: Labels and images.
-        shots: Instances of each class.
+        shots: Instances of each class, or the range that each class's own number is drawn from (`shots_of_classes`).
         seed: Seed of the draw.
         split: One of `SPLITS`.
 
@@ -85,10 +99,11 @@ def split_places(known: KnownPlaces, shots: int, seed: int, split: str = "region
     """
     check_split(split, known)
     labels, images = known.support_labels.tolist(), known.support_images
+    wanted = dict(enumerate(shots_of_classes(shots, 1 + max(labels, default=-1), seed)))
     if split == "image" and images is not None:
-        drawn = np.asarray(sample_by_image(labels, images.tolist(), shots, seed), np.int64)
+        drawn = np.asarray(sample_by_image(labels, images.tolist(), wanted, seed), np.int64)
     else:
-        drawn = np.asarray(sample_shots(labels, shots, seed), np.int64)
+        drawn = np.asarray(sample_shots(labels, wanted, seed), np.int64)
     if known.query_labels is None:
         queries = np.setdiff1d(np.arange(len(labels)), drawn)
         query_labels, query_images = known.support_labels, images
@@ -104,6 +119,14 @@ def split_places(known: KnownPlaces, shots: int, seed: int, split: str = "region
             queries = queries[~np.isin(query_images[queries], images[drawn])]
         shared = np.intersect1d(images[drawn], query_images[queries])
     return Split(drawn, queries, query_labels[queries], shared)
+
+
+def no_queries_to_exchange() -> UsageError:
+    """The error where both directions are asked for and there is one set alone."""
+    return UsageError(
+        "--swap exchanges the support with the queries, and there are no queries of their own",
+        fix="give --query, or a features file with 'query_embeddings', or leave out --swap",
+    )
 
 
 def check_split(split: str, known: KnownPlaces | None = None) -> None:
@@ -123,12 +146,12 @@ def check_split(split: str, known: KnownPlaces | None = None) -> None:
             )
 
 
-def check_queries(known: KnownPlaces, shots: Sequence[int], draws: int, split: str, classes: Sequence[str]) -> None:
+def check_queries(known: KnownPlaces, shots: Sequence[Shots], draws: int, split: str, classes: Sequence[str]) -> None:
     """Refuses draws that leave nothing to classify.
 
     Args:
         known: Labels and images.
-        shots: Numbers of shots.
+        shots: Numbers and ranges of shots.
         draws: Draws for each.
         split: One of `SPLITS`.
         classes: Classes that have to have a query, and something else beside it, in every draw; mostly none.
@@ -140,7 +163,7 @@ def check_queries(known: KnownPlaces, shots: Sequence[int], draws: int, split: s
     for count in shots:
         for seed in range(draws):
             labels = split_places(known, count, seed, split).labels
-            where = f"with {counted(count, 'shot')} drawn by {split} (seed {seed})"
+            where = f"with {shots_words(count)} drawn by {split} (seed {seed})"
             if not len(labels):
                 raise InputError(
                     f"{where} every {split} would be drawn, so none is left to classify",
@@ -153,7 +176,7 @@ def check_queries(known: KnownPlaces, shots: Sequence[int], draws: int, split: s
                     )
 
 
-def most_left_out(known: KnownPlaces, shots: Sequence[int], draws: int, split: str) -> int:
+def most_left_out(known: KnownPlaces, shots: Sequence[Shots], draws: int, split: str) -> int:
     """How many queries of a set of their own are shots as well, and so left out, in the draw that has the most."""
     if known.query_regions is None or known.support_regions is None:
         return 0
@@ -165,7 +188,7 @@ def most_left_out(known: KnownPlaces, shots: Sequence[int], draws: int, split: s
     return max(int(np.isin(queries, drawn).sum()) for queries, drawn in pairs)
 
 
-def images_on_both_sides(known: KnownPlaces, shots: Sequence[int], draws: int, split: str) -> int:
+def images_on_both_sides(known: KnownPlaces, shots: Sequence[Shots], draws: int, split: str) -> int:
     """How many images have regions among the shots and among the queries of one draw, in any of the draws."""
     found = [split_places(known, count, seed, split).shared for count in shots for seed in range(draws)]
     return len(np.unique(np.concatenate(found))) if found else 0

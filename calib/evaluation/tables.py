@@ -1,30 +1,42 @@
-"""An evaluation as JSON, as Markdown, and as pictures."""
+"""An evaluation as JSON and as Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from mvrec_edge.calib.evaluation.directions import MEAN, DirectionMean
 from mvrec_edge.calib.evaluation.head_result import ClassResult, HeadResult
-from mvrec_edge.calib.plotting import new_figure, save_figure
-from mvrec_edge.runtime.files import writing
-from mvrec_edge.runtime.wording import counted
+from mvrec_edge.calib.evaluation.paired_difference import PairedDifference
+from mvrec_edge.calib.evaluation.probability_measures import Measured
+from mvrec_edge.calib.evaluation.set_evaluation import Evaluation
+from mvrec_edge.calib.evaluation.shot_counts import ShotRange, in_order, shots_words
 
 __all__ = [
-    "class_lines",
+    "CLASS_COLUMNS",
+    "class_rows",
     "evaluation_json",
-    "evaluation_lines",
     "evaluation_markdown",
+    "fewer_draws",
+    "fullest",
     "plain_name",
-    "plot_evaluation",
+    "points",
     "table_row",
 ]
 
-_COLUMNS = ("support", "queries", "right answers", "accuracy, %", "95% interval, %")
-_WIDTHS = (12, 9, 15, 13, 17)
+#: What is told of each class, besides its name.
+CLASS_COLUMNS = ("support", "queries", "right answers", "accuracy, %", "95% interval, %")
+
+_COLUMNS = (
+    *("shots", "head", "draws", "queries", "accuracy, %", "spread of draws", "SE over draws", "SE over queries"),
+    *("log-loss", "Brier score", "calibration error, %"),
+)
+_LEGEND = (
+    "Accuracy is the mean over the draws; spread is the standard deviation of the draws. SE is the standard error of "
+    "the mean in points: over draws it says what other shots would change, over queries what other defects would. In "
+    "brackets: 95% intervals by drawing the queries again."
+)
 _COUNTS = (
     "Each draw answers each of its queries once. Right answers are counted over all draws; a query that several draws "
     "classify counts once among the queries. Accuracy is right answers divided by answers. The interval is that of "
@@ -32,64 +44,66 @@ _COUNTS = (
 )
 
 
-def evaluation_json(
-    results: Sequence[HeadResult], class_names: Sequence[str], about: dict[str, Any], cautions: Sequence[str] = ()
-) -> dict[str, Any]:
+def evaluation_json(evaluation: Evaluation, about: Mapping[str, Any]) -> dict[str, Any]:
     """The evaluation in plain JSON types.
 
     Args:
-        results: What `evaluate_heads` returned.
-        class_names: The classes.
+        evaluation: What was found.
         about: What was evaluated, for the record.
-        cautions: What keeps the figures from meaning what they seem to, a line each.
     """
-    return {
+    names, both = evaluation.class_names, evaluation.mean_of_directions
+    results, differences = [], []
+    for each in evaluation.directions:
+        label = {} if both is None else {"direction": each.name}
+        results += [{**label, **result.to_dict(names)} for result in each.heads]
+        differences += [{**label, **difference.to_dict()} for difference in each.differences]
+    document = {
         **about,
-        "class_names": list(class_names),
-        "cautions": list(cautions),
-        "results": [result.to_dict(class_names) for result in results],
+        "class_names": list(names),
+        "cautions": list(evaluation.cautions),
+        "results": results,
+        "differences": differences,
     }
+    if both is not None:
+        document["mean_of_directions"] = {
+            "results": [each.to_dict() for each in both.heads],
+            "differences": [each.to_dict() for each in both.differences],
+        }
+    return document
 
 
-def evaluation_lines(results: Sequence[HeadResult]) -> list[str]:
-    """The evaluation as a table for a terminal: heads over shots, and the queries behind each column."""
-    shots = sorted({result.shots for result in results})
-    lines = [f"{'accuracy, %':<14}" + "".join(f"{counted(count, 'shot'):>18}" for count in shots)]
-    for head in dict.fromkeys(result.head for result in results):
-        cells = (f"{100 * cell.mean:.2f} ± {100 * cell.spread:.2f}" for cell in results if cell.head == head)
-        lines.append(f"{head:<14}" + "".join(f"{cell:>18}" for cell in cells))
-    queries = {result.shots: result.overall.queries for result in results}
-    return [*lines, f"{'queries':<14}" + "".join(f"{queries[count]:>18}" for count in shots)]
+def fullest(results: Sequence[HeadResult]) -> list[HeadResult]:
+    """The results with the most shots, one for each head."""
+    most = in_order(result.shots for result in results)[-1]
+    return [result for result in results if result.shots == most]
 
 
-def class_lines(result: HeadResult, class_names: Sequence[str]) -> list[str]:
-    """What stands behind the figure of one head at one number of shots, class by class, for a terminal."""
-    lines = [f"each class, {counted(result.shots, 'shot')}, head {result.head}:"]
-    width = max(14, *(len(name) + 2 for name in class_names))
-    lines.append(
-        f"{'class':<{width}}" + "".join(f"{name:>{wide}}" for name, wide in zip(_COLUMNS, _WIDTHS, strict=True))
-    )
-    for name, row in _class_rows(result, class_names):
-        lines.append(f"{name:<{width}}" + "".join(f"{cell:>{wide}}" for cell, wide in zip(row, _WIDTHS, strict=True)))
-    return [*lines, *confusion_lines(result, class_names)]
+def points(share: float) -> str:
+    """A share, or a standard error of one, in percentage points; a dash where it is not known."""
+    return "-" if math.isnan(share) else f"{100 * share:.2f}"
 
 
-def confusion_lines(result: HeadResult, class_names: Sequence[str]) -> list[str]:
-    """Which classes are read wrongly most often, in a line; none where every answer is right."""
-    worst = [
-        f"{class_names[each.label]} as {class_names[each.read_as]}, {each.wrong} of {counted(each.answers, 'answer')}"
-        for each in result.most_confused()
+def fewer_draws(results: Sequence[HeadResult]) -> list[str]:
+    """Says in a line which heads have fewer draws than others; none where all have as many."""
+    most = max(len(result.accuracies) for result in results)
+    named = {result.head: len(result.accuracies) for result in results if len(result.accuracies) < most}
+    return [
+        f"{head} is trained anew in each draw, so it has the first {draws} of the {most} draws (--trained-draws)"
+        for head, draws in named.items()
     ]
-    return [f"read wrongly most often: {'; '.join(worst)}"] if worst else []
 
 
-def _class_rows(result: HeadResult, class_names: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """The name and the cells of each class, and of all together."""
-    rows = [(name, _cells(each, result.shots)) for name, each in zip(class_names, result.classes, strict=True)]
-    return [*rows, ("all", _cells(result.overall, result.shots * len(class_names)))]
+def class_rows(result: HeadResult, class_names: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """The name and the cells, as in `CLASS_COLUMNS`, of each class, and of all together."""
+    rows = [(name, _cells(each, result, 1)) for name, each in zip(class_names, result.classes, strict=True)]
+    return [*rows, ("all", _cells(result.overall, result, len(class_names)))]
 
 
-def _cells(of: ClassResult, support: int) -> tuple[str, ...]:
+def _cells(of: ClassResult, result: HeadResult, classes: int) -> tuple[str, ...]:
+    if isinstance(result.shots, ShotRange):
+        support = f"{classes * result.shots.low}-{classes * result.shots.high}"
+    else:
+        support = str(classes * result.shots)
     drawn = f"{support} of {of.labelled}"
     if not of.answers:
         return drawn, "0", "-", "-", "-"
@@ -103,85 +117,98 @@ def _cells(of: ClassResult, support: int) -> tuple[str, ...]:
     )
 
 
-def evaluation_markdown(
-    results: Sequence[HeadResult], class_names: Sequence[str], title: str, cautions: Sequence[str] = ()
-) -> str:
-    """The evaluation as Markdown: heads over shots, and of each head at the most shots the classes and the confusion.
+def evaluation_markdown(evaluation: Evaluation, title: str) -> str:
+    """The evaluation as Markdown: figures, differences and queries, and of each head the classes at the most shots.
 
     Args:
-        results: What `evaluate_heads` returned.
-        class_names: The classes.
+        evaluation: What was found.
         title: The page's title.
-        cautions: What keeps the figures from meaning what they seem to, a line each.
     """
-    shots = sorted({result.shots for result in results})
-    heads = list(dict.fromkeys(result.head for result in results))
-    by_place = {(result.head, result.shots): result for result in results}
-    lines = [f"# {title}", "", "Accuracy in %, mean and standard deviation over the draws.", ""]
-    lines += table_row(["head", *(counted(count, "shot") for count in shots)], header=True)
-    for head in heads:
-        cells = (by_place[head, count] for count in shots)
-        lines += table_row([head, *(f"{100 * cell.mean:.2f} ± {100 * cell.spread:.2f}" for cell in cells)])
-    lines += table_row(["queries", *(str(by_place[heads[0], count].overall.queries) for count in shots)])
-    for caution in cautions:
+    names, both = evaluation.class_names, evaluation.mean_of_directions
+    lines = [f"# {title}", "", _LEGEND]
+    for each in evaluation.directions:
+        if both is not None:
+            lines += ["", f"## {each.name.capitalize()}"]
+        lines += ["", *_figure_rows(each.heads), *_difference_items(each.differences)]
+        lines += _query_rows(each.heads, names)
+    if both is not None:
+        lines += ["", f"## {MEAN.capitalize()}", "", *_mean_rows(both.heads), *_difference_items(both.differences)]
+    for caution in evaluation.cautions:
         lines += ["", f"**Caution**: {plain_name(caution)}."]
-    most = shots[-1]
-    for head in heads:
-        result = by_place[head, most]
-        lines += ["", f"## Each class, {head}, {counted(most, 'shot')}", "", _COUNTS, ""]
-        lines += table_row(["class", *_COLUMNS], header=True)
-        for name, row in _class_rows(result, class_names):
-            lines += table_row([plain_name(name), *row])
-        lines += [
-            "",
-            f"## Confusion of {head}, {counted(most, 'shot')}",
-            "",
-            "Rows are the true classes; summed over the draws.",
-            "",
-        ]
-        lines += table_row(["", *(plain_name(name) for name in class_names)], header=True)
-        for name, row in zip(class_names, result.confusion, strict=True):
-            lines += table_row([plain_name(name), *(str(int(count)) for count in row)])
+    for each in evaluation.directions:
+        for result in fullest(each.heads):
+            lines += _class_part(result, names, "" if both is None else f", {each.name}")
     return "\n".join(lines) + "\n"
 
 
-def plot_evaluation(results: Sequence[HeadResult], class_names: Sequence[str], path: Path) -> None:
-    """Draws accuracy over shots, and the confusion matrix of each head at the most shots.
+def _figure_rows(results: Sequence[HeadResult]) -> list[str]:
+    lines = table_row(_COLUMNS, header=True)
+    for each in results:
+        measures = each.probabilities
+        lines += table_row(
+            [
+                str(each.shots),
+                each.head,
+                str(len(each.accuracies)),
+                str(each.overall.queries),
+                *map(points, (each.mean, each.spread, each.over_draws, each.over_queries)),
+                _with_interval(measures.log_loss, 1, 3),
+                _with_interval(measures.brier, 1, 3),
+                _with_interval(measures.calibration_error, 100, 1),
+            ]
+        )
+    return [*lines, *(part for line in fewer_draws(results) for part in ("", f"{line}."))]
 
-    Args:
-        results: What `evaluate_heads` returned.
-        class_names: The classes.
-        path: PNG file to write.
 
-    Raises:
-        MissingDependencyError: matplotlib is not installed.
-        OutputError: The file cannot be written.
-    """
-    shots = sorted({result.shots for result in results})
-    heads = list(dict.fromkeys(result.head for result in results))
-    by_place = {(result.head, result.shots): result for result in results}
-    figure = new_figure(4.2 * (1 + len(heads)), 4.2, "the plot of an evaluation")
-    first, *others = figure.subplots(1, 1 + len(heads), squeeze=False)[0]
-    for head in heads:
-        row = [by_place[head, count] for count in shots]
-        means, spreads = [100 * cell.mean for cell in row], [100 * cell.spread for cell in row]
-        first.errorbar(shots, means, yerr=spreads, marker="o", capsize=3, label=head)
-    first.set(xlabel="shots for each class", ylabel="accuracy, %", title="accuracy over shots", xticks=shots)
-    first.grid(alpha=0.3)
-    first.legend()
-    for axes, head in zip(others, heads, strict=True):
-        confusion = by_place[head, shots[-1]].confusion
-        totals = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-        axes.imshow(confusion / totals, cmap="Blues", vmin=0, vmax=1)
-        for (true, predicted), count in np.ndenumerate(confusion):
-            dark = count / totals[true, 0] > 0.5
-            axes.text(predicted, true, str(count), ha="center", va="center", color="white" if dark else "black")
-        places = range(len(class_names))
-        axes.set_xticks(places, class_names, rotation=45, ha="right")
-        axes.set_yticks(places, class_names)
-        axes.set(title=f"{head}, {counted(shots[-1], 'shot')}", xlabel="predicted", ylabel="true")
-    with writing(path):
-        save_figure(figure, path)
+def _with_interval(measured: Measured, scale: int, digits: int) -> str:
+    value = f"{scale * measured.value:.{digits}f}"
+    low, high = measured.interval
+    return value if math.isnan(low) else f"{value} ({scale * low:.{digits}f} to {scale * high:.{digits}f})"
+
+
+def _mean_rows(means: Sequence[DirectionMean]) -> list[str]:
+    lines = table_row([name for name in _COLUMNS if name != "spread of draws"], header=True)
+    for each in means:
+        figures = (each.mean, each.over_draws, each.over_queries)
+        shares = (f"{each.log_loss:.3f}", f"{each.brier:.3f}", f"{100 * each.calibration_error:.1f}")
+        counts = (str(each.shots), each.head, str(each.draws), str(each.queries))
+        lines += table_row([*counts, *map(points, figures), *shares])
+    return lines
+
+
+def _difference_items(differences: Sequence[PairedDifference]) -> list[str]:
+    return ["", *(f"- {each.sentence}" for each in differences)] if differences else []
+
+
+def _query_rows(results: Sequence[HeadResult], class_names: Sequence[str]) -> list[str]:
+    """The queries of each class for each number of shots; all heads have the same, but for those with fewer draws."""
+    of_shots: dict[Any, HeadResult] = {}
+    for each in results:
+        of_shots.setdefault(each.shots, each)
+    lines = ["", *table_row(["queries", *(plain_name(name) for name in class_names)], header=True)]
+    for shots, each in of_shots.items():
+        lines += table_row([shots_words(shots), *(str(count) for count in each.queries.tolist())])
+    return lines
+
+
+def _class_part(result: HeadResult, class_names: Sequence[str], where: str) -> list[str]:
+    """The classes of one head at one number of shots, and its confusion."""
+    shots = shots_words(result.shots)
+    lines = ["", f"## Each class, {result.head}, {shots}{where}", "", _COUNTS, ""]
+    lines += table_row(["class", *CLASS_COLUMNS], header=True)
+    for name, row in class_rows(result, class_names):
+        lines += table_row([plain_name(name), *row])
+    lines += [
+        "",
+        f"## Confusion of {result.head}, {shots}{where}",
+        "",
+        "Rows are the true classes; summed over the draws.",
+        "",
+    ]
+    lines += table_row(["", *(plain_name(name) for name in class_names)], header=True)
+    for name, counts in zip(class_names, result.confusion, strict=True):
+        lines += table_row([plain_name(name), *(str(int(count)) for count in counts)])
+    return lines
 
 
 def table_row(cells: Sequence[str], *, header: bool = False) -> list[str]:

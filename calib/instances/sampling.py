@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from mvrec_edge.runtime.errors import UsageError
@@ -13,7 +13,7 @@ __all__ = ["sample_by_image", "sample_shots"]
 Label = TypeVar("Label", bound=Hashable)
 
 
-def sample_shots(labels: Sequence[Label], shots: int, seed: int) -> list[int]:
+def sample_shots(labels: Sequence[Label], shots: int | Mapping[Label, int], seed: int) -> list[int]:
     """Draws `shots` instances of each class.
 
     Classes are taken in the order of their first appearance; for each of them Python's generator is seeded
@@ -22,7 +22,7 @@ def sample_shots(labels: Sequence[Label], shots: int, seed: int) -> list[int]:
 
     Args:
         labels: The label of every instance, in the order of the table.
-        shots: Instances for each class, at least 1.
+        shots: Instances for each class, at least 1; a number of its own for each where they are given by label.
         seed: 0 to 4 for the five draws of the paper.
 
     Returns:
@@ -34,7 +34,9 @@ def sample_shots(labels: Sequence[Label], shots: int, seed: int) -> list[int]:
     return sample_by_image(labels, range(len(labels)), shots, seed)
 
 
-def sample_by_image(labels: Sequence[Label], images: Sequence[Hashable], shots: int, seed: int) -> list[int]:
+def sample_by_image(
+    labels: Sequence[Label], images: Sequence[Hashable], shots: int | Mapping[Label, int], seed: int
+) -> list[int]:
     """Draws images until each class has its shots.
 
     The images of each class are shuffled as `sample_shots` shuffles its instances, and taken whole, one after the
@@ -44,7 +46,7 @@ def sample_by_image(labels: Sequence[Label], images: Sequence[Hashable], shots: 
     Args:
         labels: The label of every instance, in the order of the table.
         images: What tells the image of each instance from others.
-        shots: Instances for each class, at least 1.
+        shots: Instances for each class, at least 1; a number of its own for each where they are given by label.
         seed: As for `sample_shots`.
 
     Returns:
@@ -53,21 +55,23 @@ def sample_by_image(labels: Sequence[Label], images: Sequence[Hashable], shots: 
     Raises:
         UsageError: `shots` is below 1.
     """
-    if shots < 1:
-        raise UsageError(f"at least 1 shot is needed, not {shots}")
+    fewest = shots if isinstance(shots, int) else min(shots.values(), default=1)
+    if fewest < 1:
+        raise UsageError(f"at least 1 shot is needed, not {fewest}")
     by_class: dict[Label, dict[Hashable, list[int]]] = {}
     for index, (label, image) in enumerate(zip(labels, images, strict=True)):
         by_class.setdefault(label, {}).setdefault(image, []).append(index)
     drawn: list[int] = []
     taken: set[Hashable] = set()
-    for of_image in by_class.values():
+    for label, of_image in by_class.items():
+        wanted = shots if isinstance(shots, int) else shots[label]
         order = list(of_image)
         random.Random(seed).shuffle(order)  # noqa: S311 (a draw that can be repeated, not a secret)
         own: list[int] = []
         for image in sorted(order, key=lambda image: image not in taken):
-            if len(own) >= shots:
+            if len(own) >= wanted:
                 break
             own += of_image[image]
             taken.add(image)
-        drawn += own[:shots]
+        drawn += own[:wanted]
     return drawn

@@ -12,6 +12,8 @@ import pytest
 import safetensors.numpy
 
 from mvrec_edge.calib import (
+    EvaluateSettings,
+    Evaluation,
     EvaluationSet,
     FineTuning,
     HeadResult,
@@ -20,16 +22,14 @@ from mvrec_edge.calib import (
     read_features,
     sample_shots,
 )
+from mvrec_edge.calib.evaluation.answers import NOT_ASKED, Answers
 from mvrec_edge.calib.evaluation.cautions import cautions
 from mvrec_edge.calib.evaluation.intervals import wilson_interval
+from mvrec_edge.calib.evaluation.plots import plot_evaluation, plot_reliability
 from mvrec_edge.calib.evaluation.protocol import draw
-from mvrec_edge.calib.evaluation.tables import (
-    class_lines,
-    evaluation_json,
-    evaluation_lines,
-    evaluation_markdown,
-    plot_evaluation,
-)
+from mvrec_edge.calib.evaluation.shot_counts import ShotRange
+from mvrec_edge.calib.evaluation.tables import evaluation_json, evaluation_markdown
+from mvrec_edge.calib.evaluation.terminal_tables import class_lines, evaluation_lines
 from mvrec_edge.runtime.errors import InputError, SupportError, UsageError
 
 NAMES = ("crack", "dent|x", "stain")
@@ -46,6 +46,22 @@ def data(*, per_class: int = 6, queries: int = 4, noise: float = 0.3, seed: int 
     support, support_labels = draw(per_class)
     query, query_labels = draw(queries)
     return EvaluationSet(NAMES, support, support_labels, query, query_labels)
+
+
+def evaluation(*results: HeadResult) -> Evaluation:
+    """Results as the stage returns them."""
+    return Evaluation(EvaluateSettings(QUICK), NAMES, results)
+
+
+def answered(labels: list[int], predicted: list[list[int]], classes: int = 2) -> Answers:
+    """Answers that are stated with 70%, to queries of an image each."""
+    answers = Answers.empty(np.array(labels), None, len(predicted))
+    for number, row in enumerate(predicted):
+        asked = np.array([place for place, label in enumerate(row) if label != NOT_ASKED])
+        said = np.full((len(asked), classes), 0.3 / (classes - 1), np.float32)
+        said[np.arange(len(asked)), np.array(row)[asked]] = 0.7
+        answers.put(number, asked, said)
+    return answers
 
 
 QUICK = Protocol(shots=(1, 3), draws=2, heads=("auto", "zip", "zip-f"), tuning=FineTuning(steps=3))
@@ -118,27 +134,40 @@ def test_bad_input_is_one_clear_error(
 
 
 def test_report_in_every_form(tmp_path: Path) -> None:
-    results = evaluate_heads(data(), QUICK)
-    payload = json.loads(json.dumps(evaluation_json(results, NAMES, {"features": "a"}), allow_nan=False))
+    results = evaluation(*evaluate_heads(data(), QUICK))
+    payload = json.loads(json.dumps(evaluation_json(results, {"features": "a"}), allow_nan=False))
     assert payload["features"] == "a"
     assert len(payload["results"]) == 6
     assert set(payload["results"][0]["per_class"]) == set(NAMES)
-    text = evaluation_markdown(results, NAMES, "Evaluation")
-    assert "| zip-f |" in text
+    # Every head against the first, at each number of shots.
+    assert [(each["shots"], each["head"], each["other"]) for each in payload["differences"]] == [
+        (shots, head, "auto") for shots in (1, 3) for head in ("zip", "zip-f")
+    ]
+    assert "mean_of_directions" not in payload
+    text = evaluation_markdown(results, "Evaluation")
+    assert "| 3 | zip-f | 2 | 12 |" in text
     assert "dent\\|x" in text
     rows = [line for line in text.splitlines() if line.startswith("| crack |")]
     # For each head its queries, and its row of the confusion.
     assert len(rows) == 6
     assert rows[0].startswith("| crack | 3 of 6 | 4 |")
-    assert "| queries | 12 | 12 |" in text
+    assert "| queries | crack | dent\\|x | stain |" in text
+    assert "| 3 shots | 4 | 4 | 4 |" in text
     lines = evaluation_lines(results)
-    assert lines[0].split() == ["accuracy,", "%", "1", "shot", "3", "shots"]
-    assert lines[-1].split() == ["queries", "12", "12"]
+    columns = "shots head draws queries accuracy, % SE draws SE queries log-loss Brier ECE, %"
+    assert lines[0].split() == columns.split()
+    assert [line.split()[:4] for line in lines[1:7]] == [
+        [shots, head, "2", "12"] for shots in ("1", "3") for head in ("auto", "zip", "zip-f")
+    ]
+    assert [line.split(" (")[0].split(":")[0].strip() for line in lines[8:12]] == ["1 shot"] * 2 + ["3 shots"] * 2
+    assert max(map(len, lines)) <= 100
     pytest.importorskip("matplotlib", reason="the plot needs matplotlib")
-    plot_evaluation(results, NAMES, tmp_path / "a.png")
+    plot_evaluation(results, tmp_path / "a.png")
+    plot_reliability(results, tmp_path / "b.png")
     import cv2
 
-    assert cv2.imread(str(tmp_path / "a.png")).shape[0] > 300
+    for name in ("a.png", "b.png"):
+        assert cv2.imread(str(tmp_path / name)).shape[0] > 300
 
 
 def test_a_class_without_queries_has_no_share() -> None:
@@ -158,7 +187,7 @@ def test_a_class_without_queries_has_no_share() -> None:
         "accuracy": None,
         "interval_95": None,
     }
-    assert "| stain | 1 of 6 | 0 | - | - | - |" in evaluation_markdown([result], NAMES, "x")
+    assert "| stain | 1 of 6 | 0 | - | - | - |" in evaluation_markdown(evaluation(result), "x")
     assert any(line.split() == ["stain", "1", "of", "6", "0", "-", "-", "-"] for line in class_lines(result, NAMES))
 
 
@@ -183,8 +212,12 @@ def test_a_query_of_several_draws_counts_once() -> None:
 
 
 def test_the_largest_confusions_are_named() -> None:
-    confusion = np.array([[6, 2, 0], [0, 8, 0], [1, 3, 4]])
-    result = HeadResult("zip", 2, (18 / 24,), confusion, np.array([4, 4, 4]), np.array([9, 9, 9]), ("zip",))
+    # Two draws of four queries of each class.
+    labels = [0] * 4 + [1] * 4 + [2] * 4
+    first = [0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 1, 0]
+    second = [0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 1, 1]
+    result = HeadResult("zip", 2, answered(labels, [first, second], 3), np.array([9, 9, 9]), ("zip",) * 2)
+    np.testing.assert_array_equal(result.confusion, [[6, 2, 0], [0, 8, 0], [1, 3, 4]])
     assert [(each.label, each.read_as, each.wrong, each.answers) for each in result.most_confused()] == [
         (2, 1, 3, 8),
         (0, 1, 2, 8),
@@ -196,14 +229,18 @@ def test_the_largest_confusions_are_named() -> None:
     )
     assert lines[2].split() == ["a", "2", "of", "9", "4", "6", "of", "8", "75.0", "30", "to", "95"]
     assert lines[5].split()[:9] == ["all", "6", "of", "27", "12", "18", "of", "24", "75.0"]
-    right = HeadResult("zip", 2, (1.0,), np.diag([4, 4]), np.array([4, 4]), np.array([9, 9]), ("zip",))
+    right = HeadResult("zip", 2, answered([0] * 4 + [1] * 4, [[0] * 4 + [1] * 4]), np.array([9, 9]), ("zip",))
     assert not any("wrongly" in line for line in class_lines(right, ("a", "b")))
 
 
 def test_draws_of_different_sizes_weigh_by_their_answers_in_the_sum() -> None:
     # One right of two, then eight of eight.
-    result = HeadResult("zip", 1, (0.5, 1.0), np.array([[4, 1], [0, 5]]), np.array([5, 5]), np.array([9, 9]), ("", ""))
+    first = [0, *[NOT_ASKED] * 4, 0, *[NOT_ASKED] * 4]
+    second = [NOT_ASKED, 0, 0, 0, 0, NOT_ASKED, 1, 1, 1, 1]
+    result = HeadResult("zip", 1, answered([0] * 5 + [1] * 5, [first, second]), np.array([9, 9]), ("", ""))
+    assert result.accuracies == (0.5, 1.0)
     assert result.mean == 0.75
+    assert result.queries.tolist() == [5, 5]
     assert (result.overall.right, result.overall.answers, result.overall.accuracy) == (9, 10, 0.9)
 
 
@@ -281,6 +318,43 @@ def test_few_queries_and_images_on_both_sides_are_cautioned_of() -> None:
     assert cautions(many, protocol, evaluate_heads(many, protocol)) == ()
 
 
+def test_a_head_that_trains_has_fewer_draws_and_says_so() -> None:
+    protocol = Protocol(shots=(2,), draws=4, heads=("zip", "zip-f"), tuning=FineTuning(steps=3), trained_draws=3)
+    seen: list[int] = []
+    rest = dataclasses.replace(data(), query=None, query_labels=None)
+    results = evaluate_heads(rest, protocol, seen.append)
+    assert sum(seen) == 4 + 3
+    assert [len(result.accuracies) for result in results] == [4, 3]
+    assert [len(result.chosen) for result in results] == [4, 3]
+    # Its draws are the first ones.
+    (alone,) = evaluate_heads(rest, dataclasses.replace(protocol, draws=3, heads=("zip-f",)))
+    assert results[1].to_dict(NAMES) == alone.to_dict(NAMES)
+    lines = evaluation_lines(evaluation(*results))
+    assert "zip-f is trained anew in each draw, so it has the first 3 of the 4 draws (--trained-draws)" in lines
+    assert "\n\nzip-f is trained anew in each draw" in evaluation_markdown(evaluation(*results), "x")
+    # Both heads are compared on the draws that both have.
+    (difference,) = evaluation(*results).directions[0].differences
+    assert difference.draws == 3
+    assert difference.difference == pytest.approx(results[1].mean - np.mean(results[0].accuracies[:3]))
+
+
+def test_each_class_of_a_range_has_its_own_number_of_shots() -> None:
+    protocol = Protocol(shots=(1,), draws=6, heads=("zip",), shot_ranges=(ShotRange(2, 4),))
+    given = data()
+    results = evaluate_heads(given, protocol)
+    assert [result.shots for result in results] == [1, ShotRange(2, 4)]
+    counts = [np.bincount(given.support_labels[draw(given, ShotRange(2, 4), seed).drawn]) for seed in range(6)]
+    assert {int(count) for each in counts for count in each} == {2, 3, 4}
+    assert results[1].to_dict(NAMES)["shots"] == "2-4"
+    text = evaluation_markdown(evaluation(*results), "x")
+    assert "## Each class, zip, 2-4 shots" in text
+    assert "| crack | 2-4 of 6 | 4 |" in text
+    assert "| all | 6-12 of 18 | 12 |" in text
+    # The most that may be drawn is what a class needs.
+    with pytest.raises(SupportError, match="'crack' has 6 instances, fewer than 7 shots"):
+        evaluate_heads(given, dataclasses.replace(protocol, shot_ranges=(ShotRange(1, 7),)))
+
+
 def save(path: Path, names: object = NAMES, **tensors: np.ndarray) -> Path:
     safetensors.numpy.save_file(tensors, path, metadata={"class_names": json.dumps(names)})
     return path
@@ -348,6 +422,8 @@ def test_what_is_no_features_file_is_refused(tmp_path: Path) -> None:
         ({"shots": (0, 1)}, "at least 1 shot"),
         ({"heads": ("magic",), "shots": (1,)}, "no head 'magic'"),
         ({"heads": ("auto",), "aggregate": "mean"}, "chooses beta and aggregation itself"),
+        ({"trained_draws": 0}, "at least one"),
+        ({"trained_draws": 2.0}, "the number of draws of a trained head must be a whole number"),
     ],
 )
 def test_a_protocol_that_cannot_be_run_is_refused_when_it_is_made(settings: dict[str, Any], message: str) -> None:

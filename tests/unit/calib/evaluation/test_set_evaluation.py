@@ -103,6 +103,14 @@ def test_sets_that_do_not_suffice_are_refused_before_anything_is_encoded(
         evaluate_sets(engine, labelled, of_class(labelled, "stain"), unknown)
     with pytest.raises(InputError, match="with 4 shots"):
         evaluate_sets(engine, labelled, settings=EvaluateSettings(Protocol(shots=(4,)), unknown=True))
+    swap = EvaluateSettings(PROTOCOL, views="ms", resample="fast", swap=True)
+    with pytest.raises(UsageError, match="--swap exchanges the support with the queries, and there are no queries"):
+        evaluate_sets(engine, labelled, settings=swap)
+    with pytest.raises(SupportError, match=r"as support \(--swap\): the class 'scratch' has 0 instances, fewer than 2"):
+        evaluate_sets(engine, labelled, two, swap)
+    with pytest.raises(InputError, match="none is left to classify"):
+        four = dataclasses.replace(PROTOCOL, shots=(4,))
+        evaluate_sets(engine, labelled, labelled, dataclasses.replace(swap, protocol=four))
     assert engine.batches == []
 
 
@@ -111,7 +119,12 @@ def test_the_files_hold_what_was_found(labelled: LabelledSet, engine: FakeEngine
     evaluation = evaluate_sets(engine, labelled, settings=unknown)
     write_evaluation(tmp_path / "out", evaluation, {"support": "parts"})
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert written - {"evaluation.png"} == {"evaluation.json", "evaluation.md", "unknown.json", "unknown.md"}
+    assert written - {"evaluation.png", "reliability.png"} == {
+        "evaluation.json",
+        "evaluation.md",
+        "unknown.json",
+        "unknown.md",
+    }
     payload = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert payload["support"] == "parts"
     assert [row["accuracy"] for row in payload["results"]] == [round(each.mean, 6) for each in evaluation.heads]
