@@ -94,10 +94,10 @@ def _classes(ctx: typer.Context) -> list[str]:
 
 
 def _classes_of(cache: str | Path) -> Iterable[str]:
-    from mvrec_edge.runtime import SupportCache
+    from mvrec_edge.cli.class_names import class_names_in
 
     # The shell expands a home folder when the line is run, and not before.
-    return SupportCache.load(Path(cache).expanduser()).class_names
+    return class_names_in(Path(cache).expanduser())
 
 
 def _from_config(ctx: typer.Context) -> Path:

@@ -249,7 +249,7 @@ class SetOptions:
         if superfluous := ", ".join(f"{name} ({value})" for name, value in given.items() if value is not None):
             raise UsageError(
                 f"--features brings its own support and queries, so leave out {superfluous}",
-                fix="or leave out --features; where a config file gives them, leave out --config",
+                fix="or leave out --features; where a config file gives both, give one on the command line",
             )
 
 

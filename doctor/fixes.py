@@ -111,7 +111,7 @@ class Fixes:
 
     def newer_plans(self, flavour: Flavour) -> str:
         """Gets a library that runs plans and is new enough."""
-        return NEWER_JETPACK if self.is_jetson else install_libraries(*flavour.wheels, option="--upgrade")
+        return flavour.how_to_update(self.jetson)
 
     def openvino(self, *, installed: bool = False) -> str:
         """Installs OpenVINO, or mends one that is installed."""

@@ -28,6 +28,7 @@ def __getattr__(name: str) -> Any:
     # Imported when asked for: it brings the onnx libraries along, and a process that only runs the encoder in PyTorch
     # would be charged for their time and memory.
     if name == "export_bundle":
+        require_export_libraries(())
         from mvrec_edge.export.pipeline import export_bundle
 
         return export_bundle

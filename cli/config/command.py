@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperCommand
 
 from mvrec_edge.cli.config.renamed import check_names
-from mvrec_edge.cli.config.setting import Setting, arguments_of, settings_of, shared_table
+from mvrec_edge.cli.config.setting import Setting, arguments_of, settings_of, shared_table, yielding
 
 __all__ = [
     "CONFIGURED",
@@ -143,12 +143,16 @@ class ConfiguredCommand(TyperCommand):
         from mvrec_edge.cli.config.reading import read_config
 
         settings = command_settings()
-        values = read_config(Path(given["config"]), settings, self.table)
+        own_settings = settings[self.table]
+        on_line = [key for key, setting in own_settings.items() if _words_of(given.get(setting.parameter))]
+        yields = {own_settings[key].parameter for key in yielding(self.table, on_line)}
+        read = read_config(Path(given["config"]), settings, self.table)
+        values = {name: value for name, value in read.items() if name not in yields}
         arguments = arguments_of(_function(self.table))
-        own = {name for name in arguments if name not in {each.parameter for each in settings[self.table].values()}}
+        own = {name for name in arguments if name not in {each.parameter for each in own_settings.values()}}
         from_file = place_arguments(arguments, given, values, own)
         ctx.default_map = {name: value for name, value in values.items() if name in from_file or name not in arguments}
-        self._check_required(given, ctx.default_map, settings[self.table])
+        self._check_required(given, ctx.default_map, own_settings)
 
     def _check_required(
         self, given: Mapping[str, Any], from_file: Mapping[str, Any], settings: Mapping[str, Setting]
@@ -191,9 +195,7 @@ def place_arguments(
     texts: list[str] = []
     present = 0
     for name in positional:
-        # Versions of click differ in what stands for an argument that is not there.
-        value = given.pop(name, None)
-        parts = [value] if isinstance(value, str) else list(value) if isinstance(value, list | tuple) else []
+        parts = _words_of(given.pop(name, None))
         present += bool(parts)
         texts += parts
     missing = len(positional) - present
@@ -206,3 +208,9 @@ def place_arguments(
         given[name] = tuple(texts) if takes_all else texts[0]
         texts = [] if takes_all else texts[1:]
     return from_file
+
+
+def _words_of(value: Any) -> list[str]:
+    """What the parser has of an argument, or of an option that takes a value; none where it is not on the line."""
+    # Versions of click differ in what stands for an argument that is not there.
+    return [value] if isinstance(value, str) else list(value) if isinstance(value, list | tuple) else []

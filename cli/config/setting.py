@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -20,6 +20,7 @@ __all__ = [
     "command_line_only",
     "settings_of",
     "shared_table",
+    "yielding",
 ]
 
 #: Never taken from a file, of no command: what replaces files or overrules a check is asked for each time.
@@ -48,6 +49,12 @@ _OWN: Mapping[str, tuple[str, ...]] = {
     "build": ("precision", "batch"),
     "verify": ("engine", "precision"),
     "bench": ("engine", "batch"),
+}
+
+# Options that stand in place of other settings, by their key: a command takes the one or the others.
+_INSTEAD: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "export": {"random_weights": ("checkpoint",)},
+    "evaluate": {"features": ("bundle", "support", "query")},
 }
 
 # Values of a path that are words and no paths.
@@ -113,6 +120,22 @@ def shared_table(command: str, key: str) -> str | None:
 def command_line_only(command: str, key: str) -> bool:
     """Whether a setting of a command is never taken from a file."""
     return key in COMMAND_LINE_ONLY or key in _ONE_CALL.get(command, ())
+
+
+def yielding(command: str, given: Collection[str]) -> set[str]:
+    """The settings that a file does not give, since the command line has what stands in their place.
+
+    Args:
+        command: The command.
+        given: The keys of the settings that the command line has.
+    """
+    found: set[str] = set()
+    for option, others in _INSTEAD.get(command, {}).items():
+        if option in given:
+            found.update(others)
+        if any(other in given for other in others):
+            found.add(option)
+    return found
 
 
 def settings_of(command: Callable[..., Any], name: str = "") -> dict[str, Setting]:

@@ -73,6 +73,9 @@ The value of a setting is taken from the first of these places that has it:
   arguments, which have no dashes, are the settings `bundle`, `support`, `cache` and `inputs`.
 - The file fills in the first arguments, the command line the last ones. With `bundle` and `cache` in the file,
   `mvrec-edge classify --config mvrec-edge.toml elsewhere/` classifies the folder `elsewhere/`.
+- What the command line gives excludes from the file what it does not go with. With `checkpoint` in the file,
+  `mvrec-edge export --config mvrec-edge.toml --random-weights pocket` draws weights. `--features` of `evaluate` and
+  its sets exclude one another in the same way.
 - A relative path in the file begins at the folder of the file; one on the command line begins at the current folder.
 - Texts and paths stand in quotes. Where the text of a setting is a number, the quotes may be left out: `views = 3`,
   `risk = 0.01`, `reject_rate = 0.05`, and one number as `shots` or `batch`.

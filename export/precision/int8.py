@@ -21,6 +21,7 @@ import onnx
 
 from mvrec_edge.export.graph_file import load_graph, save_graph
 from mvrec_edge.export.precision.projections import separate_projections
+from mvrec_edge.runtime.engines.optional_library import import_library
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, dependency_error
 from mvrec_edge.runtime.installing import install_extra
 
@@ -106,8 +107,8 @@ def load_nncf() -> Any:
     """
     try:
         with _silenced():
-            import nncf
-            import nncf.onnx
+            nncf = import_library("nncf")
+            import_library("nncf.onnx")
     except Exception as error:
         raise dependency_error(error, "nncf", extra="int8", purpose="quantising to int8") from error
     return nncf

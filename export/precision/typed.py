@@ -76,6 +76,9 @@ class _Narrowing:
     def _type_of(self, node: onnx.NodeProto) -> int | None:
         """The float type a node computes in; None where it has nothing to do with floats."""
         kinds = [self.types.get(name) for name in node.input]
+        if node.op_type == "Shape":
+            # Whole numbers, of whatever it is the shape; older tracers compute the shapes for Reshape so.
+            return None
         if node.op_type == "MatMul":
             # The projection at the end is the embedding itself, and costs nothing.
             return _FLOAT if self.outputs & set(node.output) else self.narrow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import operator
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -53,11 +54,17 @@ class Table:
 
     def numbered(self) -> Iterator[tuple[int, str, Sequence[str]]]:
         """Number, from 0, `"<file>#<number>"` for messages, and cells of each row."""
+        # A path looks for its name each time.
+        file = self.path.name
         for number, cells in enumerate(self.rows):
-            yield number, f"{self.path.name}#{number}", cells
+            yield number, f"{file}#{number}", cells
 
     def check_one_line(self, cells: Sequence[str], source: str) -> None:
         """Raises `AnnotationError` where a cell holds a line break: a quote that was left open takes in whole rows."""
+        # One look for all cells of a good row.
+        whole = "".join(cells)
+        if "\n" not in whole and "\r" not in whole:
+            return
         for name, cell in zip(self.header, cells, strict=False):
             if "\n" in cell.strip() or "\r" in cell.strip():
                 raise AnnotationError(
@@ -72,17 +79,15 @@ class Table:
         Empty cells at the end are harmless. More cells than names mean that a comma within a cell was taken for the
         end of it, and every cell behind it stands in the wrong column.
         """
-        count = len(cells)
-        while count > len(self.header) and not cells[count - 1].strip():
+        count, columns = len(cells), len(self.header)
+        while count > columns and not cells[count - 1].strip():
             count -= 1
-        if count > len(self.header):
-            what = f"the row has {count} cells, but the table only {len(self.header)} columns"
+        if count > columns:
+            what = f"the row has {count} cells, but the table only {columns} columns"
             fix = "put a cell with a comma in it in quotes; where numbers have decimal commas, separate by semicolons"
             raise AnnotationError(what, where=source, fix="correct the row" if self.decimal_comma else fix)
         if len(cells) < needed:
-            raise AnnotationError(
-                f"the row has {len(cells)} of {len(self.header)} cells", where=source, fix="complete the row"
-            )
+            raise AnnotationError(f"the row has {len(cells)} of {columns} cells", where=source, fix="complete the row")
 
 
 def read_table(path: Path) -> Table:
@@ -127,10 +132,12 @@ def parse_number(text: str, what: str, source: str, *, decimal_comma: bool = Fal
     number = text.strip()
     if decimal_comma and "." not in number:
         number = number.replace(",", ".", 1)
-    # A large exponent makes it infinite.
-    if len(number) > _LONGEST_NUMBER or _NUMBER.fullmatch(number) is None or math.isinf(float(number)):
-        raise AnnotationError(f"{what} is not a number: '{text[:_SHOWN]}'", where=source, fix="correct the cell")
-    return float(number)
+    if len(number) <= _LONGEST_NUMBER and _NUMBER.fullmatch(number) is not None:
+        value = float(number)
+        # A large exponent makes it infinite.
+        if not math.isinf(value):
+            return value
+    raise AnnotationError(f"{what} is not a number: '{text[:_SHOWN]}'", where=source, fix="correct the cell")
 
 
 def _delimiter(text: str, path: Path) -> str:
@@ -154,7 +161,7 @@ def _rows(text: str, delimiter: str, path: Path, above: int = 0, *, strict: bool
         begin = 1
         try:
             for row in reader:
-                if any(cell.strip() for cell in row):
+                if any(map(str.strip, row)):
                     rows.append(row)
                 begin = reader.line_num + 1
             return rows
@@ -166,7 +173,7 @@ def _rows(text: str, delimiter: str, path: Path, above: int = 0, *, strict: bool
 
 def _lines(text: str) -> Iterator[str]:
     """The lines with what ends them, cut out one by one: a stream of text takes four bytes for each character."""
-    return (found[0] for found in _LINE.finditer(text))
+    return map(operator.itemgetter(0), _LINE.finditer(text))
 
 
 def _not_csv(said: str, line: int, delimiter: str, path: Path) -> InputError:

@@ -35,13 +35,18 @@ def refuse_thousands(rows: Iterable[BoxCells], path: Path, *, decimal_comma: boo
     Raises:
         InputError: The table cannot be read without guessing; a cell is named.
     """
-    boxes = [(source, [(name, cell.strip()) for name, cell in cells]) for source, cells in rows]
+    boxes = [
+        (source, [(name, cell.strip()) for name, cell in cells])
+        for source, cells in rows
+        if any("." in cell or "," in cell for _, cell in cells)
+    ]
     for separator in ".,":
         marked = [
             (source, name, cell, cells)
             for source, cells in boxes
             for name, cell in cells
-            if (found := _SEPARATED.fullmatch(cell)) is not None and found[1] == separator
+            # Most cells hold none, and looking for it is ten times as fast.
+            if separator in cell and (found := _SEPARATED.fullmatch(cell)) is not None and found[1] == separator
         ]
         if not marked or not all(_GROUPED.fullmatch(cell) for _, _, cell, _ in marked):
             continue

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mvrec_edge.runtime import SupportCache, open_source
+from mvrec_edge.runtime import Bundle, SupportCache, open_source
 from mvrec_edge.testing import HELD_OUT_FAMILIES
 from tests.e2e.commands import error_line, run
 
@@ -253,6 +253,33 @@ def test_given_arguments_come_before_those_of_the_file(line: Path) -> None:
     run("classify", *everything, "--config", config, "--out", line / "3.jsonl")
     assert labels(line / "one.jsonl") == labels(line / "2.jsonl") == labels(line / "3.jsonl")[:1]
     assert "line.safetensors" in run("classify", "--config", config, code=3).stderr
+
+
+def test_random_weights_come_before_the_checkpoint_of_the_file(tmp_path: Path) -> None:
+    run("init", tmp_path / "a")
+    words = ("export", "--config", "mvrec-edge.toml")
+    # The sizes of the pocket encoder: the largest that is traced in no time.
+    run(*words, "--random-weights", "pocket", "--out", "random.bundle", cwd=tmp_path / "a")
+    assert Bundle.load(tmp_path / "a" / "random.bundle").weights.is_random
+    # And the other way round.
+    (tmp_path / "a" / "c.toml").write_text("[export]\nrandom_weights = 'pocket'\n")
+    run("export", "pocket", "--config", "c.toml", "--out", "pocket.bundle", cwd=tmp_path / "a")
+    assert not Bundle.load(tmp_path / "a" / "pocket.bundle").weights.is_random
+    # Who writes both on one line, or both into one file, has to choose.
+    (tmp_path / "a" / "c.toml").write_text("[export]\nrandom_weights = 'pocket'\ncheckpoint = 'pocket'\n")
+    for both in (("pocket", "--random-weights", "pocket"), ("--config", "c.toml")):
+        said = error_line(run("export", *both, "--out", "both.bundle", cwd=tmp_path / "a", code=2))
+        assert "give either a CHECKPOINT or --random-weights" in said
+
+
+def test_features_come_before_the_sets_of_the_file(made: Path, tmp_path: Path) -> None:
+    """The file of `init` names a bundle and a support; nothing reads either here."""
+    missing = tmp_path / "features.safetensors"
+    said = error_line(run("evaluate", "--config", "mvrec-edge.toml", "--features", missing, code=3, cwd=made))
+    assert str(missing) in said
+    (tmp_path / "c.toml").write_text("[evaluate]\nfeatures = 'features.safetensors'\n")
+    said = error_line(run("evaluate", "no.bundle", "labelled", "--config", tmp_path / "c.toml", code=3, cwd=made))
+    assert "no.bundle" in said
 
 
 def test_a_switch_of_the_file_and_its_opposite(line: Path) -> None:

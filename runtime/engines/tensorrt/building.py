@@ -10,6 +10,7 @@ from typing import Any
 
 from mvrec_edge.runtime.bundle import Bundle
 from mvrec_edge.runtime.bundle.held_graph import folder_state
+from mvrec_edge.runtime.engines.tensorrt.failed_builds import earlier_failure, forget_failure, remember_failure
 from mvrec_edge.runtime.engines.tensorrt.flavour import Flavour
 from mvrec_edge.runtime.engines.tensorrt.plan_keys import (
     Capabilities,
@@ -19,8 +20,8 @@ from mvrec_edge.runtime.engines.tensorrt.plan_keys import (
     flavour_for,
     plan_key,
 )
-from mvrec_edge.runtime.engines.tensorrt.plans import plan_path, record_plan, verified_plan
-from mvrec_edge.runtime.engines.tensorrt.profile import AnyProfile
+from mvrec_edge.runtime.engines.tensorrt.plans import plan_path, replacing, verified_file
+from mvrec_edge.runtime.engines.tensorrt.profile import AnyProfile, CuttingProfile
 from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt
 from mvrec_edge.runtime.errors import (
     EnvironmentUnfitError,
@@ -46,6 +47,9 @@ _OUT_OF_MEMORY = {
     "mvrec-edge build BUNDLE --for rtx --into-bundle",
 }
 
+# Somebody ended it, who may let it end the next time.
+_STOPPED = ("SIGHUP", "SIGINT", "SIGTERM")
+
 # By the variant.
 _CUTS = {"": "", "views": " that cuts views"}
 
@@ -59,13 +63,15 @@ class BuiltPlan:
         path: Where it lies.
         key: What it depends on.
         data: Its bytes, whose hash was checked.
+        digest: That hash, SHA-256 in hexadecimal: hashing a plan of 600 MB takes most of a second.
         built: Whether it was built just now.
     """
 
-    def __init__(self, path: Path, key: PlanKey | PortablePlanKey, data: bytes, *, built: bool) -> None:
+    def __init__(self, path: Path, key: PlanKey | PortablePlanKey, data: bytes, digest: str, *, built: bool) -> None:
         self.path = path
         self.key = key
         self.data = data
+        self.digest = digest
         self.built = built
 
 
@@ -78,6 +84,7 @@ def ensure_plan(
     workspace: int | None = None,
     timing_cache: Path | None = None,
     force: bool = False,
+    dispensable: bool = False,
     say: Callable[[str], None] = lambda _: None,
     progress: Progress = lambda _phase, _step, _steps: None,
 ) -> BuiltPlan:
@@ -92,13 +99,14 @@ def ensure_plan(
         timing_cache: Where timings of kernels are kept; by default in the user's cache folder. No kernels are tried for
             a portable plan.
         force: Whether to build it although there is one.
+        dispensable: Whether the caller can do without: then no build is tried that failed before.
         say: Takes a line for each step that takes long.
         progress: Called with a phase, the steps done and the steps in all.
 
     Raises:
         MissingDependencyError: The library is not installed.
         UsageError: The library does not build for one of the compute capabilities.
-        EnvironmentUnfitError: The plan cannot be built here.
+        EnvironmentUnfitError: The plan cannot be built here, or could not and is dispensable.
         IntegrityError: The graph holds something that must not be run.
         OutputError: The plan cannot be written.
     """
@@ -114,12 +122,18 @@ def ensure_plan(
     path = plan_path(key)
     if not force:
         try:
-            found = verified_plan(key, path)
+            found = verified_file(key, path)
         except IntegrityError as error:
             say(f"the plan is built again, because the one that is there cannot be loaded: {error}")
         else:
             if found is not None:
-                return BuiltPlan(path, key, found, built=False)
+                return BuiltPlan(path, key, *found, built=False)
+    reason = earlier_failure(key) if dispensable else None
+    if reason is not None:
+        raise EnvironmentUnfitError(
+            f"its plan could not be built before: {reason}",
+            fix=f"to try it again: {_command(flavour, precision, profile)}",
+        )
     say(
         f"building a {flavour.title} {release} plan of the {precision} graph{_CUTS[profile.variant]} for "
         f"{target.title}, batch {profile}: this takes {flavour.duration}, once; it is kept as {path}"
@@ -136,37 +150,52 @@ def ensure_plan(
             "timing_cache": None if flavour.portable else str(timing_cache or folder / "timing.cache"),
             "target": str(fresh),
         }
-        before = folder_state(bundle.path)
-        try:
-            _run_on(bundle, precision, profile.variant, flavour, request, progress)
-        except IntegrityError:
-            # The whole bundle may rightly have been exchanged, as another build does that stores its plan.
-            if folder_state(bundle.path) == before:
-                raise
-            _run_on(bundle, precision, profile.variant, flavour, request, progress)
-        with writing(path):
-            # Never the new plan under the old record: between the two steps there is no plan at all.
-            path.with_suffix(".json").unlink(missing_ok=True)
+        # Of a plan that everybody needs, nobody would look for the note.
+        noted = key if profile.variant else None
+        _run_on(
+            bundle,
+            precision,
+            profile.variant,
+            lambda graph: _run(flavour, request | {"graph": str(graph)}, progress, noted),
+        )
+        with replacing(key, path), writing(path):
             fresh.replace(path)
-    record_plan(key, path)
-    data = verified_plan(key, path)
-    if data is None:
+    forget_failure(key)
+    found = verified_file(key, path)
+    if found is None:
         raise OutputError("the plan is gone right after it was built", where=path)
-    return BuiltPlan(path, key, data, built=True)
+    return BuiltPlan(path, key, *found, built=True)
 
 
-def _run_on(
-    bundle: Bundle, precision: str, variant: str, flavour: Flavour, request: dict[str, Any], progress: Progress
-) -> None:
+def _command(flavour: Flavour, precision: str, profile: AnyProfile) -> str:
+    """The command that builds the plans of a precision."""
+    sizes = profile.views if isinstance(profile, CuttingProfile) else profile
+    return f"mvrec-edge build BUNDLE --for {flavour.target} --precision {precision} --batch {sizes}"
+
+
+def _run_on(bundle: Bundle, precision: str, variant: str, run: Callable[[Path], None]) -> None:
+    """Runs the building process on a graph of a bundle, or of the bundle that takes its place meanwhile."""
+    before = folder_state(bundle.path)
+    try:
+        _run_on_held(bundle, precision, variant, run)
+    except IntegrityError:
+        # The whole bundle may rightly have been exchanged, as another build does that stores its plan.
+        if folder_state(bundle.path) == before:
+            raise
+        _run_on_held(bundle, precision, variant, run)
+
+
+def _run_on_held(bundle: Bundle, precision: str, variant: str, run: Callable[[Path], None]) -> None:
     """Runs the building process on a graph of a bundle that nobody exchanges meanwhile."""
     held = bundle.hold(precision, variant or None)
     with contextlib.closing(held) as files, files.opening(mapped=False):
-        graph = files.graph if files.variant is None else files.variant[0]
-        _run(flavour, request | {"graph": str(graph)}, progress)
+        run(files.graph if files.variant is None else files.variant[0])
 
 
-def _run(flavour: Flavour, request: dict[str, Any], progress: Progress) -> None:
-    """Runs the building process to its end."""
+def _run(
+    flavour: Flavour, request: dict[str, Any], progress: Progress, noted: PlanKey | PortablePlanKey | None
+) -> None:
+    """Runs the building process to its end; a failure is noted for a key, where one is given."""
     try:
         child = ChildProcess(["-m", _MODULE])
     except OSError as refusal:
@@ -185,7 +214,12 @@ def _run(flavour: Flavour, request: dict[str, Any], progress: Progress) -> None:
                 progress(message["phase"], message["step"], message["steps"])
         code = child.wait()
         said = child.said(_LARGEST_NOTE)
-    _check_end(flavour, code, last, said)
+    try:
+        _check_end(flavour, code, last, said)
+    except EnvironmentUnfitError as error:
+        if noted is not None and signal_name(code) not in _STOPPED:
+            remember_failure(noted, error)
+        raise
 
 
 def _check_end(flavour: Flavour, code: int, last: dict[str, Any], said: str) -> None:

@@ -94,8 +94,11 @@ def _is_of(record: PlanRecord, manifest: Manifest) -> bool:
         return False
 
 
-def bundled_plan(bundle: Bundle, record: PlanRecord) -> bytes:
-    """The bytes of a plan of a bundle, whose hash was checked.
+def bundled_plan(bundle: Bundle, record: PlanRecord) -> tuple[bytes, str]:
+    """A plan of a bundle, whose hash was checked.
+
+    Returns:
+        Its bytes and their SHA-256, in hexadecimal.
 
     Raises:
         IntegrityError: The file is missing, or was changed.
@@ -111,7 +114,7 @@ def bundled_plan(bundle: Bundle, record: PlanRecord) -> bytes:
                 where=file.path,
                 fix=f"copy the bundle again, or {record.how_to_build}",
             )
-    return data
+    return data, listed.sha256
 
 
 def _is_whole(bundle: Bundle, record: PlanRecord, say: Callable[[str], None]) -> bool:

@@ -6,6 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 
 from mvrec_edge.runtime.installing import install_libraries
+from mvrec_edge.runtime.jetson import NEWER_JETPACK, JetsonRelease
 
 __all__ = ["FLAVOURS", "TENSORRT", "TENSORRT_RTX", "Flavour", "flavour_of"]
 
@@ -24,7 +25,6 @@ class Flavour:
         newest: The last.
         needed_for: What a release before the first lacks.
         wheels: The wheels that hold it on a PC.
-        on_jetson: How a board gets a newer release; empty where it runs on no board.
         portable: Whether a plan is built without a GPU, for every GPU of some compute capabilities; else it is built on
             the GPU that runs it, and kernels are tried there.
         duration: How long a build takes, in words.
@@ -39,14 +39,16 @@ class Flavour:
     newest: tuple[int, int]
     needed_for: str
     wheels: tuple[str, ...]
-    on_jetson: str
     portable: bool
     duration: str
 
-    @property
-    def update(self) -> str:
-        """How a newer release is installed."""
-        return self.on_jetson + install_libraries(*self.wheels, option="--upgrade")
+    def how_to_update(self, board: JetsonRelease | None) -> str:
+        """How a newer release is had.
+
+        Args:
+            board: The release of a Jetson; None on another machine.
+        """
+        return NEWER_JETPACK if board is not None else install_libraries(*self.wheels, option="--upgrade")
 
     @property
     def installed(self) -> bool:
@@ -64,7 +66,6 @@ TENSORRT = Flavour(
     newest=(11, 4),
     needed_for="strongly typed plans",
     wheels=("tensorrt",),
-    on_jetson="on a Jetson, update to JetPack 6.1 or newer; on a PC, ",
     portable=False,
     duration="minutes",
 )
@@ -80,7 +81,6 @@ TENSORRT_RTX = Flavour(
     newest=(1, 7),
     needed_for="the runtime cache as it is used here",
     wheels=("tensorrt-rtx-cu13-libs", "tensorrt-rtx-cu13-bindings"),
-    on_jetson="",
     portable=True,
     duration="seconds",
 )

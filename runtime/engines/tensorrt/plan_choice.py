@@ -30,6 +30,7 @@ def choose_plan(
     batch: int | None = None,
     workspace: int | None = None,
     timing_cache: Path | None = None,
+    dispensable: bool = False,
     say: Callable[[str], None] = lambda _: None,
     progress: Progress = lambda _phase, _step, _steps: None,
 ) -> BuiltPlan:
@@ -46,6 +47,7 @@ def choose_plan(
         batch: Most views that will be computed at once.
         workspace: Most bytes of GPU memory for trying kernels.
         timing_cache: Where timings of kernels are kept between builds.
+        dispensable: Whether the engine can do without: then no build is tried that failed before.
         say: Takes a line where a plan has to be built, or that of the bundle is not used.
         progress: Called with a phase, the steps done and the steps in all while it is built.
 
@@ -72,6 +74,7 @@ def choose_plan(
         profile or _usual_profile(graph, release, target, batch),
         workspace=workspace,
         timing_cache=timing_cache,
+        dispensable=dispensable,
         say=say,
         progress=progress,
     )
@@ -104,7 +107,7 @@ def _unfit(record: PlanRecord, flavour: Flavour, release: str, gpu: GpuModel, pr
 
 def _of_bundle(bundle: Bundle, record: PlanRecord) -> BuiltPlan:
     fields = {field.name: getattr(record, field.name) for field in dataclasses.fields(PortablePlanKey)}
-    return BuiltPlan(bundle.path / record.file, PortablePlanKey(**fields), bundled_plan(bundle, record), built=False)
+    return BuiltPlan(bundle.path / record.file, PortablePlanKey(**fields), *bundled_plan(bundle, record), built=False)
 
 
 def _fitting(graph: str, flavour: Flavour, release: str, gpu: GpuModel) -> Capabilities:

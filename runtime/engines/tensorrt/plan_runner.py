@@ -105,7 +105,7 @@ class PlanRunner:
         if not self._flavour.portable:
             strategy = self._tensorrt.ExecutionContextAllocationStrategy.USER_MANAGED
             return lambda: engine.create_execution_context(strategy), lambda: None
-        file = RuntimeCacheFile(plan.data, str(self._tensorrt.__version__), self._cuda.gpu, say)
+        file = RuntimeCacheFile(plan.digest, str(self._tensorrt.__version__), self._cuda.gpu, say)
         contexts = RtxContexts(self._tensorrt, engine, file.read())
 
         def keep() -> None:

@@ -8,18 +8,27 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mvrec_edge.runtime.engines.tensorrt.plan_keys import AnyKey, PlanKey, PortablePlanKey
 from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
 from mvrec_edge.runtime.errors import IntegrityError, UsageError
-from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes, sha256_file
+from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes, sha256_file, writing
 from mvrec_edge.runtime.files.json_documents import read_json
 from mvrec_edge.runtime.files.regular_files import read_bounded
 from mvrec_edge.runtime.files.user_cache import made_by_user, user_cache_path
 
-__all__ = ["built_keys", "built_profiles", "plan_path", "record_plan", "verified_plan"]
+__all__ = [
+    "built_keys",
+    "built_profiles",
+    "plan_path",
+    "record_plan",
+    "replacing",
+    "verified_file",
+    "verified_plan",
+]
 
 _LARGEST_RECORD = 1 << 16
 _LARGEST_PLAN = 1 << 34
@@ -82,15 +91,37 @@ def record_plan(key: AnyKey, path: Path) -> None:
         stream.write(canonical_json(record))
 
 
+@contextlib.contextmanager
+def replacing(key: AnyKey, path: Path) -> Iterator[None]:
+    """Takes the record of a file away, has the file put there in the block, and writes its record.
+
+    So the new bytes never lie under the old record, whatever ends the process: between the steps there is nothing that
+    `verified_plan` would give out.
+
+    Raises:
+        OutputError: The old record cannot be removed, or the new one not be written.
+    """
+    with writing(path):
+        path.with_suffix(".json").unlink(missing_ok=True)
+    yield
+    record_plan(key, path)
+
+
 def verified_plan(key: AnyKey, path: Path) -> bytes | None:
-    """The bytes of a plan or a runtime cache, if it is the one of this key and nobody changed it.
+    """The bytes of a plan or a runtime cache; see `verified_file`."""
+    found = verified_file(key, path)
+    return None if found is None else found[0]
+
+
+def verified_file(key: AnyKey, path: Path) -> tuple[bytes, str] | None:
+    """A plan or a runtime cache, if it is the one of this key and nobody changed it.
 
     Args:
         key: What it must depend on.
         path: Where it should lie.
 
     Returns:
-        The bytes; None where there is none.
+        The bytes and their SHA-256, in hexadecimal; None where there is none.
 
     Raises:
         IntegrityError: There is one, and its record or its hash says that it is another.
@@ -112,9 +143,10 @@ def verified_plan(key: AnyKey, path: Path) -> bytes | None:
     # Its size first: of a plan that is longer nothing is read.
     fits = _size_of(path) == size
     plan = _bytes_of(path, size, key.kind) if fits else b""
-    if not fits or sha256_bytes(plan) != fields.text("sha256", longest=64):
+    digest = sha256_bytes(plan)
+    if not fits or digest != fields.text("sha256", longest=64):
         raise IntegrityError("was changed after it was built", where=path, fix="build it again")
-    return plan
+    return plan, digest
 
 
 def _schema(key: AnyKey) -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
 from mvrec_edge.runtime.engines.tensorrt.plan_keys import RuntimeCacheKey, system_name
-from mvrec_edge.runtime.engines.tensorrt.plans import record_plan, verified_plan
+from mvrec_edge.runtime.engines.tensorrt.plans import replacing, verified_plan
 from mvrec_edge.runtime.errors import IntegrityError, OutputError
-from mvrec_edge.runtime.files import atomic_write, sha256_bytes, writing
+from mvrec_edge.runtime.files import atomic_write
 from mvrec_edge.runtime.files.file_lock import locked
 from mvrec_edge.runtime.files.user_cache import user_cache, user_cache_path
 
@@ -20,7 +20,7 @@ class RuntimeCacheFile:
     """The file of one plan, library and GPU. It holds code, and is verified as a plan is.
 
     Args:
-        plan: The plan's bytes.
+        plan: SHA-256 of the plan, in hexadecimal.
         release: The library's version.
         gpu: The GPU.
         say: Takes a line where the file is not used, or cannot be written.
@@ -29,8 +29,8 @@ class RuntimeCacheFile:
         path: Where it lies.
     """
 
-    def __init__(self, plan: bytes, release: str, gpu: GpuModel, say: Callable[[str], None]) -> None:
-        self._key = RuntimeCacheKey(sha256_bytes(plan), release, gpu.name, gpu.capability, system_name())
+    def __init__(self, plan: str, release: str, gpu: GpuModel, say: Callable[[str], None]) -> None:
+        self._key = RuntimeCacheKey(plan, release, gpu.name, gpu.capability, system_name())
         self._say = say
         self.path: Path = user_cache_path() / "plans" / f"{self._key.digest}.jit"
 
@@ -46,12 +46,7 @@ class RuntimeCacheFile:
         """Writes it, with its record. Where that cannot be, the next run compiles again, which is said."""
         try:
             user_cache("plans")
-            with locked(self.path):
-                # Never the new bytes under the old record: between the two steps there is nothing.
-                with writing(self.path):
-                    self.path.with_suffix(".json").unlink(missing_ok=True)
-                with atomic_write(self.path) as stream:
-                    stream.write(data)
-                record_plan(self._key, self.path)
+            with locked(self.path), replacing(self._key, self.path), atomic_write(self.path) as stream:
+                stream.write(data)
         except OutputError as error:
             self._say(f"compiled kernels are not kept for the next run: {error}")

@@ -116,6 +116,7 @@ class TensorRtEngine(Engine):
                 batch=batch,
                 workspace=workspace,
                 timing_cache=timing_cache,
+                dispensable=wanted is not None and wanted.variant != "" and not views_in_graph,
                 say=say,
                 progress=progress,
             )

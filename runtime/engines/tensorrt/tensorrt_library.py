@@ -9,6 +9,7 @@ from mvrec_edge.runtime.engines.optional_library import import_library
 from mvrec_edge.runtime.engines.tensorrt.cuda_driver import how_to_get_tensorrt, served_cuda
 from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT, Flavour
 from mvrec_edge.runtime.errors import BrokenDependencyError, EnvironmentUnfitError, MissingDependencyError
+from mvrec_edge.runtime.jetson import read_release
 
 __all__ = ["load_tensorrt", "logger"]
 
@@ -32,7 +33,7 @@ def load_tensorrt(flavour: Flavour) -> Any:
         raise EnvironmentUnfitError(
             f"{flavour.title} {tensorrt.__version__} is too old: {flavour.needed_for} need "
             f"{'.'.join(str(part) for part in flavour.oldest)}",
-            fix=flavour.update,
+            fix=flavour.how_to_update(read_release()),
         )
     return tensorrt
 

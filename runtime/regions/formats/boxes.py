@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mvrec_edge.runtime.errors import AnnotationError, InputError
 from mvrec_edge.runtime.regions.annotation import Annotation, Shape, UnusableShape, declared_size
@@ -38,9 +37,8 @@ _BYTES_OF_LINES = {"\n": 800, ",": 36, "[": 64, "{": 400}
 _Box = tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class _Row:
-    """One row or line.
+class _Row(NamedTuple):
+    """One row or line; a tuple, since a table may have a hundred thousand.
 
     Attributes:
         number: Its place among all of them, from 0.
@@ -148,9 +146,10 @@ def _rows(path: Path, builder: SourceBuilder, tally: WarningTally) -> Iterator[_
         size = None
         if any(said[meaning] for meaning in columns.box):
             try:
-                refuse_turned(
-                    {table.header[place]: cells[place] for place in columns.turns if place < len(cells)}, source
-                )
+                if columns.turns:
+                    refuse_turned(
+                        {table.header[place]: cells[place] for place in columns.turns if place < len(cells)}, source
+                    )
                 box = _box_of_cells(said, columns, table, source)
                 size = _size_of_image(said, box)
             except AnnotationError as error:

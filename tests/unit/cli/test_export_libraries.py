@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -67,6 +68,38 @@ def test_a_library_that_does_not_load_is_said_first(
     words = ("--random-weights", "ViT-L/14", "--precision", precision)
     line = error_line(run("export", *words, "--out", tmp_path / "b", code=5))
     assert f"'{library}', which is installed but does not load: a library of C is too old" in line
+
+
+_EXPORT = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+from mvrec_edge.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("library", "source", "reason"),
+    [
+        ("torch", "raise RuntimeError('of another CUDA')", "of another CUDA"),
+        ("onnx", "raise AttributeError('no protobuf')", "no protobuf"),
+        ("onnxscript", "import onnxscript.gone", "No module named 'onnxscript.gone'"),
+        ("onnxruntime", "", "no attribute '__version__'"),
+    ],
+)
+def test_a_broken_library_is_one_line(tmp_path: Path, library: str, source: str, reason: str) -> None:
+    """In a process of its own, where none of them is loaded yet."""
+    stand_in = tmp_path / "libraries" / library
+    stand_in.mkdir(parents=True)
+    (stand_in / "__init__.py").write_text(source + "\n")
+    words = ("export", "--random-weights", "pocket", "--out", str(tmp_path / "b"))
+    called = [sys.executable, "-c", _EXPORT, str(stand_in.parent), *words]
+    ended = subprocess.run(called, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert ended.returncode == 5, ended.stderr
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"error: export needs the library '{library}', which is installed but does not load: ")
+    assert reason in line
+    assert f"--force-reinstall {library}" in line
 
 
 def test_the_function_says_it_first_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

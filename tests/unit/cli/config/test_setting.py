@@ -10,8 +10,9 @@ import pytest
 import typer
 from typer.main import get_command
 
+from mvrec_edge.cli.config import setting
 from mvrec_edge.cli.config.command import CONFIGURED, command_settings
-from mvrec_edge.cli.config.setting import SHARED_TABLES, command_line_only, settings_of, shared_table
+from mvrec_edge.cli.config.setting import SHARED_TABLES, command_line_only, settings_of, shared_table, yielding
 from mvrec_edge.cli.main import app
 
 
@@ -99,3 +100,27 @@ def test_all_commands_take_a_config_file_but_those_that_make_or_describe_one() -
     without = set(group.commands) - {name.partition(".")[0] for name in CONFIGURED}
     assert without == {"init", "settings"}
     assert {f"support.{name}" for name in group.commands["support"].commands} <= set(CONFIGURED)
+
+
+@pytest.mark.parametrize(
+    ("command", "on_the_line", "left_out"),
+    [
+        ("export", {"random_weights", "out"}, {"checkpoint"}),
+        ("export", {"checkpoint"}, {"random_weights"}),
+        ("export", {"out"}, set()),
+        ("evaluate", {"features"}, {"bundle", "support", "query"}),
+        ("evaluate", {"query"}, {"features"}),
+        ("classify", {"bundle"}, set()),
+    ],
+)
+def test_what_a_file_does_not_give(command: str, on_the_line: set[str], left_out: set[str]) -> None:
+    assert yielding(command, on_the_line) == left_out
+
+
+def test_what_excludes_what_are_settings_that_take_a_value() -> None:
+    """Whether a switch stands on the line could not be told from what the parser has of it."""
+    commands = command_settings()
+    for command, excluding in setting._INSTEAD.items():
+        for key in {*excluding, *(other for others in excluding.values() for other in others)}:
+            assert commands[command][key].kind != "switch"
+            assert not commands[command][key].required

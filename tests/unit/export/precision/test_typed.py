@@ -130,3 +130,30 @@ def test_a_weight_that_does_not_fit_is_refused(exact: Path) -> None:
 
 def test_the_same_graph_gives_the_same_bytes(exact: Path) -> None:
     assert _typed(exact, "fp16").SerializeToString() == _typed(exact, "fp16").SerializeToString()
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_a_shape_that_is_computed_stays_a_whole_number(precision: str) -> None:
+    """onnxscript 0.6 computes the shape for a Reshape behind a product so."""
+    helper = onnx.helper
+    nodes = [
+        helper.make_node("Cast", ["views"], ["x"], to=FLOAT),
+        helper.make_node("Shape", ["x"], ["batch"], start=0, end=1),
+        helper.make_node("MatMul", ["x", "w"], ["product"]),
+        helper.make_node("Concat", ["batch", "sides"], ["shape"], axis=0),
+        helper.make_node("Reshape", ["product", "shape"], ["parts"]),
+        helper.make_node("ReduceMean", ["parts"], ["embedding"], keepdims=0),
+    ]
+    weights = [
+        onnx.numpy_helper.from_array(np.ones((4, 6), np.float32), "w"),
+        onnx.numpy_helper.from_array(np.array([2, 3]), "sides"),
+    ]
+    views = helper.make_tensor_value_info("views", onnx.TensorProto.UINT8, ["n", 4])
+    embedding = helper.make_tensor_value_info("embedding", FLOAT, [])
+    graph = helper.make_graph(nodes, "g", [views], [embedding], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    narrow_products(model, precision)
+    onnx.checker.check_model(model, full_check=True)
+    types = _types(model)
+    assert (types["product"], types["parts"]) == (NARROW_TYPES[precision],) * 2
+    assert types["shape"] == onnx.TensorProto.INT64

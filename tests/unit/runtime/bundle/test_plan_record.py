@@ -17,6 +17,7 @@ from mvrec_edge.runtime.bundle import Manifest, PlanRecord
 from mvrec_edge.runtime.engines.tensorrt.bundled_plans import bundled_plan, store_plans
 from mvrec_edge.runtime.engines.tensorrt.plan_keys import PortablePlanKey
 from mvrec_edge.runtime.errors import IntegrityError, LockedError, OutputError
+from mvrec_edge.runtime.files import sha256_bytes
 from mvrec_edge.runtime.files.file_lock import claimed
 from mvrec_edge.runtime.files.json_documents import signed_json
 
@@ -47,7 +48,7 @@ def test_a_plan_is_stored_and_replaced(bundle: Bundle) -> None:
         found = Bundle.load(bundle.path)
         assert found.manifest.plans == (PlanRecord(NAME, "fp32", "", **dataclasses.asdict(key(bundle, release))),)
         assert Manifest.parse(found.manifest.serialise()) == found.manifest
-        assert bundled_plan(found, found.manifest.plans[0]) == data
+        assert bundled_plan(found, found.manifest.plans[0]) == (data, sha256_bytes(data))
         # A plan is no part of what embeddings depend on.
         assert found.fingerprint("fp32") == fingerprint
         assert found.manifest.created_by == bundle.manifest.created_by
@@ -102,7 +103,7 @@ def test_a_plan_that_is_lost_or_damaged_is_built_again(bundle: Bundle, harm: Cal
     opened = Bundle.load(bundle.path, graphs=(), plans=False)
     store_plans(opened, "fp32", {"": (key(bundle), b"plan")})
     whole = Bundle.load(bundle.path)
-    assert bundled_plan(whole, whole.manifest.plans[0]) == b"plan"
+    assert bundled_plan(whole, whole.manifest.plans[0])[0] == b"plan"
 
 
 def test_another_plan_that_is_lost_is_left_out(half_bundle_path: Path, tmp_path: Path) -> None:

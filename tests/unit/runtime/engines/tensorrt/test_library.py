@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mvrec_edge.runtime import jetson
 from mvrec_edge.runtime.engines.tensorrt.flavour import TENSORRT
 from mvrec_edge.runtime.engines.tensorrt.tensorrt_library import load_tensorrt, logger
 from mvrec_edge.runtime.errors import BrokenDependencyError, EnvironmentUnfitError, MissingDependencyError
@@ -47,8 +48,18 @@ def test_it_is_half_there(stand_ins: Any, tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("version", ["8.6.1", "10.0.1", "10.2.0.post1"])
 def test_it_is_too_old(stand_ins: Any, version: str) -> None:
     stand_ins.mode(FAKE_TENSORRT_VERSION=version)
-    with pytest.raises(EnvironmentUnfitError, match=f"TensorRT {version} is too old.*JetPack 6.1"):
+    with pytest.raises(EnvironmentUnfitError, match=f"TensorRT {version} is too old.*install --upgrade tensorrt"):
         load_tensorrt(TENSORRT)
+
+
+def test_a_board_gets_a_newer_one_with_jetpack(stand_ins: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "nv_tegra_release").write_text("# R35 (release), REVISION: 4.1, GCID: 1\n")
+    monkeypatch.setattr(jetson, "SYSTEM", tmp_path)
+    stand_ins.mode(FAKE_TENSORRT_VERSION="8.5.2")
+    with pytest.raises(EnvironmentUnfitError, match=r"TensorRT 8\.5\.2 is too old") as refused:
+        load_tensorrt(TENSORRT)
+    assert refused.value.fix == jetson.NEWER_JETPACK
 
 
 @pytest.mark.parametrize("version", ["10.3.0", "10.13.3.9", "11.4.0.106", "12.0"])

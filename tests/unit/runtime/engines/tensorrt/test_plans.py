@@ -16,10 +16,12 @@ from mvrec_edge.runtime.engines.tensorrt.plans import (
     built_profiles,
     plan_path,
     record_plan,
+    replacing,
+    verified_file,
     verified_plan,
 )
 from mvrec_edge.runtime.errors import IntegrityError
-from mvrec_edge.runtime.files import canonical_json
+from mvrec_edge.runtime.files import canonical_json, sha256_bytes
 
 KEY = plan_key("a" * 64, "10.3.0", GpuModel("Orin", "8.7"), BatchProfile(1, 27, 54))
 PLAN = b"plan" * 100
@@ -195,3 +197,22 @@ def test_a_pipe_in_place_of_a_record_is_passed_over(path: Path, monkeypatch: pyt
     other.write_bytes(PLAN)
     os.mkfifo(other.with_suffix(".json"))
     assert built_profiles(KEY) == []
+
+
+def test_the_hash_comes_with_the_bytes(path: Path) -> None:
+    assert verified_file(KEY, path) == (PLAN, sha256_bytes(PLAN))
+
+
+def test_what_is_replaced_has_no_record_meanwhile(path: Path) -> None:
+    with replacing(KEY, path):
+        assert verified_plan(KEY, path) is None
+        path.write_bytes(b"new")
+        assert verified_plan(KEY, path) is None
+    assert verified_plan(KEY, path) == b"new"
+
+
+def test_what_could_not_be_put_there_has_no_record(path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), replacing(KEY, path):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+    assert verified_plan(KEY, path) is None

@@ -19,7 +19,8 @@ from mvrec_edge.runtime import Bundle, Region, ViewPlan, crop_views, jetson, ope
 from mvrec_edge.runtime.classifier.classification import ClassifySettings, classify_source
 from mvrec_edge.runtime.engines.encoding import views_for
 from mvrec_edge.runtime.engines.engine import Engine
-from mvrec_edge.runtime.engines.tensorrt import BatchProfile, plan_runner
+from mvrec_edge.runtime.engines.tensorrt import BatchProfile, building, plan_runner
+from mvrec_edge.runtime.engines.tensorrt.building import ensure_plan
 from mvrec_edge.runtime.engines.tensorrt.bundled_plans import store_plans
 from mvrec_edge.runtime.engines.tensorrt.cuda_runtime import GpuModel
 from mvrec_edge.runtime.engines.tensorrt.flavour import FLAVOURS, TENSORRT, TENSORRT_RTX, Flavour
@@ -226,6 +227,63 @@ def test_a_plan_that_cannot_be_built_is_left_out_and_said(stand_ins: Any, cuttin
     )
     with pytest.raises(EnvironmentUnfitError, match="building the plan ended"):
         opened(cutting_bundle, views_in_graph=True)
+    # What failed is noted, and nothing else is left.
+    assert stand_ins.files == [".failed", ".json", ".plan"]
+
+
+def test_what_failed_to_build_is_not_tried_again_by_itself(
+    stand_ins: Any, cutting_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(cutting_bundle, TENSORRT, SMALL)
+    for _ in range(2):
+        said: list[str] = []
+        opened(cutting_bundle, say=said.append).close()
+    (line,) = said
+    assert line.startswith(
+        "views are cut on the CPU, because the graph that cuts them does not run here: its plan could not be built "
+        "before: building the plan ended with"
+    )
+    assert line.endswith("(to try it again: mvrec-edge build BUNDLE --for this-gpu --precision fp32 --batch 1:2:4)")
+    # It is of this very plan.
+    other = BatchProfile(1, 2, 3)
+    put(cutting_bundle, TENSORRT, other)
+    said.clear()
+    TensorRtEngine(cutting_bundle, precision="fp32", profile=other, say=said.append).close()
+    assert said[0].startswith("building a TensorRT")
+    # Whoever asks for the plan has it built; and where it is there, it is taken.
+    gpu = GpuModel("Fake GPU", "8.7")
+    monkeypatch.setattr(building, "_run", lambda _flavour, request, *_: Path(request["target"]).write_bytes(b"plan"))
+    assert ensure_plan(cutting_bundle, "fp32", gpu, CUTTING).built
+    assert stand_ins.files.count(".failed") == 1
+    assert not ensure_plan(cutting_bundle, "fp32", gpu, CUTTING, dispensable=True).built
+
+
+def test_a_note_that_is_not_ours_stops_no_build(stand_ins: Any, cutting_bundle: Bundle) -> None:
+    put(cutting_bundle, TENSORRT, SMALL)
+    opened(cutting_bundle).close()
+    (note,) = (stand_ins.cache / "plans").glob("*.failed")
+    whole = note.read_bytes()
+    for broken in (b"", b"{}", whole[:-9], whole.replace(b"Fake GPU", b"Other GPU"), b"[" * 100_000):
+        note.write_bytes(broken)
+        said: list[str] = []
+        opened(cutting_bundle, say=said.append).close()
+        assert said[0].startswith("building a TensorRT")
+        assert note.read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_build_that_was_stopped_is_tried_again(
+    stand_ins: Any, cutting_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "stopped.py").write_text(
+        f"import os, signal\nsignal.signal(signal.{name}, signal.SIG_DFL)\nos.kill(os.getpid(), signal.{name})\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(building, "_MODULE", "stopped")
+    put(cutting_bundle, TENSORRT, SMALL)
+    said: list[str] = []
+    opened(cutting_bundle, say=said.append).close()
+    assert f"was ended by {name}" in said[1]
     assert stand_ins.files == [".json", ".plan"]
 
 
