@@ -77,7 +77,7 @@ class ProtocolOptions:
             "--heads",
             "--head",
             autocompletion=complete_listed(heads),
-            help="Heads to compare, such as auto,zip-f: any of auto, zip, zip-c, zip-f. Each is compared with the "
+            help="Heads to compare, such as auto,zip-f: any of auto, zip, zip-c, zip-f, zip-w, zip-vw. Each is compared with the "
             "first.",
         ),
     ] = "auto,zip,zip-c,zip-f"
@@ -119,7 +119,7 @@ class ProtocolOptions:
         from mvrec_edge.runtime.support.reject_rate import parse_rate
 
         heads = tuple(name.strip() for name in self.heads.split(",") if name.strip())
-        tuning = FineTuning(steps=self.steps, triplet=self.triplet)
+        tuning = FineTuning(steps=self.steps, triplet=self.triplet, folds=0)
         shots = parse_shots(self.shots)
         protocol = Protocol(
             tuple(each for each in shots if isinstance(each, int)),

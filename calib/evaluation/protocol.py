@@ -106,7 +106,8 @@ class Protocol:
         draws: Draws for each number; their seeds are 0, 1, ... The paper has five. Embeddings are computed once for all
             draws, so 20 cost little and halve what the luck of a draw does to a mean.
         heads: Names of heads, as `fit_head` takes them.
-        tuning: How `zip-f` is trained.
+        tuning: How `zip-f` is trained. By default without folds, which would take three more trainings for each draw: its
+            probabilities are then those of temperature 1, and not what `calibrate` makes of them.
         aggregate: How the views become one decision, for heads that are named; by default each head's own.
         split: `"region"` draws single instances, as the paper does; `"image"` keeps the instances of one image on one
             side.
@@ -121,7 +122,7 @@ class Protocol:
     shots: tuple[int, ...] = (1, 3, 5)
     draws: int = 20
     heads: tuple[str, ...] = ("auto", "zip", "zip-c", "zip-f")
-    tuning: FineTuning = field(default_factory=FineTuning)
+    tuning: FineTuning = field(default_factory=lambda: FineTuning(folds=0))
     aggregate: str | None = None
     split: str = "region"
     shot_ranges: tuple[ShotRange, ...] = ()
@@ -198,7 +199,7 @@ def evaluate_heads(
                 probabilities = open_head(fit.cache).probabilities(each.queries)
                 filled.put(seed, np.searchsorted(asked, each.places), probabilities)
                 settings = fit.cache.head
-                chosen[head].append(f"{settings.name}, beta {settings.beta:g}, {settings.aggregate}")
+                chosen[head].append(str(settings))
                 progress(1)
         results += [HeadResult(head, shots, answers[head], labelled, tuple(chosen[head])) for head in answers]
     return results
