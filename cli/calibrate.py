@@ -62,17 +62,17 @@ class FitOptions:
             "--head",
             "--heads",
             autocompletion=complete_name(heads),
-            help="Head: auto, zip, zip-c or zip-f. 'zip' is MVREC's Zip-Adapter, 'zip-c' the same on centred "
-            "embeddings, 'zip-f' the fine-tuned Zip-Adapter-F. 'auto' compares zip and zip-c by leaving each "
-            "instance out in turn, and takes the more accurate.",
+            help="Head: auto, zip, zip-c, zip-f, zip-w or zip-vw. 'zip' is MVREC's Zip-Adapter, 'zip-c' the same on "
+            "centred embeddings, 'zip-f' the fine-tuned Zip-Adapter-F; 'zip-w' and 'zip-vw' weigh directions by how "
+            "much the examples vary in them. 'auto' averages zip-w, zip-vw and zip-c (docs/calibrate.md).",
         ),
     ] = "auto"
     beta: Annotated[
         float | None,
         typer.Option(
             "--beta",
-            help="Sharpness (beta): the higher it is, the more only the most similar examples count. Only with --head "
-            "zip, zip-c or zip-f; by default the head's own value (docs/calibrate.md).",
+            help="Sharpness (beta): the higher it is, the more only the most similar examples count. Only where --head "
+            "names a head other than auto; by default the head's own value (docs/calibrate.md).",
             show_default=False,
         ),
     ] = None
@@ -127,7 +127,7 @@ class TuneOptions:
             "--tune",
             help="Choose precision, head and number of views: print the accuracy and the time for a defect on "
             "this machine of every combination, and keep the cheapest of the most accurate. Compares the heads "
-            "zip and zip-c; zip-f, which is trained, is left out.",
+            "average (which is auto), zip and zip-c.",
         ),
     ] = False
     tune_plot: Annotated[

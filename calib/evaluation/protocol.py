@@ -106,7 +106,8 @@ class Protocol:
         draws: Draws for each number; their seeds are 0, 1, ... The paper has five. Embeddings are computed once for all
             draws, so 20 cost little and halve what the luck of a draw does to a mean.
         heads: Names of heads, as `fit_head` takes them.
-        tuning: How `zip-f` is trained. By default without folds, which would take three more trainings for each draw: its
+        tuning: How `zip-f` is trained. By default without folds, which would take three more trainings for each draw:
+            its
             probabilities are then those of temperature 1, and not what `calibrate` makes of them.
         aggregate: How the views become one decision, for heads that are named; by default each head's own.
         split: `"region"` draws single instances, as the paper does; `"image"` keeps the instances of one image on one
