@@ -77,8 +77,8 @@ class ProtocolOptions:
             "--heads",
             "--head",
             autocompletion=complete_listed(heads),
-            help="Heads to compare, such as auto,zip-f: any of auto, zip, zip-c, zip-f, zip-w, zip-vw. Each is compared "
-            "with the first.",
+            help="Heads to compare, such as auto,zip-f: any of auto, zip, zip-c, zip-f, zip-w, zip-vw. Each is "
+            "compared with the first.",
         ),
     ] = "auto,zip,zip-c,zip-f"
     split: Annotated[

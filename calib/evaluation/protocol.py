@@ -107,8 +107,7 @@ class Protocol:
             draws, so 20 cost little and halve what the luck of a draw does to a mean.
         heads: Names of heads, as `fit_head` takes them.
         tuning: How `zip-f` is trained. By default without folds, which would take three more trainings for each draw:
-            its
-            probabilities are then those of temperature 1, and not what `calibrate` makes of them.
+            its probabilities are those of temperature 1, and not what `calibrate` makes of them.
         aggregate: How the views become one decision, for heads that are named; by default each head's own.
         split: `"region"` draws single instances, as the paper does; `"image"` keeps the instances of one image on one
             side.
