@@ -13,6 +13,8 @@ from mvrec_edge.runtime.errors import IntegrityError
 
 __all__ = ["FileState", "HeldFile"]
 
+# How often a file is read whose times change under it while its bytes may not.
+_READINGS = 3
 _CHUNK = 1 << 20
 # Kernels note times in steps of up to 10 ms: within one, a second change leaves the times as the first one set them.
 _STEP_NS = 20_000_000
@@ -90,14 +92,20 @@ class HeldFile:
         Raises:
             IntegrityError: The file was changed meanwhile.
         """
-        digest = hashlib.sha256()
-        place = 0
-        while chunk := os.pread(self.handle, _CHUNK, place):
-            digest.update(chunk)
-            place += len(chunk)
-        if FileState.of(os.fstat(self.handle)) != self.state:
-            raise self.changed("while it was read")
-        return digest.hexdigest()
+        # Another name for the file, as a backup by links gives it, changes its times as well: then it is read once more.
+        for _ in range(_READINGS):
+            digest = hashlib.sha256()
+            place = 0
+            while chunk := os.pread(self.handle, _CHUNK, place):
+                digest.update(chunk)
+                place += len(chunk)
+            state = FileState.of(os.fstat(self.handle))
+            if state == self.state:
+                return digest.hexdigest()
+            if state._replace(changed_ns=self.state.changed_ns) != self.state:
+                break
+            self.state = state
+        raise self.changed("while it was read")
 
     def check(self) -> None:
         """Makes sure that the bytes are those that were hashed; costs a microsecond.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -107,6 +108,14 @@ def test_a_change_while_it_is_hashed_is_told(path: Path) -> None:
     _overwritten(path)
     with pytest.raises(IntegrityError, match="while it was read"):
         file.digest()
+    file.close()
+
+
+def test_a_file_that_gets_another_name_while_it_is_hashed_is_hashed_again(path: Path) -> None:
+    file = HeldFile(path)
+    path.with_name("other").hardlink_to(path)
+    assert file.digest() == hashlib.sha256(path.read_bytes()).hexdigest()
+    file.check_place()
     file.close()
 
 
