@@ -92,7 +92,7 @@ class HeldFile:
         Raises:
             IntegrityError: The file was changed meanwhile.
         """
-        # Another name for the file, as a backup by links gives it, changes its times as well: then it is read once more.
+        # Another name for the file, as a backup by links gives it, changes its times as well: it is read once more.
         for _ in range(_READINGS):
             digest = hashlib.sha256()
             place = 0
