@@ -60,6 +60,7 @@ EXAMPLES: Mapping[str, Any] = {
     "tune_plot": "results/tuning.png",
     "tune_precisions": "fp32,int8",
     "verify.engine": "openvino",
+    "window_sizes": "128,192,256",
     "workspace_gb": 0.5,
 }
 

@@ -144,6 +144,10 @@ class ViewPlan:
         """Three sizes, shifted in nine directions: 27 views. The paper's best, and the default."""
         return cls.by_name("mso", size=size, resample=resample)
 
+    def with_window_sizes(self, sizes: Sequence[int]) -> ViewPlan:
+        """The same recipe with windows of other sizes; see `by_name` for the sizes and what is raised."""
+        return ViewPlan.by_name(self.name, size=self.size, resample=self.resample, window_sizes=sizes)
+
     @property
     def count(self) -> int:
         """V, the number of views."""

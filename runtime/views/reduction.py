@@ -1,8 +1,9 @@
 """Very large windows: the image under them is averaged in blocks before it is resampled.
 
-A window of more than four times the 512 pixels that every window is resized to is mostly averaged away. So that it costs
-no more than one of 2048 pixels, besides reading the image once, its pixels are first averaged in blocks of 2 x 2, 4 x 4
-or 8 x 8. The edges of such windows lie on the edges of blocks, so that all windows of a region share the averages.
+A window of more than four times the 512 pixels that every window is resized to is mostly averaged away. So that it
+costs no more than one of 2048 pixels, besides reading the image once, its pixels are first averaged in blocks of
+2 x 2, 4 x 4 or 8 x 8. The edges of such windows lie on the edges of blocks, so all windows of a region share the
+averages.
 """
 
 from __future__ import annotations

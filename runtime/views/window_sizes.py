@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from mvrec_edge.runtime.errors import UsageError
 
-__all__ = ["LARGEST_WINDOW_SIZE", "MOST_WINDOW_SIZES", "SMALLEST_WINDOW_SIZE", "check_window_sizes", "parse_window_sizes"]
+__all__ = [
+    "LARGEST_WINDOW_SIZE",
+    "MOST_WINDOW_SIZES",
+    "SMALLEST_WINDOW_SIZE",
+    "check_window_sizes",
+    "listed_sizes",
+    "parse_window_sizes",
+]
 
 #: Sides that may be asked for, in source pixels.
 SMALLEST_WINDOW_SIZE, LARGEST_WINDOW_SIZE = 16, 16384
@@ -34,10 +42,13 @@ def check_window_sizes(sizes: Sequence[int]) -> None:
                 f"not {size}",
                 fix=_EXAMPLE,
             )
-    if any(size >= after for size, after in zip(sizes, sizes[1:], strict=False)):
-        raise UsageError(
-            "window sizes must increase, each once: " + ",".join(str(size) for size in sizes) + " do not", fix=_EXAMPLE
-        )
+    if any(size >= after for size, after in pairwise(sizes)):
+        raise UsageError(f"window sizes must increase, each given once; {listed_sizes(sizes)} do not", fix=_EXAMPLE)
+
+
+def listed_sizes(sizes: Sequence[float]) -> str:
+    """Sizes as `parse_window_sizes` reads them, such as `128,192,256`."""
+    return ",".join(f"{size:g}" for size in sizes)
 
 
 def parse_window_sizes(text: str) -> tuple[int, ...]:

@@ -26,6 +26,7 @@ from mvrec_edge.runtime.engines.tensorrt.plan_keys import Capabilities
 from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
 from mvrec_edge.runtime.gradual import parse_risk, parse_views
 from mvrec_edge.runtime.support.reject_rate import parse_rate
+from mvrec_edge.runtime.views.window_sizes import parse_window_sizes
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -85,6 +86,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "split": check_split,
     "tune_precisions": parse_precisions,
     "view_recipe": ViewPlan.by_name,
+    "window_sizes": parse_window_sizes,
     "views": lambda text: parse_views("all" if text == "cache" else text),
 }
 
