@@ -123,15 +123,16 @@ class FitOptions:
 
 @dataclass(frozen=True)
 class TuneOptions:
-    """Whether precision and number of views are chosen as well."""
+    """Whether windows, precision and number of views are chosen as well."""
 
     tune: Annotated[
         bool,
         typer.Option(
             "--tune",
-            help="Choose precision, head and number of views: print the accuracy and the time for a defect on "
-            "this machine of every combination, and keep the cheapest of the most accurate. Compares the heads "
-            "zip and zip-c; zip-f, which is trained, is left out.",
+            help="Choose windows, precision, head and number of views: print the accuracy and the time for a defect "
+            "on this machine of every combination, and keep the cheapest of the most accurate. Compares the heads "
+            "zip and zip-c; zip-f, which is trained, is left out. Other windows are compared where the images suggest "
+            "some, unless --window-sizes names them.",
         ),
     ] = False
     tune_plot: Annotated[

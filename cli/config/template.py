@@ -33,6 +33,7 @@ EXAMPLES: Mapping[str, Any] = {
     "budget_ms": 400.0,
     "capability": "8.6",
     "calibration": "labelled",
+    "calibration_window_sizes": "128,192,256",
     "csv": "results/results.csv",
     "features": "features.safetensors",
     "image_root": "images",

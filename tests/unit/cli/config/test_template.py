@@ -71,6 +71,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "aggregate": lambda text: check_head("zip", aggregate=text),
     "batch": lambda text: BatchProfile.parse(text) if ":" in text else [int(part) for part in text.split(",")],
     "calibration_view_recipe": ViewPlan.by_name,
+    "calibration_window_sizes": parse_window_sizes,
     "capability": lambda text: Capabilities((text,)),
     "engine": engine_names().index,
     "head": check_head,
