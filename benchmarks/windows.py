@@ -25,7 +25,7 @@ from mvrec_edge.pocket import POCKET_BUNDLE
 from mvrec_edge.runtime import Bundle, ViewPlan, open_engine, open_source
 
 PAPER = (256, 384, 512)
-SETS = ((64, 96, 128), (128, 192, 256), PAPER, (512, 768, 1024))
+SETS = ((128, 192, 256), PAPER, (64, 96, 128))
 HEADS = ("auto", "zip", "zip-c")
 
 
