@@ -15,6 +15,7 @@ from mvrec_edge.calib.fitting.reading_itself import describe_reading
 from mvrec_edge.calib.fitting.schedule_fitting import left_out
 from mvrec_edge.calib.instances.encoding import encode_support
 from mvrec_edge.calib.instances.labelled import LabelledSet
+from mvrec_edge.calib.instances.window_fit import warn_of_windows
 from mvrec_edge.calib.observer import SILENT, Observer
 from mvrec_edge.calib.rebasing import find_instances, rebased_plan
 from mvrec_edge.calib.setting_checks import check_integer, check_number
@@ -46,6 +47,7 @@ class CalibrateSettings:
         shots: Instances drawn of each class, at least 1; None uses all.
         seed: Seed of the draw; the paper uses 0 to 4.
         views: View recipe, such as `"mso"`.
+        window_sizes: Sides of the recipe's windows in source pixels, see `ViewPlan.by_name`; None for the paper's.
         resample: `"exact"` as in the released code, or `"fast"` for small boards.
         region_input: What the encoder is told about where a defect is: its outline (`"mask"`), its box (`"box"`) or
             nothing (`"full"`).
@@ -63,6 +65,7 @@ class CalibrateSettings:
     shots: int | None = None
     seed: int = 0
     views: str = "mso"
+    window_sizes: tuple[int, ...] | None = None
     resample: str = "exact"
     region_input: str = "mask"
     head: str = "auto"
@@ -98,7 +101,7 @@ class CalibrateSettings:
 
     def plan(self, size: int = 224) -> ViewPlan:
         """The views to cut, `size` pixels wide."""
-        return ViewPlan.by_name(self.views, size=size, resample=self.resample)
+        return ViewPlan.by_name(self.views, size=size, resample=self.resample, window_sizes=self.window_sizes)
 
     def chosen(self, labelled: LabelledSet, observer: Observer = SILENT) -> LabelledSet:
         """The instances of a labelled set that are encoded, those drawn or all, as the encoder is told of them."""
@@ -148,7 +151,9 @@ def calibrate(
     """
     settings = settings or CalibrateSettings()
     chosen = settings.chosen(labelled, observer)
-    return _encode_and_fit(engine, chosen, settings.plan(engine.image_size), settings, observer)
+    plan = settings.plan(engine.image_size)
+    warn_of_windows(chosen, plan, observer)
+    return _encode_and_fit(engine, chosen, plan, settings, observer)
 
 
 def rebase(
@@ -187,11 +192,11 @@ def rebased_settings(settings: CalibrateSettings, cache: SupportCache) -> Calibr
     Raises:
         UsageError: The settings choose instances, views or a head.
     """
-    chosen = (settings.shots, settings.views, settings.head, settings.region_input)
-    if chosen != (None, "mso", "auto", "mask"):
+    chosen = (settings.shots, settings.views, settings.window_sizes, settings.head, settings.region_input)
+    if chosen != (None, "mso", None, "auto", "mask"):
         raise UsageError(
             "--rebase keeps the cache's instances, views and head",
-            fix="leave out --shots, --view-recipe, --head, --input",
+            fix="leave out --shots, --view-recipe, --window-sizes, --head, --input",
         )
     rate = settings.reject_rate
     if rate is None and cache.novelty is not None:
@@ -216,10 +221,21 @@ def _encode_and_fit(
 
 
 def encode_chosen(
-    engine: Engine, labelled: LabelledSet, plan: ViewPlan, settings: CalibrateSettings, observer: Observer
+    engine: Engine,
+    labelled: LabelledSet,
+    plan: ViewPlan,
+    settings: CalibrateSettings,
+    observer: Observer,
+    *,
+    note: str = "",
 ) -> SupportCache:
-    """Encodes the instances that were chosen, and records how: the first half of `calibrate`, for each of its kinds."""
-    with observer.phase(f"encoding, {engine.precision}", len(labelled.instances) * plan.count, "views") as advance:
+    """Encodes the instances that were chosen, and records how: the first half of `calibrate`, for each of its kinds.
+
+    `note` follows the title of the phase.
+    """
+    with observer.phase(
+        f"encoding, {engine.precision}{note}", len(labelled.instances) * plan.count, "views"
+    ) as advance:
         return encode_support(
             engine,
             labelled,

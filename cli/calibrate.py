@@ -23,6 +23,7 @@ from mvrec_edge.cli.options import (
     Resampling,
     Steps,
     Triplet,
+    WindowSizes,
 )
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class FitOptions:
         ),
     ] = 0
     view_recipe: RecipeName = "mso"
+    window_sizes: WindowSizes = None
     resample: Resampling = "exact"
     region_input: RegionInput = "mask"
     head: Annotated[
@@ -101,11 +103,13 @@ class FitOptions:
         """The settings of the stage, which refuses bad values."""
         from mvrec_edge.calib import CalibrateSettings, FineTuning
         from mvrec_edge.runtime.support.reject_rate import parse_rate
+        from mvrec_edge.runtime.views.window_sizes import parse_window_sizes
 
         return CalibrateSettings(
             shots=self.shots,
             seed=self.seed,
             views=self.view_recipe,
+            window_sizes=None if self.window_sizes is None else parse_window_sizes(self.window_sizes),
             resample=self.resample,
             region_input=self.region_input,
             head=self.head,
@@ -119,15 +123,16 @@ class FitOptions:
 
 @dataclass(frozen=True)
 class TuneOptions:
-    """Whether precision and number of views are chosen as well."""
+    """Whether windows, precision and number of views are chosen as well."""
 
     tune: Annotated[
         bool,
         typer.Option(
             "--tune",
-            help="Choose precision, head and number of views: print the accuracy and the time for a defect on "
-            "this machine of every combination, and keep the cheapest of the most accurate. Compares the heads "
-            "average (which is auto), zip and zip-c.",
+            help="Choose windows, precision, head and number of views: print the accuracy and the time for a defect "
+            "on this machine of every combination, and keep the cheapest of the most accurate. Compares the heads "
+            "average (which is auto), zip and zip-c. Other windows are compared where the images suggest some, unless "
+            "--window-sizes names them.",
         ),
     ] = False
     tune_plot: Annotated[

@@ -9,18 +9,18 @@ if TYPE_CHECKING:
 
     from mvrec_edge.calib import LabelledSet
     from mvrec_edge.export.precision import Calibration
+    from mvrec_edge.runtime import ViewPlan
 
 __all__ = ["cut_calibration"]
 
 
-def cut_calibration(labelled: LabelledSet, path: Path, *, size: int, views: str, shots: int) -> Calibration:
+def cut_calibration(labelled: LabelledSet, path: Path, *, plan: ViewPlan, shots: int) -> Calibration:
     """Cuts the views of a few instances of each class.
 
     Args:
         labelled: The labelled set.
         path: Where it was read from.
-        size: Side of a view in pixels.
-        views: View recipe.
+        plan: The views.
         shots: Instances of each class.
 
     Raises:
@@ -31,10 +31,9 @@ def cut_calibration(labelled: LabelledSet, path: Path, *, size: int, views: str,
     from mvrec_edge.calib import compare_decisions
     from mvrec_edge.cli.console import count_bar, say
     from mvrec_edge.export.precision import Calibration
-    from mvrec_edge.runtime import ViewPlan, crop_views
+    from mvrec_edge.runtime import crop_views
     from mvrec_edge.runtime.errors import SupportError
 
-    plan = ViewPlan.by_name(views, size=size)
     names = labelled.class_names
     if len(names) < 2:
         raise SupportError(
@@ -46,7 +45,7 @@ def cut_calibration(labelled: LabelledSet, path: Path, *, size: int, views: str,
         say(line)
     # The first draw of the protocol; no user asks for another here.
     drawn = labelled.draw(shots, seed=0)
-    cut = np.empty((len(drawn.instances), plan.count, size, size, 4), np.uint8)
+    cut = np.empty((len(drawn.instances), plan.count, plan.size, plan.size, 4), np.uint8)
     with count_bar("cutting views", len(drawn.instances), "defects") as advance:
         for image, places in drawn.places_by_image.items():
             pixels = drawn.images.read(image)

@@ -22,6 +22,7 @@ from mvrec_edge.cli.options import (
     Resampling,
     Steps,
     Triplet,
+    WindowSizes,
 )
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class ProtocolOptions:
     steps: Steps = 500
     triplet: Triplet = 0.0
     view_recipe: RecipeName = "mso"
+    window_sizes: WindowSizes = None
     resample: Resampling = "exact"
     region_input: RegionInput = "mask"
 
@@ -117,6 +119,7 @@ class ProtocolOptions:
         from mvrec_edge.calib import EvaluateSettings, FineTuning, Protocol
         from mvrec_edge.calib.evaluation.shot_counts import ShotRange, parse_shots
         from mvrec_edge.runtime.support.reject_rate import parse_rate
+        from mvrec_edge.runtime.views.window_sizes import parse_window_sizes
 
         heads = tuple(name.strip() for name in self.heads.split(",") if name.strip())
         tuning = FineTuning(steps=self.steps, triplet=self.triplet, folds=0)
@@ -133,6 +136,7 @@ class ProtocolOptions:
         return EvaluateSettings(
             protocol,
             views=self.view_recipe,
+            window_sizes=None if self.window_sizes is None else parse_window_sizes(self.window_sizes),
             resample=self.resample,
             region_input=self.region_input,
             unknown=self.unknown,

@@ -91,19 +91,34 @@ class _CalibrationOptions:
             help="View recipe for the defects of --calibration: ms gives 3 views of a defect, mso 27.",
         ),
     ] = "ms"
+    calibration_window_sizes: Annotated[
+        str | None,
+        typer.Option(
+            "--calibration-window-sizes",
+            metavar="SIZES",
+            help="Sides of the windows for the defects of --calibration, such as 128,192,256: those that 'calibrate "
+            "--window-sizes' will have. By default the paper's.",
+            show_default=False,
+        ),
+    ] = None
 
     def read(self, reading: SourceOptions, size: int, outputs: Outputs) -> Calibration | None:
         """Their views, of so many pixels; None where none were given. See `cut_calibration` for what is raised."""
         if self.calibration is None:
             return None
         from mvrec_edge.cli.calibration import cut_calibration
+        from mvrec_edge.runtime import ViewPlan
+        from mvrec_edge.runtime.views.window_sizes import parse_window_sizes
 
-        path = self.calibration
+        path, sizes = self.calibration, self.calibration_window_sizes
+        plan = ViewPlan.by_name(
+            self.calibration_view_recipe,
+            size=size,
+            window_sizes=None if sizes is None else parse_window_sizes(sizes),
+        )
         how = LabelledOptions(**dataclasses.asdict(reading))
         labelled = how.read(path, outputs=outputs)
-        return cut_calibration(
-            labelled, path, size=size, views=self.calibration_view_recipe, shots=self.calibration_shots
-        )
+        return cut_calibration(labelled, path, plan=plan, shots=self.calibration_shots)
 
 
 @flattened

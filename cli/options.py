@@ -60,6 +60,7 @@ __all__ = [
     "Steps",
     "Threads",
     "Triplet",
+    "WindowSizes",
 ]
 
 
@@ -261,6 +262,17 @@ RecipeName = Annotated[
         help="View recipe, which windows are cut around a defect: mso (27 views: 3 sizes, each at 9 shifts), ms (the 3 "
         "sizes), none (a single one), mo, mr, mf, msr, msf, mor, or mso_bbox, whose views grow with the defect "
         "(docs/calibrate.md).",
+    ),
+]
+WindowSizes = Annotated[
+    str | None,
+    typer.Option(
+        "--window-sizes",
+        metavar="SIZES",
+        help="Sides of the recipe's windows in pixels of the images, such as 128,192,256: 1 to 5 increasing numbers "
+        "from 16 to 16384. Small images want smaller windows, large defects larger ones. By default 256,384,512, as in "
+        "the paper, or 256 for recipes of one size (docs/calibrate.md).",
+        show_default=False,
     ),
 ]
 Resampling = Annotated[

@@ -26,6 +26,7 @@ from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
 from mvrec_edge.calib.instances.encoding import encode_instances
 from mvrec_edge.calib.instances.image_digests import image_digests
 from mvrec_edge.calib.instances.labelled import LabelledSet
+from mvrec_edge.calib.instances.window_fit import warn_of_windows
 from mvrec_edge.calib.observer import SILENT, Observer
 from mvrec_edge.runtime.engines import Engine
 from mvrec_edge.runtime.errors import InputError, UsageError
@@ -47,6 +48,7 @@ class EvaluateSettings:
     Attributes:
         protocol: Shots, draws and heads.
         views: View recipe, such as `"mso"`.
+        window_sizes: Sides of the recipe's windows in source pixels, see `ViewPlan.by_name`; None for the paper's.
         resample: `"exact"` as in the released code, or `"fast"` for small boards.
         region_input: What the encoder sees of a region: `"mask"`, `"box"` (filled), or `"full"` (no mask).
         unknown: Whether each class is left out in turn as well, and its defects are to be told as unknown.
@@ -60,6 +62,7 @@ class EvaluateSettings:
 
     protocol: Protocol = field(default_factory=Protocol)
     views: str = "mso"
+    window_sizes: tuple[int, ...] | None = None
     resample: str = "exact"
     region_input: str = "mask"
     unknown: bool = False
@@ -78,7 +81,7 @@ class EvaluateSettings:
 
     def plan(self, size: int = 224) -> ViewPlan:
         """The views to cut, `size` pixels wide."""
-        return ViewPlan.by_name(self.views, size=size, resample=self.resample)
+        return ViewPlan.by_name(self.views, size=size, resample=self.resample, window_sizes=self.window_sizes)
 
 
 @dataclass(frozen=True)
@@ -233,6 +236,8 @@ def encode_sets(
     check_sets(support, query, settings)
     plan = settings.plan(engine.image_size)
     known = known_places(support, query)
+    everything = support.instances + (() if query is None else query.instances)
+    warn_of_windows(support.with_instances(everything), plan, observer)
     parts: list[npt.NDArray[np.float32]] = []
     for labelled in (support,) if query is None else (support, query):
         count = len(labelled.instances)

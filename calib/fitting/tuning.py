@@ -20,6 +20,7 @@ from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.support.head_settings import HeadSettings
 from mvrec_edge.runtime.support.image_groups import images_of_classes
 from mvrec_edge.runtime.views.schedule import ViewSchedule
+from mvrec_edge.runtime.views.window_sizes import listed_sizes
 from mvrec_edge.runtime.wording import counted
 
 __all__ = [
@@ -27,9 +28,11 @@ __all__ = [
     "TuningPoint",
     "best_by_precision",
     "best_point",
+    "best_windows",
     "check_tunable",
     "describe_tuning",
     "front",
+    "in_order",
     "plot_tuning",
     "tune",
 ]
@@ -44,12 +47,19 @@ class EncodedSupport:
         cache: The support cache; its head is not looked at.
         view_ms: Milliseconds that cutting and encoding one view takes on this machine, above 0.
         device: What ran the graph, in words.
+        windows_rank: Place of the view plan's windows among those that are compared; 0 for the settings' own.
     """
 
     precision: str
     cache: SupportCache
     view_ms: float
     device: str = ""
+    windows_rank: int = 0
+
+    @property
+    def windows(self) -> str:
+        """The sizes of the view plan's windows, such as `128,192,256`; empty where there is no plan."""
+        return "" if self.cache.view_plan is None else listed_sizes(self.cache.view_plan.scales)
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,8 @@ class TuningPoint:
         left_out: Instances that were left out.
         milliseconds: What a defect's views cost, cut and encoded, as measured on this machine.
         schedule: The order of views and the stopping rule for the head.
+        windows: The sizes of the windows, such as `128,192,256`.
+        windows_rank: See `EncodedSupport`.
     """
 
     precision: str
@@ -75,11 +87,14 @@ class TuningPoint:
     left_out: int
     milliseconds: float
     schedule: ViewSchedule
+    windows: str = ""
+    windows_rank: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The point in plain JSON types."""
         return {
             "precision": self.precision,
+            "windows": self.windows,
             "head": self.head.to_dict(),
             "use": self.use,
             "views": round(self.views, 3),
@@ -128,7 +143,11 @@ def tune(supports: Sequence[EncodedSupport], progress: Callable[[int], None] = l
         cache = encoded.cache
         images = images_of_classes(cache.image_groups, cache.labels, len(cache.class_names))
         check_tunable(dict(zip(cache.class_names, images.tolist(), strict=True)))
-    points = [point for encoded in supports for point in _points_of(encoded, progress)]
+    return in_order([point for encoded in supports for point in _points_of(encoded, progress)])
+
+
+def in_order(points: Sequence[TuningPoint]) -> list[TuningPoint]:
+    """The cheapest first, of equally cheap ones the most accurate first."""
     return sorted(points, key=lambda point: (point.milliseconds, -point.accuracy))
 
 
@@ -167,6 +186,8 @@ def _head_points(encoded: EncodedSupport, head: HeadSettings, progress: Callable
                 left_out=len(trials),
                 milliseconds=views * encoded.view_ms,
                 schedule=schedule,
+                windows=encoded.windows,
+                windows_rank=encoded.windows_rank,
             )
         )
     return points
@@ -175,14 +196,32 @@ def _head_points(encoded: EncodedSupport, head: HeadSettings, progress: Callable
 def front(points: Sequence[TuningPoint]) -> list[TuningPoint]:
     """The points that none beats in both accuracy and cost, the cheapest first."""
     kept: list[TuningPoint] = []
-    for point in sorted(points, key=lambda point: (point.milliseconds, -point.accuracy)):
+    for point in in_order(points):
         if not kept or point.accuracy > kept[-1].accuracy:
             kept.append(point)
     return kept
 
 
+def best_windows(points: Sequence[TuningPoint]) -> int:
+    """The rank of the windows that are kept: the most accurate at their best, of equals those that take fewer views.
+
+    Of equals in both the first. Time is not looked at: from one encoding to the next it differs by more than windows
+    make it differ.
+    """
+    accuracies: dict[int, tuple[float, float]] = {}
+    for point in points:
+        before = accuracies.get(point.windows_rank, (-1.0, 0.0))
+        accuracies[point.windows_rank] = max(before, (point.accuracy, -point.views))
+    return max(sorted(accuracies), key=accuracies.__getitem__)
+
+
 def best_point(points: Sequence[TuningPoint]) -> TuningPoint:
-    """The cheapest of the most accurate; of equally cheap ones the one that may take more views where it needs them."""
+    """The cheapest of the most accurate; of equally cheap ones the one that may take more views where it needs them.
+
+    Where several sets of windows are compared, those of `best_windows` alone are looked at.
+    """
+    rank = best_windows(points)
+    points = [point for point in points if point.windows_rank == rank]
     most = max(point.accuracy for point in points)
     able = [point for point in points if point.accuracy == most]
     return min(able, key=lambda point: (point.milliseconds, point.use != "auto"))
@@ -197,25 +236,32 @@ def best_by_precision(points: Sequence[TuningPoint]) -> list[TuningPoint]:
 def describe_tuning(supports: Sequence[EncodedSupport], points: Sequence[TuningPoint]) -> list[str]:
     """What each precision costs, all points with the kept one marked, and what the other precisions would give."""
     best, leading = best_point(points), front(points)
-    lines = [f"{encoded.precision}: {encoded.view_ms:.3g} ms a view, {encoded.device}" for encoded in supports]
+    # Said of each way where it is not the same for all.
+    several = len({point.windows for point in points}) > 1
+    width = max(len(point.windows) for point in points) + 2 if several else 0
+    lines = []
+    for encoded in supports:
+        way = f"{encoded.precision}, windows {encoded.windows}" if several else encoded.precision
+        lines.append(f"{way}: {encoded.view_ms:.3g} ms a view, {encoded.device}")
     lines.append(
         f"accuracy on the support itself, with {counted(best.left_out, 'instance')} left out in turn. What is kept is "
         f"the best of {len(points)}, so it looks better than it will be on new defects: 'mvrec-edge evaluate' measures "
         "that"
     )
     lines.append(
-        f"{'precision':<11}{'head':<8}{'beta':>6}  {'aggregate':<13}{'views':>6}{'used':>7}"
+        f"{'precision':<11}{'head':<8}{'beta':>6}  {'aggregate':<13}{'windows'[:width]:{width}}{'views':>6}{'used':>7}"
         f"{'accuracy':>10}{'ms a defect':>13}"
     )
     for point in points:
         mark = "kept" if point is best else "front" if point in leading else ""
-        head = point.head
+        head, windows = point.head, point.windows if several else ""
         lines.append(
-            f"{point.precision:<11}{head.name:<8}{head.beta:>6g}  {head.aggregate:<13}{point.use!s:>6}"
+            f"{point.precision:<11}{head.name:<8}{head.beta:>6g}  {head.aggregate:<13}{windows:{width}}{point.use!s:>6}"
             f"{point.views:>7.1f}{100 * point.accuracy:>9.1f}%{point.milliseconds:>13.1f}  {mark}".rstrip()
         )
+    windows = f"windows {best.windows}, " if several else ""
     lines.append(
-        f"kept: {best.precision}, {best.head.name}, beta {best.head.beta:g}, {best.head.aggregate}, views "
+        f"kept: {best.precision}, {best.head.name}, beta {best.head.beta:g}, {best.head.aggregate}, {windows}views "
         f"{best.use}: the cheapest of the most accurate. One instance is {100 / best.left_out:.1f} percentage points"
     )
     others = [point for point in best_by_precision(points) if point.precision != best.precision]
@@ -229,7 +275,9 @@ def describe_tuning(supports: Sequence[EncodedSupport], points: Sequence[TuningP
 
 
 def plot_tuning(points: Sequence[TuningPoint], path: Path) -> None:
-    """Draws accuracy over milliseconds, a line for each precision and head, with the front and the kept point marked.
+    """Draws accuracy over milliseconds, a line for each precision, head and windows.
+
+    The front and the kept point are marked.
 
     Args:
         points: What `tune` returned.
@@ -241,11 +289,12 @@ def plot_tuning(points: Sequence[TuningPoint], path: Path) -> None:
     """
     figure = new_figure(6.4, 4.2, "the plot of a tuning")
     axes = figure.subplots()
-    for precision, name in dict.fromkeys((point.precision, point.head.name) for point in points):
-        own = [point for point in points if (point.precision, point.head.name) == (precision, name)]
+    several = len({point.windows for point in points}) > 1
+    for way in dict.fromkeys((point.precision, point.head.name, point.windows) for point in points):
+        own = [point for point in points if (point.precision, point.head.name, point.windows) == way]
         fixed = [point for point in own if point.use != "auto"]
         cost, accuracy = [p.milliseconds for p in fixed], [100 * p.accuracy for p in fixed]
-        (line,) = axes.plot(cost, accuracy, marker="o", label=f"{precision}, {name}")
+        (line,) = axes.plot(cost, accuracy, marker="o", label=", ".join(way if several else way[:2]))
         for point in (point for point in own if point.use == "auto"):
             axes.plot(
                 [point.milliseconds], [100 * point.accuracy], marker="D", color=line.get_color(), linestyle="none"

@@ -33,6 +33,7 @@ EXAMPLES: Mapping[str, Any] = {
     "budget_ms": 400.0,
     "capability": "8.6",
     "calibration": "labelled",
+    "calibration_window_sizes": "128,192,256",
     "csv": "results/results.csv",
     "features": "features.safetensors",
     "image_root": "images",
@@ -60,6 +61,7 @@ EXAMPLES: Mapping[str, Any] = {
     "tune_plot": "results/tuning.png",
     "tune_precisions": "fp32,int8",
     "verify.engine": "openvino",
+    "window_sizes": "128,192,256",
     "workspace_gb": 0.5,
 }
 

@@ -149,7 +149,8 @@ class DefectClassifier:
             raise FingerprintMismatchError(
                 "the support cache was made with other views than the one in use",
                 where=None if isinstance(source, SupportCache) else source,
-                fix="start again with this cache, or calibrate it with the same --view-recipe and --resample",
+                fix="start again with this cache, or calibrate it with the same --view-recipe, --window-sizes and "
+                "--resample",
             )
         if not isinstance(source, SupportCache):
             self._path = Path(source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -12,7 +12,8 @@ import numpy.typing as npt
 from mvrec_edge.runtime.errors import AnnotationError, ImageError, UsageError
 from mvrec_edge.runtime.regions.region import Region
 from mvrec_edge.runtime.views.plan import ViewPlan
-from mvrec_edge.runtime.views.resample import Window, resize_windows_exact, resize_windows_fast
+from mvrec_edge.runtime.views.reduction import reduced
+from mvrec_edge.runtime.views.resample import Fetch, Window, resize_windows_exact, resize_windows_fast
 
 __all__ = ["crop_views", "windows_to_cut", "with_windows"]
 
@@ -45,7 +46,8 @@ def crop_views(
 
     Returns:
         uint8 `[V, S, S, 4]`: red, green, blue and mask (0 to 255), the mask resampled like the image. Each
-        depends on its own window alone, and in the exact resampling every value is the one that Pillow computes.
+        depends on its own window alone, and in the exact resampling every value is the one that Pillow computes, of
+        windows with a reduction (`ViewPlan.reductions`) the one that it computes from the averaged pixels.
 
     Raises:
         ImageError: The image is not uint8 `[H, W, 3]`.
@@ -64,17 +66,41 @@ def crop_views(
     def fetch(x1: int, y1: int, x2: int, y2: int) -> npt.NDArray[np.uint8]:
         return _cut(image, region, x1, y1, x2, y2)
 
-    resize = resize_windows_exact if plan.resample == "exact" else resize_windows_fast
-    distinct = list(dict.fromkeys(windows))
-    if len(distinct) == len(windows) and not plan.turns_or_mirrors:
-        resize(fetch, windows, plan.size, out, threads)
+    factors = dict(zip(windows, (plan.reductions[view] for view in wanted), strict=True))
+    if len(factors) == len(windows) and not plan.turns_or_mirrors:
+        _resize(fetch, image.shape[:2], factors, plan, out, threads)
         return out
     # Turned and mirrored views of one window share its resampling.
-    plain = np.empty((len(distinct), plan.size, plan.size, 4), np.uint8)
-    resize(fetch, distinct, plan.size, plain, threads)
+    plain = np.empty((len(factors), plan.size, plan.size, 4), np.uint8)
+    _resize(fetch, image.shape[:2], factors, plan, plain, threads)
+    places = {window: place for place, window in enumerate(factors)}
     for target, view, window in zip(out, wanted, windows, strict=True):
-        target[...] = plan.views[view].turn(plain[distinct.index(window)])
+        target[...] = plan.views[view].turn(plain[places[window]])
     return out
+
+
+def _resize(
+    fetch: Fetch,
+    image_size: tuple[int, int],
+    factors: Mapping[Window, int],
+    plan: ViewPlan,
+    out: npt.NDArray[np.uint8],
+    threads: int | None,
+) -> None:
+    """Resizes windows, given with the sides of the blocks that each is averaged in first, to `out`, in their order."""
+    resize = resize_windows_exact if plan.resample == "exact" else resize_windows_fast
+    windows = list(factors)
+    if max(factors.values(), default=1) == 1:
+        resize(fetch, windows, plan.size, out, threads)
+        return
+    for factor in sorted(set(factors.values())):
+        places = [place for place, window in enumerate(windows) if factors[window] == factor]
+        cut, some = fetch, [windows[place] for place in places]
+        if factor > 1:
+            cut, some = reduced(fetch, some, image_size, factor, threads)
+        views = np.empty((len(places), *out.shape[1:]), np.uint8)
+        resize(cut, some, plan.size, views, threads)
+        out[places] = views
 
 
 def windows_to_cut(

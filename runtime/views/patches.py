@@ -164,8 +164,8 @@ def cut_patch(
         views: Indices of the views, in the order wanted; by default all.
 
     Returns:
-        None where a graph cannot cut them: where the plan turns or mirrors views or is not resampled exactly, or where
-        windows or patch are too large.
+        None where a graph cannot cut them: where the plan turns or mirrors views, is not resampled exactly or averages
+        pixels first, or where windows or patch are too large.
 
     Raises:
         ImageError: The image is not uint8 `[H, W, 3]`.
@@ -173,6 +173,8 @@ def cut_patch(
     """
     windows = windows_to_cut(image, region, plan, views)
     if plan.resample != "exact" or plan.turns_or_mirrors or not windows:
+        return None
+    if any(plan.reductions[view] > 1 for view in (range(plan.count) if views is None else views)):
         return None
     edges = np.array(windows)
     height, width = image.shape[:2]

@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import UsageError
+from mvrec_edge.runtime.views.reduction import on_blocks, reduction
 from mvrec_edge.runtime.views.resample import Window
+from mvrec_edge.runtime.views.window_sizes import LARGEST_WINDOW_SIZE, check_window_sizes
 from mvrec_edge.runtime.wording import counted
 
 __all__ = ["FLIPS", "RECIPES", "RESAMPLINGS", "View", "ViewPlan"]
@@ -27,7 +29,7 @@ _CENTRED, _AROUND = (0,), (-1, 0, 1)
 _UPRIGHT, _TURNED = (0,), (0, 90, 180, 270)
 _PLAIN, _MIRRORED = ("none",), FLIPS
 
-_LARGEST_SIZE = 16384
+_LARGEST_SIZE = LARGEST_WINDOW_SIZE
 _MOST_VIEWS = 1024
 
 
@@ -111,25 +113,40 @@ class ViewPlan:
             raise UsageError(f"a view plan has 1 to {_MOST_VIEWS} views, not {self.count}")
 
     @classmethod
-    def by_name(cls, name: str, *, size: int = 224, resample: str = "exact") -> ViewPlan:
-        """Makes the plan of one of the paper's recipes.
+    def by_name(
+        cls, name: str, *, size: int = 224, resample: str = "exact", window_sizes: Sequence[int] | None = None
+    ) -> ViewPlan:
+        """Makes the plan of one of the paper's recipes, or the same with windows of other sizes.
 
         Args:
             name: `none`, `ms`, `mo`, `mr`, `mf`, `mso`, `msr`, `msf`, `mor` or `mso_bbox`; see `RECIPES`.
             size: Side S of a view in pixels.
             resample: `"exact"` or `"fast"`.
+            window_sizes: Sides of the windows in source pixels, see `check_window_sizes`; by default the paper's. A
+                recipe of one size takes one, the others one to five, and each has the recipe's shifts, rotations and
+                mirror images.
 
         Raises:
-            UsageError: There is no such recipe or resampling, or the size is not usable.
+            UsageError: There is no such recipe or resampling, a size is not usable, or the recipe takes no sizes, or
+                not so many.
         """
         if name not in RECIPES:
             raise UsageError(f"there is no view recipe '{name}'", fix="one of " + ", ".join(RECIPES))
-        return cls(name=name, size=size, resample=resample, **RECIPES[name])
+        fields = RECIPES[name]
+        if window_sizes is not None:
+            check_window_sizes(window_sizes)
+            _check_takes(name, len(window_sizes))
+            fields = {**fields, "scales": tuple(window_sizes)}
+        return cls(name=name, size=size, resample=resample, **fields)
 
     @classmethod
     def mso(cls, *, size: int = 224, resample: str = "exact") -> ViewPlan:
         """Three sizes, shifted in nine directions: 27 views. The paper's best, and the default."""
         return cls.by_name("mso", size=size, resample=resample)
+
+    def with_window_sizes(self, sizes: Sequence[int]) -> ViewPlan:
+        """The same recipe with windows of other sizes; see `by_name` for the sizes and what is raised."""
+        return ViewPlan.by_name(self.name, size=self.size, resample=self.resample, window_sizes=sizes)
 
     @property
     def count(self) -> int:
@@ -162,6 +179,14 @@ class ViewPlan:
         """Whether some view is turned or mirrored."""
         return self.rotations != _UPRIGHT or self.flips != _PLAIN
 
+    @cached_property
+    def reductions(self) -> tuple[int, ...]:
+        """For every view, the side of the blocks that its window is averaged in first; 1 where it is not.
+
+        Above 1 for windows of fixed size that are larger than 2048 pixels; see `runtime/views/reduction.py`.
+        """
+        return tuple(1 if self.of_box else reduction(int(view.scale)) for view in self.views)
+
     def windows(self, box: Sequence[int]) -> tuple[Window, ...]:
         """The window of every view.
 
@@ -170,17 +195,20 @@ class ViewPlan:
 
         Returns:
             V windows `(x1, y1, x2, y2)` in pixels, half-open, at least one pixel wide; they may reach beyond the
-            image.
+            image. Where `reductions` is above 1, all are multiples of it.
         """
         x1, y1, x2, y2 = box
         windows = []
-        for view in self.views:
+        for view, factor in zip(self.views, self.reductions, strict=True):
             width: float = int(view.scale)
             height: float = int(view.scale)
             if self.of_box:
                 width, height = abs(x2 - x1) * view.scale, abs(y2 - y1) * view.scale
             left, right = _side((x1 + x2) // 2, width, view.dx)
             top, bottom = _side((y1 + y2) // 2, height, view.dy)
+            if factor > 1:
+                left, right = on_blocks(left, right - left, factor)
+                top, bottom = on_blocks(top, bottom - top, factor)
             windows.append((left, top, right, bottom))
         return tuple(windows)
 
@@ -229,6 +257,21 @@ class ViewPlan:
         if self.flips != _PLAIN:
             text += f", {len(self.flips)} mirror images"
         return f"{text}, {self.resample} resampling"
+
+
+def _check_takes(name: str, count: int) -> None:
+    """Refuses window sizes that a recipe has no place for."""
+    recipe = RECIPES[name]
+    if recipe.get("of_box", False):
+        raise UsageError(
+            f"the windows of '{name}' follow the box of each defect, so their sizes cannot be given",
+            fix="leave out --window-sizes, or take --view-recipe mso",
+        )
+    if len(recipe["scales"]) == 1 and count > 1:
+        raise UsageError(
+            f"the view recipe '{name}' has windows of one size, and {count} sizes are given",
+            fix="give one size, or take a recipe of several, such as --view-recipe mso",
+        )
 
 
 def _side(centre: int, length: float, shift: int) -> tuple[int, int]:

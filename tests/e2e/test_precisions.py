@@ -134,7 +134,8 @@ def test_tuning_looks_at_every_precision_that_runs_and_keeps_one(
     from mvrec_edge.runtime import Bundle, SupportCache
 
     bundle, cache = precisions_bundle_path, tmp_path / "a.safetensors"
-    tuning = ("calibrate", bundle, parts, "--shots", 2, "--view-recipe", "none", "--engine", "onnxruntime", "--tune")
+    recipe = ("--view-recipe", "none", "--window-sizes", 256)
+    tuning = ("calibrate", bundle, parts, "--shots", 2, *recipe, "--engine", "onnxruntime", "--tune")
     shown = run(*tuning, "--out", cache).stderr
     assert "bf16 is left out: " in shown
     rows = [line.split() for line in shown.splitlines() if line.split()[1:2] in (["zip"], ["zip-c"])]
@@ -153,6 +154,13 @@ def test_tuning_looks_at_every_precision_that_runs_and_keeps_one(
     assert "fp32" not in only
     pair = run(*tuning, "--tune-precisions", "int8,fp16", "--out", tmp_path / "c.safetensors").stderr
     assert {line.split()[0] for line in pair.splitlines() if " ms a view, onnxruntime" in line} == {"fp16:", "int8:"}
+    # Windows are compared in the first precision, and the other takes those that are kept.
+    choosing = ("--shots", 2, "--view-recipe", "none", "--engine", "onnxruntime", "--tune", "--out", tmp_path / "w")
+    windows = run("calibrate", bundle, parts, *choosing, "--tune-precisions", "int8,fp16").stderr
+    ways = [line.partition(":")[0] for line in windows.splitlines() if " ms a view, onnxruntime" in line]
+    assert [way.partition(",")[0] for way in ways] == ["fp16"] * (len(ways) - 1) + ["int8"]
+    assert ways[-1].replace("int8", "fp16") in ways[:-1]
+    assert len(set(ways)) == len(ways) > 2
     named = SupportCache.load(tmp_path / "b.safetensors")
     assert named.encoder == opened.fingerprint("int8")
     run(*tuning[:-1], "--precision", "int8", "--out", tmp_path / "d")

@@ -69,6 +69,12 @@ def test_every_view_size(size: int) -> None:
     assert_equal(image, diagonal_region(500, 500), ViewPlan.by_name("ms", size=size))
 
 
+@pytest.mark.parametrize("sizes", [(16, 17, 61), (128, 192, 256), (100, 512, 1000), (2047, 2048)])
+def test_windows_of_other_sizes(sizes: tuple[int, ...]) -> None:
+    image = hard_image(500, 600)
+    assert_equal(image, diagonal_region(500, 600), ViewPlan.by_name("ms", size=96, window_sizes=sizes))
+
+
 def test_windows_larger_than_a_band_of_rows() -> None:
     image = hard_image(1300, 1500)
     assert_equal(image, Region.from_box((100, 50, 1400, 1250), (1300, 1500)), ViewPlan.by_name("mso_bbox", size=64))

@@ -16,6 +16,7 @@ from mvrec_edge.calib.fitting.tuning import (
     TuningPoint,
     best_by_precision,
     best_point,
+    best_windows,
     check_tunable,
     describe_tuning,
     front,
@@ -119,11 +120,51 @@ def test_of_equals_auto_is_kept() -> None:
     assert best_point([point(3, 1.0), point(3, 1.0, "auto"), point(2, 0.9)]).use == "auto"
 
 
+def of_windows(rank: int, views: int, accuracy: float, milliseconds: float = 1.0) -> TuningPoint:
+    made = point(milliseconds, accuracy, views)
+    return dataclasses.replace(made, views=views, windows=("256,384,512", "128,192,256")[rank], windows_rank=rank)
+
+
+@pytest.mark.parametrize(
+    ("points", "rank"),
+    [
+        ([of_windows(0, 27, 0.9), of_windows(1, 27, 0.95), of_windows(1, 3, 0.2)], 1),
+        ([of_windows(0, 27, 0.9), of_windows(0, 3, 0.9), of_windows(1, 9, 0.9)], 0),
+        ([of_windows(0, 27, 0.9), of_windows(1, 9, 0.9)], 1),
+        # The same in both: the recipe's own, however fast the other was encoded.
+        ([of_windows(1, 9, 0.9, 0.1), of_windows(0, 9, 0.9, 5.0)], 0),
+    ],
+)
+def test_the_most_accurate_windows_are_kept_and_of_equals_the_recipes_own(points: list[TuningPoint], rank: int) -> None:
+    assert best_windows(points) == rank
+    assert best_point(points).windows_rank == rank
+
+
+def test_windows_are_named_where_there_are_several() -> None:
+    smaller = cache().changed(view_plan=ViewPlan.mso().with_window_sizes((128, 192, 256)))
+    supports = [EncodedSupport("fp32", cache(), 2.0, "a CPU"), EncodedSupport("fp32", smaller, 2.5, "a CPU", 1)]
+    alone = describe_tuning(supports[:1], tune(supports[:1]))
+    assert not any("windows" in line for line in alone)
+    points = tune(supports)
+    lines = describe_tuning(supports, points)
+    assert lines[:2] == [
+        "fp32, windows 256,384,512: 2 ms a view, a CPU",
+        "fp32, windows 128,192,256: 2.5 ms a view, a CPU",
+    ]
+    assert " ".join(lines[3].split()) == "precision head beta aggregate windows views used accuracy ms a defect"
+    assert len({line.index("%") for line in lines[4:-1]}) == 1
+    assert [line.split()[4] for line in lines[4:-1]] == [each.windows for each in points]
+    # Both have the same embeddings.
+    assert "windows 256,384,512, views" in lines[-1]
+    assert points[0].to_dict()["windows"] == points[0].windows
+
+
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="draws the plot")
     points = [dataclasses.replace(point(cost, cost / 30), use=cost) for cost in (3, 9, 27)] + [
         point(5, 0.9, "auto"),
         point(1, 0.5, precision="int8"),
+        of_windows(1, 3, 0.4),
     ]
     plot_tuning(points, tmp_path / "front.png")
     assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")

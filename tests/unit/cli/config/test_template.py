@@ -26,6 +26,7 @@ from mvrec_edge.runtime.engines.tensorrt.plan_keys import Capabilities
 from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
 from mvrec_edge.runtime.gradual import parse_risk, parse_views
 from mvrec_edge.runtime.support.reject_rate import parse_rate
+from mvrec_edge.runtime.views.window_sizes import parse_window_sizes
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -70,6 +71,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "aggregate": lambda text: check_head("zip", aggregate=text),
     "batch": lambda text: BatchProfile.parse(text) if ":" in text else [int(part) for part in text.split(",")],
     "calibration_view_recipe": ViewPlan.by_name,
+    "calibration_window_sizes": parse_window_sizes,
     "capability": lambda text: Capabilities((text,)),
     "engine": engine_names().index,
     "head": check_head,
@@ -85,6 +87,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "split": check_split,
     "tune_precisions": parse_precisions,
     "view_recipe": ViewPlan.by_name,
+    "window_sizes": parse_window_sizes,
     "views": lambda text: parse_views("all" if text == "cache" else text),
 }
 

@@ -160,3 +160,66 @@ def test_what_is_no_mapping_is_refused(payload: object) -> None:
 def test_an_unknown_recipe_names_the_known_ones() -> None:
     with pytest.raises(UsageError, match="mso_bbox"):
         ViewPlan.by_name("panorama")
+
+
+PAPER = (256, 384, 512)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_papers_sizes_give_the_papers_plan(name: str) -> None:
+    plan = ViewPlan.by_name(name)
+    if plan.of_box:
+        return
+    same = ViewPlan.by_name(name, window_sizes=PAPER[: len(plan.scales)])
+    assert same == plan
+    assert json.dumps(same.to_dict()) == json.dumps(plan.to_dict())
+    assert set(plan.reductions) == {1}
+
+
+def test_the_plan_of_the_paper_is_stored_as_it_always_was() -> None:
+    assert json.dumps(ViewPlan.mso().to_dict()) == (
+        '{"name": "mso", "scales": [256, 384, 512], "of_box": false, "shifts": [-1, 0, 1], "rotations": [0], '
+        '"flips": ["none"], "size": 224, "resample": "exact"}'
+    )
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.sampled_from(("ms", "mso", "msr", "msf")),
+    st.sets(st.integers(16, 16384), min_size=1, max_size=5).map(sorted),
+)
+def test_any_sizes_have_the_views_of_their_recipe_and_a_round_trip(name: str, sizes: list[int]) -> None:
+    plan = ViewPlan.by_name(name, window_sizes=sizes)
+    assert plan.count == len(plan.views) == len(sizes) * COUNTS[name] // 3
+    assert plan.with_window_sizes(PAPER) == ViewPlan.by_name(name)
+    assert ViewPlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+    assert len(plan.centred) == len(sizes)
+    assert f"windows of {', '.join(map(str, sizes))} px" in str(plan)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(-500, 5000), st.integers(-500, 5000), st.sampled_from((0.0625, 0.25, 0.5, 2.0, 4.0, 16.0, 32.0)))
+def test_scaled_windows_are_those_of_a_scaled_image(x: int, y: int, factor: float) -> None:
+    plan = ViewPlan.mso()
+    scaled = plan.with_window_sizes([int(size * factor) for size in PAPER])
+    box = np.array((x, y, x, y))
+    here = (np.array(plan.windows(tuple(box))) - box) * factor
+    there = np.array(scaled.windows(tuple(box))) - box
+    # Whole pixels, and blocks where windows are averaged first.
+    tolerance = np.array(scaled.reductions)[:, None] + 1 + factor
+    assert (np.abs(there - here) <= tolerance).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "message"),
+    [
+        ("mso_bbox", (128,), "follow the box of each defect"),
+        ("none", (128, 256), "'none' has windows of one size, and 2 sizes are given"),
+        ("mor", (128, 192, 256), "'mor' has windows of one size, and 3 sizes are given"),
+        ("mso", (256, 128), "must increase"),
+        ("mso", (8,), "from 16 to 16384, not 8"),
+    ],
+)
+def test_sizes_that_a_recipe_does_not_take_are_refused(name: str, sizes: tuple[int, ...], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        ViewPlan.by_name(name, window_sizes=sizes)
