@@ -54,7 +54,7 @@ _OWN: Mapping[str, tuple[str, ...]] = {
 _WORDS: Mapping[str, tuple[str, ...]] = {"checkpoint": ("pocket",), "out": ("-",)}
 
 # Options that take a text, since they also take words, percentages or lists, and that a number is a text for.
-_NUMBER_AS_TEXT = ("batch", "reject_rate", "risk", "shots", "views")
+_NUMBER_AS_TEXT = ("batch", "reject_rate", "right_at_least", "risk", "shots", "views")
 
 Kind = Literal["path", "text", "integer", "number", "switch"]
 

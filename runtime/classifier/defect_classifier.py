@@ -269,6 +269,10 @@ class DefectClassifier:
             novelties = [*support.novelty.score(encoded.embeddings, views)]
         classify_ms = (time.perf_counter() - start) * 1e3 / len(answers)
         self._watch(support, novelties)
+        looked_at = [
+            _wants_review(support, answer.probabilities, novelty)
+            for answer, novelty in zip(answers, novelties, strict=True)
+        ]
         return [
             Prediction(
                 region=region,
@@ -284,13 +288,15 @@ class DefectClassifier:
                 nearest_class=answer.label,
                 novelty=None if novelty is None else novelty.score,
                 unknown=None if novelty is None else novelty.unknown,
+                review=review,
                 cache=support.cache.digest,
                 embedding=embedding,
             )
-            for region, answer, novelty, crop_ms, encode_ms, embedding in zip(
+            for region, answer, novelty, review, crop_ms, encode_ms, embedding in zip(
                 encoded.item.regions,
                 answers,
                 novelties,
+                looked_at,
                 encoded.crop_ms,
                 encoded.encode_ms,
                 encoded.embeddings.mean(axis=1),
@@ -309,6 +315,16 @@ class DefectClassifier:
                 self._say(f"warning: {drift}")
             elif drift is not None:
                 warnings.warn(str(drift), DriftWarning, stacklevel=4)
+
+
+def _wants_review(
+    support: SupportInUse, probabilities: npt.NDArray[np.float32], novelty: Novelty | None
+) -> bool | None:
+    """Whether a human looks at a region; an unknown one has no class that a machine could go by."""
+    if support.review is None:
+        return None
+    unknown = novelty is not None and bool(novelty.unknown)
+    return unknown or support.review.wants_review(int(probabilities.argmax()), float(probabilities.max()))
 
 
 def _loaded(cache: SupportCache | str | Path) -> SupportCache:
