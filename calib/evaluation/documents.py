@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from mvrec_edge.calib.evaluation.review_tables import review_json, review_markdown
 from mvrec_edge.calib.evaluation.set_evaluation import Evaluation
 from mvrec_edge.calib.evaluation.tables import evaluation_json, evaluation_markdown, plot_evaluation
 from mvrec_edge.calib.evaluation.unknown_tables import unknown_json, unknown_markdown
@@ -16,13 +17,13 @@ from mvrec_edge.runtime.files.writing import make_folder
 __all__ = ["FILES", "write_evaluation"]
 
 #: The files that an evaluation may write.
-FILES = tuple(f"{name}.{kind}" for name in ("evaluation", "unknown") for kind in ("json", "md", "png"))
+FILES = tuple(f"{name}.{kind}" for name in ("evaluation", "review", "unknown") for kind in ("json", "md", "png"))
 
 
 def write_evaluation(
     folder: Path, evaluation: Evaluation, about: Mapping[str, object], *, observer: Observer = SILENT
 ) -> None:
-    """Writes `evaluation.json`, `evaluation.md` and `evaluation.png`, and where it was asked for `unknown.json|md`.
+    """Writes an evaluation as JSON, Markdown and a plot; `unknown.json|md`, `review.json|md` where they were asked for.
 
     Args:
         folder: The folder, made where it does not exist; files of these names are replaced.
@@ -39,6 +40,9 @@ def write_evaluation(
         found, rate = evaluation.unknown, evaluation.settings.reject_rate
         documents["unknown.json"] = canonical_json(unknown_json(found, names, rate, known))
         documents["unknown.md"] = unknown_markdown(found, names, rate, "Unknown defects").encode()
+    if evaluation.review is not None and (wanted := evaluation.settings.right_at_least) is not None:
+        documents["review.json"] = canonical_json(review_json(evaluation.review, wanted, known))
+        documents["review.md"] = review_markdown(evaluation.review, wanted, "Review").encode()
     documents["evaluation.json"] = canonical_json(evaluation_json(heads, names, known, evaluation.cautions))
     documents["evaluation.md"] = evaluation_markdown(heads, names, "Evaluation", evaluation.cautions).encode()
     with writing(folder):

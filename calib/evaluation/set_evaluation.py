@@ -16,6 +16,7 @@ from mvrec_edge.calib.evaluation.protocol import (
     check_set,
     evaluate_heads,
 )
+from mvrec_edge.calib.evaluation.review import ReviewResult, evaluate_review, reviewable_heads
 from mvrec_edge.calib.evaluation.splitting import KnownPlaces, check_queries, most_left_out
 from mvrec_edge.calib.evaluation.unknown import UnknownResult, check_unknown, check_unknown_set, evaluate_unknown
 from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
@@ -27,6 +28,7 @@ from mvrec_edge.runtime.engines import Engine
 from mvrec_edge.runtime.errors import InputError
 from mvrec_edge.runtime.regions.region import check_region_input
 from mvrec_edge.runtime.support.reject_rate import check_rate
+from mvrec_edge.runtime.support.right_rate import check_right_rate
 from mvrec_edge.runtime.views import ViewPlan
 from mvrec_edge.runtime.wording import counted
 
@@ -44,6 +46,8 @@ class EvaluateSettings:
         region_input: What the encoder sees of a region: `"mask"`, `"box"` (filled), or `"full"` (no mask).
         unknown: Whether each class is left out in turn as well, and its defects are to be told as unknown.
         reject_rate: For that, the wanted share of known defects that are called unknown, 0.00001 to 0.5.
+        right_at_least: Wanted share of right answers among the queries that no human looks at, 0.5 to 0.9999, which is
+            then tried as well; None to try none.
 
     Raises:
         UsageError: A value is not usable.
@@ -55,10 +59,14 @@ class EvaluateSettings:
     region_input: str = "mask"
     unknown: bool = False
     reject_rate: float = 0.05
+    right_at_least: float | None = None
 
     def __post_init__(self) -> None:
         check_region_input(self.region_input)
         check_rate(self.reject_rate)
+        if self.right_at_least is not None:
+            check_right_rate(self.right_at_least)
+            reviewable_heads(self.protocol)
         self.plan()
 
     def plan(self, size: int = 224) -> ViewPlan:
@@ -75,6 +83,7 @@ class Evaluation:
         class_names: The classes.
         heads: One result for each number of shots and head, in that order.
         unknown: How well unknown defects are told by each score; None where that was not asked for.
+        review: Whether a limit for review keeps what it promises; None where that was not asked for.
         cautions: What keeps the figures from meaning what they seem to, a line each: few queries, images on both sides.
     """
 
@@ -83,6 +92,7 @@ class Evaluation:
     heads: tuple[HeadResult, ...]
     unknown: tuple[UnknownResult, ...] | None = None
     cautions: tuple[str, ...] = ()
+    review: tuple[ReviewResult, ...] | None = None
 
 
 def evaluate_sets(
@@ -248,7 +258,12 @@ def evaluate_embeddings(
     if settings.unknown:
         with observer.phase("leaving classes out", trials * classes, "trials") as advance:
             unknown = tuple(evaluate_unknown(data, protocol, settings.reject_rate, advance))
+    review = None
+    if settings.right_at_least is not None:
+        total = trials * len(reviewable_heads(protocol))
+        with observer.phase("limits for review", total, "heads") as advance:
+            review = tuple(evaluate_review(data, protocol, settings.right_at_least, advance))
     found = cautions(data, protocol, heads)
     for line in found:
         observer.remark(f"warning: {line}")
-    return Evaluation(settings, data.class_names, tuple(heads), unknown, found)
+    return Evaluation(settings, data.class_names, tuple(heads), unknown, found, review)

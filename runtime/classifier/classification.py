@@ -174,8 +174,6 @@ def classify_source(
     )
     if use.views == "auto" and say is not None:
         say(classifier.rule.schedule.describe())
-    if loaded.review is not None and not use.at_once and say is not None:
-        say("warning: the limit for review was fitted with all views, and may keep less than it promises with fewer")
     if opened is not None:
         opened(classifier)
     # Checked by now: an error comes from the call, and not from the first step of the loop over what it returns.
