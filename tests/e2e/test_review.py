@@ -68,12 +68,12 @@ def test_records_table_and_summary_say_what_a_human_looks_at(
 def test_without_a_limit_nothing_is_said(line: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
     plain = tmp_path / "plain.safetensors"
     made = run("calibrate", tiny_bundle_path, line / "parts", "--view-recipe", "ms", "--out", plain)
-    assert "review" not in made.stderr
+    assert "human" not in made.stderr
     result = run("classify", tiny_bundle_path, plain, line / "parts", "--csv", tmp_path / "r.csv")
     assert all("review" not in json.loads(text) for text in result.stdout.splitlines())
     assert "human" not in result.stderr
     assert all(row["review"] == "" for row in csv.DictReader((tmp_path / "r.csv").open(newline="", encoding="utf-8")))
-    assert "review" not in run("inspect", plain).stdout
+    assert "human" not in run("inspect", plain).stdout
 
 
 def test_changes_and_rebase_keep_what_was_promised(line: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
