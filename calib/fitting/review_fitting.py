@@ -184,9 +184,20 @@ def describe_review(cache: SupportCache) -> list[str]:
         f"of the examples {review.to_review} of {review.instances} would go to a human ({share:.1f}%)",
         *counting,
     ]
+    if (fewer := _fewer_views(cache)) is not None:
+        lines.append(fewer)
     if (untried := class_on_one_image(cache)) is not None:
         lines.append(f"{untried}, so nothing is known of its defects")
     return lines
+
+
+def _fewer_views(cache: SupportCache) -> str | None:
+    """That `classify` takes fewer views than the limit was tried with, where the cache says so."""
+    views = cache.embeddings.shape[1]
+    use = "all" if cache.schedule is None else cache.schedule.use
+    if use in ("all", views):
+        return None
+    return f"the limit was tried with all {views} views, and with --views {use} less may be right"
 
 
 def _which(cache: SupportCache, review: ReviewLimits) -> str:

@@ -15,6 +15,7 @@ from mvrec_edge.calib.fitting.review_fitting import (
     left_out_answers,
     review_limits,
 )
+from mvrec_edge.calib.fitting.schedule_fitting import with_schedule
 from mvrec_edge.runtime import HeadSettings, SupportCache
 from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.heads import open_head
@@ -105,6 +106,15 @@ def test_a_class_that_cannot_be_tried_is_named() -> None:
     assert describe_review(fit_review(support(12, 12, 1), 0.9))[-1] == (
         "the class 'class 2' has a single instance, so nothing is known of its defects"
     )
+
+
+def test_a_cache_that_is_used_with_fewer_views_says_so() -> None:
+    cache = with_schedule(support(12, 12))
+    assert cache.schedule is not None
+    for use, said in (("all", False), (2, False), (1, True), ("auto", True)):
+        used = dataclasses.replace(cache, schedule=dataclasses.replace(cache.schedule, use=use))
+        words = f"the limit was tried with all 2 views, and with --views {use} less may be right"
+        assert (words in describe_review(fit_review(used, 0.9))) is said
 
 
 def test_classes_with_many_answers_have_limits_of_their_own() -> None:
