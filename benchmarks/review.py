@@ -77,10 +77,11 @@ def _sets(arguments: argparse.Namespace, protocol: Protocol) -> Iterator[tuple[s
         data = read_features(arguments.features)
         if data.query is None or data.query_labels is None:
             sys.exit(f"{arguments.features} has no queries")
-        encoder = "AlphaCLIP ViT-L/14"
-        yield "MVTec-FS transistor", data, encoder
+        known = arguments.features == TRANSISTOR_FEATURES
+        name, encoder = ("MVTec-FS transistor", "AlphaCLIP ViT-L/14") if known else (arguments.features.name, "")
+        yield name, data, encoder
         turned = EvaluationSet(data.class_names, data.query, data.query_labels, data.support, data.support_labels)
-        yield "MVTec-FS transistor, learned from its queries", turned, encoder
+        yield f"{name}, learned from its queries", turned, encoder
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

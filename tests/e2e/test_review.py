@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from mvrec_edge.calib.fitting.review_fitting import describe_review
 from mvrec_edge.runtime import SupportCache
 from tests.e2e.commands import run
 
@@ -93,6 +94,21 @@ def test_changes_and_rebase_keep_what_was_promised(line: Path, tiny_bundle_path:
     assert anew is not None
     assert anew.right_at_least == 0.6
     assert "every region goes to a human" in run("inspect", cache).stdout
+
+
+def test_tuning_finds_a_limit_and_says_that_fewer_views_are_used(
+    line: Path, tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "tuned.safetensors"
+    options = ("--view-recipe", "ms", "--tune", "--right-at-least", "50%", "--out", out)
+    said = run("calibrate", tiny_bundle_path, line / "parts", *options).stderr
+    tuned = SupportCache.load(out)
+    assert tuned.review is not None
+    assert tuned.schedule is not None
+    assert tuned.review.right_at_least == 0.5
+    assert "; ".join(describe_review(tuned)) in said
+    if not tuned.review.all_to_review:
+        assert ("was tried with all 3 views" in said) is (tuned.schedule.use not in ("all", 3))
 
 
 def test_fewer_views_are_warned_of(line: Path, limited: Path, tiny_bundle_path: Path) -> None:
