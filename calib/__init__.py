@@ -8,6 +8,7 @@ from mvrec_edge.calib.evaluation.features import read_features
 from mvrec_edge.calib.evaluation.head_result import HeadResult
 from mvrec_edge.calib.evaluation.paired_difference import PairedDifference
 from mvrec_edge.calib.evaluation.protocol import EvaluationSet, Protocol, evaluate_heads
+from mvrec_edge.calib.evaluation.review import ReviewResult, evaluate_review
 from mvrec_edge.calib.evaluation.set_evaluation import (
     EvaluateSettings,
     Evaluation,
@@ -20,6 +21,7 @@ from mvrec_edge.calib.evaluation.unknown import UnknownResult, evaluate_unknown
 from mvrec_edge.calib.fine_tuning.training import FineTuning, fine_tune
 from mvrec_edge.calib.fitting.head_fitting import HEAD_CHOICES, HeadFit, fit_head
 from mvrec_edge.calib.fitting.novelty_fitting import fit_novelty
+from mvrec_edge.calib.fitting.review_fitting import fit_review
 from mvrec_edge.calib.instances.encoding import encode_support
 from mvrec_edge.calib.instances.labelled import LabelledRegion, LabelledSet, read_labelled
 from mvrec_edge.calib.instances.sampling import sample_shots
@@ -41,6 +43,7 @@ __all__ = [
     "Observer",
     "PairedDifference",
     "Protocol",
+    "ReviewResult",
     "ShotRange",
     "TunedCalibration",
     "UnknownResult",
@@ -51,11 +54,13 @@ __all__ = [
     "encode_support",
     "evaluate_embeddings",
     "evaluate_heads",
+    "evaluate_review",
     "evaluate_sets",
     "evaluate_unknown",
     "fine_tune",
     "fit_head",
     "fit_novelty",
+    "fit_review",
     "fit_support",
     "read_features",
     "read_labelled",

@@ -12,6 +12,7 @@ from mvrec_edge.calib.fitting.cross_fitting import folds_of
 from mvrec_edge.calib.fitting.head_fitting import check_head, describe_fit, fit_head
 from mvrec_edge.calib.fitting.novelty_fitting import describe_limits
 from mvrec_edge.calib.fitting.reading_itself import describe_reading
+from mvrec_edge.calib.fitting.review_fitting import check_reviewable, describe_review
 from mvrec_edge.calib.fitting.schedule_fitting import left_out
 from mvrec_edge.calib.instances.encoding import encode_support
 from mvrec_edge.calib.instances.labelled import LabelledSet
@@ -26,6 +27,7 @@ from mvrec_edge.runtime.regions.kinds import MIXED
 from mvrec_edge.runtime.regions.region import REGION_INPUTS, check_region_input
 from mvrec_edge.runtime.support.cache import LARGEST_SEED, MOST_INSTANCES, SupportCache
 from mvrec_edge.runtime.support.reject_rate import check_rate
+from mvrec_edge.runtime.support.right_rate import check_right_rate
 from mvrec_edge.runtime.views import ViewPlan
 
 __all__ = [
@@ -56,6 +58,8 @@ class CalibrateSettings:
         aggregate: `"uncertainty"` or `"mean"`, for a named head; None for the published one.
         tuning: How `zip-f` is trained.
         reject_rate: Wanted share of known defects that are called unknown, 0.00001 to 0.5; None calls none unknown.
+        right_at_least: Wanted share of right answers among the regions that no human looks at, 0.5 to 0.9999; None
+            stores no limit.
         pictures: Whether the cache keeps a small picture of each instance, for reports.
 
     Raises:
@@ -73,13 +77,18 @@ class CalibrateSettings:
     aggregate: str | None = None
     tuning: FineTuning = field(default_factory=FineTuning)
     reject_rate: float | None = None
+    right_at_least: float | None = None
     pictures: bool = True
 
     def __post_init__(self) -> None:
         for what, whole in (("the number of shots", self.shots), ("a seed", self.seed)):
             if whole is not None:
                 check_integer(what, whole)
-        for what, number in (("beta", self.beta), ("a reject rate", self.reject_rate)):
+        for what, number in (
+            ("beta", self.beta),
+            ("a reject rate", self.reject_rate),
+            ("a share of right answers", self.right_at_least),
+        ):
             if number is not None:
                 check_number(what, number)
         if not isinstance(self.tuning, FineTuning):
@@ -97,6 +106,9 @@ class CalibrateSettings:
             raise UsageError(f"a seed is at most {LARGEST_SEED}")
         if self.reject_rate is not None:
             check_rate(self.reject_rate)
+        if self.right_at_least is not None:
+            check_right_rate(self.right_at_least)
+            check_reviewable(self.head)
         self.plan()
 
     def plan(self, size: int = 224) -> ViewPlan:
@@ -169,7 +181,8 @@ def rebase(
     Args:
         engine: The engine that will also classify.
         labelled: A labelled set that holds the cache's instances.
-        cache: The cache whose instances, views, head and, unless the settings say another, reject rate are kept.
+        cache: The cache whose instances, views, head and, unless the settings say others, reject rate and share of
+            right answers are kept.
         settings: See `rebased_settings`.
         observer: Watches.
 
@@ -187,7 +200,7 @@ def rebase(
 
 
 def rebased_settings(settings: CalibrateSettings, cache: SupportCache) -> CalibrateSettings:
-    """Settings with what `rebase` keeps of a cache; training, pictures and a reject rate stay those of the settings.
+    """Settings with what `rebase` keeps of a cache; training, pictures and given rates stay those of the settings.
 
     Raises:
         UsageError: The settings choose instances, views or a head.
@@ -198,9 +211,11 @@ def rebased_settings(settings: CalibrateSettings, cache: SupportCache) -> Calibr
             "--rebase keeps the cache's instances, views and head",
             fix="leave out --shots, --view-recipe, --window-sizes, --head, --input",
         )
-    rate = settings.reject_rate
+    rate, right = settings.reject_rate, settings.right_at_least
     if rate is None and cache.novelty is not None:
         rate = cache.novelty.reject_rate
+    if right is None and cache.review is not None:
+        right = cache.review.right_at_least
     return dataclasses.replace(
         settings,
         shots=cache.shots,
@@ -209,6 +224,7 @@ def rebased_settings(settings: CalibrateSettings, cache: SupportCache) -> Calibr
         beta=None if cache.head.experts else cache.head.beta,
         aggregate=None if cache.head.experts else cache.head.aggregate,
         reject_rate=rate,
+        right_at_least=right,
         region_input=cache.region_input if cache.region_input in REGION_INPUTS else "mask",
     )
 
@@ -255,7 +271,8 @@ def fit_support(
     Args:
         cache: A support cache, as `encode_support` or `SupportCache.from_embeddings` makes it; what is fitted in it is
             replaced.
-        settings: Head, training and reject rate hold; instances and views are those of the cache.
+        settings: Head, training, reject rate and share of right answers hold; instances and views are those of the
+            cache.
         observer: Watches.
 
     Raises:
@@ -265,7 +282,7 @@ def fit_support(
     settings = settings or CalibrateSettings()
     cache = _fit_head(cache, settings, observer)
     with observer.phase("view schedule", len(left_out(cache)), "instances") as advance:
-        cache = fit_around_head(cache, settings.reject_rate, progress=advance)
+        cache = fit_around_head(cache, settings.reject_rate, right_at_least=settings.right_at_least, progress=advance)
     for line in describe_calibration(cache):
         observer.remark(line)
     return cache
@@ -298,4 +315,5 @@ def _fit_head(cache: SupportCache, settings: CalibrateSettings, observer: Observ
 def describe_calibration(cache: SupportCache) -> list[str]:
     """How well the support reads itself, and what was fitted around the head, in lines."""
     lines = [describe_reading(cache), *([] if cache.schedule is None else [cache.schedule.describe()])]
-    return [*lines, "unknown defects: " + "; ".join(describe_limits(cache))]
+    lines.append("unknown defects: " + "; ".join(describe_limits(cache)))
+    return lines if cache.review is None else [*lines, "review: " + "; ".join(describe_review(cache))]

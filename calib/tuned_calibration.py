@@ -102,7 +102,7 @@ def calibrate_tuned(
         schedule=dataclasses.replace(best.schedule, use=best.use),
     )
     # The schedule is that of the point.
-    cache = fit_around_head(cache, settings.reject_rate, schedule=False)
+    cache = fit_around_head(cache, settings.reject_rate, right_at_least=settings.right_at_least, schedule=False)
     for line in describe_calibration(cache):
         observer.remark(line)
     return TunedCalibration(cache, tuple(points))

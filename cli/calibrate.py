@@ -21,6 +21,7 @@ from mvrec_edge.cli.options import (
     RegionInput,
     RejectRate,
     Resampling,
+    RightAtLeast,
     Steps,
     Triplet,
     WindowSizes,
@@ -92,6 +93,7 @@ class FitOptions:
     steps: Steps = 500
     triplet: Triplet = 0.0
     reject_rate: RejectRate = None
+    right_at_least: RightAtLeast = None
     pictures: Annotated[
         bool,
         typer.Option(
@@ -103,6 +105,7 @@ class FitOptions:
         """The settings of the stage, which refuses bad values."""
         from mvrec_edge.calib import CalibrateSettings, FineTuning
         from mvrec_edge.runtime.support.reject_rate import parse_rate
+        from mvrec_edge.runtime.support.right_rate import parse_right_rate
         from mvrec_edge.runtime.views.window_sizes import parse_window_sizes
 
         return CalibrateSettings(
@@ -117,6 +120,7 @@ class FitOptions:
             aggregate=self.aggregate,
             tuning=FineTuning(steps=self.steps, triplet=self.triplet),
             reject_rate=None if self.reject_rate is None else parse_rate(self.reject_rate),
+            right_at_least=None if self.right_at_least is None else parse_right_rate(self.right_at_least),
             pictures=self.pictures,
         )
 
@@ -211,8 +215,8 @@ def calibrate(
             "--rebase",
             metavar="CACHE",
             help="Encode the instances of this support cache again, for another bundle or precision, instead of "
-            "choosing instances. Its views, head and reject rate are kept. SUPPORT must hold the images of "
-            "the instances.",
+            "choosing instances. Its views, head, reject rate and share of right answers are kept. SUPPORT must "
+            "hold the images of the instances.",
             show_default=False,
         ),
     ] = None,
@@ -226,6 +230,8 @@ def calibrate(
     Example: mvrec-edge calibrate encoder.bundle labelled/ --out line.safetensors
 
     Example: mvrec-edge calibrate encoder.bundle labels.csv --shots 5 --seed 0 --out line.safetensors
+
+    Example: mvrec-edge calibrate encoder.bundle labelled/ --right-at-least 95% --out line.safetensors
 
     Example: mvrec-edge calibrate encoder.bundle labelled/ --rebase a.safetensors --precision int8 --out b.safetensors
     """

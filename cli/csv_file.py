@@ -24,6 +24,8 @@ COLUMNS = (
     *("error_what", "error_where", "error_fix", "picture", "damaged", "time", "run_version", "run_cache"),
     *("run_cache_digest", "run_bundle", "run_encoder", "run_precision", "run_engine", "run_device", "run_views"),
     *("run_risk", "run_budget_ms", "run_reject_rate", "run_min_area", "run_region_input"),
+    # At the end, so that every column of an earlier version keeps its place.
+    "review",
 )
 _SIDES = ("x1", "y1", "x2", "y2")
 _LIKE_AN_ESCAPE = re.compile(r"\\+(?=udc[89a-f][0-9a-f]|[\udc80-\udcff])")

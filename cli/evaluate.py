@@ -107,6 +107,16 @@ class ProtocolOptions:
             help="With --unknown: reject rate, the share of known defects that may be called 'unknown' by mistake.",
         ),
     ] = "5%"
+    right_at_least: Annotated[
+        str | None,
+        typer.Option(
+            "--right-at-least",
+            metavar="SHARE",
+            help="Also try the limit that 'calibrate --right-at-least' stores, such as 95%: how many queries a human "
+            "would look at, and whether the others are right that often. By default it is not tried.",
+            show_default=False,
+        ),
+    ] = None
     steps: Steps = 500
     triplet: Triplet = 0.0
     view_recipe: RecipeName = "mso"
@@ -119,6 +129,7 @@ class ProtocolOptions:
         from mvrec_edge.calib import EvaluateSettings, FineTuning, Protocol
         from mvrec_edge.calib.evaluation.shot_counts import ShotRange, parse_shots
         from mvrec_edge.runtime.support.reject_rate import parse_rate
+        from mvrec_edge.runtime.support.right_rate import parse_right_rate
         from mvrec_edge.runtime.views.window_sizes import parse_window_sizes
 
         heads = tuple(name.strip() for name in self.heads.split(",") if name.strip())
@@ -142,6 +153,7 @@ class ProtocolOptions:
             unknown=self.unknown,
             reject_rate=parse_rate(self.reject_rate),
             swap=self.swap,
+            right_at_least=None if self.right_at_least is None else parse_right_rate(self.right_at_least),
         )
 
 
@@ -154,8 +166,8 @@ class ResultOptions:
         typer.Option(
             "--out",
             "-o",
-            help="Folder for evaluation.json, evaluation.md and plots, and with --unknown for unknown.json and "
-            "unknown.md; by default the tables are only printed.",
+            help="Folder for evaluation.json, evaluation.md and plots, with --unknown for unknown.json and "
+            "unknown.md, with --right-at-least for review.json and review.md; by default the tables are only printed.",
             show_default=False,
         ),
     ] = None
@@ -297,10 +309,13 @@ def evaluate(
 
     Example: mvrec-edge evaluate encoder.bundle labelled/ --shots 3,5 --heads auto --unknown
 
+    Example: mvrec-edge evaluate encoder.bundle labelled/ --shots 10 --heads auto --right-at-least 90%
+
     Example: mvrec-edge evaluate --features features.safetensors
     """
     from mvrec_edge.calib import evaluate_embeddings
     from mvrec_edge.calib.evaluation.documents import write_evaluation
+    from mvrec_edge.calib.evaluation.review_tables import review_lines
     from mvrec_edge.calib.evaluation.tables import fullest
     from mvrec_edge.calib.evaluation.terminal_tables import class_lines, evaluation_lines
     from mvrec_edge.calib.evaluation.unknown_tables import unknown_lines
@@ -320,6 +335,8 @@ def evaluate(
         lines += ["", *class_lines(fullest(each.heads)[0], evaluation.class_names, where)]
     if evaluation.unknown is not None:
         lines += ["", *unknown_lines(evaluation.unknown, settings.reject_rate)]
+    if evaluation.review is not None and settings.right_at_least is not None:
+        lines += ["", *review_lines(evaluation.review, settings.right_at_least)]
     for line in lines:
         show(line)
     protocol = settings.protocol

@@ -67,6 +67,7 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
 def describe_cache(cache: SupportCache) -> dict[str, Any]:
     """A support cache in words."""
     from mvrec_edge.calib.fitting.novelty_fitting import describe_limits
+    from mvrec_edge.calib.fitting.review_fitting import describe_review
     from mvrec_edge.runtime.regions.kinds import KIND_WORDS
     from mvrec_edge.runtime.wording import counted
 
@@ -81,6 +82,7 @@ def describe_cache(cache: SupportCache) -> dict[str, Any]:
         "pictures": f"of {counted(sum(map(bool, cache.thumbnails)), 'instance')}, for reports",
         "head": f"{cache.head}, temperature {cache.head.temperature:.3g}",
         "unknown defects": describe_limits(cache),
+        **({} if cache.review is None else {"review": describe_review(cache)}),
         "view plan": "unknown" if cache.view_plan is None else str(cache.view_plan),
         "view schedule": "none: the default order" if cache.schedule is None else cache.schedule.describe(),
         "encoder": cache.encoder_name or "unknown",

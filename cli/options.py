@@ -55,6 +55,7 @@ __all__ = [
     "RejectRate",
     "ReportPath",
     "Resampling",
+    "RightAtLeast",
     "SourceFormat",
     "SourceOptions",
     "Steps",
@@ -240,6 +241,17 @@ RejectRate = Annotated[
         "50%, such as 5%. A higher rate finds more defects of new classes. 'calibrate' stores the rate "
         "in the support cache; 'classify' uses the stored rate unless this option gives another. By "
         "default there is no rate, and no defect is called 'unknown'.",
+        show_default=False,
+    ),
+]
+RightAtLeast = Annotated[
+    str | None,
+    typer.Option(
+        "--right-at-least",
+        metavar="SHARE",
+        help="Share of right answers to promise, from 50% to 99.99%, such as 95%: stores a limit of the probability in "
+        "the support cache, and 'classify' marks every region below it for a human to look at. The higher the share, "
+        "the more examples it takes, and the more regions a human looks at. By default there is no limit.",
         show_default=False,
     ),
 ]

@@ -80,6 +80,7 @@ class PictureFolder:
 
 def _item(prediction: Prediction) -> OverlayItem:
     """What is drawn of a prediction: the probability belongs to the nearest class, so an unknown one shows that."""
+    review = bool(prediction.review)
     if prediction.unknown:
-        return OverlayItem(prediction.region, f"{prediction.label}, near {prediction.nearest_class}")
-    return OverlayItem(prediction.region, prediction.label, prediction.probability)
+        return OverlayItem(prediction.region, f"{prediction.label}, near {prediction.nearest_class}", review=review)
+    return OverlayItem(prediction.region, prediction.label, prediction.probability, review)

@@ -224,7 +224,9 @@ class RecordSink:
                 names[path],
                 " ".join(str(value) for value in prediction.region.box),
                 prediction.label,
-                f"{prediction.probability:.3f}" + (f" {prediction.nearest_class}" if prediction.unknown else ""),
+                f"{prediction.probability:.3f}"
+                + (f" {prediction.nearest_class}" if prediction.unknown else "")
+                + (" (look)" if prediction.review else ""),
                 "" if nearest is None else f"{nearest.source} ({nearest.similarity:.3f})",
             )
             table.add_row(*(Text(escaped(cell)) for cell in cells))
@@ -249,7 +251,7 @@ class RecordSink:
             text += f", {counted(self.failures, 'item')} failed"
         regions = self._tally.regions
         if regions:
-            text += f"; {self._tally.ranked()}{self._labels.in_words()}"
+            text += f"; {self._tally.ranked()}{self._labels.in_words()}{self._tally.for_review()}"
         total = sum(self._milliseconds.values())
         if regions and total:
             shares = ", ".join(f"{stage} {100 * part / total:.1f}%" for stage, part in self._milliseconds.items())
@@ -261,7 +263,7 @@ class RecordSink:
         text = f"{self._out} in all: {self._whole.places()}"
         if self.failures:
             text += f", {counted(self.failures, 'item')} failed"
-        return f"{text}; {self._whole.ranked()}" if self._whole.regions else text
+        return f"{text}; {self._whole.ranked()}{self._whole.for_review()}" if self._whole.regions else text
 
     def say_kept(self, ended: BaseException) -> None:
         """Says what a run leaves that ended early, and how to go on.
@@ -284,7 +286,7 @@ class RecordSink:
     def _count(self, path: Path, prediction: Prediction) -> None:
         self._labels.add(prediction)
         for tally in (self._tally, self._whole):
-            tally.add_region(str(path), prediction.label, unknown=bool(prediction.unknown))
+            tally.add_region(str(path), prediction.label, unknown=bool(prediction.unknown), review=prediction.review)
         for stage in self._milliseconds:
             self._milliseconds[stage] += getattr(prediction.milliseconds, stage)
 

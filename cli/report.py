@@ -161,6 +161,7 @@ def support_section(cache: SupportCache, name: str) -> Section:
         "head": f"{head}, temperature {head.temperature:.3g}",
         "fingerprint": cache.fingerprint[:16],
         "digest": cache.digest,
+        "right at least": None if cache.review is None else f"{100 * cache.review.right_at_least:g}%",
     }
     return Section.of("Support", values)
 

@@ -134,6 +134,7 @@ class _Line:
     picture: str | None = None
     label: str | None = None
     unknown: bool = False
+    review: bool | None = None
     torn: bool = False
     blank: bool = False
 
@@ -258,7 +259,7 @@ def _kept(staying: list[_Line], tried_again: int, changed: int) -> Kept:
             continue
         tally.images.add(line.image)
         if line.failure is None and line.label is not None:
-            tally.add_region(line.image, line.label, unknown=line.unknown)
+            tally.add_region(line.image, line.label, unknown=line.unknown, review=line.review)
     return Kept(
         frozenset(line.key for line in staying if line.key is not None and counts[line.key] >= line.of),
         Counter(line.failure for line in staying if line.failure is not None),
@@ -339,6 +340,7 @@ def _line(record: Mapping[str, Any]) -> _Line:
         picture if isinstance(picture, str) else None,
         label if isinstance(label, str) else None,
         record.get("unknown") is True,
+        review if isinstance(review := record.get("review"), bool) else None,
     )
 
 

@@ -23,16 +23,27 @@ class Tally:
         regions: Regions that were classified.
         unknown: How many of them are like no class.
         classes: How many of the others are of each class.
+        judged: Regions of which it is said whether a human looks at them.
+        review: How many of these a human looks at.
     """
 
     images: set[str] = field(default_factory=set)
     regions: int = 0
     unknown: int = 0
     classes: Counter[str] = field(default_factory=Counter)
+    judged: int = 0
+    review: int = 0
     _with_regions: set[str] = field(default_factory=set)
 
-    def add_region(self, image: str, label: str, *, unknown: bool) -> None:
-        """Counts a region of an image that was classified as `label`, or as like no class."""
+    def add_region(self, image: str, label: str, *, unknown: bool, review: bool | None = None) -> None:
+        """Counts a region of an image that was classified as `label`, or as like no class.
+
+        Args:
+            image: The image.
+            label: The class.
+            unknown: Whether the region is like no class.
+            review: Whether a human looks at it; None where that is not said.
+        """
         self.images.add(image)
         self._with_regions.add(image)
         self.regions += 1
@@ -40,6 +51,9 @@ class Tally:
             self.unknown += 1
         else:
             self.classes[label] += 1
+        if review is not None:
+            self.judged += 1
+            self.review += review
 
     def copy(self) -> Tally:
         """Another one that begins with the same counts."""
@@ -60,6 +74,13 @@ class Tally:
         if self.unknown:
             parts.append(f"{UNKNOWN} {self.unknown}")
         return ", ".join(parts)
+
+    def for_review(self) -> str:
+        """Such as `; to be looked at by a human: 12 of 220 (5.5%)`; empty where that is said of no region."""
+        if not self.judged:
+            return ""
+        share = 100 * self.review / self.judged
+        return f"; to be looked at by a human: {self.review} of {self.judged} ({share:.1f}%)"
 
 
 def _named(label: str) -> str:

@@ -15,6 +15,7 @@ from mvrec_edge.runtime.classifier import (
     DefectClassifier,
     RandomWeightsWarning,
     ReloadWarning,
+    ReviewWarning,
     classify_source,
 )
 from mvrec_edge.runtime.engines import Engine, engine_names, open_engine
@@ -60,6 +61,7 @@ __all__ = [
     "RandomWeightsWarning",
     "Region",
     "ReloadWarning",
+    "ReviewWarning",
     "StageTimes",
     "SupportCache",
     "ViewPlan",

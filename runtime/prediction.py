@@ -55,6 +55,8 @@ class Prediction:
         nearest_class: The most probable class, whether the region counts as unknown or not.
         novelty: How unlike all known classes the region is (`docs/unknown.md`); None where calibration did not say.
         unknown: Whether it counts as unknown; None where no false-reject rate was asked for.
+        review: Whether a human looks at it, since it is not certain enough or unknown (`docs/review.md`); None where no
+            limit was calibrated.
         cache: Digest of the support cache that it was compared with; not in the record of the prediction alone, as it
             is the same for all until a cache is loaded again.
         embedding: float32 `[C]`, the mean over its views, for the map of a report; not in the record.
@@ -72,6 +74,7 @@ class Prediction:
     nearest_class: str = ""
     novelty: float | None = None
     unknown: bool | None = None
+    review: bool | None = None
     cache: str = ""
     embedding: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
 
@@ -93,6 +96,8 @@ class Prediction:
             "nearest_class": self.nearest_class,
             "novelty": None if self.novelty is None else round(self.novelty, 6),
             "unknown": self.unknown,
+            # Left out where there is none, so that such a record is the same as one of an earlier version.
+            **({} if self.review is None else {"review": self.review}),
             "probabilities": {name: round(value, 6) for name, value in self.probabilities.items()},
             "annotated": self.region.label,
             "nearest": [

@@ -15,7 +15,7 @@ __all__ = ["UNFITTED", "Changed"]
 
 #: Fields of a cache that say something about exactly the instances it was made with, and what they are when instances
 #: or their classes have changed; `refit` fits what can be fitted again.
-UNFITTED: dict[str, Any] = {"shots": None, "seed": None, "novelty": None}
+UNFITTED: dict[str, Any] = {"shots": None, "seed": None, "novelty": None, "review": None}
 
 
 @dataclass(frozen=True)

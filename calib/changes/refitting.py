@@ -11,6 +11,7 @@ import numpy as np
 from mvrec_edge.calib.fitting.around_head import fit_around_head
 from mvrec_edge.calib.fitting.head_fitting import fit_head
 from mvrec_edge.calib.fitting.leave_one_out import nothing_to_leave_out
+from mvrec_edge.calib.fitting.review_fitting import describe_review
 from mvrec_edge.calib.fitting.selection import fit_head_temperature
 from mvrec_edge.runtime.heads import head_class
 from mvrec_edge.runtime.support.cache import SupportCache
@@ -61,13 +62,23 @@ def refit(
     cache = fit_around_head(
         cache,
         rate,
+        right_at_least=None if before.review is None else before.review.right_at_least,
         schedule=before.schedule is not None,
         novelty=before.novelty is not None,
         progress=progress,
     )
     if before.schedule is not None and cache.schedule is not None:
         cache = dataclasses.replace(cache, schedule=dataclasses.replace(cache.schedule, use=before.schedule.use))
-    return Refitted(cache, tuple(notes))
+    return Refitted(cache, (*notes, *_review_notes(cache, before)))
+
+
+def _review_notes(cache: SupportCache, before: SupportCache) -> list[str]:
+    """What a human looks at now, where the cache has limits for that."""
+    if before.review is None or cache.review is None:
+        return []
+    lost = cache.review.all_to_review and not before.review.all_to_review
+    told = "review: " + "; ".join(describe_review(cache))
+    return [f"{100 * before.review.right_at_least:g}% right can no longer be promised; {told}" if lost else told]
 
 
 def _refit_head(cache: SupportCache, before: SupportCache, anew: bool) -> tuple[SupportCache, list[str]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mvrec_edge.calib.evaluation.plots import plot_evaluation, plot_reliability
+from mvrec_edge.calib.evaluation.review_tables import review_json, review_markdown
 from mvrec_edge.calib.evaluation.set_evaluation import Evaluation
 from mvrec_edge.calib.evaluation.tables import evaluation_json, evaluation_markdown
 from mvrec_edge.calib.evaluation.unknown_tables import unknown_json, unknown_markdown
@@ -17,13 +18,16 @@ from mvrec_edge.runtime.files.writing import make_folder
 __all__ = ["FILES", "write_evaluation"]
 
 #: The files that an evaluation may write.
-FILES = (*(f"{name}.{kind}" for name in ("evaluation", "unknown") for kind in ("json", "md", "png")), "reliability.png")
+FILES = (
+    *(f"{name}.{kind}" for name in ("evaluation", "review", "unknown") for kind in ("json", "md", "png")),
+    "reliability.png",
+)
 
 
 def write_evaluation(
     folder: Path, evaluation: Evaluation, about: Mapping[str, object], *, observer: Observer = SILENT
 ) -> None:
-    """Writes `evaluation.json|md|png` and `reliability.png`, and where it was asked for `unknown.json|md`.
+    """Writes `evaluation.json|md|png` and `reliability.png`; `unknown.json|md`, `review.json|md` where asked for.
 
     Args:
         folder: The folder, made where it does not exist; files of these names are replaced.
@@ -41,6 +45,9 @@ def write_evaluation(
         fewer = {**known, "draws": found[0].auroc.shape[1]}
         documents["unknown.json"] = canonical_json(unknown_json(found, names, rate, fewer))
         documents["unknown.md"] = unknown_markdown(found, names, rate, "Unknown defects").encode()
+    if evaluation.review is not None and (wanted := evaluation.settings.right_at_least) is not None:
+        documents["review.json"] = canonical_json(review_json(evaluation.review, wanted, known))
+        documents["review.md"] = review_markdown(evaluation.review, wanted, "Review").encode()
     documents["evaluation.json"] = canonical_json(evaluation_json(evaluation, known))
     documents["evaluation.md"] = evaluation_markdown(evaluation, "Evaluation").encode()
     with writing(folder):

@@ -19,6 +19,7 @@ from mvrec_edge.calib.evaluation.protocol import (
     check_set,
     evaluate_heads,
 )
+from mvrec_edge.calib.evaluation.review import ReviewResult, evaluate_review, reviewable_heads
 from mvrec_edge.calib.evaluation.shot_counts import most_shots
 from mvrec_edge.calib.evaluation.splitting import KnownPlaces, check_queries, most_left_out, no_queries_to_exchange
 from mvrec_edge.calib.evaluation.unknown import UnknownResult, check_unknown, check_unknown_set, evaluate_unknown
@@ -32,6 +33,7 @@ from mvrec_edge.runtime.engines import Engine
 from mvrec_edge.runtime.errors import InputError, UsageError
 from mvrec_edge.runtime.regions.region import check_region_input
 from mvrec_edge.runtime.support.reject_rate import check_rate
+from mvrec_edge.runtime.support.right_rate import check_right_rate
 from mvrec_edge.runtime.views import ViewPlan
 from mvrec_edge.runtime.wording import counted
 
@@ -55,6 +57,8 @@ class EvaluateSettings:
         reject_rate: For that, the wanted share of known defects that are called unknown, 0.00001 to 0.5.
         swap: Whether heads are evaluated in the other direction as well, with support and queries exchanged. Unknown
             defects are those of the first direction.
+        right_at_least: Wanted share of right answers among the queries that no human looks at, 0.5 to 0.9999, which is
+            then tried as well; None to try none.
 
     Raises:
         UsageError: A value is not usable, or unknown defects are asked for with ranges of shots alone.
@@ -68,6 +72,7 @@ class EvaluateSettings:
     unknown: bool = False
     reject_rate: float = 0.05
     swap: bool = False
+    right_at_least: float | None = None
 
     def __post_init__(self) -> None:
         check_region_input(self.region_input)
@@ -77,6 +82,15 @@ class EvaluateSettings:
                 "unknown defects are measured with one number of shots for all classes, and there are only ranges",
                 fix="add a number to --shots, such as 3,2-5",
             )
+        if self.right_at_least is not None:
+            if not self.protocol.shots:
+                raise UsageError(
+                    "a share of right answers is tried with one number of shots for all classes, and there are only "
+                    "ranges",
+                    fix="add a number to --shots, such as 3,2-5",
+                )
+            check_right_rate(self.right_at_least)
+            reviewable_heads(self.protocol)
         self.plan()
 
     def plan(self, size: int = 224) -> ViewPlan:
@@ -93,6 +107,7 @@ class Evaluation:
         class_names: The classes.
         heads: One result for each number of shots and head, in that order.
         unknown: How well unknown defects are told by each score; None where that was not asked for.
+        review: Whether a limit for review keeps what it promises; None where that was not asked for.
         cautions: What keeps the figures from meaning what they seem to, a line each: few queries, images on both sides.
         swapped: What was found with support and queries exchanged; None where that was not asked for.
     """
@@ -103,6 +118,7 @@ class Evaluation:
     unknown: tuple[UnknownResult, ...] | None = None
     cautions: tuple[str, ...] = ()
     swapped: Direction | None = None
+    review: tuple[ReviewResult, ...] | None = None
 
     @cached_property
     def mean_of_directions(self) -> DirectionMeans | None:
@@ -297,9 +313,14 @@ def evaluate_embeddings(
         trials = len(fewer.shots) * fewer.draws * len(data.class_names)
         with observer.phase("leaving classes out", trials, "trials") as advance:
             unknown = tuple(evaluate_unknown(data, fewer, settings.reject_rate, advance))
+    review = None
+    if settings.right_at_least is not None:
+        total = len(protocol.shots) * protocol.draws * len(reviewable_heads(protocol))
+        with observer.phase("limits for review", total, "heads") as advance:
+            review = tuple(evaluate_review(data, protocol, settings.right_at_least, advance))
     for line in found:
         observer.remark(f"warning: {line}")
-    return Evaluation(settings, data.class_names, tuple(heads), unknown, tuple(found), swapped)
+    return Evaluation(settings, data.class_names, tuple(heads), unknown, tuple(found), swapped, review)
 
 
 def _evaluate_direction(

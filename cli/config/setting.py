@@ -61,7 +61,16 @@ _INSTEAD: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 _WORDS: Mapping[str, tuple[str, ...]] = {"checkpoint": ("pocket",), "out": ("-",)}
 
 # Options that take a text, since they also take words, percentages or lists, and that a number is a text for.
-_NUMBER_AS_TEXT = ("batch", "calibration_window_sizes", "reject_rate", "risk", "shots", "views", "window_sizes")
+_NUMBER_AS_TEXT = (
+    "batch",
+    "calibration_window_sizes",
+    "reject_rate",
+    "right_at_least",
+    "risk",
+    "shots",
+    "views",
+    "window_sizes",
+)
 
 Kind = Literal["path", "text", "integer", "number", "switch"]
 

@@ -78,7 +78,7 @@ The value of a setting is taken from the first of these places that has it:
   its sets exclude one another in the same way.
 - A relative path in the file begins at the folder of the file; one on the command line begins at the current folder.
 - Texts and paths stand in quotes. Where the text of a setting is a number, the quotes may be left out: `views = 3`,
-  `risk = 0.01`, `reject_rate = 0.05`, and one number as `shots`, `batch` or `window_sizes`.
+  `risk = 0.01`, `reject_rate = 0.05`, `right_at_least = 0.95`, and one number as `shots`, `batch` or `window_sizes`.
 - A switch is `true` or `false`. On the command line, `--jsonl` overrides `table = true`.
 - `--overwrite` is never taken from a file: the command line must ask for the replacement of files each time. The same
   holds for `--force`, `--accept` and `--new-class`, which overrule a check, and for what one call of `support` is

@@ -53,6 +53,7 @@ EXAMPLES: Mapping[str, Any] = {
     "report": "results/report.html",
     "report.images": "incoming",
     "report.out": "results/report.html",
+    "right_at_least": "95%",
     "shots": 5,
     "store": "embeddings",
     "table": True,

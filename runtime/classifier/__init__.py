@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mvrec_edge.runtime.classifier.checks import (
     RandomWeightsWarning,
+    ReviewWarning,
     check_encoder,
     check_view_size,
     matching_precision,
@@ -18,6 +19,7 @@ __all__ = [
     "DefectClassifier",
     "RandomWeightsWarning",
     "ReloadWarning",
+    "ReviewWarning",
     "check_encoder",
     "check_view_size",
     "classify_source",

@@ -7,14 +7,27 @@ import warnings
 from mvrec_edge.runtime.bundle import Bundle
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.errors import FingerprintMismatchError, UsageError
+from mvrec_edge.runtime.gradual import ViewUse
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.views import ViewPlan
 
-__all__ = ["RandomWeightsWarning", "check_encoder", "check_view_size", "matching_precision", "warn_if_random"]
+__all__ = [
+    "RandomWeightsWarning",
+    "ReviewWarning",
+    "check_encoder",
+    "check_view_size",
+    "fewer_views_than_tried",
+    "matching_precision",
+    "warn_if_random",
+]
 
 
 class RandomWeightsWarning(UserWarning):
     """The encoder's weights were drawn, so predictions say nothing about the defect."""
+
+
+class ReviewWarning(UserWarning):
+    """The limit for review may keep less than it promises."""
 
 
 def check_encoder(cache: SupportCache, fingerprint: str, precision: str) -> None:
@@ -66,6 +79,17 @@ def check_view_size(engine: Engine, plan: ViewPlan) -> None:
             f"the views are {plan.size} pixels wide, the encoder takes {engine.image_size}",
             fix=f"use a view plan of size {engine.image_size}",
         )
+
+
+def fewer_views_than_tried(cache: SupportCache, use: ViewUse) -> str | None:
+    """Why a cache's limit for review may keep less than it promises, in words; None where it has none, or need not."""
+    views = cache.embeddings.shape[1]
+    if cache.review is None or use.at_once or (use.views == views and use.budget_ms is None):
+        return None
+    return (
+        f"the limit for review was tried with all {views} views of a defect; with fewer, less may be right than the "
+        f"{100 * cache.review.right_at_least:g}% that it promises"
+    )
 
 
 def warn_if_random(random_weights: bool) -> None:

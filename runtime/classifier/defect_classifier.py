@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.classifier.checks import warn_if_random
+from mvrec_edge.runtime.classifier.checks import ReviewWarning, fewer_views_than_tried, warn_if_random
 from mvrec_edge.runtime.classifier.support_in_use import SupportInUse
 from mvrec_edge.runtime.engines.encoding import EncodedImage, ImageRegions, encode_images
 from mvrec_edge.runtime.engines.engine import Engine
@@ -53,8 +53,9 @@ class DefectClassifier:
         head: The head; by default the one the cache says.
         neighbours: How many of the nearest support instances a prediction names.
         views: How many views are used; by default all.
-        say: Given one line when a requested reload is done or has failed, or a window of regions departs from what
-            calibration saw; by default a failure is a `ReloadWarning` and a drift a `DriftWarning`.
+        say: Given one line when a requested reload is done or has failed, a window of regions departs from what
+            calibration saw, or fewer views are used than a limit for review was tried with; by default a failure is a
+            `ReloadWarning`, a drift a `DriftWarning`, and too few views a `ReviewWarning`.
         reject_rate: Wanted share of known defects that are called unknown, 0.00001 to 0.5; by default what the cache
             says.
         drift_window: Regions in a window that is compared with calibration, 10 to 100,000; by default none is. A cache
@@ -99,6 +100,7 @@ class DefectClassifier:
         self._requests: deque[SupportCache | str | Path | None] = deque()
         self._say = say
         warn_if_random(engine.random_weights)
+        self._warn_of_review()
         self.neighbours = neighbours
 
     @property
@@ -156,6 +158,7 @@ class DefectClassifier:
             self._path = Path(source)
         self._own_head = head is not None
         self._support = support
+        self._warn_of_review()
 
     def request_reload(self, cache: SupportCache | str | Path | None = None) -> None:
         """Asks for `reload(cache)` before the next image; it only takes a note, so a signal handler may call it.
@@ -270,6 +273,10 @@ class DefectClassifier:
             novelties = [*support.novelty.score(encoded.embeddings, views)]
         classify_ms = (time.perf_counter() - start) * 1e3 / len(answers)
         self._watch(support, novelties)
+        looked_at = [
+            _wants_review(support, answer.probabilities, novelty)
+            for answer, novelty in zip(answers, novelties, strict=True)
+        ]
         return [
             Prediction(
                 region=region,
@@ -285,19 +292,28 @@ class DefectClassifier:
                 nearest_class=answer.label,
                 novelty=None if novelty is None else novelty.score,
                 unknown=None if novelty is None else novelty.unknown,
+                review=review,
                 cache=support.cache.digest,
                 embedding=embedding,
             )
-            for region, answer, novelty, crop_ms, encode_ms, embedding in zip(
+            for region, answer, novelty, review, crop_ms, encode_ms, embedding in zip(
                 encoded.item.regions,
                 answers,
                 novelties,
+                looked_at,
                 encoded.crop_ms,
                 encoded.encode_ms,
                 encoded.embeddings.mean(axis=1),
                 strict=True,
             )
         ]
+
+    def _warn_of_review(self) -> None:
+        warning = None if self._support.review is None else fewer_views_than_tried(self.cache, self._use)
+        if warning is not None and self._say is not None:
+            self._say(f"warning: {warning}")
+        elif warning is not None:
+            warnings.warn(warning, ReviewWarning, stacklevel=3)
 
     def _watch(self, support: SupportInUse, novelties: Sequence[Novelty | None]) -> None:
         if support.drift is None:
@@ -310,6 +326,16 @@ class DefectClassifier:
                 self._say(f"warning: {drift}")
             elif drift is not None:
                 warnings.warn(str(drift), DriftWarning, stacklevel=4)
+
+
+def _wants_review(
+    support: SupportInUse, probabilities: npt.NDArray[np.float32], novelty: Novelty | None
+) -> bool | None:
+    """Whether a human looks at a region; an unknown one has no class that a machine could go by."""
+    if support.review is None:
+        return None
+    unknown = novelty is not None and bool(novelty.unknown)
+    return unknown or support.review.wants_review(int(probabilities.argmax()), float(probabilities.max()))
 
 
 def _loaded(cache: SupportCache | str | Path) -> SupportCache:

@@ -12,6 +12,7 @@ from mvrec_edge.runtime.heads import Head, open_head
 from mvrec_edge.runtime.novelty import NoveltyScorer
 from mvrec_edge.runtime.novelty.drift import DriftMonitor
 from mvrec_edge.runtime.support.cache import SupportCache
+from mvrec_edge.runtime.support.review_limits import ReviewLimits
 from mvrec_edge.runtime.views import ViewPlan
 from mvrec_edge.runtime.views.schedule import default_schedule
 
@@ -32,6 +33,8 @@ class SupportInUse:
         rule: When the views seen are enough.
         novelty: What scores regions as unlike all classes; None where calibration did not measure it.
         drift: What watches those scores; None where it was not asked for or cannot be told.
+        review: Below which probability a human looks at a region; None where calibration did not say, or where the head
+            is another than the one whose probabilities the limits are of.
     """
 
     cache: SupportCache
@@ -40,6 +43,7 @@ class SupportInUse:
     rule: StoppingRule
     novelty: NoveltyScorer | None
     drift: DriftMonitor | None
+    review: ReviewLimits | None
 
     @classmethod
     def open(
@@ -56,10 +60,11 @@ class SupportInUse:
         if cache.view_plan is None:
             raise UsageError("the support cache has no view plan", fix="make it with view_plan=...")
         check_view_size(engine, cache.view_plan)
+        review = cache.review if head is None else None
         head = head or open_head(cache)
         rule = StoppingRule(head, cache.schedule or default_schedule(cache.view_plan), use)
         novelty = None if cache.novelty is None and reject_rate is None else NoveltyScorer(cache, reject_rate)
         drift = None
         if drift_window is not None and novelty is not None and novelty.known.measured:
             drift = DriftMonitor(drift_window, novelty.known)
-        return cls(cache, cache.view_plan, head, rule, novelty, drift)
+        return cls(cache, cache.view_plan, head, rule, novelty, drift, review)

@@ -44,11 +44,13 @@ class OverlayItem:
         region: The region.
         label: Its class.
         probability: Its probability, or None to leave it out.
+        review: Whether a human looks at it: a question mark stands behind its class.
     """
 
     region: Region
     label: str
     probability: float | None = None
+    review: bool = False
 
 
 def class_colour_at(place: int) -> tuple[int, int, int]:
@@ -134,6 +136,8 @@ def _draw_tag(canvas: _Pixels, item: OverlayItem, box: Box, taken: Sequence[Box]
     text = _ascii(item.label)
     if item.probability is not None:
         text += f" {item.probability:.2f}"
+    if item.review:
+        text += " ?"
     height, width = canvas.shape[:2]
     scale = max(0.45, min(height, width) / 1100)
     stroke = max(1, round(scale * 1.6))

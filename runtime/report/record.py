@@ -34,7 +34,7 @@ _NOTHING = object()
 class ReportLimits:
     """How large a report may become; what goes beyond is counted, and the page says so.
 
-    Regions that are wrong, unknown or in doubt keep their pictures longest.
+    Regions that are wrong, unknown, to be looked at or in doubt keep their pictures longest.
 
     Attributes:
         regions: Regions that are listed, the first ones.
@@ -97,12 +97,15 @@ class AddCommand:
 
 
 def certainty_of(record: Mapping[str, Any]) -> float:
-    """How little a region needs to be looked at: the margin of its class, 0 to 1; -1 where it is wrong or unknown."""
+    """How little a region needs to be looked at: the margin of its class, 0 to 1; -1 where it is wrong or unknown.
+
+    Of a region that is to be looked at, it is the margin less 1.
+    """
     wrong = record["annotated"] is not None and record["annotated"] != record["label"]
     if wrong or record.get("more", {}).get("unknown") is True:
         return -1.0
     first, second = [*sorted(record["p"], reverse=True)[:2], 0.0, 0.0][:2]
-    return float(first - second)
+    return float(first - second) - (record.get("more", {}).get("review") is True)
 
 
 def region_record(

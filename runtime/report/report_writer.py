@@ -320,7 +320,7 @@ class ReportWriter:
             if store.refused:
                 sentences.append(
                     f"Listed without {what}: {counted(store.refused, 'region')} ({limit >> 20} MiB are kept; regions "
-                    "that are wrong, unknown or in doubt have theirs)."
+                    "that are wrong, unknown, to be looked at or in doubt have theirs)."
                 )
         if (missing := self._counts["problems"] - len(self._problems)) > 0:
             sentences.append(f"Not listed: {counted(missing, 'failed item')} after the first {len(self._problems)}.")

@@ -26,6 +26,7 @@ from mvrec_edge.runtime.support.instance_rows import take_rows
 from mvrec_edge.runtime.support.left_out_whitening import LeftOutWhitening, left_out_whitening_of
 from mvrec_edge.runtime.support.novelty_calibration import NoveltyCalibration, check_novelty
 from mvrec_edge.runtime.support.reject_rate import HIGHEST_RATE, LOWEST_RATE
+from mvrec_edge.runtime.support.review_limits import ReviewLimits, check_review
 from mvrec_edge.runtime.support.thumbnails import TENSORS as THUMBNAIL_TENSORS
 from mvrec_edge.runtime.support.thumbnails import check_thumbnails, pack, unpack
 from mvrec_edge.runtime.support.whitening import Whitening, whitening_of
@@ -106,6 +107,7 @@ class SupportCache:
         adapter: What fine-tuning changed; None for the training-free heads.
         schedule: The order of the views and when to stop; None where none was fitted.
         novelty: How far known defects lie from one another; None where calibration did not measure it.
+        review: Below which probability a human looks at a region; None where no limit was asked for.
         region_input: What the instances' regions were: `"mask"`, `"box"`, `"full"` or `"mixed"`; empty where it is not
             known.
         thumbnails: A small JPEG file of each instance, empty where it has none, for reports; `()` where none has.
@@ -126,6 +128,7 @@ class SupportCache:
     adapter: Adapter | None = None
     schedule: ViewSchedule | None = None
     novelty: NoveltyCalibration | None = None
+    review: ReviewLimits | None = None
     region_input: str = ""
     thumbnails: tuple[bytes, ...] = field(default=(), repr=False)
 
@@ -148,6 +151,7 @@ class SupportCache:
         adapter: Adapter | None = None,
         schedule: ViewSchedule | None = None,
         novelty: NoveltyCalibration | None = None,
+        review: ReviewLimits | None = None,
         region_input: str = "",
         thumbnails: Sequence[bytes] = (),
     ) -> SupportCache:
@@ -169,6 +173,7 @@ class SupportCache:
             adapter: What fine-tuning changed.
             schedule: The order of the views and when to stop.
             novelty: How far known defects lie from one another.
+            review: Below which probability a human looks at a region.
             region_input: What the regions of the instances were.
             thumbnails: A small JPEG file of each instance, empty where it has none; or nothing.
 
@@ -195,6 +200,7 @@ class SupportCache:
                 f"the support has {counted(len(values), 'instance')} but {counted(len(of_images), 'image')}"
             )
         check_novelty(novelty, can_be_left_out(image_groups(of_images, len(values)), indices))
+        check_review(review, len(names))
         if view_plan is not None and view_plan.count != values.shape[1]:
             raise SupportError(
                 f"the view plan has {counted(view_plan.count, 'view')}, the embeddings have {values.shape[1]}"
@@ -227,6 +233,7 @@ class SupportCache:
             adapter=adapter,
             schedule=schedule,
             novelty=novelty,
+            review=review,
             region_input=region_input,
             thumbnails=check_thumbnails(thumbnails, len(values)),
         )
@@ -243,7 +250,7 @@ class SupportCache:
         chosen = np.asarray(indices, np.intp)
         _check_classes(self.class_names, self.labels[chosen])
         rows = {name: take_rows(getattr(self, name), chosen) for name in INSTANCE_FIELDS}
-        return dataclasses.replace(self, **rows, adapter=None, schedule=None, novelty=None)
+        return dataclasses.replace(self, **rows, adapter=None, schedule=None, novelty=None, review=None)
 
     def changed(self, **changes: Any) -> SupportCache:
         """A cache with other values in some of its fields, checked like a new one.
@@ -340,6 +347,8 @@ class SupportCache:
             description["schedule"] = self.schedule.to_dict()
         if self.novelty is not None:
             description["novelty"] = {"reject_rate": self.novelty.reject_rate}
+        if self.review is not None:
+            description["review"] = self.review.to_dict()
         if self.region_input:
             description["region_input"] = self.region_input
         # One entry: the library writes several in an order of its own, and equal caches shall be equal files.
@@ -407,6 +416,7 @@ class SupportCache:
                 adapter=_adapter(tensors, tuned),
                 schedule=_schedule(fields, tensors["embeddings"].shape),
                 novelty=_novelty(tensors, fields),
+                review=ReviewLimits.from_fields(fields.object("review")) if "review" in fields.payload else None,
                 region_input=_region_input(fields),
                 thumbnails=unpack(tensors),
             )

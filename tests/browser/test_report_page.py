@@ -469,6 +469,32 @@ def test_unknown_is_a_class_of_its_own(
     assert {"novelty", "stopped"} <= set(page.texts("#detail .facts th"))
 
 
+def test_what_a_human_looks_at_has_a_badge_and_a_filter(
+    open_page: Open, made: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = made.make_prediction
+
+    def prediction(*arguments: Any, **more: Any) -> Any:
+        image, found = make(*arguments, **more)
+        return image, dataclasses.replace(found, review=found.probability < 0.6)
+
+    assert not open_page(made.make_report(tmp_path / "none.html", 5)).texts(".badge.review")
+    monkeypatch.setattr(made, "make_prediction", prediction)
+    path = made.make_report(tmp_path / "a.html", 30)
+    page = open_page(path)
+    looked_at = sum(region["more"]["review"] for region in data_of(path)["regions"])
+    assert 0 < looked_at < 30
+    assert page.text("#review") == f"only the {looked_at} to look at"
+    page.click("#review")
+    assert shown(page) == looked_at
+    assert set(page.texts(".row .badge.review")) == {"look at"}
+    assert len(page.texts(".row .badge.review")) == len(page.texts(".row .heading"))
+    page.click("#reset")
+    assert shown(page) == 30
+    page.key("r")
+    assert shown(page) == looked_at
+
+
 def test_an_address_opens_a_region(chrome: Any, open_page: Open, small_report: Path) -> None:
     page = open_page(small_report)
     chrome.get("about:blank")

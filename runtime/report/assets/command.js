@@ -44,7 +44,7 @@ function adding(region) {
   });
   update();
   const names = make('datalist', { id: 'add-labels' }, classes.filter((item) => known.has(item.name)).map((item) => make('option', { value: item.name })));
-  return [make('details', { class: 'adding', open: region.wrong || region.unknown },
+  return [make('details', { class: 'adding', open: region.wrong || region.unknown || region.review },
     make('summary', {}, 'Add this region to the support'),
     make('div', { class: 'line' }, make('label', { for: 'add-label' }, 'as'), field, names, button, said),
     shown,

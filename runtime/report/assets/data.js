@@ -17,6 +17,7 @@ for (const [index, region] of regions.entries()) {
   region.probability = sorted[0] || 0;
   region.margin = (sorted[0] || 0) - (sorted[1] || 0);
   region.unknown = Boolean(region.more && region.more.unknown === true);
+  region.review = Boolean(region.more && region.more.review === true);
   region.called = region.unknown ? UNKNOWN : region.label;
   // Of a class that the support does not have, nothing better can be said than that it is unknown.
   region.right = region.called === region.annotated || (region.unknown && !known.has(region.annotated));

@@ -7,7 +7,7 @@ let large = false;
 
 function showDetail(region) {
   const path = visible(region.image);
-  const heading = make('h2', { id: 'detail-heading' }, swatch(region.called), name(region.called, { class: 'label' }), ' ', make('span', { class: 'value' }, percent(region.probability)), nearestClass(region), verdict(region), damage(region));
+  const heading = make('h2', { id: 'detail-heading' }, swatch(region.called), name(region.called, { class: 'label' }), ' ', make('span', { class: 'value' }, percent(region.probability)), nearestClass(region), verdict(region), review(region), damage(region));
   detail.replaceChildren(
     controls(),
     heading,

@@ -1,6 +1,6 @@
 // Which regions are shown, and in which order.
 
-const filters = { search: '', chosen: new Set(), pair: null, wrong: false, measure: 'probability', limit: 100, order: 'doubt' };
+const filters = { search: '', chosen: new Set(), pair: null, wrong: false, review: false, measure: 'probability', limit: 100, order: 'doubt' };
 
 const ORDERS = {
   doubt: ['probability, lowest first', (a, b) => a.probability - b.probability],
@@ -19,6 +19,7 @@ let shown = [];
 function fits(region) {
   if (filters.chosen.size && !filters.chosen.has(region.called)) return false;
   if (filters.wrong && !region.wrong) return false;
+  if (filters.review && !region.review) return false;
   if (filters.pair && (region.annotated !== filters.pair[0] || region.called !== filters.pair[1])) return false;
   // At the end of the slider nothing is left out, whatever rounding did to a value.
   if (filters.limit < 100 && region[filters.measure] > filters.limit / 100) return false;
@@ -43,11 +44,11 @@ function applyFilters() {
 }
 
 function isPlain() {
-  return !filters.search && !filters.chosen.size && !filters.pair && !filters.wrong && filters.limit === 100;
+  return !filters.search && !filters.chosen.size && !filters.pair && !filters.wrong && !filters.review && filters.limit === 100;
 }
 
 function resetFilters() {
-  Object.assign(filters, { search: '', pair: null, wrong: false, limit: 100 });
+  Object.assign(filters, { search: '', pair: null, wrong: false, review: false, limit: 100 });
   filters.chosen.clear();
   get('search').value = '';
   get('limit').value = '100';
@@ -76,6 +77,12 @@ function showExtra() {
   if (wrong) {
     const chip = make('button', { type: 'button', class: 'chip wrong', id: 'wrong', 'aria-pressed': String(filters.wrong) }, `only the ${wrong.toLocaleString('en')} wrong`);
     chip.addEventListener('click', () => { filters.wrong = !filters.wrong; applyFilters(); get('wrong').focus(); });
+    extra.append(chip);
+  }
+  const review = regions.filter((region) => region.review).length;
+  if (review) {
+    const chip = make('button', { type: 'button', class: 'chip', id: 'review', 'aria-pressed': String(filters.review) }, `only the ${review.toLocaleString('en')} to look at`);
+    chip.addEventListener('click', () => { filters.review = !filters.review; applyFilters(); get('review').focus(); });
     extra.append(chip);
   }
 }

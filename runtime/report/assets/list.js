@@ -42,7 +42,7 @@ function makeRow(region, place) {
   const row = make('div', { class: 'row', role: 'option', id: `row-${region.index}`, 'aria-posinset': place + 1, 'aria-setsize': shown.length });
   row.style.setProperty('--place', String(place));
   const picture = make('span', { class: 'thumb' }, image('crop', region.index, ''));
-  const heading = make('span', { class: 'heading' }, swatch(region.called), name(region.called, { class: 'label' }), nearestClass(region), verdict(region), damage(region));
+  const heading = make('span', { class: 'heading' }, swatch(region.called), name(region.called, { class: 'label' }), nearestClass(region), verdict(region), review(region), damage(region));
   const file = make('span', { class: 'file muted' }, name(fileName(region.image)), regionName(region) ? ' \u00b7 ' : '', name(regionName(region)));
   row.append(picture, make('span', { class: 'middle' }, heading, bar(region.probability, region.called), file));
   row.append(make('span', { class: 'value' }, percent(region.probability)));
@@ -61,6 +61,11 @@ function verdict(region) {
   if (region.annotated === null) return null;
   if (!region.wrong) return make('span', { class: 'badge right', title: 'as labelled' }, '\u2713', make('span', { class: 'spoken' }, ' as labelled'));
   return make('span', { class: 'badge wrong' }, '\u2717 ', make('span', { class: 'wordy' }, 'labelled '), name(region.annotated));
+}
+
+/** That a human looks at the region. */
+function review(region) {
+  return region.review ? make('span', { class: 'badge review', title: 'not certain enough to go without a human' }, 'look at') : null;
 }
 
 /** That the image is damaged; what is missing of it stands among the facts as well. */

@@ -9,6 +9,7 @@ const KEYS = [
   ['Esc', 'back to the list; out of the search'],
   ['1 to 4', 'regions, confusion, map, run'],
   ['w', 'only the wrong ones, where labels are known'],
+  ['r', 'only those to look at, where the support cache has a limit'],
   ['+, \u2212', 'zoom the map'],
 ];
 

@@ -54,6 +54,7 @@ function onKey(event) {
     ['3', () => get('tab-map').hidden || openTab('map')],
     ['4', () => openTab('run')],
     ['w', () => get('wrong') && get('wrong').click()],
+    ['r', () => get('review') && get('review').click()],
     ['+', () => zoom(1.6)],
     ['-', () => zoom(1 / 1.6)],
   ]);

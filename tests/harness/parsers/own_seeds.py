@@ -26,6 +26,7 @@ from mvrec_edge.runtime.bundle import (
 )
 from mvrec_edge.runtime.support.cache import Adapter
 from mvrec_edge.runtime.support.novelty_calibration import NoveltyCalibration
+from mvrec_edge.runtime.support.review_limits import ReviewLimits
 from tests.harness.parsers.mutation import json_text, mutated_bytes, mutated_json
 
 __all__ = [
@@ -100,6 +101,7 @@ def cache() -> SupportCache:
         seed=0,
         adapter=Adapter(*(draw.standard_normal(shape).astype(np.float32) for shape in ((8, 8), (8,), (4, 8)))),
         novelty=NoveltyCalibration(left_out, 0.05),
+        review=ReviewLimits(0.95, 0.9, (0.8125, None), (True, False), 60, 52, 11),
         region_input="mask",
         thumbnails=[picture] * 4,
     )
@@ -127,6 +129,7 @@ def result_records() -> list[dict[str, Any]]:
         "nearest_class": "crack",
         "novelty": 0.2,
         "unknown": False,
+        "review": True,
         "views": 9,
         "stopped": "all",
         "change_risk": 0.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,6 +106,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[bytes]:
         ({"shots": True}, "must be a whole number, not True"),
         ({"seed": "a"}, "a seed must be a whole number, not 'a'"),
         ({"reject_rate": "5%"}, "a reject rate must be a number, not '5%'"),
+        ({"right_at_least": "95%"}, "a share of right answers must be a number, not '95%'"),
+        ({"right_at_least": 1.0}, r"must be from 50% to 99\.99%, not 100%"),
+        ({"right_at_least": 0.9, "head": "zip-f"}, "zip-f has learned from all"),
         ({"tuning": 500}, "tuning must be a FineTuning"),
     ],
 )
@@ -149,7 +153,10 @@ def test_a_class_with_too_few_instances_gives_all_and_is_named(labelled: Labelle
 
 def test_rebasing_onto_the_same_encoder_gives_the_same_cache(labelled: LabelledSet, engine: FakeEngine) -> None:
     settings = CalibrateSettings(shots=3, views="ms", resample="fast", head="zip", beta=4.0, reject_rate=0.1)
+    settings = dataclasses.replace(settings, right_at_least=0.6)
     cache = calibrate(engine, labelled, settings)
+    assert cache.review is not None
+    assert (cache.review.right_at_least, cache.review.instances) == (0.6, 9)
     assert rebase(engine, labelled, cache).to_bytes() == cache.to_bytes()
     with pytest.raises(UsageError, match="--rebase keeps"):
         rebase(engine, labelled, cache, CalibrateSettings(shots=2))

@@ -33,6 +33,13 @@ def test_an_unknown_one_has_the_nearest_class_and_not_its_probability() -> None:
     assert (item.label, item.probability) == ("unknown, near dent", None)
 
 
+@pytest.mark.parametrize("review", [None, False, True])
+def test_what_a_human_looks_at_is_marked(review: bool | None) -> None:
+    assert _item(dataclasses.replace(KNOWN, review=review)).review is (review is True)
+    unknown = dataclasses.replace(KNOWN, label="unknown", nearest_class="dent", unknown=True, review=review)
+    assert _item(unknown).review is (review is True)
+
+
 def test_each_item_has_a_picture_of_its_own_and_keeps_it(tmp_path: Path) -> None:
     image = np.zeros((20, 20, 3), np.uint8)
     folder = PictureFolder(tmp_path / "p", taken={"p/a-2.jpg": "two"})

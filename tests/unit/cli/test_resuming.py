@@ -286,6 +286,14 @@ def test_what_stays_is_counted(tmp_path: Path) -> None:
     tally = take_up(out, RUN, asked_for("a", "b", "c")).tally
     assert tally.places() == "3 regions on 2 of 3 images"
     assert tally.ranked() == "dent 2, unknown 1"
+    assert tally.for_review() == ""
+
+
+def test_what_a_human_looks_at_is_counted_over_all_runs(tmp_path: Path) -> None:
+    out = tmp_path / "results.jsonl"
+    out.write_bytes(lines("a", review=True) + lines("b", review=False) + lines("c", review=None))
+    tally = take_up(out, RUN, asked_for("a", "b", "c")).tally
+    assert tally.for_review() == "; to be looked at by a human: 1 of 2 (50.0%)"
 
 
 def test_what_is_not_asked_for_stays_even_where_records_are_missing(tmp_path: Path) -> None:

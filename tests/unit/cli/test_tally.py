@@ -18,6 +18,15 @@ def test_images_without_a_region_are_told_from_those_with_one() -> None:
     assert tally.ranked() == "dent 1, the class unknown 1, unknown 1"
 
 
+def test_what_a_human_looks_at_is_counted_where_it_is_said() -> None:
+    tally = Tally()
+    tally.add_region("a", "dent", unknown=False)
+    assert tally.for_review() == ""
+    for place in range(220):
+        tally.add_region("a", "dent", unknown=False, review=place < 12)
+    assert tally.for_review() == "; to be looked at by a human: 12 of 220 (5.5%)"
+
+
 def test_a_copy_counts_on_alone() -> None:
     first = Tally()
     first.add_region("a", "dent", unknown=False)

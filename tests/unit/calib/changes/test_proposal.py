@@ -18,6 +18,7 @@ from mvrec_edge.calib.changes import (
     rename_class,
 )
 from mvrec_edge.calib.fitting.novelty_fitting import fit_novelty
+from mvrec_edge.calib.fitting.review_fitting import fit_review
 from mvrec_edge.calib.fitting.schedule_fitting import left_out, with_schedule
 from mvrec_edge.calib.fitting.selection import fit_head_temperature
 from mvrec_edge.calib.instances.encoding import EncodedInstances
@@ -147,7 +148,7 @@ def test_a_trained_head_is_compared_and_trained_again_when_asked() -> None:
 
 def test_a_change_fits_again_whatever_calibration_fits() -> None:
     """A cache changed, chosen anew, is the cache that calibration would have made of the instances left."""
-    settings = CalibrateSettings(reject_rate=0.1)
+    settings = CalibrateSettings(reject_rate=0.1, right_at_least=0.6)
     before = fit_support(BEFORE, settings)
     changed = remove_instances(before, [1]).cache
     unfitted = SupportCache.from_embeddings(changed.embeddings, changed.labels, changed.class_names)
@@ -175,6 +176,37 @@ def test_a_support_may_shrink_to_what_can_call_nothing_unknown() -> None:
     assert refitted.cache.novelty is not None
     assert refitted.cache.novelty.reject_rate is None
     assert "nothing can be called unknown any more: every class has a single instance" in refitted.notes
+
+
+def test_the_limit_for_review_is_fitted_again_to_what_was_promised() -> None:
+    """At 60%, five examples that are right suffice."""
+    before = fit_review(BEFORE, 0.6)
+    assert before.review is not None
+    assert not before.review.all_to_review
+    proposal = propose(before, add_instances(before, more([2], ["a"])))
+    review = proposal.cache.review
+    assert review is not None
+    assert (review.right_at_least, review.instances) == (0.6, 7)
+    assert review == fit_review(proposal.cache, 0.6).review
+    assert any(note.startswith("review: a region whose probability is below ") for note in proposal.notes)
+    assert propose(before, rename_class(before, "a", "x")).cache.review is before.review
+    merged = plane([0, 2, 1, 3, 90, 88], [0, 0, 1, 1, 2, 2], ("a", "b", "c"))
+    assert propose(merged, merge_classes(merged, ["a", "b"], "ab")).cache.review is None
+    joined = propose(fit_review(merged, 0.6), merge_classes(fit_review(merged, 0.6), ["a", "b"], "ab")).cache
+    assert joined.review is not None
+    assert len(joined.review.limits) == 2
+
+
+def test_a_support_may_shrink_to_what_can_promise_nothing_any_more() -> None:
+    before = fit_review(BEFORE, 0.6)
+    refitted = refit(remove_instances(before, [0, 5]).cache, before)
+    assert refitted.cache.review is not None
+    assert refitted.cache.review.all_to_review
+    (note,) = [note for note in refitted.notes if "review" in note]
+    assert note == (
+        "60% right can no longer be promised; review: every region goes to a human: 4 examples can promise at most "
+        "56.2% right, and 60% takes 5 that are all read rightly; 1 more example is needed"
+    )
 
 
 def test_progress_covers_the_view_schedule_and_the_comparison() -> None:

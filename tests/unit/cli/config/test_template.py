@@ -26,6 +26,7 @@ from mvrec_edge.runtime.engines.tensorrt.plan_keys import Capabilities
 from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
 from mvrec_edge.runtime.gradual import parse_risk, parse_views
 from mvrec_edge.runtime.support.reject_rate import parse_rate
+from mvrec_edge.runtime.support.right_rate import parse_right_rate
 from mvrec_edge.runtime.views.window_sizes import parse_window_sizes
 
 if sys.version_info >= (3, 11):
@@ -81,6 +82,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "provider": ("cpu", "cuda", "tensorrt").index,
     "random_weights": ("ViT-L/14", "ViT-L/14@336", "ViT-B/16", "ViT-Ti/16", "pocket").index,
     "reject_rate": parse_rate,
+    "right_at_least": parse_right_rate,
     "resample": lambda text: ViewPlan.by_name("ms", resample=text),
     "risk": parse_risk,
     "shots": lambda text: [int(part) for part in text.split(",")],

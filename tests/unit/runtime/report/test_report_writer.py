@@ -15,6 +15,7 @@ from mvrec_edge.runtime import DefectClassifier, Neighbour, Prediction, Region, 
 from mvrec_edge.runtime.errors import ImageError, OutputError
 from mvrec_edge.runtime.regions.region_names import RegionName
 from mvrec_edge.runtime.report import AddCommand, ReportLimits, ReportWriter, Section, check_record
+from mvrec_edge.runtime.report.record import certainty_of
 from mvrec_edge.runtime.report.report_writer import is_report
 from mvrec_edge.runtime.views.schedule import default_schedule
 from mvrec_edge.testing import FakeEngine
@@ -105,6 +106,23 @@ def test_an_unknown_region(tmp_path: Path, cache: SupportCache, predictions: lis
     assert first["label"] == "unknown"
     assert first["more"] == {"nearest_class": predictions[0].label, "novelty": 2.5, "unknown": True}
     assert second["more"] == {"novelty": 0.5, "unknown": False}
+
+
+def test_a_region_to_look_at_keeps_its_picture_longer(
+    tmp_path: Path, cache: SupportCache, predictions: list[Prediction]
+) -> None:
+    import dataclasses
+
+    looked_at = [dataclasses.replace(each, review=place == 2) for place, each in enumerate(predictions)]
+    limits = ReportLimits(pictures=1, views=1)
+    with ReportWriter(tmp_path / "a.html", cache, title="a", limits=limits) as report:
+        report.add(Path("a.png"), IMAGE, looked_at)
+    regions = read(tmp_path / "a.html")["regions"]
+    assert [region["more"]["review"] for region in regions] == [False, False, True]
+    sure = {"annotated": None, "label": "a", "p": [0.9, 0.1]}
+    assert certainty_of(sure) == pytest.approx(0.8)
+    assert certainty_of({**sure, "more": {"review": True}}) == pytest.approx(-0.2)
+    assert certainty_of({**sure, "more": {"review": True, "unknown": True}}) == -1
 
 
 def test_a_prediction_made_against_another_cache(

@@ -17,6 +17,7 @@ from mvrec_edge.runtime.errors import InputError, IntegrityError, MvrecEdgeError
 from mvrec_edge.runtime.files.json_documents import signed_json
 from mvrec_edge.runtime.support.cache import Adapter, check_words
 from mvrec_edge.runtime.support.novelty_calibration import NoveltyCalibration
+from mvrec_edge.runtime.support.review_limits import ReviewLimits
 
 SCHEDULE = {"groups": [list(range(27))], "widening": [1.0, 1.5], "left_out": 0, "stopped": 0, "differed": 0}
 
@@ -131,6 +132,54 @@ def test_half_of_what_says_unknown_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(safetensors.numpy.save(tensors, metadata={"mvrec_edge": text}))
     with pytest.raises(IntegrityError, match="not complete"):
         SupportCache.load(tmp_path / "b")
+
+
+REVIEW = ReviewLimits(0.95, 0.9, (0.8125, None), (True, False), 60, 52, 11)
+
+
+def test_round_trip_of_what_a_human_looks_at(tmp_path: Path) -> None:
+    cache = make(review=REVIEW)
+    cache.save(tmp_path / "a")
+    loaded = SupportCache.load(tmp_path / "a")
+    assert loaded.review == REVIEW
+    assert cache.subset([0, 1]).review is None
+    assert not REVIEW.wants_review(0, 0.8125)
+    assert REVIEW.wants_review(0, 0.8124)
+    assert REVIEW.wants_review(0, float("nan"))
+    assert REVIEW.wants_review(1, 1.0)
+    assert not REVIEW.all_to_review
+
+
+def test_a_cache_without_a_limit_is_the_file_of_earlier_versions() -> None:
+    assert make(review=None).to_bytes() == make().to_bytes()
+    assert b"review" not in make().to_bytes()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"right_at_least": 0.3},
+        {"right_at_least": 1.0},
+        {"confidence": 0.5},
+        {"confidence": 1.0},
+        {"limits": (0.5,)},
+        {"limits": (0.5, 1.5)},
+        {"limits": (0.5, True)},
+        {"limits": (0.5, "0.5")},
+        {"own": (True,)},
+        {"own": (True, 1)},
+        {"instances": 51},
+        {"to_review": 61},
+        {"independent": -1},
+    ],
+)
+def test_what_a_human_looks_at_is_checked(tmp_path: Path, change: dict[str, object]) -> None:
+    broken = dataclasses.replace(REVIEW, **change)  # type: ignore[arg-type]
+    with pytest.raises(SupportError):
+        make(review=broken)
+    (tmp_path / "a").write_bytes(dataclasses.replace(make(), review=broken).to_bytes())
+    with pytest.raises(IntegrityError):
+        SupportCache.load(tmp_path / "a")
 
 
 @pytest.mark.parametrize("kind", ["mask", "box", "full", "mixed", ""])
@@ -323,6 +372,11 @@ def _forge(path: Path, tensors: dict[str, np.ndarray], **changes: object) -> Non
         {"region_input": "outline"},
         {"region_input": ""},
         {"region_input": None},
+        {"review": None},
+        {"review": {}},
+        {"review": REVIEW.to_dict() | {"limits": 0.5}},
+        {"review": REVIEW.to_dict() | {"own": None}},
+        {"review": REVIEW.to_dict() | {"instances": 1.5}},
     ],
 )
 def test_forged_fields_are_refused(tmp_path: Path, changes: dict[str, object]) -> None:
