@@ -20,7 +20,7 @@ import pytest
 
 from mvrec_edge.pocket import POCKET_BUNDLE
 from mvrec_edge.runtime import Bundle
-from mvrec_edge.runtime.bundle import EncoderArchitecture
+from mvrec_edge.runtime.bundle import TransformerArchitecture
 from tests.real_rtx import RTX, require_rtx, rtx_release
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -52,7 +52,7 @@ class Read:
     """
 
     precision: str
-    architecture: EncoderArchitecture
+    architecture: TransformerArchitecture
     weights: int
     answer: dict[str, Any]
 
@@ -77,7 +77,7 @@ class Read:
         return [part for part in self.answer["parts"] if "_mha_" in part["name"]]
 
 
-def read_graphs(architecture: EncoderArchitecture, folder: Path, names: list[str]) -> dict[str, Read]:
+def read_graphs(architecture: TransformerArchitecture, folder: Path, names: list[str]) -> dict[str, Read]:
     """Has the library parse and build the graphs of a folder, in a process of its own."""
     size = architecture.image_size
     result = subprocess.run(

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import pytest
 
-from mvrec_edge.runtime.bundle import EncoderArchitecture
+from mvrec_edge.runtime.bundle import TransformerArchitecture
 
-LARGE = EncoderArchitecture(224, 14, 1024, 24, 768)
+LARGE = TransformerArchitecture(224, 14, 1024, 24, 768)
 
 
 @pytest.mark.parametrize(
     ("architecture", "name"),
     [
         (LARGE, "ViT-L/14"),
-        (EncoderArchitecture(336, 14, 1024, 24, 768), "ViT-L/14@336"),
-        (EncoderArchitecture(224, 16, 768, 12, 512), "ViT-B/16"),
-        (EncoderArchitecture(224, 32, 768, 12, 512), "ViT-B/32"),
-        (EncoderArchitecture(224, 16, 192, 4, 256), "ViT-192x4/16"),
-        (EncoderArchitecture(56, 14, 1024, 4, 64), "ViT-1024x4/14@56"),
+        (TransformerArchitecture(336, 14, 1024, 24, 768), "ViT-L/14@336"),
+        (TransformerArchitecture(224, 16, 768, 12, 512), "ViT-B/16"),
+        (TransformerArchitecture(224, 32, 768, 12, 512), "ViT-B/32"),
+        (TransformerArchitecture(224, 16, 192, 4, 256), "ViT-192x4/16"),
+        (TransformerArchitecture(56, 14, 1024, 4, 64), "ViT-1024x4/14@56"),
     ],
 )
-def test_names(architecture: EncoderArchitecture, name: str) -> None:
+def test_names(architecture: TransformerArchitecture, name: str) -> None:
     assert architecture.name == name
 
 
 def test_heads_and_tokens() -> None:
     assert (LARGE.heads, LARGE.tokens) == (16, 257)
-    assert EncoderArchitecture(336, 14, 1024, 24, 768).tokens == 577
+    assert TransformerArchitecture(336, 14, 1024, 24, 768).tokens == 577
 
 
 def test_operations_of_a_view() -> None:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from mvrec_edge.runtime.bundle import (
     CheckRecord,
     CutRecord,
-    EncoderArchitecture,
     FileRecord,
     GraphRecord,
     Manifest,
+    TransformerArchitecture,
     VariantRecord,
     WeightsSource,
 )
@@ -25,7 +25,7 @@ from mvrec_edge.runtime.files.json_documents import signed_json
 
 MANIFEST = Manifest(
     created_by="mvrec-edge 0.1.0",
-    architecture=EncoderArchitecture(56, 14, 128, 3, 64),
+    architecture=TransformerArchitecture(56, 14, 128, 3, 64),
     weights=WeightsSource("checkpoint", "clip_l14.pth", "ab" * 32),
     graphs=(
         GraphRecord(
