@@ -26,7 +26,7 @@ _MEAN, _DEVIATION = 127.0, 128.0
 _EPSILON = 1e-3
 
 #: What a place of the last feature map without any mask counts, where one that the mask covers counts 1 more.
-MASK_FLOOR = 0.05
+MASK_FLOOR = 0.01
 
 
 class Convolution(nn.Module):
