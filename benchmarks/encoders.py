@@ -62,17 +62,20 @@ def main() -> None:
         print(json.dumps(_one(*arguments.one, arguments.threads, arguments.rounds)))
         return
     bundles = {POCKET: Bundle.load(POCKET_BUNDLE), LITE: _lite(arguments.store / "lite.bundle")}
-    rows = _accuracies(bundles, arguments)
-    times = json.loads(arguments.out.read_text())["figures"]["times"] if arguments.keep_times else None
+    known = json.loads(arguments.out.read_text())["figures"]["times"] if arguments.out.exists() else []
     figures = {
         "set": TILES_LARGEST,
         "weights": {name: str(bundle.weights) for name, bundle in bundles.items()},
         "gflop_per_view": {name: round(each.architecture.flops_per_view / 1e9, 3) for name, each in bundles.items()},
         "draws": arguments.draws,
-        "accuracy": rows,
-        "times": _times(bundles, arguments) if times is None else times,
+        "accuracy": _accuracies(bundles, arguments),
+        "times": known,
     }
-    write_result(arguments.out, "Which of the encoders that need no checkpoint is worth what?", figures)
+    question = "Which of the encoders that need no checkpoint is worth what?"
+    write_result(arguments.out, question, figures)
+    if not arguments.keep_times:
+        figures["times"] = _times(bundles, arguments)
+        write_result(arguments.out, question, figures)
 
 
 def _lite(path: Path) -> Bundle:
