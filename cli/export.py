@@ -260,7 +260,7 @@ def _weights(checkpoint: Path | None, random_weights: str | None, seed: int) -> 
     if checkpoint is None:
         say(f"drawing weights for {random_weights}, seed {seed}")
         return drawn_weights(str(random_weights), seed)
-    say(f"reading {checkpoint}")
     if str(checkpoint) == _LITE:
         return read_lite()
+    say(f"reading {checkpoint}")
     return read_checkpoint(POCKET_WEIGHTS if str(checkpoint) == POCKET else checkpoint)
