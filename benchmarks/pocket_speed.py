@@ -10,7 +10,7 @@ from typing import Any
 
 import cv2
 
-from mvrec_edge.bench.candidates import default_candidates, open_candidate
+from mvrec_edge.bench.candidates import EngineCandidate, default_candidates, open_candidate
 from mvrec_edge.calib import CalibrateSettings, LabelledRegion, LabelledSet, calibrate
 from mvrec_edge.runtime import Bundle, DefectClassifier, ViewPlan, read_image, read_mask
 from mvrec_edge.runtime.classifier import RandomWeightsWarning
@@ -25,7 +25,13 @@ STAGES = ("decode", "crop", "encode", "classify", "total")
 
 
 def measure_speed(
-    bundle: Bundle, shots: LabelledSet, parts: Sequence[LabelledRegion], *, threads: int, rounds: int
+    bundle: Bundle,
+    shots: LabelledSet,
+    parts: Sequence[LabelledRegion],
+    *,
+    threads: int,
+    rounds: int,
+    candidates: Sequence[EngineCandidate] | None = None,
 ) -> dict[str, Any]:
     """Classifies defects one by one, as they come on a line.
 
@@ -35,6 +41,7 @@ def measure_speed(
         parts: What is classified; each image is read from its file every time, and its mask beside it.
         threads: CPU threads of the engine and of OpenCV.
         rounds: Times over all parts; the first round of an engine warms up and is not counted.
+        candidates: Which engines in which precisions; by default all that open.
 
     Returns:
         Medians of milliseconds for each engine and resampling, in plain JSON types, and what could not be opened.
@@ -44,7 +51,7 @@ def measure_speed(
     before = cv2.getNumThreads()
     cv2.setNumThreads(threads)
     try:
-        for candidate in default_candidates(bundle.precisions):
+        for candidate in default_candidates(bundle.precisions) if candidates is None else candidates:
             try:
                 # One at a time: an engine's threads wait for work, and would take it from the next.
                 with open_candidate(candidate, bundle, batch=ViewPlan.mso().count, threads=threads) as engine:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["export"]
 
+# The words that stand for an encoder in the place of a checkpoint.
+_LITE = "lite"
+_WORDS = ("pocket", _LITE)
+
 
 _Accept = Annotated[
     bool,
@@ -130,8 +134,9 @@ def export(
         Path | None,
         typer.Argument(
             metavar="CHECKPOINT",
-            help="AlphaCLIP visual checkpoint (.pth), a safetensors file of the same tensors, or the word 'pocket': "
-            "the small encoder that comes with the package, finished in fp32.",
+            help="AlphaCLIP visual checkpoint (.pth), a safetensors file of the same tensors, or a word: 'pocket', "
+            "the small encoder that comes with the package, finished in fp32; 'lite', EfficientNet-Lite0, whose "
+            "weights the extra 'lite' installs.",
             show_default=False,
         ),
     ] = None,
@@ -140,7 +145,7 @@ def export(
         typer.Option(
             "--random-weights",
             help="Draw random weights for this architecture instead of reading a checkpoint (ViT-L/14, "
-            "ViT-L/14@336, ViT-B/16, ViT-Ti/16, pocket). Such a bundle serves to measure time; it classifies "
+            "ViT-L/14@336, ViT-B/16, ViT-Ti/16, pocket, lite). Such a bundle serves to measure time; it classifies "
             "nothing.",
             show_default=False,
         ),
@@ -158,6 +163,8 @@ def export(
 
     Example: mvrec-edge export pocket --out pocket.bundle
 
+    Example: mvrec-edge export lite --out lite.bundle
+
     Example: mvrec-edge export clip_l14_grit20m_fultune_2xe.pth --out encoder.bundle
 
     Example: mvrec-edge export clip_l14.pth --precision fp32,fp16,bf16,int8 --calibration labelled/ --out encoder.bundle
@@ -174,9 +181,9 @@ def export(
             fix="example: mvrec-edge export checkpoint.pth --out encoder.bundle",
         )
     precisions = parse_precisions(graphs.precision)
-    pocket = str(checkpoint) == POCKET
+    pocket, word = str(checkpoint) == POCKET, str(checkpoint) in _WORDS
     outputs = Outputs({}, folders={"--out": out})
-    outputs.check([None if pocket else checkpoint])
+    outputs.check([None if word else checkpoint])
     check_free(out, overwrite=overwrite)
     failures: list[EnvironmentUnfitError] = []
     further = calibrating.calibration is not None or graphs.views_in_graph
@@ -260,13 +267,15 @@ def _say_bundle(out: Path, bundle: Bundle) -> None:
 
 
 def _weights(checkpoint: Path | None, random_weights: str | None, seed: int) -> EncoderWeights:
-    """Reads a checkpoint, the package's own encoder, or draws weights."""
+    """Reads a checkpoint, the weights of an encoder that has a word, or draws weights."""
     from mvrec_edge.cli.console import say
-    from mvrec_edge.export import drawn_weights, read_checkpoint
+    from mvrec_edge.export import drawn_weights, read_checkpoint, read_lite
     from mvrec_edge.pocket import POCKET, POCKET_WEIGHTS
 
     if checkpoint is None:
         say(f"drawing weights for {random_weights}, seed {seed}")
         return drawn_weights(str(random_weights), seed)
+    if str(checkpoint) == _LITE:
+        return read_lite()
     say(f"reading {checkpoint}")
     return read_checkpoint(POCKET_WEIGHTS if str(checkpoint) == POCKET else checkpoint)

@@ -44,8 +44,7 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
     manifest = bundle.manifest
     return {
         "bundle": str(bundle.path),
-        "architecture": f"{architecture.name}: {architecture.image_size} px, patch {architecture.patch_size}, "
-        f"width {architecture.width}, {architecture.layers} layers, {architecture.heads} heads, "
+        "architecture": f"{architecture.name}: {architecture.image_size} px, {architecture.parts}, "
         f"embedding {architecture.embedding_dim}",
         "weights": str(bundle.weights),
         "work": f"{architecture.flops_per_view / 1e9:.1f} GFLOP per view",

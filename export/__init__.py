@@ -9,6 +9,7 @@ from mvrec_edge.export.dependencies import require_export_libraries
 require_export_libraries()
 
 from mvrec_edge.export.checkpoint import EncoderWeights, read_checkpoint  # noqa: E402 (after the check above)
+from mvrec_edge.export.lite_weights import read_lite  # noqa: E402
 from mvrec_edge.export.random_weights import NAMED_ARCHITECTURES, drawn_weights, random_weights  # noqa: E402
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = [
     "export_bundle",
     "random_weights",
     "read_checkpoint",
+    "read_lite",
 ]
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from mvrec_edge.export.graph_file import weights_of
-from mvrec_edge.export.views_encoder import ViewsEncoder
+from mvrec_edge.export.views_encoder import ViewsModule
 from mvrec_edge.runtime.bundle import CheckRecord, PrecisionLimits, limits_of
 from mvrec_edge.runtime.bundle.screen import screen_onnx
 from mvrec_edge.runtime.engines.engine import Session
@@ -214,7 +214,7 @@ def seeded_views(count: int, image_size: int, *, seed: int) -> npt.NDArray[np.ui
 
 
 def reference_embeddings(
-    module: ViewsEncoder, views: Views, progress: Callable[[int], None] = lambda _: None
+    module: ViewsModule, views: Views, progress: Callable[[int], None] = lambda _: None
 ) -> npt.NDArray[np.float64]:
     """What the module answers in float32, in pieces of bounded memory: `[N, S, S, 4]` to `[N, C]`."""
     parts = []

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from mvrec_edge.export.checkpoint import EncoderWeights
-from mvrec_edge.runtime.bundle import EncoderArchitecture
+from mvrec_edge.runtime.bundle import TransformerArchitecture
+from mvrec_edge.runtime.errors import UsageError
 
 __all__ = ["AlphaClipEncoder", "Block", "load_encoder"]
 
@@ -103,7 +104,7 @@ class AlphaClipEncoder(nn.Module):
         architecture: Its size.
     """
 
-    def __init__(self, architecture: EncoderArchitecture) -> None:
+    def __init__(self, architecture: TransformerArchitecture) -> None:
         super().__init__()
         width, patch = architecture.width, architecture.patch_size
         self.architecture = architecture
@@ -144,8 +145,15 @@ class AlphaClipEncoder(nn.Module):
 
 
 def load_encoder(weights: EncoderWeights) -> AlphaClipEncoder:
-    """Builds the module from weights, without a second copy of them; ready for inference."""
+    """Builds the module from weights, without a second copy of them; ready for inference.
+
+    Raises:
+        UsageError: They are not those of an AlphaCLIP encoder.
+    """
+    architecture = weights.architecture
+    if not isinstance(architecture, TransformerArchitecture):
+        raise UsageError(f"{architecture.name} is no AlphaCLIP encoder", fix="give the weights of one")
     with torch.device("meta"):
-        encoder = AlphaClipEncoder(weights.architecture)
+        encoder = AlphaClipEncoder(architecture)
     encoder.load_state_dict(weights.tensors, strict=True, assign=True)
     return encoder.eval().requires_grad_(False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import io
 import logging
@@ -9,12 +10,14 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnxscript.optimizer
 import torch
+from onnx import helper, numpy_helper
 
 from mvrec_edge.export.graph_file import save_graph
-from mvrec_edge.export.views_encoder import ViewsEncoder
+from mvrec_edge.export.views_encoder import ViewsModule
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
 from mvrec_edge.runtime.installing import install_extra
 
@@ -27,7 +30,7 @@ OPSET = 18
 _LARGEST_FOLD = 1 << 28
 
 
-def trace_graph(module: ViewsEncoder, path: Path) -> None:
+def trace_graph(module: ViewsModule, path: Path) -> None:
     """Traces a module into an ONNX graph with a dynamic number of views, its weights in a file beside it.
 
     The graph has the input `views`, uint8 `[N, S, S, 4]`, and the output `embedding`, float32 `[N, C]`. It holds no
@@ -47,13 +50,14 @@ def trace_graph(module: ViewsEncoder, path: Path) -> None:
     """
     model = _traced(module)
     _read_the_count_after_the_cast(model.graph)
+    _pad_within_convolutions(model.graph)
     _strip(model)
     save_graph(model, path)
 
 
-def _traced(module: ViewsEncoder) -> onnx.ModelProto:
+def _traced(module: ViewsModule) -> onnx.ModelProto:
     """The graph as the exporter leaves it; the exporter's own copies of the weights are let go on return."""
-    size = module.encoder.architecture.image_size
+    size = module.architecture.image_size
     # Two views: a dimension of one would be taken for a constant.
     example = torch.zeros((2, size, size, 4), dtype=torch.uint8)
     try:
@@ -102,6 +106,33 @@ def _read_the_count_after_the_cast(graph: onnx.GraphProto) -> None:
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in ordered]
     del graph.node[:]
     graph.node.extend(copies)
+
+
+def _pad_within_convolutions(graph: onnx.GraphProto) -> None:
+    """Lets a convolution pad by itself, where PyTorch writes unequal borders as an operator of its own before it."""
+    pads = {node.output[0]: node for node in graph.node if node.op_type == "Pad"}
+    # Of these alone: a copy of all weights would take their memory once more.
+    named = {name for pad in pads.values() for name in pad.input[1:]}
+    constants = {item.name: numpy_helper.to_array(item) for item in graph.initializer if item.name in named}
+    readers = collections.Counter(name for node in graph.node for name in node.input)
+    gone: set[str] = set()
+    for node in graph.node:
+        pad = pads.get(node.input[0]) if node.op_type == "Conv" else None
+        if pad is None or readers[pad.output[0]] > 1 or any(constants.get(name, 0) != 0 for name in pad.input[2:3]):
+            continue
+        # The borders of number and channel, which nobody pads, are left out.
+        before, after = np.split(constants[pad.input[1]].reshape(2, -1)[:, 2:], 2)
+        others = [item for item in node.attribute if item.name not in ("pads", "auto_pad")]
+        del node.attribute[:]
+        node.attribute.extend([*others, helper.make_attribute("pads", [*before[0].tolist(), *after[0].tolist()])])
+        node.input[0] = pad.input[0]
+        gone.add(pad.output[0])
+    if gone:
+        kept = [node for node in graph.node if node.output[0] not in gone]
+        # Copied out before the field is emptied, which would take the nodes along.
+        copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
+        del graph.node[:]
+        graph.node.extend(copies)
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from mvrec_edge.runtime.bundle import EncoderArchitecture
+from mvrec_edge.runtime.bundle import TransformerArchitecture
 from mvrec_edge.runtime.errors import CheckpointError
 from mvrec_edge.runtime.wording import counted
 
@@ -25,7 +25,7 @@ _LARGEST_EMBEDDING = 8192
 _MOST_BYTES = (1 << 31) - (1 << 24)
 
 
-def expected_shapes(architecture: EncoderArchitecture) -> dict[str, tuple[int, ...]]:
+def expected_shapes(architecture: TransformerArchitecture) -> dict[str, tuple[int, ...]]:
     """Name and shape of every tensor of an encoder, in the order of the official state dict."""
     width, patch = architecture.width, architecture.patch_size
     shapes: dict[str, tuple[int, ...]] = {
@@ -84,7 +84,7 @@ def check_family(names: Collection[str], where: Path) -> None:
         )
 
 
-def find_architecture(tensors: Mapping[str, torch.Tensor], where: Path) -> EncoderArchitecture:
+def find_architecture(tensors: Mapping[str, torch.Tensor], where: Path) -> TransformerArchitecture:
     """Reads the size of an encoder off its tensors.
 
     Args:
@@ -114,7 +114,7 @@ def find_architecture(tensors: Mapping[str, torch.Tensor], where: Path) -> Encod
         raise _unfit(f"takes views of {patch * grid} pixels; 1 to {_LARGEST_SIDE} are possible", where)
     if not 1 <= embedding_dim <= _LARGEST_EMBEDDING:
         raise _unfit(f"has embeddings of {embedding_dim} channels; 1 to {_LARGEST_EMBEDDING} are possible", where)
-    architecture = EncoderArchitecture(patch * grid, patch, width, layers, embedding_dim)
+    architecture = TransformerArchitecture(patch * grid, patch, width, layers, embedding_dim)
     size = 4 * sum(math.prod(shape) for shape in expected_shapes(architecture).values())
     if size > _MOST_BYTES:
         raise CheckpointError(
@@ -125,7 +125,7 @@ def find_architecture(tensors: Mapping[str, torch.Tensor], where: Path) -> Encod
     return architecture
 
 
-def check_shapes(tensors: Mapping[str, torch.Tensor], architecture: EncoderArchitecture, where: Path) -> None:
+def check_shapes(tensors: Mapping[str, torch.Tensor], architecture: TransformerArchitecture, where: Path) -> None:
     """Compares tensors with the official names and shapes; looks at no value.
 
     Raises:

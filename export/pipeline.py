@@ -19,11 +19,19 @@ from mvrec_edge.export.fusion import FUSED_PRECISIONS, write_fused
 from mvrec_edge.export.graph import trace_graph
 from mvrec_edge.export.graph_file import weights_of
 from mvrec_edge.export.joined_graphs import joined_targets, write_joined
+from mvrec_edge.export.lite_encoder import LiteViewsEncoder
 from mvrec_edge.export.precision import Calibration, Certifier, CuttingCertifier, write_variant
 from mvrec_edge.export.precision.calibration import CALIBRATION_VIEWS
 from mvrec_edge.export.rendered_views import rendered_views
-from mvrec_edge.export.views_encoder import ViewsEncoder
-from mvrec_edge.runtime.bundle import Bundle, GraphRecord, WeightsSource, parse_precisions, write_bundle
+from mvrec_edge.export.views_encoder import ViewsEncoder, ViewsModule
+from mvrec_edge.runtime.bundle import (
+    Bundle,
+    GraphRecord,
+    LiteArchitecture,
+    WeightsSource,
+    parse_precisions,
+    write_bundle,
+)
 from mvrec_edge.runtime.bundle.golden import GOLDEN_NAME
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, MissingDependencyError
 
@@ -56,7 +64,7 @@ def export_bundle(
     is the float32 graph, from which they are made.
 
     Args:
-        weights: What `read_checkpoint` or `drawn_weights` returned; its tensors are given away.
+        weights: What `read_checkpoint`, `read_lite` or `drawn_weights` returned; its tensors are given away.
         out: Folder to write.
         precisions: Which graphs: any of `"fp32"`, `"fp16"`, `"bf16"`, `"int8"`.
         calibration: The user's own labelled views: int8 ranges are measured on them, and all limits but those of
@@ -85,8 +93,8 @@ def export_bundle(
     source, architecture = _source_of(weights), weights.architecture
     open_bar = views_bar or (lambda _title, _total: contextlib.nullcontext(lambda _count: None))
     with write_bundle(out, overwrite=overwrite) as draft:
-        say(f"building {architecture.name}: {architecture.layers} layers of width {architecture.width}")
-        module = ViewsEncoder(load_encoder(weights))
+        say(f"building {architecture.name}: {architecture.parts}")
+        module = _module_of(weights)
         # The module holds the tensors now; a second reference would keep a copy of 1.2 GB alive.
         weights.tensors.clear()
         say("tracing the ONNX graph")
@@ -127,6 +135,12 @@ def export_bundle(
             raise failure
         left_out(failure)
     return Bundle.load(out)
+
+
+def _module_of(weights: EncoderWeights) -> ViewsModule:
+    if isinstance(weights.architecture, LiteArchitecture):
+        return LiteViewsEncoder(weights)
+    return ViewsEncoder(load_encoder(weights))
 
 
 def _source_of(weights: EncoderWeights) -> WeightsSource:

@@ -6,15 +6,28 @@ import torch
 from torch import nn
 
 from mvrec_edge.export.encoder import AlphaClipEncoder
+from mvrec_edge.runtime.bundle import EncoderArchitecture
 
-__all__ = ["ViewsEncoder", "normalise"]
+__all__ = ["ViewsEncoder", "ViewsModule", "normalise"]
 
 # CLIP's own statistics for the image; AlphaCLIP's for the mask.
 _MEAN = (0.48145466, 0.4578275, 0.40821073, 0.5)
 _DEVIATION = (0.26862954, 0.26130258, 0.27577711, 0.26)
 
 
-class ViewsEncoder(nn.Module):
+class ViewsModule(nn.Module):
+    """What can be exported: uint8 `[N, S, S, 4]` (red, green, blue, mask) to float32 `[N, C]`.
+
+    Args:
+        architecture: The size of the encoder, which says S and C.
+    """
+
+    def __init__(self, architecture: EncoderArchitecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+
+
+class ViewsEncoder(ViewsModule):
     """Encodes views as they are cut, normalisation and all.
 
     For a channel, `(x / 255 - mean) / deviation` convolved with `w` is `x` convolved with `w / (255 * deviation)`,
@@ -26,7 +39,7 @@ class ViewsEncoder(nn.Module):
     """
 
     def __init__(self, encoder: AlphaClipEncoder) -> None:
-        super().__init__()
+        super().__init__(encoder.architecture)
         self.encoder = encoder
         # In float64, so that folding adds no rounding of its own.
         weight = torch.cat([encoder.conv1.weight, encoder.conv1_alpha.weight], dim=1).double()

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from mvrec_edge.runtime.bundle import Bundle, EncoderArchitecture
+from mvrec_edge.runtime.bundle import Bundle, TransformerArchitecture
 from tests.real_rtx import in_reach
 from tests.skips import skipped_lines
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 #: Small enough to encode hundreds of views in a test, with the shape of the real one.
-TINY = EncoderArchitecture(image_size=56, patch_size=14, width=128, layers=3, embedding_dim=64)
+TINY = TransformerArchitecture(image_size=56, patch_size=14, width=128, layers=3, embedding_dim=64)
 
 
 #: Files that take longest, which start first: else one process works on the last of them while the others are done.

@@ -8,7 +8,7 @@ import torch
 
 from mvrec_edge.export.encoder import AlphaClipEncoder
 from mvrec_edge.export.random_weights import random_weights
-from mvrec_edge.runtime.bundle import EncoderArchitecture
+from mvrec_edge.runtime.bundle import TransformerArchitecture
 
 __all__ = ["first_weights", "spread_embeddings"]
 
@@ -18,7 +18,7 @@ _POSITION_STRENGTH = 1.5
 _FLOOR = 0.01
 
 
-def first_weights(architecture: EncoderArchitecture, seed: int) -> dict[str, torch.Tensor]:
+def first_weights(architecture: TransformerArchitecture, seed: int) -> dict[str, torch.Tensor]:
     """Drawn weights with smooth patch filters and positions as waves.
 
     With white noise for filters, the mean brightness of a patch and the share of it that the mask covers are lost in

@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 
 from mvrec_edge.pocket import POCKET_WEIGHTS
-from mvrec_edge.runtime.bundle import EncoderArchitecture
+from mvrec_edge.runtime.bundle import TransformerArchitecture
 from training.descriptors import DESCRIPTORS
 from training.samples import BatchPlan, render_batch
 from training.train import Student
@@ -44,7 +44,7 @@ def publish(run: Path, weights: Path = POCKET_WEIGHTS, results: Path = _RESULTS)
     plan = json.loads(state["plan"])
     if state["step"] != plan["steps"]:
         raise SystemExit(f"{run}: step {state['step']} of {plan['steps']}; let the training end first")
-    student = Student(plan["seed"], EncoderArchitecture(**plan["encoder"]))
+    student = Student(plan["seed"], TransformerArchitecture(**plan["encoder"]))
     student.load_state_dict(state["student"])
     encoder = student.encoder.state_dict()
     # The projection is linear: scaling its columns scales the parts of the embedding, leaving some out leaves them out.

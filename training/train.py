@@ -22,8 +22,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from mvrec_edge.export.encoder import AlphaClipEncoder
-from mvrec_edge.export.random_weights import NAMED_ARCHITECTURES
-from mvrec_edge.runtime.bundle import EncoderArchitecture
+from mvrec_edge.export.random_weights import POCKET_ARCHITECTURE
+from mvrec_edge.runtime.bundle import TransformerArchitecture
 from training.beginning import first_weights, spread_embeddings
 from training.descriptors import DESCRIPTORS, GUIDES
 from training.losses import contrastive_loss, retrieval_accuracy
@@ -32,7 +32,7 @@ from training.samples import Batch, BatchPlan, render_batch
 __all__ = ["GUIDED", "POCKET", "Student", "TrainingPlan", "train"]
 
 #: The pocket encoder: 7 MB in float16.
-POCKET = NAMED_ARCHITECTURES["pocket"]
+POCKET = POCKET_ARCHITECTURE
 #: The same with channels for the guides, which are taken away when it is published.
 GUIDED = replace(POCKET, embedding_dim=POCKET.embedding_dim + len(GUIDES))
 
@@ -68,7 +68,7 @@ class TrainingPlan:
     describing: float = 10.0
     batch: BatchPlan = field(default_factory=BatchPlan)
     whitening: int = 10
-    encoder: EncoderArchitecture = GUIDED
+    encoder: TransformerArchitecture = GUIDED
 
     def share_at(self, step: int) -> float:
         """Share of the largest learning rate that a step has, counted from 0."""
@@ -107,7 +107,7 @@ class Student(nn.Module):
             guides, one each.
     """
 
-    def __init__(self, seed: int, architecture: EncoderArchitecture = GUIDED) -> None:
+    def __init__(self, seed: int, architecture: TransformerArchitecture = GUIDED) -> None:
         super().__init__()
         self.seed = seed
         self.class_channels = architecture.embedding_dim - len(DESCRIPTORS) - len(GUIDES)

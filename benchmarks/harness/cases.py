@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mvrec_edge.bench.budget import BenchCase, Budget
 from mvrec_edge.bench.candidates import CUDA_PREFIX, TORCH, EngineCandidate
-from mvrec_edge.runtime.bundle import Bundle
+from mvrec_edge.runtime.bundle import Bundle, TransformerArchitecture
 from mvrec_edge.runtime.errors import IntegrityError, UsageError
 from mvrec_edge.runtime.files import sha256_file
 from mvrec_edge.runtime.installing import install_extra
@@ -70,6 +70,8 @@ def baseline_cases(
     kinds = {candidate.on_gpu for candidate in candidates}
     baselines = [*(GPU_BASELINES if True in kinds else ()), *(BASELINES if False in kinds else ())]
     names = [candidate.name for candidate in baselines]
+    if not isinstance(bundle.architecture, TransformerArchitecture):
+        return (), dict.fromkeys(names, f"PyTorch is timed for AlphaCLIP alone, not for {bundle.architecture.name}")
     for library in _TORCH_LIBRARIES:
         if importlib.util.find_spec(library) is None:
             reason = f"'{library}' is not installed ({install_extra('export')})"

@@ -58,7 +58,7 @@ _INSTEAD: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 
 # Values of a path that are words and no paths.
-_WORDS: Mapping[str, tuple[str, ...]] = {"checkpoint": ("pocket",), "out": ("-",)}
+_WORDS: Mapping[str, tuple[str, ...]] = {"checkpoint": ("pocket", "lite"), "out": ("-",)}
 
 # Options that take a text, since they also take words, percentages or lists, and that a number is a text for.
 _NUMBER_AS_TEXT = (

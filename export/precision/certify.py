@@ -21,7 +21,7 @@ from mvrec_edge.export.check import (
 from mvrec_edge.export.fusion import FusedGraph
 from mvrec_edge.export.graph_file import weights_of
 from mvrec_edge.export.precision.calibration import CALIBRATION_VIEWS, Calibration
-from mvrec_edge.export.views_encoder import ViewsEncoder
+from mvrec_edge.export.views_encoder import ViewsModule
 from mvrec_edge.runtime.bundle import CheckRecord, Golden, GraphRecord, LabelRecord, VariantRecord, limits_of
 from mvrec_edge.runtime.bundle.screen import variant_domains
 from mvrec_edge.runtime.errors import EnvironmentUnfitError
@@ -56,7 +56,7 @@ class Certifier:
 
     def __init__(
         self,
-        module: ViewsEncoder,
+        module: ViewsModule,
         kinds: Mapping[str, Views],
         calibration: Calibration | None = None,
         progress: Callable[[int], None] = lambda _: None,

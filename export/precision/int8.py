@@ -2,8 +2,8 @@
 
 NNCF does it: with its transformer preset it moves the outliers of activations into the weights (SmoothQuant, Xiao et
 al. 2023) before it measures ranges, quantises weights per channel and activations per tensor, and corrects the bias
-that rounding leaves. What comes out is standard QuantizeLinear and DequantizeLinear nodes, which ONNX Runtime, OpenVINO
-and TensorRT read alike.
+that rounding leaves. A convolutional network goes without the preset. What comes out is standard QuantizeLinear and
+DequantizeLinear nodes, which ONNX Runtime, OpenVINO and TensorRT read alike.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def quantise(
 ) -> None:
     """Writes an int8 graph.
 
-    The patch embedding and the final projection stay float32: they are 1% of the work, pixels of 0 to 255 have no range
-    to calibrate, and the projection's output is the embedding itself.
+    The first convolution and what gives the embedding stay float32: they are a few percent of the work, pixels of 0 to
+    255 have no range to calibrate, and nothing comes after the embedding that could correct it.
 
     Args:
         source: The float32 graph.
@@ -63,14 +63,14 @@ def quantise(
 
     model = load_graph(source)
     separate_projections(model)
-    outputs = {item.name for item in model.graph.output}
-    apart = [node.name for node in model.graph.node if node.op_type == "Conv" or outputs & set(node.output)]
+    convolutional = sum(node.op_type == "Conv" for node in model.graph.node) > 1
+    apart = _before_and_after_convolutions(model.graph) if convolutional else _around_blocks(model.graph)
     try:
         with _silenced():
             quantised = nncf.quantize(
                 model,
                 nncf.Dataset([int(index) for index in kept], feed),
-                model_type=nncf.ModelType.TRANSFORMER,
+                model_type=None if convolutional else nncf.ModelType.TRANSFORMER,
                 # Symmetric ranges: TensorRT has no zero points. They cost no accuracy and no time here.
                 preset=nncf.QuantizationPreset.PERFORMANCE,
                 subset_size=len(kept),
@@ -85,6 +85,24 @@ def quantise(
         ) from error
     _strip(quantised)
     save_graph(quantised, target)
+
+
+def _around_blocks(graph: onnx.GraphProto) -> list[str]:
+    """The nodes of a transformer that embed patches and project the class token."""
+    outputs = {item.name for item in graph.output}
+    return [node.name for node in graph.node if node.op_type == "Conv" or outputs & set(node.output)]
+
+
+def _before_and_after_convolutions(graph: onnx.GraphProto) -> list[str]:
+    """The nodes of a convolutional network up to the first convolution, and those that average the last feature map."""
+    first = next(place for place, node in enumerate(graph.node) if node.op_type == "Conv")
+    inner = {"Conv", "Add", "Clip"}
+    last = max(place for place, node in enumerate(graph.node) if node.op_type in {"Conv", "Clip"})
+    return [
+        node.name
+        for place, node in enumerate(graph.node)
+        if place <= first or place > last or node.op_type not in inner
+    ]
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -1,9 +1,9 @@
 """Writes the precision of every operation into a float32 graph: float16 or bfloat16 where it is safe.
 
-Matrix products, and what stands directly between them, run in the narrow type. LayerNorm, softmax (in fp16), the
-residual stream, the patch embedding and the final projection stay float32: CLIP's residual stream holds channels that
-are hundreds of times larger than the others, and a sum or a variance over them in float16 is where naive conversions
-of it break; the folded patch embedding has weights near the subnormals of float16.
+Matrix products and convolutions, and what stands directly between them, run in the narrow type. LayerNorm, softmax (in
+fp16), the residual stream, the first convolution and the final projection stay float32: CLIP's residual stream holds
+channels that are hundreds of times larger than the others, and a sum or a variance over them in float16 is where naive
+conversions of it break; the folded first convolution has weights near the subnormals of float16.
 
 The types stand in the graph itself, as casts and typed weights, so that every engine computes the same thing and none
 decides for itself.
@@ -24,7 +24,7 @@ NARROW_TYPES = {"fp16": onnx.TensorProto.FLOAT16, "bf16": onnx.TensorProto.BFLOA
 
 _FLOAT = onnx.TensorProto.FLOAT
 # Run in the type of what they are given; the last three only move elements.
-_FOLLOWING = frozenset({"Mul", "Sigmoid", "Split", "Reshape", "Transpose"})
+_FOLLOWING = frozenset({"Mul", "Sigmoid", "Clip", "Split", "Reshape", "Transpose"})
 # Between two bfloat16 products a bfloat16 softmax loses nothing more: it has the range of float32, engines sum in
 # float32 inside, and its input and output are rounded to bfloat16 either way. float16 has no such range.
 _FOLLOWING_IN = {"fp16": _FOLLOWING, "bf16": _FOLLOWING | {"Softmax"}}
@@ -39,7 +39,8 @@ def narrow_products(model: onnx.ModelProto, precision: str) -> None:
         precision: `"fp16"` or `"bf16"`.
 
     Raises:
-        EnvironmentUnfitError: A weight does not fit the type.
+        EnvironmentUnfitError: A weight does not fit the type, or the graph convolves in bfloat16, which ONNX does not
+            know in the version of operators that the graph has.
         KeyError: There is no such typed precision.
     """
     _Narrowing(model.graph, NARROW_TYPES[precision], precision).run()
@@ -59,6 +60,8 @@ class _Narrowing:
         self.cast_names: dict[tuple[str, int], str] = {}
         self.converted: dict[str, onnx.TensorProto] = {}
         self.outputs = {item.name for item in graph.output}
+        # What the convolution makes that reads the pixels.
+        self.first = next((node.output[0] for node in graph.node if node.op_type == "Conv"), "")
 
     def run(self) -> None:
         for node in self.graph.node:
@@ -82,6 +85,13 @@ class _Narrowing:
         if node.op_type == "MatMul":
             # The projection at the end is the embedding itself, and costs nothing.
             return _FLOAT if self.outputs & set(node.output) else self.narrow
+        if node.op_type == "Conv" and node.output[0] != self.first:
+            if self.narrow == onnx.TensorProto.BFLOAT16:
+                raise EnvironmentUnfitError(
+                    f"the {self.precision} graph cannot be written: ONNX has no convolution in {self.precision} here",
+                    fix=f"leave {self.precision} out; fp16 and int8 can be had",
+                )
+            return self.narrow
         if node.op_type in _FOLLOWING_IN[self.precision] and kinds and kinds[0] == self.narrow:
             return self.narrow
         # A bias belongs to its product; any other sum is the residual stream.

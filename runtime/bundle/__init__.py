@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mvrec_edge.runtime.bundle.architecture import EncoderArchitecture
+from mvrec_edge.runtime.bundle.architecture import EncoderArchitecture, LiteArchitecture, TransformerArchitecture
 from mvrec_edge.runtime.bundle.bundle import Bundle, check_free, write_bundle
 from mvrec_edge.runtime.bundle.certificate import (
     VARIANT_TARGETS,
@@ -35,9 +35,11 @@ __all__ = [
     "GraphRecord",
     "HeldGraph",
     "LabelRecord",
+    "LiteArchitecture",
     "Manifest",
     "PlanRecord",
     "PrecisionLimits",
+    "TransformerArchitecture",
     "VariantRecord",
     "WeightsSource",
     "check_free",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mvrec_edge.runtime.bundle.architecture import EncoderArchitecture
+from mvrec_edge.runtime.bundle.architecture import EncoderArchitecture, LiteArchitecture, TransformerArchitecture
 from mvrec_edge.runtime.bundle.certificate import GraphRecord
 from mvrec_edge.runtime.bundle.plan_record import PLAN_LIBRARIES, PLAN_VARIANTS, PlanRecord
 from mvrec_edge.runtime.bundle.precision import PRECISIONS
@@ -165,7 +165,7 @@ class Manifest:
             UsageError: There is no graph of that precision.
         """
         parts = {
-            "architecture": dataclasses.asdict(self.architecture),
+            "architecture": self.architecture.record(),
             "graph": self.graph_digest(precision),
             "input": _INPUT,
             "precision": precision,
@@ -223,7 +223,18 @@ _OUTPUT: dict[str, Any] = {"name": "embedding", "dtype": "float32"}
 
 
 def _architecture(fields: Fields) -> EncoderArchitecture:
-    return EncoderArchitecture(
+    # The record of a transformer has the fields that it had before there was any other.
+    if "family" in fields.payload:
+        family = fields.choice("family", LiteArchitecture.family)
+        size = fields.integer("image_size", LiteArchitecture.stride, 4096)
+        if size % LiteArchitecture.stride:
+            raise IntegrityError(
+                f"'image_size' is no multiple of {LiteArchitecture.stride}",
+                where=fields.where,
+                fix="make the file anew",
+            )
+        return LiteArchitecture(size, fields.integer("embedding_dim", 1, 65536), family)
+    return TransformerArchitecture(
         image_size=fields.integer("image_size", 1, 4096),
         patch_size=fields.integer("patch_size", 1, 4096),
         width=fields.integer("width", 64, 65536),

@@ -20,7 +20,7 @@ import pytest
 
 from mvrec_edge.pocket import POCKET_BUNDLE
 from mvrec_edge.runtime import Bundle
-from mvrec_edge.runtime.bundle import EncoderArchitecture
+from mvrec_edge.runtime.bundle import EncoderArchitecture, LiteArchitecture
 from tests.real_rtx import RTX, require_rtx, rtx_release
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -286,6 +286,39 @@ def test_the_engine_tells_its_release_and_its_size(read: Read) -> None:
     header = bytes.fromhex(read.answer["header"])
     assert release in header
     assert read.answer["size"].to_bytes(8, "little") in header
+
+
+@pytest.fixture(scope="module")
+def lite(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Read]:
+    """The graphs of EfficientNet-Lite0 for views of 64 pixels, with drawn weights."""
+    require_rtx()
+    pytest.importorskip("torch", reason="the export stage needs PyTorch")
+    from mvrec_edge.export import random_weights
+    from mvrec_edge.export.graph import trace_graph
+    from mvrec_edge.export.joined_graphs import write_joined
+    from mvrec_edge.export.lite_encoder import LiteViewsEncoder
+    from mvrec_edge.export.precision import write_variant
+
+    architecture, folder = LiteArchitecture(64), tmp_path_factory.mktemp("lite")
+    exact, half = folder / "encoder.fp32.onnx", folder / "encoder.fp16.onnx"
+    trace_graph(LiteViewsEncoder(random_weights(architecture, seed=0)), exact)
+    write_variant("fp16", exact, half, np.zeros((0, 64, 64, 4), np.uint8))
+    for graph in (exact, half):
+        write_joined(graph, graph.with_suffix(".views.onnx"), architecture.image_size)
+    return read_graphs(architecture, folder, sorted(path.name for path in folder.glob("*.onnx")))
+
+
+def test_every_graph_of_efficientnet_lite_is_built(lite: dict[str, Read]) -> None:
+    assert len(lite) == 4
+    for name, found in lite.items():
+        assert found.answer["refused"] == "", name
+        assert found.answer["tensors"]["embedding"] == ["FLOAT", [-1, 1280]]
+        assert sum(number for *_, number in found.layers("CONVOLUTION")) == 49
+        # The border of the first convolution is unequal, and a part of it.
+        assert found.layers("PADDING") == []
+        if found.precision == "fp16":
+            assert {output: number for _, output, number in found.layers("CONVOLUTION")} == {"FLOAT": 1, "HALF": 48}
+    assert lite["encoder.fp32.onnx"].answer["tensors"]["views"] == ["UINT8", [-1, 64, 64, 4]]
 
 
 # Minutes, most of them PyTorch's; every smaller encoder goes the same way in the other tests.

@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the export stage needs PyTorch")
 
 from mvrec_edge.export import random_weights  # noqa: E402
-from mvrec_edge.runtime.bundle import Bundle, EncoderArchitecture  # noqa: E402
+from mvrec_edge.runtime.bundle import Bundle, TransformerArchitecture  # noqa: E402
 from tests.e2e.commands import run  # noqa: E402
 
 Tensors = dict[str, "torch.Tensor"]
@@ -19,7 +19,7 @@ Tensors = dict[str, "torch.Tensor"]
 
 @pytest.fixture
 def tensors() -> Tensors:
-    return random_weights(EncoderArchitecture(32, 16, 64, 1, 24), seed=0).tensors
+    return random_weights(TransformerArchitecture(32, 16, 64, 1, 24), seed=0).tensors
 
 
 def test_a_wrapped_checkpoint_with_values_of_numpy_is_exported(tensors: Tensors, tmp_path: Path) -> None:

@@ -59,9 +59,9 @@ def test_the_alpha_clip_package_agrees() -> None:
     """Where the upstream package happens to be installed, it is asked directly."""
     model = pytest.importorskip("alpha_clip.model", reason="the alpha_clip package is not installed")
     from mvrec_edge.export import random_weights
-    from mvrec_edge.runtime.bundle import EncoderArchitecture
+    from mvrec_edge.runtime.bundle import TransformerArchitecture
 
-    architecture = EncoderArchitecture(56, 14, 128, 3, 64)
+    architecture = TransformerArchitecture(56, 14, 128, 3, 64)
     weights = random_weights(architecture, seed=1)
     upstream = model.VisionTransformer(56, 14, 128, 3, 2, 64)
     upstream.load_state_dict(weights.tensors)

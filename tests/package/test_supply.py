@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from supply.check import LOCKS, SUPPLY, audited, installed, licence_of, pins, strange_licences
+from supply.check import LOCKS, READ, SUPPLY, audited, installed, licence_of, pins, strange_licences
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -91,6 +91,15 @@ def test_a_licence_is_read_from_what_a_package_says(
 ) -> None:
     record = {"expression": expression, "licence": licence, "classifiers": classifiers}
     assert bool(strange_licences({"a": record})) is wrong, licence_of(record)
+
+
+def test_a_licence_that_a_person_has_read_is_of_one_version() -> None:
+    (package,) = READ
+    name, _, version = package.partition("==")
+    record = {"expression": None, "licence": "UNKNOWN", "classifiers": []}
+    assert strange_licences({name: record | {"version": version}}) == []
+    assert strange_licences({name: record | {"version": "0.2.0"}}) == [(name, "UNKNOWN")]
+    assert strange_licences({"another": record | {"version": version}}) == [("another", "UNKNOWN")]
 
 
 def test_packages_that_nobody_was_asked_about_are_not_audited() -> None:

@@ -16,11 +16,11 @@ from mvrec_edge.runtime import HeadSettings, SupportCache, ViewPlan
 from mvrec_edge.runtime.bundle import (
     Certificate,
     CheckRecord,
-    EncoderArchitecture,
     FileRecord,
     GraphRecord,
     LabelRecord,
     Manifest,
+    TransformerArchitecture,
     VariantRecord,
     WeightsSource,
 )
@@ -63,7 +63,7 @@ def manifest() -> Manifest:
     )
     return Manifest(
         created_by="mvrec-edge 1.0",
-        architecture=EncoderArchitecture(VIEW_SIZE, 14, 64, 2, 8),
+        architecture=TransformerArchitecture(VIEW_SIZE, 14, 64, 2, 8),
         weights=WeightsSource("checkpoint", "part \udcff.pth", "cd" * 32),
         graphs=(
             GraphRecord(file="encoder.fp32.onnx", weights="encoder.fp32.weights", precision="fp32", **held),

@@ -120,7 +120,7 @@ def _with(libraries: Path, work: Callable[[Path], str]) -> Callable[[Path], str]
 
 def _export(path: Path) -> None:
     from mvrec_edge.export import export_bundle, random_weights
-    from mvrec_edge.runtime.bundle import EncoderArchitecture
+    from mvrec_edge.runtime.bundle import TransformerArchitecture
 
-    tiny = EncoderArchitecture(image_size=56, patch_size=14, width=128, layers=3, embedding_dim=64)
+    tiny = TransformerArchitecture(image_size=56, patch_size=14, width=128, layers=3, embedding_dim=64)
     export_bundle(random_weights(tiny, seed=0), path, precisions=_PRECISIONS)

@@ -8,9 +8,9 @@ import numpy as np
 
 from mvrec_edge.runtime.bundle import (
     Bundle,
-    EncoderArchitecture,
     Golden,
     GraphRecord,
+    TransformerArchitecture,
     VariantRecord,
     WeightsSource,
     write_bundle,
@@ -37,7 +37,7 @@ def write_small_bundle(path: Path, seed: int, *, golden: bool = False, overwrite
             Golden(views, answers, {"fp32": answers}).save(draft.folder / GOLDEN_NAME)
         draft.finish(
             created_by="harness",
-            architecture=EncoderArchitecture(SIZE, 8, 64, 1, _CHANNELS),
+            architecture=TransformerArchitecture(SIZE, 8, 64, 1, _CHANNELS),
             weights=WeightsSource("random", "small", "", seed),
             graphs=(GraphRecord(GRAPH, WEIGHTS, "fp32", variants=(VariantRecord(VARIANT, "onnxruntime-x86", "1 x"),)),),
         )

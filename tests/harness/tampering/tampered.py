@@ -20,7 +20,7 @@ import numpy as np
 
 from mvrec_edge.calib.instances.embedding_store import EmbeddingStore
 from mvrec_edge.runtime import Bundle, SupportCache
-from mvrec_edge.runtime.bundle import EncoderArchitecture, Golden, GraphRecord, WeightsSource, write_bundle
+from mvrec_edge.runtime.bundle import Golden, GraphRecord, TransformerArchitecture, WeightsSource, write_bundle
 from mvrec_edge.runtime.engines.engine_registry import open_engine
 from mvrec_edge.runtime.engines.tensorrt.plan_keys import PlanKey
 from mvrec_edge.runtime.engines.tensorrt.plans import plan_path, record_plan, verified_plan
@@ -213,7 +213,7 @@ def _bundle(folder: Path) -> Path:
             Golden(views, answers, {"fp32": answers}).save(draft.folder / "golden.safetensors")
             draft.finish(
                 created_by="mvrec-edge",
-                architecture=EncoderArchitecture(VIEW_SIZE, 14, 64, 2, 8),
+                architecture=TransformerArchitecture(VIEW_SIZE, 14, 64, 2, 8),
                 weights=WeightsSource("random", "tiny", "", 0),
                 graphs=(GraphRecord(file="encoder.fp32.onnx", weights=WEIGHTS[0], precision="fp32"),),
             )

@@ -22,7 +22,7 @@ from mvrec_edge.export import random_weights  # noqa: E402
 from mvrec_edge.export.encoder import load_encoder  # noqa: E402
 from mvrec_edge.export.views_encoder import ViewsEncoder  # noqa: E402
 from mvrec_edge.runtime import Bundle, open_engine  # noqa: E402
-from mvrec_edge.runtime.bundle import WeightsSource  # noqa: E402
+from mvrec_edge.runtime.bundle import LiteArchitecture, WeightsSource  # noqa: E402
 from mvrec_edge.runtime.errors import (  # noqa: E402
     CheckpointError,
     EnvironmentUnfitError,
@@ -113,6 +113,14 @@ def test_baselines_that_are_not_possible_are_listed(
     assert cases == ()
     assert len(missing) == 3
     assert "--checkpoint encoder.pth" in missing["torch:eager/fp32"]
+
+
+def test_another_encoder_than_alphaclip_has_no_baselines(tiny_bundle: Bundle) -> None:
+    manifest = dataclasses.replace(tiny_bundle.manifest, architecture=LiteArchitecture())
+    bundle = dataclasses.replace(tiny_bundle, manifest=manifest)
+    cases, missing = baseline_cases(bundle, [EngineCandidate("onnxruntime", "fp32")], Budget())
+    assert cases == ()
+    assert set(missing.values()) == {"PyTorch is timed for AlphaCLIP alone, not for EfficientNet-Lite0"}
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mvrec_edge.runtime.bundle import EncoderArchitecture
+from mvrec_edge.runtime.bundle import TransformerArchitecture
 
 if TYPE_CHECKING:
     import torch
 
 #: As small as can be traced with all that a block has.
-SMALL = EncoderArchitecture(32, 16, 64, 2, 24)
+SMALL = TransformerArchitecture(32, 16, 64, 2, 24)
 
 
 @pytest.fixture

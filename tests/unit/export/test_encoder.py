@@ -15,17 +15,17 @@ from mvrec_edge.export.check import seeded_views  # noqa: E402
 from mvrec_edge.export.encoder import load_encoder  # noqa: E402
 from mvrec_edge.export.graph import trace_graph  # noqa: E402
 from mvrec_edge.export.views_encoder import ViewsEncoder, normalise  # noqa: E402
-from mvrec_edge.runtime.bundle import EncoderArchitecture  # noqa: E402
+from mvrec_edge.runtime.bundle import TransformerArchitecture  # noqa: E402
 from mvrec_edge.runtime.errors import UsageError  # noqa: E402
 
 SIZES = [
-    EncoderArchitecture(32, 16, 64, 1, 24),
-    EncoderArchitecture(42, 14, 128, 2, 32),
-    EncoderArchitecture(48, 8, 192, 3, 7),
+    TransformerArchitecture(32, 16, 64, 1, 24),
+    TransformerArchitecture(42, 14, 128, 2, 32),
+    TransformerArchitecture(48, 8, 192, 3, 7),
 ]
 
 
-def lively_weights(architecture: EncoderArchitecture) -> EncoderWeights:
+def lively_weights(architecture: TransformerArchitecture) -> EncoderWeights:
     """Drawn weights with gains and biases that differ everywhere, so that no two can be mistaken for each other."""
     weights = random_weights(architecture, seed=3)
     generator = torch.Generator().manual_seed(3)
@@ -79,7 +79,7 @@ def plain_answer(weights: EncoderWeights, views: np.ndarray) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("architecture", SIZES, ids=lambda architecture: architecture.name)
-def test_module_folded_module_and_graph(architecture: EncoderArchitecture, tmp_path: Path) -> None:
+def test_module_folded_module_and_graph(architecture: TransformerArchitecture, tmp_path: Path) -> None:
     weights = lively_weights(architecture)
     views = seeded_views(5, architecture.image_size, seed=1)
     with torch.inference_mode():

@@ -129,8 +129,8 @@ def test_another_process_gives_the_same_bytes(graph: Path, tmp_path: Path) -> No
         "from mvrec_edge.export.encoder import load_encoder\n"
         "from mvrec_edge.export.graph import trace_graph\n"
         "from mvrec_edge.export.views_encoder import ViewsEncoder\n"
-        "from mvrec_edge.runtime.bundle import EncoderArchitecture\n"
-        "weights = random_weights(EncoderArchitecture(32, 16, 64, 2, 24), seed=0)\n"
+        "from mvrec_edge.runtime.bundle import TransformerArchitecture\n"
+        "weights = random_weights(TransformerArchitecture(32, 16, 64, 2, 24), seed=0)\n"
         "trace_graph(ViewsEncoder(load_encoder(weights)), pathlib.Path(sys.argv[1]))\n"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "7"}

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="training needs PyTorch")
 
 from mvrec_edge.export.encoder import AlphaClipEncoder  # noqa: E402
 from mvrec_edge.export.random_weights import random_weights  # noqa: E402
-from mvrec_edge.runtime.bundle import EncoderArchitecture  # noqa: E402
+from mvrec_edge.runtime.bundle import TransformerArchitecture  # noqa: E402
 from training.beginning import first_weights, spread_embeddings  # noqa: E402
 from training.train import POCKET  # noqa: E402
 
@@ -42,7 +42,7 @@ def test_every_place_has_its_own_position() -> None:
 
 
 def test_embeddings_are_spread_over_all_directions() -> None:
-    encoder = AlphaClipEncoder(EncoderArchitecture(32, 16, 64, 2, 64))
+    encoder = AlphaClipEncoder(TransformerArchitecture(32, 16, 64, 2, 64))
     encoder.load_state_dict(first_weights(encoder.architecture, 0))
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(400, 3, 2, 2, generator=generator).repeat_interleave(16, 2).repeat_interleave(16, 3)

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="training needs PyTorch")
 from mvrec_edge.export import read_checkpoint  # noqa: E402
 from mvrec_edge.export.encoder import load_encoder  # noqa: E402
 from mvrec_edge.export.layout import expected_shapes  # noqa: E402
-from mvrec_edge.runtime.bundle import EncoderArchitecture  # noqa: E402
+from mvrec_edge.runtime.bundle import TransformerArchitecture  # noqa: E402
 from training.descriptors import DESCRIPTORS, GUIDES  # noqa: E402
 from training.losses import contrastive_loss, retrieval_accuracy  # noqa: E402
 from training.publish import publish  # noqa: E402
@@ -26,7 +26,7 @@ TINY = BatchPlan(lines=1, classes=2, instances=2, views=1)
 SMALL = replace(GUIDED, patch_size=16, width=64, layers=1, embedding_dim=64)
 
 
-def size_of(architecture: EncoderArchitecture) -> int:
+def size_of(architecture: TransformerArchitecture) -> int:
     """Bytes of its weights in float16."""
     return 2 * sum(math.prod(shape) for shape in expected_shapes(architecture).values())
 
@@ -74,7 +74,7 @@ def test_the_pocket_encoder_is_what_is_trained() -> None:
 
 @pytest.mark.parametrize(("encoder", "steps"), [(SMALL, 40), pytest.param(GUIDED, 12, marks=pytest.mark.slow)])
 def test_descriptors_are_learned_in_their_own_channels(
-    tmp_path: Path, encoder: EncoderArchitecture, steps: int
+    tmp_path: Path, encoder: TransformerArchitecture, steps: int
 ) -> None:
     batch = BatchPlan(lines=1, classes=2, instances=2)
     plan = TrainingPlan(steps=steps, warm_up=4, describing=100.0, batch=batch, whitening=1, encoder=encoder)
@@ -84,7 +84,7 @@ def test_descriptors_are_learned_in_their_own_channels(
 
 
 @pytest.mark.parametrize("encoder", [SMALL, pytest.param(GUIDED, marks=pytest.mark.slow)])
-def test_a_run_goes_on_where_it_was_stopped_and_is_published(tmp_path: Path, encoder: EncoderArchitecture) -> None:
+def test_a_run_goes_on_where_it_was_stopped_and_is_published(tmp_path: Path, encoder: TransformerArchitecture) -> None:
     plan = TrainingPlan(steps=3, warm_up=1, batch=TINY, whitening=1, encoder=encoder)
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
     train(plan, straight, workers=0, compiled=False, log_every=1)

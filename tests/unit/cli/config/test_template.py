@@ -80,7 +80,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "input": lambda text: EvaluateSettings(region_input=text),
     "precision": parse_precisions,
     "provider": ("cpu", "cuda", "tensorrt").index,
-    "random_weights": ("ViT-L/14", "ViT-L/14@336", "ViT-B/16", "ViT-Ti/16", "pocket").index,
+    "random_weights": ("ViT-L/14", "ViT-L/14@336", "ViT-B/16", "ViT-Ti/16", "pocket", "lite").index,
     "reject_rate": parse_rate,
     "right_at_least": parse_right_rate,
     "resample": lambda text: ViewPlan.by_name("ms", resample=text),

@@ -11,15 +11,15 @@ import pytest
 from mvrec_edge.doctor.tiny_graph import tiny_graph
 from mvrec_edge.runtime.bundle import (
     Bundle,
-    EncoderArchitecture,
     GraphRecord,
+    TransformerArchitecture,
     VariantRecord,
     WeightsSource,
     write_bundle,
 )
 from mvrec_edge.runtime.errors import InputError, IntegrityError, OutputError
 
-ARCHITECTURE = EncoderArchitecture(56, 14, 128, 3, 64)
+ARCHITECTURE = TransformerArchitecture(56, 14, 128, 3, 64)
 
 
 #: A graph without weights of its own, which the screen lets through.

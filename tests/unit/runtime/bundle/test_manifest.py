@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from mvrec_edge.runtime.bundle import (
     CheckRecord,
     CutRecord,
-    EncoderArchitecture,
     FileRecord,
     GraphRecord,
+    LiteArchitecture,
     Manifest,
+    TransformerArchitecture,
     VariantRecord,
     WeightsSource,
 )
@@ -25,7 +26,7 @@ from mvrec_edge.runtime.files.json_documents import signed_json
 
 MANIFEST = Manifest(
     created_by="mvrec-edge 0.1.0",
-    architecture=EncoderArchitecture(56, 14, 128, 3, 64),
+    architecture=TransformerArchitecture(56, 14, 128, 3, 64),
     weights=WeightsSource("checkpoint", "clip_l14.pth", "ab" * 32),
     graphs=(
         GraphRecord(
@@ -53,6 +54,19 @@ MANIFEST = Manifest(
 
 def test_round_trip() -> None:
     assert Manifest.parse(MANIFEST.serialise()) == MANIFEST
+
+
+def test_the_record_of_a_transformer_is_as_it_was_before_there_was_another() -> None:
+    record = json.loads(MANIFEST.serialise())["architecture"]
+    assert record == {"image_size": 56, "patch_size": 14, "width": 128, "layers": 3, "embedding_dim": 64}
+
+
+def test_the_record_of_a_convolutional_network() -> None:
+    manifest = dataclasses.replace(MANIFEST, architecture=LiteArchitecture())
+    record = json.loads(manifest.serialise())["architecture"]
+    assert record == {"family": "EfficientNet-Lite0", "image_size": 224, "embedding_dim": 1280}
+    assert Manifest.parse(manifest.serialise()) == manifest
+    assert manifest.fingerprint("fp32") != MANIFEST.fingerprint("fp32")
 
 
 @settings(max_examples=200, deadline=None)
@@ -94,6 +108,10 @@ _CUTTING = _VARIANT | {"target": "views", "cut": _CUT}
         {"schema": "mvrec-edge/bundle/99"},
         {"architecture": {"image_size": -1}},
         {"architecture": "large"},
+        {"architecture": {"family": "EfficientNet-Lite9", "image_size": 224, "embedding_dim": 1280}},
+        {"architecture": {"family": "EfficientNet-Lite0", "image_size": 225, "embedding_dim": 1280}},
+        {"architecture": {"family": "EfficientNet-Lite0", "image_size": 0, "embedding_dim": 1280}},
+        {"architecture": {"family": None, "image_size": 224, "embedding_dim": 1280}},
         {"files": "all"},
         {"files": [{"name": "a", "size": True, "sha256": "00"}]},
         {"graphs": [{"file": "a", "weights": "b", "precision": "fp3", "checks": [], "variants": []}]},

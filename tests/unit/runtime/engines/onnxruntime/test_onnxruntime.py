@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mvrec_edge.runtime import Bundle, open_engine
-from mvrec_edge.runtime.bundle import EncoderArchitecture, GraphRecord, WeightsSource, write_bundle
+from mvrec_edge.runtime.bundle import GraphRecord, TransformerArchitecture, WeightsSource, write_bundle
 from mvrec_edge.runtime.engines.onnxruntime import onnxruntime_engine, open_session
 from mvrec_edge.runtime.engines.onnxruntime.cpu_session import CpuSession
 from mvrec_edge.runtime.engines.processor import Processor
@@ -86,7 +86,7 @@ def _bundle_of(tmp_path: Path, graph: bytes) -> Bundle:
         (draft.folder / "encoder.fp32.weights").write_bytes(b"")
         draft.finish(
             created_by="test",
-            architecture=EncoderArchitecture(56, 14, 128, 3, 64),
+            architecture=TransformerArchitecture(56, 14, 128, 3, 64),
             weights=WeightsSource("random", "tiny", "", 0),
             graphs=(GraphRecord("encoder.fp32.onnx", "encoder.fp32.weights", "fp32"),),
         )

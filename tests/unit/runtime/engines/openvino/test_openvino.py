@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mvrec_edge.runtime import Bundle, open_engine
-from mvrec_edge.runtime.bundle import EncoderArchitecture, GraphRecord, WeightsSource, write_bundle
+from mvrec_edge.runtime.bundle import GraphRecord, TransformerArchitecture, WeightsSource, write_bundle
 from mvrec_edge.runtime.engines.openvino import OpenVinoSession
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, MissingDependencyError
 from mvrec_edge.runtime.installing import install_extra
@@ -104,7 +104,7 @@ def _bundle_of(tmp_path: Path, graph: bytes) -> Bundle:
         (draft.folder / "encoder.fp32.weights").write_bytes(b"")
         draft.finish(
             created_by="test",
-            architecture=EncoderArchitecture(56, 14, 128, 3, 64),
+            architecture=TransformerArchitecture(56, 14, 128, 3, 64),
             weights=WeightsSource("random", "tiny", "", 0),
             graphs=(GraphRecord("encoder.fp32.onnx", "encoder.fp32.weights", "fp32"),),
         )
