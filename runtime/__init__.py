@@ -22,11 +22,14 @@ from mvrec_edge.runtime.engines import Engine, engine_names, open_engine
 from mvrec_edge.runtime.engines.encoding import ImageRegions
 from mvrec_edge.runtime.gradual import ViewUse
 from mvrec_edge.runtime.heads import (
+    AveragedHeads,
     CentredZipAdapter,
     FineTunedZipAdapter,
     Head,
     HeadPrediction,
     Neighbour,
+    WhitenedMeans,
+    WhitenedViews,
     ZipAdapter,
     head_names,
     open_head,
@@ -42,6 +45,7 @@ from mvrec_edge.runtime.views import ViewPlan, crop_views
 
 __all__ = [
     "Adapter",
+    "AveragedHeads",
     "Bundle",
     "CentredZipAdapter",
     "ClassifiedImage",
@@ -66,6 +70,8 @@ __all__ = [
     "SupportCache",
     "ViewPlan",
     "ViewUse",
+    "WhitenedMeans",
+    "WhitenedViews",
     "ZipAdapter",
     "classify_source",
     "crop_views",
