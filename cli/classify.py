@@ -165,6 +165,16 @@ class _DecisionOptions:
             show_default=False,
         ),
     ] = None
+    part: Annotated[
+        str | None,
+        typer.Option(
+            "--part",
+            metavar="NAME",
+            help="Part, or product, that all images show, where CACHE has several. By default the embedding of each "
+            "defect chooses the part, and the record says how probable it is.",
+            show_default=False,
+        ),
+    ] = None
     drift_window: Annotated[
         int,
         typer.Option(
@@ -190,6 +200,7 @@ class _DecisionOptions:
             neighbours=self.neighbours,
             min_area=min_area,
             region_input=self.region_input,
+            part=self.part,
         )
 
     def in_report(self, views: str | int) -> dict[str, object]:

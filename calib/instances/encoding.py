@@ -33,6 +33,7 @@ class EncodedInstances:
         sources: Where each was read from.
         thumbnails: A small JPEG file of each, empty where it has none; `()` where none has.
         images: What tells the image of each from others, empty where it is not known; `()` where none is.
+        parts: The part that each is of; `()` where parts are not told apart.
     """
 
     embeddings: npt.NDArray[np.float16]
@@ -40,6 +41,7 @@ class EncodedInstances:
     sources: tuple[str, ...]
     thumbnails: tuple[bytes, ...] = ()
     images: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, cache: SupportCache) -> EncodedInstances:
