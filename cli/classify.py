@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +23,7 @@ from mvrec_edge.cli.options import (
     ReportPath,
     SourceOptions,
 )
+from mvrec_edge.cli.part_options import PartOptions
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -165,16 +167,6 @@ class _DecisionOptions:
             show_default=False,
         ),
     ] = None
-    part: Annotated[
-        str | None,
-        typer.Option(
-            "--part",
-            metavar="NAME",
-            help="Part, or product, that all images show, where CACHE has several. By default the embedding of each "
-            "defect chooses the part, and the record says how probable it is.",
-            show_default=False,
-        ),
-    ] = None
     drift_window: Annotated[
         int,
         typer.Option(
@@ -185,7 +177,7 @@ class _DecisionOptions:
         ),
     ] = 50
 
-    def settings(self, min_area: int | None) -> ClassifySettings:
+    def settings(self, min_area: int | None, part: str | None) -> ClassifySettings:
         """What they mean; see `ClassifySettings` for what is raised."""
         from mvrec_edge.runtime import ClassifySettings
         from mvrec_edge.runtime.gradual import parse_risk, parse_views
@@ -200,7 +192,7 @@ class _DecisionOptions:
             neighbours=self.neighbours,
             min_area=min_area,
             region_input=self.region_input,
-            part=self.part,
+            part=part,
         )
 
     def in_report(self, views: str | int) -> dict[str, object]:
@@ -227,6 +219,7 @@ def classify(
     *,
     results: _ResultOptions,
     deciding: _DecisionOptions,
+    showing: PartOptions,
     reading: SourceOptions,
     min_area: MinArea = None,
     precision: PrecisionName = None,
@@ -238,6 +231,8 @@ def classify(
     SIGHUP (kill -HUP) makes 'classify' load the changed CACHE before the next image; with --report it is ignored.
 
     Example: mvrec-edge classify encoder.bundle line.safetensors incoming/ --out results.jsonl --overlay pictures/
+
+    Example: mvrec-edge classify encoder.bundle line.safetensors incoming/ --part knob --out results.jsonl
     """
     from mvrec_edge.cli.reload_signal import ReloadSignal
 
@@ -254,16 +249,22 @@ def classify(
     from mvrec_edge.runtime import Bundle, SupportCache
     from mvrec_edge.runtime.classifier import matching_precision
 
-    settings, places, outputs = deciding.settings(min_area), results.places(overwrite=overwrite), results.outputs
+    settings, places, outputs = (
+        deciding.settings(min_area, showing.part),
+        results.places(overwrite=overwrite),
+        results.outputs,
+    )
     outputs.check([bundle, cache, *(path for path in inputs if not path.is_dir())])
     outputs.claim("--report")
     opened, loaded = Bundle.load(bundle, graphs=()), SupportCache.load(cache)
     # What does not go together, and what is not installed, is said before images are looked for.
+    places = dataclasses.replace(places, parts=bool(loaded.parts))
     precision = matching_precision(opened, loaded, precision)
     settings.check_cache(loaded)
+    showing.check_cache(loaded)
     encoding.check(opened, precision)
     told = settings.region_input or loaded.region_input
-    sources, problems = reading.open_all(inputs, region_input=told, outputs=outputs)
+    sources, problems = showing.open_all(reading, inputs, region_input=told, outputs=outputs)
     facts = RunFacts.of(loaded, settings, cache_path=cache, bundle_path=bundle, precision=precision)
     items = run_items(sources)
     problems += [problem for source in sources for problem in source.problems]

@@ -97,7 +97,7 @@ def _classes_of(cache: str | Path) -> Iterable[str]:
     from mvrec_edge.runtime import SupportCache
 
     # The shell expands a home folder when the line is run, and not before.
-    return SupportCache.load(Path(cache).expanduser()).class_names
+    return SupportCache.load(Path(cache).expanduser()).class_titles
 
 
 def _from_config(ctx: typer.Context) -> Path:
@@ -107,6 +107,13 @@ def _from_config(ctx: typer.Context) -> Path:
 
     table = getattr(ctx.command, "table", "")
     return Path(read_config(Path(ctx.params["config"]).expanduser(), command_settings(), table)["cache"])
+
+
+def part_places() -> Iterable[str]:
+    """The words of `--part-from`."""
+    from mvrec_edge.runtime.regions.parts import PART_FROM
+
+    return PART_FROM
 
 
 def engines() -> Iterable[str]:

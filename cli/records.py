@@ -24,7 +24,7 @@ from mvrec_edge.cli.resuming import (
     image_of,
 )
 from mvrec_edge.cli.run_facts import RunFacts
-from mvrec_edge.cli.tally import Tally
+from mvrec_edge.cli.tally import Tally, class_title
 from mvrec_edge.runtime import ClassifiedImage, Prediction
 from mvrec_edge.runtime.errors import MvrecEdgeError, OutputError, UsageError
 from mvrec_edge.runtime.files.growing_file import GrowingFile
@@ -66,7 +66,8 @@ class _Labels:
         label = prediction.region.label
         if label is None:
             return
-        if label not in prediction.probabilities:
+        # A class that the chosen part lacks may be one of the part that it should have been.
+        if label not in prediction.probabilities and prediction.part_given is not False:
             self._strange[label] += 1
         elif prediction.unknown:
             self._counts[UNKNOWN] += 1
@@ -223,7 +224,7 @@ class RecordSink:
             cells = (
                 names[path],
                 " ".join(str(value) for value in prediction.region.box),
-                prediction.label,
+                _title(prediction),
                 f"{prediction.probability:.3f}" + (f" {prediction.nearest_class}" if prediction.unknown else ""),
                 "" if nearest is None else f"{nearest.source} ({nearest.similarity:.3f})",
             )
@@ -284,7 +285,7 @@ class RecordSink:
     def _count(self, path: Path, prediction: Prediction) -> None:
         self._labels.add(prediction)
         for tally in (self._tally, self._whole):
-            tally.add_region(str(path), prediction.label, unknown=bool(prediction.unknown))
+            tally.add_region(str(path), _title(prediction), unknown=bool(prediction.unknown))
         for stage in self._milliseconds:
             self._milliseconds[stage] += getattr(prediction.milliseconds, stage)
 
@@ -324,6 +325,11 @@ class RecordSink:
                 tally.images |= images
 
 
+def _title(prediction: Prediction) -> str:
+    """The class as lines and tables name it: `PART/CLASS` where there are parts."""
+    return class_title(prediction.part, prediction.label, unknown=bool(prediction.unknown))
+
+
 def short_names(paths: Sequence[Path]) -> dict[Path, str]:
     """The ends of paths, all of as few parts as tell every path from the others: `crack/0001.jpg`, `dent/0001.jpg`.
 
@@ -348,6 +354,7 @@ class ResultPlaces:
         table: Whether stdout shows a table; by default where it is a terminal and nothing else goes there.
         resume: Whether to go on with an unfinished `out`.
         overwrite: Whether to replace `out` and `csv`.
+        parts: Whether the records name parts, for the columns of `csv`.
 
     Raises:
         UsageError: They contradict one another.
@@ -359,6 +366,7 @@ class ResultPlaces:
     table: bool | None = None
     resume: bool = False
     overwrite: bool = False
+    parts: bool = False
 
     def __post_init__(self) -> None:
         if self.csv == _STDOUT:
@@ -407,7 +415,7 @@ def _opened_sink(places: ResultPlaces, run: RunFacts, asked: Asked) -> Iterator[
         if stream is not None and stream.existed and places.resume:
             unfinished = Unfinished(stream.path, run, asked)
         if places.csv is not None:
-            table = _opened_table(stack, places.csv, unfinished, overwrite=places.overwrite)
+            table = _opened_table(stack, places, places.csv, unfinished)
         # The table is known again by a record of the file, so it is made anew before one is taken out.
         kept = NOTHING_KEPT
         if stream is not None and unfinished is not None:
@@ -445,16 +453,16 @@ def _opened_out(stack: contextlib.ExitStack, places: ResultPlaces) -> GrowingFil
 
 
 def _opened_table(
-    stack: contextlib.ExitStack, path: Path, unfinished: Unfinished | None, *, overwrite: bool
+    stack: contextlib.ExitStack, places: ResultPlaces, path: Path, unfinished: Unfinished | None
 ) -> CsvFile:
     from mvrec_edge.cli.csv_file import CsvFile
 
-    table = CsvFile(path)
+    table = CsvFile(path, parts=places.parts)
     _close_with(stack, table)
     if unfinished is None:
-        table.begin(overwrite=overwrite)
+        table.begin(overwrite=places.overwrite)
     else:
-        table.go_on(unfinished.records(), unfinished.records(all_of_them=True), overwrite=overwrite)
+        table.go_on(unfinished.records(), unfinished.records(all_of_them=True), overwrite=places.overwrite)
     return table
 
 

@@ -96,7 +96,7 @@ def merge(
             show_default=False,
         ),
     ] = None,
-    part: Annotated[
+    parts: Annotated[
         list[str] | None,
         typer.Option(
             "--part",
@@ -122,7 +122,7 @@ def merge(
     from mvrec_edge.runtime import SupportCache
     from mvrec_edge.runtime.errors import UsageError
 
-    if into is not None and part:
+    if into is not None and parts:
         raise UsageError("--into merges classes, --part merges support caches", fix="leave out one of the two")
 
     def change(before: SupportCache) -> Changed:
@@ -132,11 +132,11 @@ def merge(
             check_new_class(into, [name for name in there if name not in others], insist=new_class)
             return changed
         loaded = [SupportCache.load(other) for other in others]
-        if not part and not before.parts:
+        if not parts and not before.parts:
             # The classes of another part are others, whatever they are called.
             for path, other in zip(others, loaded, strict=True):
                 for name in other.class_names:
                     check_new_class(name, before.class_names, insist=new_class, where=path)
-        return merge_caches(before, loaded, part or ())
+        return merge_caches(before, loaded, parts or ())
 
     change_cache(cache, change, writing)
