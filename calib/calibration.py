@@ -155,7 +155,7 @@ def calibrate(
     parts = labelled.by_part()
     if parts:
         labelled.check_classes()
-        check_parts_of(parts, settings)
+        check_parts_of(parts, (settings.head,))
         caches = {}
         for name, own in parts.items():
             observer.remark(f"part {name}")
@@ -280,20 +280,25 @@ def fit_support(
     return cache
 
 
-def check_parts_of(parts: Iterable[str], settings: CalibrateSettings) -> None:
-    """Refuses parts that a cache of several cannot hold; asked before anything is encoded.
+def check_parts_of(parts: Iterable[str], heads: Iterable[str]) -> None:
+    """Refuses parts and heads that a cache of several parts cannot hold; asked before anything is encoded.
+
+    Args:
+        parts: Names of parts.
+        heads: Heads, as `fit_head` takes them.
 
     Raises:
         SupportError: A name cannot be that of a part.
-        UsageError: The head is one that is trained.
+        UsageError: A head is one that is trained.
     """
     for name in parts:
         check_part_name(name)
-    if settings.head in head_names() and head_class(settings.head).trains:
-        raise UsageError(
-            f"the head {settings.head} is trained, and a support cache with parts holds no trained head",
-            fix="give another --head, or calibrate each part without --part and --part-from",
-        )
+    for head in heads:
+        if head in head_names() and head_class(head).trains:
+            raise UsageError(
+                f"the head {head} is trained, and a support cache with parts holds no trained head",
+                fix="give another head, or leave out --part and --part-from",
+            )
 
 
 def _joined(caches: Mapping[str, SupportCache], observer: Observer) -> SupportCache:

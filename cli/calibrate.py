@@ -256,7 +256,7 @@ def calibrate(
     tuning.check(settings, precision, rebase)
     if showing.wanted:
         tuning.check_parts()
-        check_parts_of(() if showing.part is None else (showing.part,), settings)
+        check_parts_of(() if showing.part is None else (showing.part,), (settings.head,))
     before = None if rebase is None else SupportCache.load(rebase)
     told = settings.region_input if before is None else rebased_settings(settings, before).region_input
     opened = Bundle.load(bundle, graphs=())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -231,8 +230,6 @@ def classify(
     SIGHUP (kill -HUP) makes 'classify' load the changed CACHE before the next image; with --report it is ignored.
 
     Example: mvrec-edge classify encoder.bundle line.safetensors incoming/ --out results.jsonl --overlay pictures/
-
-    Example: mvrec-edge classify encoder.bundle line.safetensors incoming/ --part knob --out results.jsonl
     """
     from mvrec_edge.cli.reload_signal import ReloadSignal
 
@@ -249,29 +246,24 @@ def classify(
     from mvrec_edge.runtime import Bundle, SupportCache
     from mvrec_edge.runtime.classifier import matching_precision
 
-    settings, places, outputs = (
-        deciding.settings(min_area, showing.part),
-        results.places(overwrite=overwrite),
-        results.outputs,
-    )
+    settings, places = deciding.settings(min_area, showing.part), results.places(overwrite=overwrite)
+    outputs = results.outputs
     outputs.check([bundle, cache, *(path for path in inputs if not path.is_dir())])
     outputs.claim("--report")
     opened, loaded = Bundle.load(bundle, graphs=()), SupportCache.load(cache)
     # What does not go together, and what is not installed, is said before images are looked for.
-    places = dataclasses.replace(places, parts=bool(loaded.parts))
     precision = matching_precision(opened, loaded, precision)
     settings.check_cache(loaded)
-    showing.check_cache(loaded)
     encoding.check(opened, precision)
     told = settings.region_input or loaded.region_input
-    sources, problems = showing.open_all(reading, inputs, region_input=told, outputs=outputs)
+    sources, problems = showing.open_for(loaded, reading, inputs, region_input=told, outputs=outputs)
     facts = RunFacts.of(loaded, settings, cache_path=cache, bundle_path=bundle, precision=precision)
     items = run_items(sources)
     problems += [problem for source in sources for problem in source.problems]
     asked = Asked.of(inputs, items, problems)
     with (
         results.open_report(loaded, facts, overwrite=overwrite) as page,
-        open_sink(places, facts, asked) as sink,
+        open_sink(places.of(loaded), facts, asked) as sink,
         encoding.open(opened, precision, say) as engine,
     ):
         run = ClassifyRun(items, problems, sink, page)
@@ -282,10 +274,7 @@ def classify(
         sink.say_kept(ended)
         raise ended
     if page is not None and reload_signal.arrived:
-        say(
-            "warning: SIGHUP was ignored, because a --report shows one support cache: the cache stayed what "
-            "it was at the start"
-        )
+        _say_ignored()
     sink.say_summary()
     results.say_places()
     say_report(page)
@@ -294,3 +283,12 @@ def classify(
         raise ended
     if sink.failures:
         raise typer.Exit(1)
+
+
+def _say_ignored() -> None:
+    from mvrec_edge.cli.console import say
+
+    say(
+        "warning: SIGHUP was ignored, because a --report shows one support cache: the cache stayed what it was at the "
+        "start"
+    )

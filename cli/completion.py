@@ -111,7 +111,7 @@ def _from_config(ctx: typer.Context) -> Path:
 
 def part_places() -> Iterable[str]:
     """The words of `--part-from`."""
-    from mvrec_edge.runtime.regions.parts import PART_FROM
+    from mvrec_edge.runtime.regions.part_sources import PART_FROM
 
     return PART_FROM
 

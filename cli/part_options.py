@@ -19,7 +19,19 @@ if TYPE_CHECKING:
     from mvrec_edge.runtime.errors import InputError
     from mvrec_edge.runtime.regions import RegionSource
 
-__all__ = ["PartOptions"]
+__all__ = ["PartFrom", "PartOptions"]
+
+PartFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--part-from",
+        metavar="PLACE",
+        autocompletion=complete_name(part_places),
+        help="Where it stands which part an image shows: 'folder' for a folder of each part, PART/CLASS/..., or "
+        "'column' for the column 'part' of a table of boxes. By default it stands nowhere.",
+        show_default=False,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -37,21 +49,11 @@ class PartOptions:
             show_default=False,
         ),
     ] = None
-    part_from: Annotated[
-        str | None,
-        typer.Option(
-            "--part-from",
-            metavar="PLACE",
-            autocompletion=complete_name(part_places),
-            help="Where it stands which part an image shows: 'folder' for a folder of each part, PART/CLASS/..., or "
-            "'column' for the column 'part' of a table of boxes. By default it stands nowhere.",
-            show_default=False,
-        ),
-    ] = None
+    part_from: PartFrom = None
 
     def __post_init__(self) -> None:
         from mvrec_edge.runtime.errors import UsageError
-        from mvrec_edge.runtime.regions.parts import check_part_from
+        from mvrec_edge.runtime.regions.part_sources import check_part_from
 
         check_part_from(self.part_from)
         if self.part is not None and self.part_from is not None:
@@ -75,12 +77,19 @@ class PartOptions:
         if self.wanted:
             check_given(self.part or next(iter(cache.part_names), ""), cache)
 
+    def open_for(
+        self, cache: SupportCache, reading: SourceOptions, paths: Sequence[Path], **how: Any
+    ) -> tuple[list[RegionSource], list[InputError]]:
+        """Opens several places for a support cache that has the parts which are named; see `open_all`."""
+        self.check_cache(cache)
+        return self.open_all(reading, paths, **how)
+
     def open_all(
         self, reading: SourceOptions, paths: Sequence[Path], **how: Any
     ) -> tuple[list[RegionSource], list[InputError]]:
         """Opens several places, each image with its part where that is read; see `SourceOptions.open_all`."""
         from mvrec_edge.runtime.errors import InputError
-        from mvrec_edge.runtime.regions.parts import of_part, part_folders
+        from mvrec_edge.runtime.regions.part_sources import of_part, part_folders
 
         if self.part_from != "folder":
             return reading.open_all(paths, with_parts=self.part_from == "column", **how)
@@ -101,7 +110,7 @@ class PartOptions:
         """Reads every labelled region at a place, each with its part; see `LabelledOptions.read`."""
         from mvrec_edge.calib.instances.kept_images import KeptImages
         from mvrec_edge.runtime.errors import InputError
-        from mvrec_edge.runtime.regions.parts import part_folders
+        from mvrec_edge.runtime.regions.part_sources import part_folders
 
         if self.part_from != "folder":
             labelled = reading.read(path, with_parts=self.part_from == "column", **how)

@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ from mvrec_edge.runtime.wording import counted
 if TYPE_CHECKING:
     from mvrec_edge.cli.csv_file import CsvFile
     from mvrec_edge.cli.pictures import PictureFolder
+    from mvrec_edge.runtime import SupportCache
     from mvrec_edge.runtime.regions.region_names import RegionName
 
 __all__ = ["RecordSink", "ResultPlaces", "open_sink", "short_names"]
@@ -375,6 +376,10 @@ class ResultPlaces:
             raise UsageError("--out - and --table both want stdout", fix="leave one of them out, or name a file")
         if self.resume and (self.out is None or self.out == _STDOUT):
             raise UsageError("--resume needs the file of the run that it goes on with", fix="name it with --out")
+
+    def of(self, cache: SupportCache) -> ResultPlaces:
+        """The same places for records of a run with a support cache."""
+        return replace(self, parts=bool(cache.parts))
 
     @property
     def file(self) -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from mvrec_edge.calib.evaluation.part_tables import PARTS_FILE
 from mvrec_edge.calib.evaluation.set_evaluation import Evaluation
 from mvrec_edge.calib.evaluation.tables import evaluation_json, evaluation_markdown, plot_evaluation
 from mvrec_edge.calib.evaluation.unknown_tables import unknown_json, unknown_markdown
@@ -16,7 +17,7 @@ from mvrec_edge.runtime.files.writing import make_folder
 __all__ = ["FILES", "write_evaluation"]
 
 #: The files that an evaluation may write.
-FILES = tuple(f"{name}.{kind}" for name in ("evaluation", "unknown") for kind in ("json", "md", "png"))
+FILES = (*(f"{name}.{kind}" for name in ("evaluation", "unknown") for kind in ("json", "md", "png")), PARTS_FILE)
 
 
 def write_evaluation(

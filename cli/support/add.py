@@ -84,7 +84,6 @@ def add(
     opened = Bundle.load(bundle, graphs=())
     unsure: list[LabelledRegion] = []
     read: list[LabelledSet] = []
-
     if label is not None and not showing.wanted:
         showing, label = told_by_label(SupportCache.load(cache), label)
 

@@ -23,7 +23,7 @@ from mvrec_edge.runtime.regions.formats.yolo import open_yolo
 from mvrec_edge.runtime.regions.joining import join_sources, refuse_copies
 from mvrec_edge.runtime.regions.listing import looking
 from mvrec_edge.runtime.regions.own_output import own_output
-from mvrec_edge.runtime.regions.parts import with_wanted_parts
+from mvrec_edge.runtime.regions.part_sources import with_wanted_parts
 from mvrec_edge.runtime.regions.recognition import Recognised, label_files_of, recognise
 from mvrec_edge.runtime.regions.source import RegionSource, named
 from mvrec_edge.runtime.regions.unlabelled import unlabelled_images

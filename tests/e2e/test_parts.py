@@ -155,6 +155,20 @@ def test_what_is_in_a_part_is_shown_and_changed_there(line: Path, products: Path
     assert "2 parts" in run("support", "history", line).stdout
 
 
+def test_parts_are_evaluated_together_and_alone(products: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    learn = ("--shots", "1", "--draws", "2", "--store", tmp_path / "store", *LEARN)
+    out = tmp_path / "evaluation"
+    told = ("evaluate", tiny_bundle_path, products, "--part-from", "folder")
+    result = run(*told, "--heads", "auto,zip-f", "--out", out, *learn)
+    assert "left out: zip-f" in result.stderr
+    assert "auto, 1 shot, knob" in result.stdout
+    written = json.loads((out / "parts.json").read_text())
+    assert [(row["part"], row["queries"]) for row in written["results"]] == [("knob", [4, 4]), ("tile", [4, 4])]
+    assert all(row["own"] == row["given"] >= row["chosen"] for row in written["results"])
+    assert "zip-f" in error_line(run(*told, "--heads", "zip-f", *learn, code=2))
+    assert "--unknown" in error_line(run(*told, "--unknown", *learn, code=2))
+
+
 def test_what_does_not_go_together_is_refused(
     made: Path, products: Path, tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
