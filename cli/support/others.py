@@ -102,7 +102,7 @@ def merge(
             "--part",
             metavar="NAME",
             help="Part, or product, that a support cache is of, so that parts stay apart in CACHE: give it once for "
-            "each cache that has no part yet, in their order, CACHE first.",
+            "each cache that has no part yet, in their order, CACHE first. By default they become one without parts.",
             show_default=False,
         ),
     ] = None,
