@@ -119,4 +119,4 @@ class PartsRule:
 
     def describe(self) -> str:
         """See `Rule`."""
-        return self.between.describe()
+        return f"a part that is given has its own order of views and stopping rule; else {self.between.describe()}"
