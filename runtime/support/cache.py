@@ -492,8 +492,11 @@ def float16_embeddings(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float
 def _check_part_fits(
     fits: PartFits | None, parts: tuple[str, ...], can_be_left_out: npt.NDArray[np.bool_], views: int
 ) -> None:
-    for fit in () if fits is None else fits.parts:
-        check_novelty(fit.novelty, can_be_left_out[[part == fit.name for part in parts]])
+    if fits is None:
+        return
+    codes = fits.codes(parts)
+    for place, fit in enumerate(fits.parts):
+        check_novelty(fit.novelty, can_be_left_out[codes == place])
         if fit.schedule is not None and len(fit.schedule.order) != views:
             raise SupportError(f"the view schedule of the part '{fit.name}' is not for {counted(views, 'view')}")
 

@@ -77,6 +77,11 @@ class PartFits:
         """The parts."""
         return tuple(each.name for each in self.parts)
 
+    def codes(self, parts: tuple[str, ...]) -> npt.NDArray[np.int64]:
+        """Which of the parts each instance is of, int64 `[NK]`; -1 for one that is not there."""
+        places = {name: place for place, name in enumerate(self.names)}
+        return np.array([places.get(part, -1) for part in parts], np.int64)
+
     def of(self, name: str) -> PartFit:
         """What was fitted for a part.
 

@@ -40,13 +40,16 @@ def described_parts(fits: PartFits, class_parts: tuple[str, ...]) -> dict[str, A
 def novelty_of_parts(parts: tuple[str, ...], fits: PartFits | None) -> dict[str, npt.NDArray[np.float32]]:
     """What was measured of the instances of all parts, as tensors; NaN for those of parts that have none."""
     tensors: dict[str, npt.NDArray[np.float32]] = {}
+    if fits is None:
+        return tensors
+    codes = fits.codes(parts)
     for name in _OF_INSTANCES:
-        for each in () if fits is None else fits.parts:
+        for place, each in enumerate(fits.parts):
             values = None if each.novelty is None else getattr(each.novelty, name)
             if values is not None:
                 shape = (len(parts), *values.shape[1:])
                 whole = tensors.setdefault(f"novelty.{name}", np.full(shape, np.nan, np.float32))
-                whole[[part == each.name for part in parts]] = values
+                whole[codes == place] = values
     return tensors
 
 
@@ -87,9 +90,11 @@ def read_parts(
         raise SupportError("a label leads to no part")
     parts = tuple(of_classes[label] for label in labels.tolist())
     fits = []
+    named = np.array(of_classes, np.object_)
     for each in described.objects("fits", most=MOST_PARTS):
         name = each.text("name", longest=LONGEST_PART)
-        own = np.array([part == name for part in parts], np.bool_)
+        # By classes, of which there are fewer than instances.
+        own = np.asarray(named == name, np.bool_)[labels]
         fits.append(_fit(each, name, _novelty(each, tensors, own), views))
     return {"parts": parts, "part_fits": PartFits(tuple(fits), HeadSettings.from_fields(described.object("head")))}
 
