@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mvrec_edge.calib.fine_tuning.training import FineTuning
@@ -11,6 +12,7 @@ from mvrec_edge.calib.fitting.around_head import fit_around_head
 from mvrec_edge.calib.fitting.cross_fitting import folds_of
 from mvrec_edge.calib.fitting.head_fitting import check_head, describe_fit, fit_head
 from mvrec_edge.calib.fitting.novelty_fitting import describe_limits
+from mvrec_edge.calib.fitting.part_fitting import describe_parts, fit_parts
 from mvrec_edge.calib.fitting.reading_itself import describe_reading
 from mvrec_edge.calib.fitting.review_fitting import check_reviewable, describe_review
 from mvrec_edge.calib.fitting.schedule_fitting import left_out
@@ -18,7 +20,7 @@ from mvrec_edge.calib.instances.encoding import encode_support
 from mvrec_edge.calib.instances.labelled import LabelledSet
 from mvrec_edge.calib.instances.window_fit import warn_of_windows
 from mvrec_edge.calib.observer import SILENT, Observer
-from mvrec_edge.calib.rebasing import find_instances, rebased_plan
+from mvrec_edge.calib.rebasing import find_instances, find_part, rebased_plan
 from mvrec_edge.calib.setting_checks import check_integer, check_number
 from mvrec_edge.runtime.engines import Engine
 from mvrec_edge.runtime.errors import UsageError
@@ -26,6 +28,8 @@ from mvrec_edge.runtime.heads import head_class, head_names
 from mvrec_edge.runtime.regions.kinds import MIXED
 from mvrec_edge.runtime.regions.region import REGION_INPUTS, check_region_input
 from mvrec_edge.runtime.support.cache import LARGEST_SEED, MOST_INSTANCES, SupportCache
+from mvrec_edge.runtime.support.part_fit import check_part_name
+from mvrec_edge.runtime.support.parts import parts_of
 from mvrec_edge.runtime.support.reject_rate import check_rate
 from mvrec_edge.runtime.support.right_rate import check_right_rate
 from mvrec_edge.runtime.views import ViewPlan
@@ -33,6 +37,7 @@ from mvrec_edge.runtime.views import ViewPlan
 __all__ = [
     "CalibrateSettings",
     "calibrate",
+    "check_parts_of",
     "describe_calibration",
     "encode_chosen",
     "fit_support",
@@ -140,7 +145,8 @@ def calibrate(
     """Makes a support cache of labelled defects, with all that the command `calibrate` writes.
 
     Draws the shots, encodes them, fits the head and its temperature, the order of views with its stopping rule, and how
-    far known defects lie from one another. Every image that `read_labelled` kept is not decoded again.
+    far known defects lie from one another. Every image that `read_labelled` kept is not decoded again. Where the
+    instances are of parts, that is done for each part alone, and the caches are joined.
 
     Args:
         engine: The engine that will also classify.
@@ -162,6 +168,15 @@ def calibrate(
         ...     calibrate(engine, labelled).save("line.safetensors")
     """
     settings = settings or CalibrateSettings()
+    parts = labelled.by_part()
+    if parts:
+        labelled.check_classes()
+        check_parts_of(parts, (settings.head,))
+        caches = {}
+        for name, own in parts.items():
+            observer.remark(f"part {name}")
+            caches[name] = calibrate(engine, own, settings, observer=observer)
+        return _joined(caches, observer)
     chosen = settings.chosen(labelled, observer)
     plan = settings.plan(engine.image_size)
     warn_of_windows(chosen, plan, observer)
@@ -194,7 +209,15 @@ def rebase(
         SupportError: The labelled set does not hold all instances; or as for `calibrate`.
         ImageError: An image cannot be read any more.
     """
-    settings = rebased_settings(settings or CalibrateSettings(), cache)
+    settings = settings or CalibrateSettings()
+    if cache.parts:
+        rebased_settings(settings, cache)
+        own = {name: find_part(name, labelled) for name in cache.part_names}
+        caches = {
+            name: rebase(engine, own[name], part, settings, observer=observer) for name, part in parts_of(cache).items()
+        }
+        return _joined(caches, observer)
+    settings = rebased_settings(settings, cache)
     found = find_instances(cache, labelled).with_region_input(settings.region_input)
     return _encode_and_fit(engine, found, rebased_plan(cache, engine.image_size), settings, observer)
 
@@ -280,11 +303,42 @@ def fit_support(
             them on one image.
     """
     settings = settings or CalibrateSettings()
+    if cache.parts:
+        parts = parts_of(cache)
+        return _joined({name: fit_support(part, settings, observer=observer) for name, part in parts.items()}, observer)
     cache = _fit_head(cache, settings, observer)
     with observer.phase("view schedule", len(left_out(cache)), "instances") as advance:
         cache = fit_around_head(cache, settings.reject_rate, right_at_least=settings.right_at_least, progress=advance)
     for line in describe_calibration(cache):
         observer.remark(line)
+    return cache
+
+
+def check_parts_of(parts: Iterable[str], heads: Iterable[str]) -> None:
+    """Refuses parts and heads that a cache of several parts cannot hold; asked before anything is encoded.
+
+    Args:
+        parts: Names of parts.
+        heads: Heads, as `fit_head` takes them.
+
+    Raises:
+        SupportError: A name cannot be that of a part.
+        UsageError: A head is one that is trained.
+    """
+    for name in parts:
+        check_part_name(name)
+    for head in heads:
+        if head in head_names() and head_class(head).trains:
+            raise UsageError(
+                f"the head {head} is trained, and a support cache with parts holds no trained head",
+                fix="give another head, or leave out --part and --part-from",
+            )
+
+
+def _joined(caches: Mapping[str, SupportCache], observer: Observer) -> SupportCache:
+    """The caches of parts as one, with the head that tells the parts apart."""
+    cache = fit_parts(caches)
+    observer.remark(describe_parts(cache))
     return cache
 
 

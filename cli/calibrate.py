@@ -26,6 +26,7 @@ from mvrec_edge.cli.options import (
     Triplet,
     WindowSizes,
 )
+from mvrec_edge.cli.part_options import PartOptions
 
 if TYPE_CHECKING:
     from mvrec_edge.calib import CalibrateSettings, LabelledSet
@@ -174,6 +175,16 @@ class TuneOptions:
                 fix="leave out --precision or --tune-precisions",
             )
 
+    def check_parts(self) -> None:
+        """Refuses to tune several parts: each would need a precision of its own."""
+        from mvrec_edge.runtime.errors import UsageError
+
+        if self.tune:
+            raise UsageError(
+                "--tune chooses one precision, and parts share theirs",
+                fix="tune one part without --part, and calibrate the others with its --precision; then 'support merge'",
+            )
+
     def check_engines(self, bundle: Bundle, encoding: EngineOptions, precision: str | None) -> None:
         """Refuses engines that cannot be opened: of all that were named, or of every precision that --tune looks at."""
         from mvrec_edge.runtime.errors import EnvironmentUnfitError, UsageError
@@ -220,6 +231,7 @@ def calibrate(
             show_default=False,
         ),
     ] = None,
+    showing: PartOptions,
     reading: LabelledOptions,
     encoding: EngineOptions,
     precision: PrecisionName = None,
@@ -233,9 +245,11 @@ def calibrate(
 
     Example: mvrec-edge calibrate encoder.bundle labelled/ --right-at-least 95% --out line.safetensors
 
+    Example: mvrec-edge calibrate encoder.bundle products/ --part-from folder --out line.safetensors
+
     Example: mvrec-edge calibrate encoder.bundle labelled/ --rebase a.safetensors --precision int8 --out b.safetensors
     """
-    from mvrec_edge.calib.calibration import rebased_settings
+    from mvrec_edge.calib.calibration import check_parts_of, rebased_settings
     from mvrec_edge.cli.output_paths import Outputs
     from mvrec_edge.runtime import Bundle, SupportCache
     from mvrec_edge.runtime.errors import OutputError
@@ -251,12 +265,15 @@ def calibrate(
     # All options are looked at before the encoder runs, which may take minutes.
     settings = fitting.settings()
     tuning.check(settings, precision, rebase)
+    if showing.wanted:
+        tuning.check_parts()
+        check_parts_of(() if showing.part is None else (showing.part,), (settings.head,))
     before = None if rebase is None else SupportCache.load(rebase)
     told = settings.region_input if before is None else rebased_settings(settings, before).region_input
     opened = Bundle.load(bundle, graphs=())
     tuning.check_engines(opened, encoding, precision)
     plan = settings.plan() if before is None else before.view_plan
-    labelled = reading.read(support, region_input=told, plan=plan, outputs=outputs)
+    labelled = showing.read(reading, support, region_input=told, plan=plan, outputs=outputs)
     if tuning.tune:
         cache = _tuned(opened, labelled, settings, tuning, encoding, precision)
     else:

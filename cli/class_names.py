@@ -21,7 +21,7 @@ _LENGTH = 8
 
 
 def class_names_in(path: Path) -> Sequence[str]:
-    """Reads the class names that a support cache says it has.
+    """Reads the class names that a support cache says it has, `PART/CLASS` where it says that it has parts.
 
     What it says is not checked against its digest, so this is for names that are offered, and for nothing that counts.
 
@@ -43,9 +43,15 @@ def class_names_in(path: Path) -> Sequence[str]:
         header = json.loads(stream.read(length).decode())
     # The texts are read one within the other: safetensors holds texts alone, and the description is one of them.
     try:
-        names = json.loads(header["__metadata__"]["mvrec_edge"])["class_names"]
+        described = json.loads(header["__metadata__"]["mvrec_edge"])
+        names = described["class_names"]
+        parts = described["parts"]["of_classes"] if "parts" in described else None
     except (KeyError, TypeError) as error:
         raise ValueError("it says nothing of classes") from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError("its class names are no texts")
-    return names
+    if parts is None:
+        return names
+    if not isinstance(parts, list) or len(parts) != len(names):
+        raise ValueError("its classes have no parts")
+    return [f"{part}/{name}" for part, name in zip(parts, names, strict=True)]

@@ -22,6 +22,7 @@ from mvrec_edge.cli.options import (
     ReportPath,
     SourceOptions,
 )
+from mvrec_edge.cli.part_options import PartOptions
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -175,7 +176,7 @@ class _DecisionOptions:
         ),
     ] = 50
 
-    def settings(self, min_area: int | None) -> ClassifySettings:
+    def settings(self, min_area: int | None, part: str | None) -> ClassifySettings:
         """What they mean; see `ClassifySettings` for what is raised."""
         from mvrec_edge.runtime import ClassifySettings
         from mvrec_edge.runtime.gradual import parse_risk, parse_views
@@ -190,6 +191,7 @@ class _DecisionOptions:
             neighbours=self.neighbours,
             min_area=min_area,
             region_input=self.region_input,
+            part=part,
         )
 
     def in_report(self, views: str | int) -> dict[str, object]:
@@ -216,6 +218,7 @@ def classify(
     *,
     results: _ResultOptions,
     deciding: _DecisionOptions,
+    showing: PartOptions,
     reading: SourceOptions,
     min_area: MinArea = None,
     precision: PrecisionName = None,
@@ -243,7 +246,8 @@ def classify(
     from mvrec_edge.runtime import Bundle, SupportCache
     from mvrec_edge.runtime.classifier import matching_precision
 
-    settings, places, outputs = deciding.settings(min_area), results.places(overwrite=overwrite), results.outputs
+    settings, places = deciding.settings(min_area, showing.part), results.places(overwrite=overwrite)
+    outputs = results.outputs
     outputs.check([bundle, cache, *(path for path in inputs if not path.is_dir())])
     outputs.claim("--report")
     opened, loaded = Bundle.load(bundle, graphs=()), SupportCache.load(cache)
@@ -252,14 +256,14 @@ def classify(
     settings.check_cache(loaded)
     encoding.check(opened, precision)
     told = settings.region_input or loaded.region_input
-    sources, problems = reading.open_all(inputs, region_input=told, outputs=outputs)
+    sources, problems = showing.open_for(loaded, reading, inputs, region_input=told, outputs=outputs)
     facts = RunFacts.of(loaded, settings, cache_path=cache, bundle_path=bundle, precision=precision)
     items = run_items(sources)
     problems += [problem for source in sources for problem in source.problems]
     asked = Asked.of(inputs, items, problems)
     with (
         results.open_report(loaded, facts, overwrite=overwrite) as page,
-        open_sink(places, facts, asked) as sink,
+        open_sink(places.of(loaded), facts, asked) as sink,
         encoding.open(opened, precision, say) as engine,
     ):
         run = ClassifyRun(items, problems, sink, page)
@@ -270,10 +274,7 @@ def classify(
         sink.say_kept(ended)
         raise ended
     if page is not None and reload_signal.arrived:
-        say(
-            "warning: SIGHUP was ignored, because a --report shows one support cache: the cache stayed what "
-            "it was at the start"
-        )
+        _say_ignored()
     sink.say_summary()
     results.say_places()
     say_report(page)
@@ -282,3 +283,12 @@ def classify(
         raise ended
     if sink.failures:
         raise typer.Exit(1)
+
+
+def _say_ignored() -> None:
+    from mvrec_edge.cli.console import say
+
+    say(
+        "warning: SIGHUP was ignored, because a --report shows one support cache: the cache stayed what it was at the "
+        "start"
+    )

@@ -109,6 +109,13 @@ def _from_config(ctx: typer.Context) -> Path:
     return Path(read_config(Path(ctx.params["config"]).expanduser(), command_settings(), table)["cache"])
 
 
+def part_places() -> Iterable[str]:
+    """The words of `--part-from`."""
+    from mvrec_edge.runtime.regions.part_sources import PART_FROM
+
+    return PART_FROM
+
+
 def engines() -> Iterable[str]:
     """The names of `--engine`."""
     from mvrec_edge.runtime.engines.engine_registry import engine_names

@@ -6,7 +6,7 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from mvrec_edge.runtime.errors import OutputError
 from mvrec_edge.runtime.files import writing
 from mvrec_edge.runtime.files.growing_file import GrowingFile
 
-__all__ = ["COLUMNS", "CsvFile", "csv_row"]
+__all__ = ["COLUMNS", "PART_COLUMNS", "CsvFile", "csv_row"]
 
 #: The columns of the table; they are described in `docs/classify.md`.
 COLUMNS = (
@@ -27,6 +27,8 @@ COLUMNS = (
     # At the end, so that every column of an earlier version keeps its place.
     "review",
 )
+#: Further columns of a table whose support cache has parts.
+PART_COLUMNS = ("part", "part_given", "part_probability", "run_part")
 _SIDES = ("x1", "y1", "x2", "y2")
 _LIKE_AN_ESCAPE = re.compile(r"\\+(?=udc[89a-f][0-9a-f]|[\udc80-\udcff])")
 _END = "\r\n"
@@ -36,13 +38,13 @@ _LONGEST_ROW = 1 << 20
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def csv_row(record: Mapping[str, Any]) -> list[str]:
-    r"""The cells of one record, in the order of `COLUMNS`.
+def csv_row(record: Mapping[str, Any], columns: Sequence[str] = COLUMNS) -> list[str]:
+    r"""The cells of one record, in the order of the columns.
 
     A text that a spreadsheet would take for a formula gets an apostrophe in front. Bytes of a file name that are no
     text are spelled out, as `\udcff`, when the row is written.
     """
-    cells = {name: record[name] for name in COLUMNS if name in record}
+    cells = {name: record[name] for name in columns if name in record}
     cells |= {f"box_{side}": value for side, value in zip(_SIDES, record.get("box", ()), strict=False)}
     for name in ("ms", "error", "run"):
         cells |= {f"{name}_{key}": value for key, value in (record.get(name) or {}).items()}
@@ -51,7 +53,7 @@ def csv_row(record: Mapping[str, Any]) -> list[str]:
     ranked = sorted((record.get("probabilities") or {}).items(), key=lambda pair: -pair[1])
     if len(ranked) > 1:
         cells["second_label"], cells["second_probability"] = ranked[1]
-    return [_cell(cells.get(name)) for name in COLUMNS]
+    return [_cell(cells.get(name)) for name in columns]
 
 
 def _cell(value: Any) -> str:
@@ -71,16 +73,18 @@ class CsvFile:
 
     Args:
         path: The file.
+        parts: Whether the records name parts, which take columns of their own.
 
     Raises:
         LockedError: Another process writes it.
         OutputError: It is no file, or cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, parts: bool = False) -> None:
         if path.exists() and not path.is_file():
             raise OutputError("is no file", where=path, fix="name a file, such as results.csv")
         self._path = path
+        self._columns = (*COLUMNS, *PART_COLUMNS) if parts else COLUMNS
         self._file = GrowingFile(path)
 
     def begin(self, *, overwrite: bool = False) -> None:
@@ -91,7 +95,7 @@ class CsvFile:
         """
         if self._file.existed and not overwrite:
             raise OutputError("exists already", where=self._path, fix="choose another name, or give --overwrite")
-        self._file.begin(_encoded([COLUMNS]))
+        self._file.begin(_encoded([self._columns]))
 
     def go_on(
         self, kept: Iterable[Mapping[str, Any]], before: Iterable[Mapping[str, Any]], *, overwrite: bool = False
@@ -112,12 +116,12 @@ class CsvFile:
                 where=self._path,
                 fix="choose another name, or give --overwrite",
             )
-        rows = itertools.chain([COLUMNS], map(_kept_row, kept))
+        rows = itertools.chain([self._columns], (_kept_row(each, self._columns) for each in kept))
         self._file.replace(_encoded([row]) for row in rows)
 
     def add(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Appends the rows of one item in one call, so that an interruption leaves whole rows but for the last."""
-        self._file.add(_encoded(map(csv_row, records)))
+        self._file.add(_encoded(csv_row(record, self._columns) for record in records))
 
     def close(self) -> None:
         """Ends the table."""
@@ -129,20 +133,21 @@ class CsvFile:
 
     def _is_of(self, records: Iterable[Mapping[str, Any]]) -> bool:
         """Whether the file begins as a table of these records does, as far as an interruption let it grow."""
-        header = _encoded([COLUMNS])
+        header = _encoded([self._columns])
         with writing(self._path), self._path.open("rb") as stream:
             found = stream.read(len(header) + _LONGEST_ROW)
         if len(found) <= len(header):
             return header.startswith(found)
         rest = found[len(header) :]
         return found.startswith(header) and any(
-            row.startswith(rest[: len(row)]) for row in (_encoded([_kept_row(record)]) for record in records)
+            row.startswith(rest[: len(row)])
+            for row in (_encoded([_kept_row(record, self._columns)]) for record in records)
         )
 
 
-def _kept_row(record: Any) -> list[str]:
+def _kept_row(record: Any, columns: Sequence[str] = COLUMNS) -> list[str]:
     try:
-        return csv_row(record)
+        return csv_row(record, columns)
     except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
         # A line that cannot be read is an error in its place.
         named = record.get("image") if isinstance(record, Mapping) else record

@@ -24,6 +24,7 @@ from mvrec_edge.cli.options import (
     Triplet,
     WindowSizes,
 )
+from mvrec_edge.cli.part_options import PartFrom, PartOptions
 
 if TYPE_CHECKING:
     from mvrec_edge.calib import EvaluateSettings, EvaluationSet, LabelledSet
@@ -256,6 +257,17 @@ class SetOptions:
         sets = [path for path in (self.support, self.query) if path is not None and not path.is_dir()]
         return [self.bundle, self.features, *sets]
 
+    def sets(self) -> tuple[Path, Path]:
+        """Bundle and support; raises `UsageError` where they are not given."""
+        from mvrec_edge.runtime.errors import UsageError
+
+        if self.bundle is None or self.support is None:
+            raise UsageError(
+                "give either BUNDLE and SUPPORT, or --features",
+                fix="example: mvrec-edge evaluate encoder.bundle labelled/ --shots 1,3",
+            )
+        return self.bundle, self.support
+
     def check_features_alone(self) -> None:
         """Refuses sets beside features."""
         from mvrec_edge.runtime.errors import UsageError
@@ -298,6 +310,7 @@ def evaluate(
     reading: LabelledOptions,
     encoding: EngineOptions,
     *,
+    part_from: PartFrom = None,
     precision: PrecisionName = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -310,6 +323,8 @@ def evaluate(
     Example: mvrec-edge evaluate encoder.bundle labelled/ --shots 3,5 --heads auto --unknown
 
     Example: mvrec-edge evaluate encoder.bundle labelled/ --shots 10 --heads auto --right-at-least 90%
+
+    Example: mvrec-edge evaluate encoder.bundle products/ --part-from folder --shots 3 --heads auto
 
     Example: mvrec-edge evaluate --features features.safetensors
     """
@@ -326,6 +341,9 @@ def evaluate(
     results.outputs.claim("--out")
     results.outputs.claim("--report", make_folders=False)
     results.check(of.features, overwrite=overwrite)
+    if part_from is not None:
+        _evaluate_parts(of, settings, results, PartOptions(part_from=part_from), reading, encoding, precision)
+        return
     encoded = _encoded(of, settings, results, reading, encoding, precision)
     evaluation = evaluate_embeddings(encoded.data, settings, observer=ConsoleObserver())
     lines = evaluation_lines(evaluation)
@@ -364,6 +382,40 @@ def evaluate(
         raise typer.Exit(1)
 
 
+def _evaluate_parts(
+    of: SetOptions,
+    settings: EvaluateSettings,
+    results: ResultOptions,
+    showing: PartOptions,
+    reading: LabelledOptions,
+    encoding: EngineOptions,
+    precision: str | None,
+) -> None:
+    from mvrec_edge.cli.evaluating_parts import check_alone, evaluate_with_parts
+
+    check_alone(
+        {
+            "--features": of.features is not None,
+            "--query": of.query is not None,
+            "--unknown": settings.unknown,
+            "--report": results.report is not None,
+        }
+    )
+    bundle, support = of.sets()
+    evaluate_with_parts(
+        bundle,
+        support,
+        settings,
+        showing,
+        reading,
+        encoding,
+        precision=precision,
+        out=results.out,
+        outputs=results.outputs,
+        store=results.embedding_store(),
+    )
+
+
 def _encoded(
     of: SetOptions,
     settings: EvaluateSettings,
@@ -379,21 +431,16 @@ def _encoded(
     from mvrec_edge.cli.console import ConsoleObserver, say
     from mvrec_edge.cli.report import encoder_section
     from mvrec_edge.runtime import Bundle
-    from mvrec_edge.runtime.errors import UsageError
     from mvrec_edge.runtime.regions.kinds import describe_mixing
 
     if of.features is not None:
         of.check_features_alone()
         return _Encoded(read_features(of.features), {"features": of.features.name})
-    if of.bundle is None or of.support is None:
-        raise UsageError(
-            "give either BUNDLE and SUPPORT, or --features",
-            fix="example: mvrec-edge evaluate encoder.bundle labelled/ --shots 1,3",
-        )
-    opened = Bundle.load(of.bundle, graphs=())
+    bundle, support = of.sets()
+    opened = Bundle.load(bundle, graphs=())
     encoding.check(opened, precision)
     images = KeptImages()
-    paths = (of.support,) if of.query is None else (of.support, of.query)
+    paths = (support,) if of.query is None else (support, of.query)
     sets = [
         reading.read(
             path,
@@ -418,7 +465,7 @@ def _encoded(
         plan = settings.plan(engine.image_size)
         about: dict[str, object] = {
             "encoder": engine.encoder_name,
-            "support": of.support.name,
+            "support": support.name,
             "query": None if of.query is None else of.query.name,
             "view_plan": str(plan),
             "region_input": settings.region_input,

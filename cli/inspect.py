@@ -70,6 +70,8 @@ def describe_cache(cache: SupportCache) -> dict[str, Any]:
     from mvrec_edge.runtime.regions.kinds import KIND_WORDS
     from mvrec_edge.runtime.wording import counted
 
+    if cache.parts:
+        return _describe_parts(cache)
     count, views, channels = cache.embeddings.shape
     drawn = "all instances" if cache.shots is None else f"{counted(cache.shots, 'shot')}, seed {cache.seed}"
     size = " x ".join((counted(count, "instance"), counted(views, "view"), counted(channels, "channel")))
@@ -89,3 +91,30 @@ def describe_cache(cache: SupportCache) -> dict[str, Any]:
         "fingerprint": cache.fingerprint,
         "digest": cache.digest,
     }
+
+
+def _describe_parts(cache: SupportCache) -> dict[str, Any]:
+    """A support cache of several parts: what is of all of them, and then what is of each."""
+    from mvrec_edge.calib.fitting.part_fitting import describe_parts
+    from mvrec_edge.runtime.support.parts import parts_of
+    from mvrec_edge.runtime.wording import counted
+
+    count, views, channels = cache.embeddings.shape
+    size = " x ".join((counted(count, "instance"), counted(views, "view"), counted(channels, "channel")))
+    described: dict[str, Any] = {
+        "support cache": f"{size}, float16",
+        "parts": describe_parts(cache).removeprefix("parts: ").removeprefix("part: "),
+        "pictures": f"of {counted(sum(map(bool, cache.thumbnails)), 'instance')}, for reports",
+        "view plan": "unknown" if cache.view_plan is None else str(cache.view_plan),
+        "encoder": cache.encoder_name or "unknown",
+        "made with": f"bundle fingerprint {cache.encoder or 'unknown'}",
+        "fingerprint": cache.fingerprint,
+        "digest": cache.digest,
+    }
+    for name, part in parts_of(cache).items():
+        own = describe_cache(part)
+        described |= {
+            f"{name}: {key}": own[key]
+            for key in ("classes", "drawn", "learned from", "head", "unknown defects", "view schedule")
+        }
+    return described

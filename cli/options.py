@@ -320,13 +320,21 @@ class SourceOptions:
     empty: Empty = EmptyImages.skip
     damaged: Damaged = DamagedImages.refuse
 
-    def open(self, path: Path, *, region_input: str | None = None, outputs: Outputs | None = None) -> RegionSource:
+    def open(
+        self,
+        path: Path,
+        *,
+        region_input: str | None = None,
+        outputs: Outputs | None = None,
+        with_parts: bool = False,
+    ) -> RegionSource:
         """Opens the images at a place, and says what it was recognised as; see `open_source` for what is raised.
 
         Args:
             path: The place.
             region_input: What the encoder is told about where defects are; with `"full"` masks are not needed.
             outputs: What this run writes; what would be written over what is read is refused.
+            with_parts: Whether the column `part` of a table is read.
         """
         from mvrec_edge.cli.console import say
         from mvrec_edge.runtime import open_source
@@ -345,6 +353,7 @@ class SourceOptions:
             empty=self.empty.value,
             damaged=self.damaged.value,
             leave_out=() if outputs is None else outputs.beside_images,
+            with_parts=with_parts,
         )
         if outputs is not None:
             outputs.check_source(source)
@@ -352,7 +361,12 @@ class SourceOptions:
         return source
 
     def open_all(
-        self, paths: Sequence[Path], *, region_input: str | None = None, outputs: Outputs | None = None
+        self,
+        paths: Sequence[Path],
+        *,
+        region_input: str | None = None,
+        outputs: Outputs | None = None,
+        with_parts: bool = False,
     ) -> tuple[list[RegionSource], list[InputError]]:
         """Opens several places, and says what each was recognised as and what is odd about it as a whole.
 
@@ -360,6 +374,7 @@ class SourceOptions:
             paths: The places; one that is bad costs only itself.
             region_input: What the encoder is told about where defects are; with `"full"` masks are not needed.
             outputs: What this run writes.
+            with_parts: Whether the column `part` of a table is read.
 
         Returns:
             What could be opened, at least one, and what was wrong with the others.
@@ -375,7 +390,7 @@ class SourceOptions:
         problems: list[InputError] = []
         for path in paths:
             try:
-                sources.append(self.open(path, region_input=region_input, outputs=outputs))
+                sources.append(self.open(path, region_input=region_input, outputs=outputs, with_parts=with_parts))
             except InputError as error:
                 problems.append(error)
             else:
@@ -403,6 +418,7 @@ class LabelledOptions(SourceOptions):
         images: KeptImages | None = None,
         plan: ViewPlan | None = None,
         outputs: Outputs | None = None,
+        with_parts: bool = False,
     ) -> LabelledSet:
         """Reads every labelled region at a place, with a bar, and prints what was skipped and what is odd.
 
@@ -414,12 +430,13 @@ class LabelledOptions(SourceOptions):
             images: Where pixels are kept for encoding, which several sets may share.
             plan: The views that will be cut.
             outputs: What this run writes.
+            with_parts: Whether the column `part` of a table is read.
         """
         from mvrec_edge.calib import read_labelled
         from mvrec_edge.cli.console import count_bar, say, say_problems, say_warnings
         from mvrec_edge.runtime.wording import counted
 
-        source = self.open(path, region_input=region_input, outputs=outputs)
+        source = self.open(path, region_input=region_input, outputs=outputs, with_parts=with_parts)
         with count_bar(title, len(source), "images") as advance:
             labelled = read_labelled(
                 source, min_area=self.min_area, label=label, images=images, plan=plan, progress=advance

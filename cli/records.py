@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from mvrec_edge.cli.resuming import (
     image_of,
 )
 from mvrec_edge.cli.run_facts import RunFacts
-from mvrec_edge.cli.tally import Tally
+from mvrec_edge.cli.tally import Tally, class_title
 from mvrec_edge.runtime import ClassifiedImage, Prediction
 from mvrec_edge.runtime.errors import MvrecEdgeError, OutputError, UsageError
 from mvrec_edge.runtime.files.growing_file import GrowingFile
@@ -34,6 +34,7 @@ from mvrec_edge.runtime.wording import counted
 if TYPE_CHECKING:
     from mvrec_edge.cli.csv_file import CsvFile
     from mvrec_edge.cli.pictures import PictureFolder
+    from mvrec_edge.runtime import SupportCache
     from mvrec_edge.runtime.regions.region_names import RegionName
 
 __all__ = ["RecordSink", "ResultPlaces", "open_sink", "short_names"]
@@ -66,7 +67,8 @@ class _Labels:
         label = prediction.region.label
         if label is None:
             return
-        if label not in prediction.probabilities:
+        # A class that the chosen part lacks may be one of the part that it should have been.
+        if label not in prediction.probabilities and prediction.part_given is not False:
             self._strange[label] += 1
         elif prediction.unknown:
             self._counts[UNKNOWN] += 1
@@ -223,7 +225,7 @@ class RecordSink:
             cells = (
                 names[path],
                 " ".join(str(value) for value in prediction.region.box),
-                prediction.label,
+                _title(prediction),
                 f"{prediction.probability:.3f}"
                 + (f" {prediction.nearest_class}" if prediction.unknown else "")
                 + (" (look)" if prediction.review else ""),
@@ -286,7 +288,7 @@ class RecordSink:
     def _count(self, path: Path, prediction: Prediction) -> None:
         self._labels.add(prediction)
         for tally in (self._tally, self._whole):
-            tally.add_region(str(path), prediction.label, unknown=bool(prediction.unknown), review=prediction.review)
+            tally.add_region(str(path), _title(prediction), unknown=bool(prediction.unknown), review=prediction.review)
         for stage in self._milliseconds:
             self._milliseconds[stage] += getattr(prediction.milliseconds, stage)
 
@@ -326,6 +328,11 @@ class RecordSink:
                 tally.images |= images
 
 
+def _title(prediction: Prediction) -> str:
+    """The class as lines and tables name it: `PART/CLASS` where there are parts."""
+    return class_title(prediction.part, prediction.label, unknown=bool(prediction.unknown))
+
+
 def short_names(paths: Sequence[Path]) -> dict[Path, str]:
     """The ends of paths, all of as few parts as tell every path from the others: `crack/0001.jpg`, `dent/0001.jpg`.
 
@@ -350,6 +357,7 @@ class ResultPlaces:
         table: Whether stdout shows a table; by default where it is a terminal and nothing else goes there.
         resume: Whether to go on with an unfinished `out`.
         overwrite: Whether to replace `out` and `csv`.
+        parts: Whether the records name parts, for the columns of `csv`.
 
     Raises:
         UsageError: They contradict one another.
@@ -361,6 +369,7 @@ class ResultPlaces:
     table: bool | None = None
     resume: bool = False
     overwrite: bool = False
+    parts: bool = False
 
     def __post_init__(self) -> None:
         if self.csv == _STDOUT:
@@ -369,6 +378,10 @@ class ResultPlaces:
             raise UsageError("--out - and --table both want stdout", fix="leave one of them out, or name a file")
         if self.resume and (self.out is None or self.out == _STDOUT):
             raise UsageError("--resume needs the file of the run that it goes on with", fix="name it with --out")
+
+    def of(self, cache: SupportCache) -> ResultPlaces:
+        """The same places for records of a run with a support cache."""
+        return replace(self, parts=bool(cache.parts))
 
     @property
     def file(self) -> Path | None:
@@ -409,7 +422,7 @@ def _opened_sink(places: ResultPlaces, run: RunFacts, asked: Asked) -> Iterator[
         if stream is not None and stream.existed and places.resume:
             unfinished = Unfinished(stream.path, run, asked)
         if places.csv is not None:
-            table = _opened_table(stack, places.csv, unfinished, overwrite=places.overwrite)
+            table = _opened_table(stack, places, places.csv, unfinished)
         # The table is known again by a record of the file, so it is made anew before one is taken out.
         kept = NOTHING_KEPT
         if stream is not None and unfinished is not None:
@@ -447,16 +460,16 @@ def _opened_out(stack: contextlib.ExitStack, places: ResultPlaces) -> GrowingFil
 
 
 def _opened_table(
-    stack: contextlib.ExitStack, path: Path, unfinished: Unfinished | None, *, overwrite: bool
+    stack: contextlib.ExitStack, places: ResultPlaces, path: Path, unfinished: Unfinished | None
 ) -> CsvFile:
     from mvrec_edge.cli.csv_file import CsvFile
 
-    table = CsvFile(path)
+    table = CsvFile(path, parts=places.parts)
     _close_with(stack, table)
     if unfinished is None:
-        table.begin(overwrite=overwrite)
+        table.begin(overwrite=places.overwrite)
     else:
-        table.go_on(unfinished.records(), unfinished.records(all_of_them=True), overwrite=overwrite)
+        table.go_on(unfinished.records(), unfinished.records(all_of_them=True), overwrite=places.overwrite)
     return table
 
 

@@ -151,14 +151,15 @@ def support_section(cache: SupportCache, name: str) -> Section:
     """
     from mvrec_edge.runtime.report import Section
 
-    head = cache.head
+    fits = {"": cache.head} if cache.part_fits is None else {f"{fit.name}: ": fit.head for fit in cache.part_fits.parts}
     values: dict[str, object] = {
         "cache": name,
+        "parts": ", ".join(cache.part_names) or None,
         "classes": len(cache.class_names),
         "instances": ", ".join(f"{name}: {count}" for name, count in cache.counts.items()),
         "shots": None if cache.shots is None else f"{cache.shots} of each class, seed {cache.seed}",
         "views": cache.view_plan,
-        "head": f"{head}, temperature {head.temperature:.3g}",
+        "head": "; ".join(f"{part}{head}, temperature {head.temperature:.3g}" for part, head in fits.items()),
         "fingerprint": cache.fingerprint[:16],
         "digest": cache.digest,
         "right at least": None if cache.review is None else f"{100 * cache.review.right_at_least:g}%",

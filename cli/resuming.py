@@ -14,7 +14,7 @@ from typing import Any
 from mvrec_edge.cli.results_file import LONGEST_LINE, conversion, is_blank, other_encoding, parsed_line
 from mvrec_edge.cli.run_facts import RunFacts
 from mvrec_edge.cli.run_items import RunItem, place_of, without_number
-from mvrec_edge.cli.tally import Tally
+from mvrec_edge.cli.tally import Tally, class_title
 from mvrec_edge.runtime.errors import MvrecEdgeError, OutputError
 from mvrec_edge.runtime.files import writing
 from mvrec_edge.runtime.files.growing_file import GrowingFile
@@ -330,7 +330,7 @@ def _is_torn(line: bytes, *, first: bool) -> bool:
 
 def _line(record: Mapping[str, Any]) -> _Line:
     picture, error, item = record.get("picture"), record.get("error"), record.get("item") or {}
-    label = record.get("label")
+    label, unknown = record.get("label"), record.get("unknown") is True
     return _Line(
         record["image"],
         item.get("key"),
@@ -338,8 +338,8 @@ def _line(record: Mapping[str, Any]) -> _Line:
         failure_key(record),
         error.get("where") if isinstance(error, dict) else None,
         picture if isinstance(picture, str) else None,
-        label if isinstance(label, str) else None,
-        record.get("unknown") is True,
+        class_title(record.get("part"), label, unknown=unknown) if isinstance(label, str) else None,
+        unknown,
         review if isinstance(review := record.get("review"), bool) else None,
     )
 

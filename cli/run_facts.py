@@ -36,6 +36,7 @@ class RunFacts:
         reject_rate: The rate that was asked for; None for that of the cache.
         min_area: The smallest defect of a mask that was asked for; None for the default.
         region_input: What the encoder was told about where defects are; None for what the annotations say.
+        part: The part that was given for all images; None where none was, and then not in the records.
     """
 
     version: str
@@ -52,6 +53,7 @@ class RunFacts:
     reject_rate: float | None
     min_area: int | None
     region_input: str | None
+    part: str | None = None
 
     @classmethod
     def of(
@@ -84,6 +86,7 @@ class RunFacts:
             reject_rate=settings.reject_rate,
             min_area=settings.min_area,
             region_input=settings.region_input,
+            part=settings.part,
         )
 
     def on(self, engine: Engine) -> RunFacts:
@@ -99,7 +102,9 @@ class RunFacts:
 
     def to_record(self, cache_digest: str) -> dict[str, Any]:
         """The facts in plain JSON types, of a region that was compared with the cache of this digest."""
-        return dataclasses.asdict(self) | {"cache_digest": cache_digest}
+        facts = dataclasses.asdict(self) | {"cache_digest": cache_digest}
+        # Absent where it is not given, so that such a record is the same as one of an earlier version.
+        return {name: value for name, value in facts.items() if name != "part" or value is not None}
 
     def differences(self, recorded: Mapping[str, Any]) -> list[str]:
         """What of a record's facts is not as in this run, in words; where a run may differ is not looked at."""

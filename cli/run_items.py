@@ -90,7 +90,8 @@ def _key(source: RegionSource, image: SourceImage, files: dict[str, str], states
     place = _digest([str(image.path), *sorted({file for file, _ in origins})])
     drawn = (_drawn(annotation, states) for annotation in image.annotations)
     marked = zip(origins, drawn, strict=True)
-    return f"{place}-{_digest([repr(states.of(image.path)), *map(_in_words, marked)])}"
+    parts = [part for part in (image.part, *(each.part for each in image.annotations)) if part is not None]
+    return f"{place}-{_digest([repr(states.of(image.path)), *map(_in_words, marked), *parts])}"
 
 
 def _origin(source: RegionSource, annotation: Annotation, files: dict[str, str]) -> tuple[str, str]:

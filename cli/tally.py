@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from mvrec_edge.runtime.prediction import UNKNOWN
 from mvrec_edge.runtime.wording import counted
 
-__all__ = ["Tally"]
+__all__ = ["Tally", "class_title"]
 
 _MOST_CLASSES = 20
 
@@ -81,6 +81,11 @@ class Tally:
             return ""
         share = 100 * self.review / self.judged
         return f"; to be looked at by a human: {self.review} of {self.judged} ({share:.1f}%)"
+
+
+def class_title(part: object, label: str, *, unknown: bool) -> str:
+    """A class as lines and tables name it: `PART/CLASS` where there are parts; what is like no class has none."""
+    return f"{part}/{label}" if isinstance(part, str) and not unknown else label
 
 
 def _named(label: str) -> str:

@@ -59,6 +59,9 @@ class Prediction:
             limit was calibrated.
         cache: Digest of the support cache that it was compared with; not in the record of the prediction alone, as it
             is the same for all until a cache is loaded again.
+        part: The part of the support that it was classified by; None where the cache has none.
+        part_given: Whether that part was given, and not chosen by the embedding.
+        part_probability: How probable the embedding makes this part, 0 to 1, given or not.
         embedding: float32 `[C]`, the mean over its views, for the map of a report; not in the record.
     """
 
@@ -76,6 +79,9 @@ class Prediction:
     unknown: bool | None = None
     review: bool | None = None
     cache: str = ""
+    part: str | None = None
+    part_given: bool | None = None
+    part_probability: float | None = None
     embedding: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -87,6 +93,16 @@ class Prediction:
 
         Probabilities, similarities and novelty are rounded to 6 decimals, milliseconds to 3: what is beyond is noise.
         """
+        # Absent where the cache has no parts, so that such a record is the same as one of an earlier version.
+        of_part = (
+            {}
+            if self.part is None
+            else {
+                "part": self.part,
+                "part_given": self.part_given,
+                "part_probability": None if self.part_probability is None else round(self.part_probability, 6),
+            }
+        )
         return {
             "source": self.region.source,
             "box": list(self.region.box),
@@ -98,6 +114,7 @@ class Prediction:
             "unknown": self.unknown,
             # Left out where there is none, so that such a record is the same as one of an earlier version.
             **({} if self.review is None else {"review": self.review}),
+            **of_part,
             "probabilities": {name: round(value, 6) for name, value in self.probabilities.items()},
             "annotated": self.region.label,
             "nearest": [

@@ -7,6 +7,7 @@ Each change is a pure function of a cache. `propose` runs all three steps; `Supp
 
 from __future__ import annotations
 
+from mvrec_edge.calib.changes.by_part import class_of_part, other_classes
 from mvrec_edge.calib.changes.changed import Changed
 from mvrec_edge.calib.changes.classes import merge_classes, rename_class
 from mvrec_edge.calib.changes.comparison import Comparison, Reading, compare, read_left_out
@@ -22,11 +23,13 @@ __all__ = [
     "Reading",
     "Refitted",
     "add_instances",
+    "class_of_part",
     "compare",
     "find_places",
     "merge_caches",
     "merge_classes",
     "not_there_yet",
+    "other_classes",
     "propose",
     "read_left_out",
     "refit",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mvrec_edge.calib.changes.by_part import change_parts, class_of_part
 from mvrec_edge.calib.changes.changed import UNFITTED, Changed
 from mvrec_edge.calib.changes.close_labels import close_label
 from mvrec_edge.runtime.errors import SupportError
@@ -15,11 +16,14 @@ __all__ = ["merge_classes", "rename_class"]
 
 
 def rename_class(cache: SupportCache, old: str, new: str) -> Changed:
-    """Gives a class another name.
+    """Gives a class another name; in a cache with parts it is named as `class_of_part` takes it.
 
     Raises:
         SupportError: There is no class `old`, there is a class `new` already, or `new` is empty.
     """
+    if cache.parts:
+        part, own = class_of_part(cache, old)
+        return change_parts(cache, {part: lambda each: rename_class(each, own, new)})
     _check_present(cache, [old])
     if not new.strip():
         raise SupportError("a class needs a name")
@@ -38,12 +42,15 @@ def merge_classes(cache: SupportCache, classes: Sequence[str], into: str) -> Cha
 
     Args:
         cache: The cache.
-        classes: The classes.
+        classes: The classes; in a cache with parts named as `class_of_part` takes them, all of one part.
         into: The name of the one class: one of them, another class of the cache, or a new name.
 
     Raises:
-        SupportError: There is no such class, nothing would be merged, or fewer than two classes would be left.
+        SupportError: There is no such class, nothing would be merged, the classes belong to two parts, or fewer than
+            two classes would be left.
     """
+    if cache.parts:
+        return _merge_in_part(cache, classes, into)
     _check_present(cache, classes)
     if not into.strip():
         raise SupportError("a class needs a name")
@@ -57,6 +64,21 @@ def merge_classes(cache: SupportCache, classes: Sequence[str], into: str) -> Cha
     changed = cache.changed(class_names=names, labels=places[cache.labels], **UNFITTED)
     gone = ", ".join(f"'{name}'" for name in cache.class_names if name in merged)
     return Changed(changed, _everyone(cache), f"made {gone} one class, '{into}'")
+
+
+def _merge_in_part(cache: SupportCache, classes: Sequence[str], into: str) -> Changed:
+    found = [class_of_part(cache, name) for name in classes]
+    # The name of a class, or of one that is there as PART/CLASS.
+    if into in cache.class_titles:
+        found.append(class_of_part(cache, into))
+    parts = sorted({part for part, _ in found})
+    if len(parts) > 1:
+        raise SupportError(
+            f"the classes belong to the parts {', '.join(parts)}, and a class belongs to one", fix="name those of one"
+        )
+    named = [name for _, name in found]
+    target = named.pop() if len(named) > len(classes) else into
+    return change_parts(cache, {parts[0]: lambda each: merge_classes(each, named, target)})
 
 
 def _check_present(cache: SupportCache, classes: Sequence[str]) -> None:

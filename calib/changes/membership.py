@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mvrec_edge.calib.changes.by_part import PartChange, change_parts
 from mvrec_edge.calib.changes.changed import UNFITTED, Changed
 from mvrec_edge.calib.instances.encoding import EncodedInstances
 from mvrec_edge.calib.instances.image_digests import image_digests
@@ -17,6 +19,7 @@ from mvrec_edge.calib.instances.labelled import LabelledRegion, LabelledSet
 from mvrec_edge.runtime.errors import SupportError
 from mvrec_edge.runtime.support.cache import INSTANCE_FIELDS, Adapter, SupportCache
 from mvrec_edge.runtime.support.instance_rows import take_rows
+from mvrec_edge.runtime.support.parts import places_of
 from mvrec_edge.runtime.support.thumbnails import within_room
 
 __all__ = ["add_instances", "find_places", "not_there_yet", "remove_instances", "without_twins"]
@@ -29,15 +32,17 @@ def add_instances(cache: SupportCache, new: EncodedInstances) -> Changed:
 
     An instance whose embeddings are there already, byte for byte and with the same class, is left out: twice the same
     counts twice, and finds its twin when it is left out. A trained head takes the mean embedding for the new key, as
-    training would begin with; W and b stay.
+    training would begin with; W and b stay. Where there are parts, each instance goes into its own.
 
     Args:
         cache: The cache.
-        new: Instances of the same encoder and views.
+        new: Instances of the same encoder and views, of parts that the cache has.
 
     Raises:
-        SupportError: All of them are there already, or their embeddings do not fit.
+        SupportError: All of them are there already, their embeddings do not fit, or they are of no part that is there.
     """
+    if cache.parts or new.parts:
+        return _add_to_parts(cache, new)
     if new.embeddings.shape[1:] != cache.embeddings.shape[1:]:
         raise SupportError(
             f"the new instances have views and channels {list(new.embeddings.shape[1:])}, the cache has "
@@ -73,6 +78,7 @@ def remove_instances(cache: SupportCache, places: Iterable[int], *, drop_classes
 
     Raises:
         SupportError: There is no such instance, a class would have none left, or fewer than two classes would be left.
+            A part that loses all its instances goes where classes may.
     """
     gone = sorted(set(places))
     count = len(cache.labels)
@@ -81,6 +87,8 @@ def remove_instances(cache: SupportCache, places: Iterable[int], *, drop_classes
     if gone[0] < 0 or gone[-1] >= count:
         outside = gone[0] if gone[0] < 0 else gone[-1]
         raise SupportError(f"there is no instance {outside}: they are 0 to {count - 1}")
+    if cache.parts:
+        return _remove_of_parts(cache, gone, drop_classes=drop_classes)
     kept = np.setdiff1d(np.arange(count), gone).astype(np.int64)
     left = np.bincount(cache.labels[kept], minlength=len(cache.class_names))
     emptied = [name for name, total in zip(cache.class_names, left, strict=True) if not total]
@@ -131,8 +139,8 @@ def find_places(cache: SupportCache, names: Sequence[str]) -> list[int]:
 def not_there_yet(cache: SupportCache, labelled: LabelledSet) -> tuple[LabelledSet, LabelledSet]:
     """The labelled instances that are not in the cache; asked before they are encoded.
 
-    An instance is there if the cache has one of the same class and source on the same image. The image counts beside
-    its name, since two folders may have files of one name.
+    An instance is there if the cache has one of the same part, class and source on the same image. The image counts
+    beside its name, since two folders may have files of one name.
 
     Args:
         cache: The cache.
@@ -146,12 +154,12 @@ def not_there_yet(cache: SupportCache, labelled: LabelledSet) -> tuple[LabelledS
         ImageError: An image cannot be read any more.
     """
     there = _images_by_name(EncodedInstances.of(cache))
-    namesakes = labelled.with_instances(each for each in labelled.instances if (each.label, each.source) in there)
+    namesakes = labelled.with_instances(each for each in labelled.instances if _name_of(each) in there)
     digests = dict(zip((each.image for each in namesakes.instances), image_digests(namesakes), strict=True))
     new: list[LabelledRegion] = []
     unsure: list[LabelledRegion] = []
     for instance in labelled.instances:
-        images = there.get((instance.label, instance.source), set())
+        images = there.get(_name_of(instance), set())
         if digests.get(instance.image) not in images:
             (unsure if "" in images else new).append(instance)
     return labelled.with_instances(new), labelled.with_instances(unsure)
@@ -168,31 +176,92 @@ def without_twins(cache: SupportCache, new: EncodedInstances) -> tuple[npt.NDArr
         The places of those that are not there, int64 `[F]`, and lines about the others and about equal sources.
     """
     present = {
-        (cache.class_names[label], embeddings.tobytes()): place
-        for place, (label, embeddings) in enumerate(zip(cache.labels, cache.embeddings, strict=True))
+        (part, cache.class_names[label], embeddings.tobytes()): place
+        for place, (part, label, embeddings) in enumerate(
+            zip(_parts(cache), cache.labels, cache.embeddings, strict=True)
+        )
     }
     named = _images_by_name(EncodedInstances.of(cache))
     fresh: list[int] = []
     notes: list[str] = []
-    for index, (label, source) in enumerate(zip(new.labels, new.sources, strict=True)):
-        place = present.setdefault((label, new.embeddings[index].tobytes()), len(cache.labels) + len(fresh))
+    for index, (part, label, source) in enumerate(zip(_parts(new), new.labels, new.sources, strict=True)):
+        place = present.setdefault((part, label, new.embeddings[index].tobytes()), len(cache.labels) + len(fresh))
         if place < len(cache.labels) + len(fresh):
             notes.append(f"'{source}' is left out: it is the same as instance {place}")
             continue
         image = new.images[index] if new.images else ""
-        images = named.get((label, source), set())
+        images = named.get((part, label, source), set())
         if images and (not image or images & {image, ""}):
             notes.append(f"another instance of '{label}' has the source '{source}' too: are they the same defect?")
         fresh.append(index)
     return np.array(fresh, np.int64), notes
 
 
-def _images_by_name(instances: EncodedInstances) -> dict[tuple[str, str], set[str]]:
-    """The images of the instances of each class and source; an empty text for one that is not known."""
-    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+def _add_to_parts(cache: SupportCache, new: EncodedInstances) -> Changed:
+    """Adds instances to the parts that they are of."""
+    if not cache.parts:
+        raise SupportError("the support cache has no parts", fix="leave out --part and --part-from")
+    if not new.parts or not all(new.parts):
+        raise SupportError(
+            "the support cache has parts, and it is not said of which one a new instance is",
+            fix=f"give --part with one of {', '.join(cache.part_names)}",
+        )
+    if strange := [part for part in new.parts if part not in cache.part_names]:
+        raise SupportError(
+            f"the support cache has no part '{strange[0]}'",
+            fix="calibrate the part, and add its cache with 'support merge'; or give one of "
+            + ", ".join(cache.part_names),
+        )
+    fresh, _ = without_twins(cache, new)
+    if not len(fresh):
+        raise SupportError("every new instance is in the cache already", fix="add other instances")
+    wanted = {new.parts[index] for index in fresh}
+    changes: dict[str, PartChange] = {}
+    for name in cache.part_names:
+        if name in wanted:
+            own = new.take(np.array([index for index, part in enumerate(new.parts) if part == name], np.int64))
+            changes[name] = functools.partial(_added, new=dataclasses.replace(own, parts=()))
+    return change_parts(cache, changes)
+
+
+def _added(cache: SupportCache, *, new: EncodedInstances) -> Changed:
+    return add_instances(cache, new)
+
+
+def _remove_of_parts(cache: SupportCache, gone: Sequence[int], *, drop_classes: bool) -> Changed:
+    """Removes instances of the parts that they are of; a part goes with its last one, where classes may."""
+    changes: dict[str, PartChange] = {}
+    for name in cache.part_names:
+        places = places_of(cache, name)
+        own = np.flatnonzero(np.isin(places, gone)).tolist()
+        if len(own) == len(places) and drop_classes:
+            changes[name] = None
+        elif own:
+            changes[name] = functools.partial(_removed, places=own, drop_classes=drop_classes)
+    return change_parts(cache, changes)
+
+
+def _removed(cache: SupportCache, *, places: Sequence[int], drop_classes: bool) -> Changed:
+    return remove_instances(cache, places, drop_classes=drop_classes)
+
+
+def _name_of(instance: LabelledRegion) -> tuple[str, str, str]:
+    """What an instance is known by: part, class and source."""
+    return instance.region.part or "", instance.label, instance.source
+
+
+def _parts(instances: EncodedInstances | SupportCache) -> tuple[str, ...]:
+    """The part of each instance, empty where there are none."""
+    return instances.parts or ("",) * len(instances.labels)
+
+
+def _images_by_name(instances: EncodedInstances) -> dict[tuple[str, str, str], set[str]]:
+    """The images of the instances of each part, class and source; an empty text for one that is not known."""
+    found: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     images = instances.images or ("",) * len(instances.labels)
-    for label, source, image in zip(instances.labels, instances.sources, images, strict=True):
-        found[label, source].add(image)
+    named = zip(_parts(instances), instances.labels, instances.sources, images, strict=True)
+    for part, label, source, image in named:
+        found[part, label, source].add(image)
     return dict(found)
 
 

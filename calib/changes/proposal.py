@@ -7,11 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from mvrec_edge.calib.changes.changed import Changed
 from mvrec_edge.calib.changes.comparison import Comparison, compare
 from mvrec_edge.calib.changes.refitting import refit
+from mvrec_edge.calib.fitting.part_fitting import describe_parts, fit_parts
 from mvrec_edge.runtime.errors import RegressionError
 from mvrec_edge.runtime.support.cache import SupportCache
+from mvrec_edge.runtime.support.parts import join_parts, part_of, parts_of, places_of
 
 __all__ = ["Proposal", "propose"]
 
@@ -67,6 +72,47 @@ def propose(
         progress: Called with the number of instances after each part of those left out, for the view
             schedule and for the comparison.
     """
+    if changed.cache.parts:
+        return _propose_parts(before, changed, anew=anew, progress=progress)
     refitted = refit(changed.cache, before, anew=anew, progress=progress)
     comparison = compare(before, dataclasses.replace(changed, cache=refitted.cache), progress)
     return Proposal(refitted.cache, changed.summary, changed.notes + refitted.notes, comparison)
+
+
+def _propose_parts(before: SupportCache, changed: Changed, *, anew: bool, progress: Callable[[int], None]) -> Proposal:
+    """The same for each part of a cache; a part that is new is fitted already and stays as it is.
+
+    A cache before that had no parts is the part that its instances are in now.
+    """
+    notes = [*changed.notes]
+    fitted: dict[str, SupportCache] = {}
+    comparisons = []
+    for name, part in parts_of(changed.cache).items():
+        places = places_of(changed.cache, name)
+        earlier, origins = _before_of(before, name, changed.origins[places])
+        if earlier is not None:
+            refitted = refit(part, earlier, anew=anew, progress=progress)
+            part = refitted.cache
+            notes += [f"part '{name}': {note}" for note in refitted.notes]
+        fitted[name] = part
+        comparison = compare(earlier, Changed(part, origins, ""), progress)
+        comparisons.append(comparison.of_part(name, places))
+    cache = join_parts(fitted, None if changed.cache.part_fits is None else changed.cache.part_fits.head)
+    if anew or cache.parts != before.parts or not np.array_equal(cache.embeddings, before.embeddings):
+        cache = fit_parts(fitted)
+        notes.append(describe_parts(cache))
+    return Proposal(cache, changed.summary, tuple(notes), Comparison.joined(comparisons))
+
+
+def _before_of(
+    before: SupportCache, name: str, origins: npt.NDArray[np.int64]
+) -> tuple[SupportCache | None, npt.NDArray[np.int64]]:
+    """The cache of a part before a change, None where it was not there, and the places of its instances in that."""
+    if not before.parts:
+        return (before if (origins >= 0).any() else None), origins
+    if name not in before.part_names:
+        return None, origins
+    inside = np.full(len(before.labels), -1, np.int64)
+    places = places_of(before, name)
+    inside[places] = np.arange(len(places))
+    return part_of(before, name), np.where(origins < 0, -1, inside[origins])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from mvrec_edge.calib.evaluation.part_tables import PARTS_FILE
 from mvrec_edge.calib.evaluation.plots import plot_evaluation, plot_reliability
 from mvrec_edge.calib.evaluation.review_tables import review_json, review_markdown
 from mvrec_edge.calib.evaluation.set_evaluation import Evaluation
@@ -21,6 +22,7 @@ __all__ = ["FILES", "write_evaluation"]
 FILES = (
     *(f"{name}.{kind}" for name in ("evaluation", "review", "unknown") for kind in ("json", "md", "png")),
     "reliability.png",
+    PARTS_FILE,
 )
 
 

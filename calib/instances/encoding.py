@@ -16,6 +16,7 @@ from mvrec_edge.calib.instances.thumbnails import Thumbnails
 from mvrec_edge.runtime.classifier import check_view_size, warn_if_random
 from mvrec_edge.runtime.engines import Engine
 from mvrec_edge.runtime.engines.encoding import ImageRegions, encode_images
+from mvrec_edge.runtime.errors import SupportError
 from mvrec_edge.runtime.support.cache import INSTANCE_FIELDS, SupportCache, check_words, float16_embeddings
 from mvrec_edge.runtime.support.instance_rows import join_rows, take_rows
 from mvrec_edge.runtime.views import ViewPlan
@@ -33,6 +34,7 @@ class EncodedInstances:
         sources: Where each was read from.
         thumbnails: A small JPEG file of each, empty where it has none; `()` where none has.
         images: What tells the image of each from others, empty where it is not known; `()` where none is.
+        parts: The part that each is of; `()` where parts are not told apart.
     """
 
     embeddings: npt.NDArray[np.float16]
@@ -40,6 +42,7 @@ class EncodedInstances:
     sources: tuple[str, ...]
     thumbnails: tuple[bytes, ...] = ()
     images: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, cache: SupportCache) -> EncodedInstances:
@@ -157,6 +160,7 @@ def encode_for_cache(
         sources=sources,
         thumbnails=tuple(thumbnails.pictures),
         images=image_digests(labelled),
+        parts=tuple(each.region.part or "" for each in labelled.instances) if labelled.part_names else (),
     )
 
 
@@ -182,10 +186,12 @@ def encode_support(
         progress: Called with the number of views after each batch.
 
     Raises:
-        SupportError: There are fewer than two classes.
+        SupportError: There are fewer than two classes, or the instances are of parts.
         ImageError: An image cannot be read any more.
     """
     labelled.check_classes()
+    if labelled.part_names:
+        raise SupportError("each part is encoded into a cache of its own", fix="take one with by_part(), or calibrate")
     plan = plan or ViewPlan.by_name("mso", size=engine.image_size)
     encoded = encode_for_cache(engine, labelled, plan, pictures=pictures, progress=progress)
     names = labelled.class_names

@@ -89,6 +89,54 @@ class LabelledSet:
             places.setdefault(instance.image, []).append(place)
         return places
 
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """The parts, in the order of their first appearance; none where no instance is of one."""
+        return tuple(dict.fromkeys(each.region.part for each in self.instances if each.region.part is not None))
+
+    def by_part(self) -> dict[str, LabelledSet]:
+        """The instances of each part, as they would be without the others; nothing where no instance is of a part.
+
+        Problems, warnings and counts of images stay with the whole set.
+
+        Raises:
+            SupportError: Some instances are of a part and others of none.
+        """
+        if not self.part_names:
+            return {}
+        loose = next((each for each in self.instances if each.region.part is None), None)
+        if loose is not None:
+            raise SupportError(
+                "is of no part, and other instances are of one", where=loose.source, fix="say which part it is of"
+            )
+        return {name: self.of_part(name) for name in self.part_names}
+
+    def of_part(self, name: str) -> LabelledSet:
+        """The instances of a part, as they would be without the others."""
+        own = (
+            dataclasses.replace(each, region=each.region.with_part(None))
+            for each in self.instances
+            if each.region.part == name
+        )
+        return LabelledSet(tuple(own), images=self.images)
+
+    def with_part(self, name: str) -> LabelledSet:
+        """The same instances, all of one part."""
+        return self.with_instances(
+            dataclasses.replace(each, region=each.region.with_part(name)) for each in self.instances
+        )
+
+    def join(self, other: LabelledSet) -> LabelledSet:
+        """The instances of both, and whatever else is said of them; both keep their pixels in one place."""
+        return LabelledSet(
+            self.instances + other.instances,
+            self.problems + other.problems,
+            self.warnings + other.warnings,
+            self.without_defect + other.without_defect,
+            self.damaged | other.damaged,
+            self.images,
+        )
+
     def with_instances(self, instances: Iterable[LabelledRegion]) -> LabelledSet:
         """Other instances of the same images."""
         return dataclasses.replace(self, instances=tuple(instances))
@@ -129,8 +177,13 @@ class LabelledSet:
         """Refuses a set that nothing can be told apart with; asked before the encoder runs, which may take minutes.
 
         Raises:
-            SupportError: There are fewer than two classes.
+            SupportError: There are fewer than two classes, or a part has fewer.
         """
+        for part, own in self.by_part().items():
+            try:
+                own.check_classes()
+            except SupportError as error:
+                raise SupportError(f"part '{part}': {error.what}", fix=error.fix) from error
         names = self.class_names
         if len(names) < 2:
             raise SupportError(

@@ -43,6 +43,8 @@ EXAMPLES: Mapping[str, Any] = {
     "masks": "masks",
     "min_area": 16,
     "overlay": "results/pictures",
+    "part": "knob",
+    "part_from": "folder",
     "plot": "results/bench.html",
     "precision": "fp32",
     "provider": "cpu",

@@ -10,6 +10,7 @@ import typer
 from mvrec_edge.cli.completion import complete_class
 from mvrec_edge.cli.flattening import flattened
 from mvrec_edge.cli.options import CachePath, EngineOptions, LabelledOptions
+from mvrec_edge.cli.part_options import PartOptions
 from mvrec_edge.cli.support.shared_options import ChangeOptions, NewClass, check_new_class
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _Label = Annotated[
         "--label",
         "-l",
         autocompletion=complete_class,
-        help="Class of all defects that are added; by default the class in the annotation of each.",
+        help="Class of all defects that are added, also as PART/CLASS; by default the class in the annotation of each.",
     ),
 ]
 
@@ -55,6 +56,7 @@ def add(
             "--again", help="Also encode defects that are in the support cache already, by image, source and class."
         ),
     ] = False,
+    showing: PartOptions,
     reading: LabelledOptions,
     encoding: EngineOptions,
     writing: ChangeOptions,
@@ -73,7 +75,7 @@ def add(
     from mvrec_edge.cli.console import say, say_damaged
     from mvrec_edge.cli.support.changing import change_cache
     from mvrec_edge.cli.support.region_sources import read_source
-    from mvrec_edge.runtime import Bundle
+    from mvrec_edge.runtime import Bundle, SupportCache
     from mvrec_edge.runtime.classifier import matching_precision
     from mvrec_edge.runtime.errors import UsageError
 
@@ -82,17 +84,21 @@ def add(
     opened = Bundle.load(bundle, graphs=())
     unsure: list[LabelledRegion] = []
     read: list[LabelledSet] = []
+    if label is not None and not showing.wanted:
+        showing, label = told_by_label(SupportCache.load(cache), label)
 
     def change(before: SupportCache) -> Changed | None:
         precision = matching_precision(opened, before)
         plan = before.view_plan
         if plan is None:
             raise UsageError("the support cache has no view plan, so no views can be cut for it", where=cache)
+        showing.check_cache(before)
+        check_told(before, told=showing.wanted)
         encoding.check(opened, precision)
-        if label is not None:
-            check_new_class(label, before.class_names, insist=new_class)
+        if label is not None and showing.part_from is None:
+            check_new_class(label, classes_beside(before, showing.part), insist=new_class)
         images = KeptImages()
-        read.extend(read_source(reading, path, before, label=label, images=images) for path in sources)
+        read.extend(read_source(reading, path, before, showing, label=label, images=images) for path in sources)
         found = LabelledSet(tuple(instance for each in read for instance in each.instances), images=images)
         _check_classes(before, found, label, insist=new_class)
         labelled = _new_ones(before, found, unsure, again=again)
@@ -108,6 +114,37 @@ def add(
     say_damaged(frozenset[Path]().union(*(each.damaged for each in read)))
     if unsure or any(each.problems for each in read):
         raise typer.Exit(1)
+
+
+def check_told(before: SupportCache, *, told: bool) -> None:
+    """Refuses to guess the part of defects that are added.
+
+    Raises:
+        UsageError: The cache has parts, and none is said.
+    """
+    from mvrec_edge.runtime.errors import UsageError
+
+    if before.parts and not told:
+        raise UsageError(
+            "the support cache has parts, and it is not said which one the defects are of",
+            fix=f"give --part with one of {', '.join(before.part_names)}, or --part-from",
+        )
+
+
+def told_by_label(cache: SupportCache, label: str) -> tuple[PartOptions, str]:
+    """The part and the class that a label names as PART/CLASS; no part where the cache has no such one."""
+    part, slash, name = label.partition("/")
+    if slash and name.strip() and part in cache.part_names:
+        return PartOptions(part=part), name
+    return PartOptions(), label
+
+
+def classes_beside(before: SupportCache, part: str | None) -> tuple[str, ...]:
+    """The classes that a new one may be a slip for: those of its part."""
+    if not before.parts:
+        return before.class_names
+    classes = zip(before.class_parts, before.class_names, strict=True)
+    return tuple(name for of, name in classes if of == part)
 
 
 def _encoded(engine: Engine, labelled: LabelledSet, plan: ViewPlan, before: SupportCache) -> EncodedInstances:
@@ -129,8 +166,9 @@ def _encoded(engine: Engine, labelled: LabelledSet, plan: ViewPlan, before: Supp
 
 def _check_classes(before: SupportCache, found: LabelledSet, checked: str | None, *, insist: bool) -> None:
     """Asks about each class of the labels that is new and close to a known one, but for one that was asked about."""
-    for name, source in {each.label: each.source for each in reversed(found.instances)}.items():
-        check_new_class(name, before.class_names, insist=insist or name == checked, where=source)
+    named = {(each.region.part, each.label): each.source for each in reversed(found.instances)}
+    for (part, name), source in named.items():
+        check_new_class(name, classes_beside(before, part), insist=insist or name == checked, where=source)
 
 
 def _new_ones(

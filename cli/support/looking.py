@@ -27,7 +27,7 @@ def list_instances(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the instances of a support cache: the number, class and source of each.
+    """List the instances of a support cache: the number, class (with its part) and source of each.
 
     Example: mvrec-edge support list line.safetensors --check
     """
@@ -35,9 +35,10 @@ def list_instances(
     from mvrec_edge.runtime import SupportCache
 
     loaded = SupportCache.load(cache)
+    parts = [{"part": part} for part in loaded.parts] or [{}] * len(loaded.labels)
     rows: list[dict[str, Any]] = [
-        {"instance": place, "class": loaded.class_names[label], "source": source}
-        for place, (label, source) in enumerate(zip(loaded.labels, loaded.sources, strict=True))
+        {"instance": place, **part, "class": loaded.class_names[label], "source": source}
+        for place, (part, label, source) in enumerate(zip(parts, loaded.labels, loaded.sources, strict=True))
     ]
     if check:
         for row, read_as in zip(rows, read_left_out(loaded), strict=True):
@@ -45,17 +46,18 @@ def list_instances(
     if as_json:
         show_json(rows)
         return
-    for row in rows:
+    for row, label in zip(rows, loaded.labels, strict=True):
+        row["title"] = loaded.class_titles[label]
         row.update({key: escaped(value) for key, value in row.items() if isinstance(value, str)})
     counts = {escaped(name): count for name, count in loaded.counts.items()}
-    width = max(len(row["class"]) for row in [*rows, {"class": "class"}])
+    width = max(len(row["title"]) for row in [*rows, {"title": "class"}])
     longest = max(len(row["source"]) for row in [*rows, {"source": "source"}])
     header = f"{'':>5}  {'class':<{width}}  {'source':<{longest}}"
     show((header + ("  read as" if check else "")).rstrip())
     for row in rows:
-        line = f"{row['instance']:>5}  {row['class']:<{width}}  {row['source']:<{longest}}"
+        line = f"{row['instance']:>5}  {row['title']:<{width}}  {row['source']:<{longest}}"
         if check:
-            only = "(the only one)" if counts[row["class"]] == 1 else "(the only image)"
+            only = "(the only one)" if counts[row["title"]] == 1 else "(the only image)"
             line += "  " + (only if row["read_as"] is None else row["read_as"])
             line += "  <- misread" if row["read_as"] not in (None, row["class"]) else ""
         show(line.rstrip())
@@ -90,7 +92,8 @@ def _described(version: Version) -> dict[str, Any]:
         holds, digest = f"not usable: {error.what}", None
     else:
         classes = ", ".join(f"{name} {count}" for name, count in loaded.counts.items())
-        holds = f"{counted(len(loaded.labels), 'instance')} ({classes}), {loaded.head.name}"
+        heads = loaded.head.name if loaded.part_fits is None else counted(len(loaded.part_names), "part")
+        holds = f"{counted(len(loaded.labels), 'instance')} ({classes}), {heads}"
         digest = loaded.digest
     written = datetime.datetime.fromtimestamp(version.path.stat().st_mtime).astimezone()
     return {

@@ -55,14 +55,14 @@ def rename(
 
     Example: mvrec-edge support rename line.safetensors stain oil
     """
-    from mvrec_edge.calib.changes import Changed, rename_class
+    from mvrec_edge.calib.changes import Changed, other_classes, rename_class
     from mvrec_edge.cli.support.changing import change_cache
     from mvrec_edge.runtime import SupportCache
 
     def change(before: SupportCache) -> Changed:
         changed = rename_class(before, old, new)
         # Another spelling of the class itself is what renaming is for.
-        others = [name for name in before.class_names if name != old]
+        others = [name for name in other_classes(before, old) if name != old]
         check_new_class(new, others, insist=new_class)
         return changed
 
@@ -96,6 +96,16 @@ def merge(
             show_default=False,
         ),
     ] = None,
+    parts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--part",
+            metavar="NAME",
+            help="Part, or product, that a support cache is of, so that parts stay apart in CACHE: give it once for "
+            "each cache that has no part yet, in their order, CACHE first. By default they become one without parts.",
+            show_default=False,
+        ),
+    ] = None,
     new_class: NewClass = False,
     writing: ChangeOptions,
 ) -> None:
@@ -104,20 +114,29 @@ def merge(
     Example: mvrec-edge support merge line.safetensors line2.safetensors
 
     Example: mvrec-edge support merge line.safetensors scratch scuff --into scratch
+
+    Example: mvrec-edge support merge tile.safetensors knob.safetensors --part tile --part knob
     """
     from mvrec_edge.calib.changes import Changed, merge_caches, merge_classes
     from mvrec_edge.cli.support.changing import change_cache
     from mvrec_edge.runtime import SupportCache
+    from mvrec_edge.runtime.errors import UsageError
+
+    if into is not None and parts:
+        raise UsageError("--into merges classes, --part merges support caches", fix="leave out one of the two")
 
     def change(before: SupportCache) -> Changed:
         if into is not None:
             changed = merge_classes(before, others, into)
-            check_new_class(into, [name for name in before.class_names if name not in others], insist=new_class)
+            there = [*before.class_names, *before.class_titles]
+            check_new_class(into, [name for name in there if name not in others], insist=new_class)
             return changed
         loaded = [SupportCache.load(other) for other in others]
-        for path, other in zip(others, loaded, strict=True):
-            for name in other.class_names:
-                check_new_class(name, before.class_names, insist=new_class, where=path)
-        return merge_caches(before, loaded)
+        if not parts and not before.parts:
+            # The classes of another part are others, whatever they are called.
+            for path, other in zip(others, loaded, strict=True):
+                for name in other.class_names:
+                    check_new_class(name, before.class_names, insist=new_class, where=path)
+        return merge_caches(before, loaded, parts or ())
 
     change_cache(cache, change, writing)

@@ -9,7 +9,8 @@ from mvrec_edge.calib import LabelledSet, read_labelled
 from mvrec_edge.calib.instances.kept_images import KeptImages
 from mvrec_edge.cli.console import say_problems, say_warnings
 from mvrec_edge.cli.options import LabelledOptions
-from mvrec_edge.runtime.errors import InputError
+from mvrec_edge.cli.part_options import PartOptions
+from mvrec_edge.runtime.errors import InputError, UsageError
 from mvrec_edge.runtime.regions import RegionSource
 from mvrec_edge.runtime.regions.annotation import MaskFileShape
 from mvrec_edge.runtime.regions.region_names import RegionName, parse_region_name
@@ -20,7 +21,13 @@ __all__ = ["read_source"]
 
 
 def read_source(
-    reading: LabelledOptions, place: Path, cache: SupportCache, *, label: str | None, images: KeptImages
+    reading: LabelledOptions,
+    place: Path,
+    cache: SupportCache,
+    showing: PartOptions,
+    *,
+    label: str | None,
+    images: KeptImages,
 ) -> LabelledSet:
     """Reads labelled regions at a place, or the one region that it names.
 
@@ -28,6 +35,7 @@ def read_source(
         reading: How.
         place: A labelled set, or the name of a region: `part.jpg#2`, `boxes.csv#7`.
         cache: The cache that they are for, which says what the encoder is told of them, and which views are cut.
+        showing: Which part they show.
         label: The class of every region; by default what its annotation says.
         images: Where pixels are kept for encoding.
 
@@ -36,10 +44,15 @@ def read_source(
     """
     name = parse_region_name(place)
     if name is None:
-        return reading.read(place, label=label, region_input=cache.region_input, images=images, plan=cache.view_plan)
+        told = cache.region_input
+        return showing.read(reading, place, label=label, region_input=told, images=images, plan=cache.view_plan)
+    if showing.part_from is not None:
+        raise UsageError("--part-from reads the parts of a whole set", where=place, fix="give --part NAME")
     source = _narrowed(_open(reading, name, cache.region_input), name)
     labelled = read_labelled(source, min_area=reading.min_area, label=label, images=images, plan=cache.view_plan)
     one = labelled.with_instances(each for each in labelled.instances if name.is_of(each.region))
+    if showing.part is not None:
+        one = one.with_part(showing.part)
     if not one.instances:
         problem = next(iter(labelled.problems), None)
         if problem is not None:

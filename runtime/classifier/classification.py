@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.classifier.defect_classifier import DefectClassifier
+from mvrec_edge.runtime.classifier.given_parts import check_given, of_known_parts
 from mvrec_edge.runtime.engines.encoding import ImageRegions
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.errors import DamageWarning, InputError, InputWarning, UsageError
@@ -23,8 +24,9 @@ from mvrec_edge.runtime.regions import SourceImage
 from mvrec_edge.runtime.regions.kinds import KindWarning, KindWatch
 from mvrec_edge.runtime.regions.region import Region, check_region_input
 from mvrec_edge.runtime.support.cache import SupportCache
+from mvrec_edge.runtime.support.parts import parts_of
 from mvrec_edge.runtime.support.reject_rate import check_rate
-from mvrec_edge.runtime.views import ViewPlan, with_windows
+from mvrec_edge.runtime.views import with_windows
 
 __all__ = ["ClassifiedImage", "ClassifySettings", "classify_source"]
 
@@ -45,6 +47,8 @@ class ClassifySettings:
         min_area: Smallest connected component of a mask file, in pixels; by default `DEFAULT_MIN_AREA`.
         region_input: What the encoder is told about where a defect is: its outline (`"mask"`), its box (`"box"`) or
             nothing (`"full"`); None for what the annotation says.
+        part: The part that all images show, where the support cache has parts; None for what the source says, and
+            where that says nothing, for what the embedding says.
 
     Raises:
         UsageError: A value is not usable.
@@ -58,6 +62,7 @@ class ClassifySettings:
     neighbours: int = 3
     min_area: int | None = None
     region_input: str | None = None
+    part: str | None = None
 
     def __post_init__(self) -> None:
         self._view_use("all" if self.views == "cache" else self.views)
@@ -76,16 +81,22 @@ class ClassifySettings:
         """How many views are used with a support cache."""
         if self.views != "cache":
             return self._view_use(self.views)
-        return self._view_use("all" if cache.schedule is None else cache.schedule.use)
+        kept = [cache.schedule] if cache.part_fits is None else [fit.schedule for fit in cache.part_fits.parts]
+        wanted = {"all" if schedule is None else schedule.use for schedule in kept}
+        # The views of a region whose part is not given are those of no part.
+        return self._view_use(wanted.pop() if len(wanted) == 1 else "all")
 
     def check_cache(self, cache: SupportCache) -> None:
-        """Refuses a support cache that cannot serve the reject rate, before an engine is opened for it.
+        """Refuses a support cache that cannot serve the reject rate or the part, before an engine is opened for it.
 
         Raises:
-            UsageError: It holds nothing that a limit could be computed from.
+            UsageError: It holds nothing that a limit could be computed from, or not the part.
         """
         if self.reject_rate is not None:
-            NoveltyScorer(cache, self.reject_rate)
+            for each in parts_of(cache).values() or (cache,):
+                NoveltyScorer(each, self.reject_rate)
+        if self.part is not None:
+            check_given(self.part, cache)
 
     def _view_use(self, views: str | int) -> ViewUse:
         return ViewUse(views, self.risk, self.budget_ms)
@@ -173,7 +184,7 @@ def classify_source(
         drift_window=settings.drift_window,
     )
     if use.views == "auto" and say is not None:
-        say(classifier.rule.schedule.describe())
+        say(classifier.rule.describe())
     if opened is not None:
         opened(classifier)
     # Checked by now: an error comes from the call, and not from the first step of the loop over what it returns.
@@ -188,7 +199,7 @@ def _classified(
     say: Callable[[str], None] | None,
 ) -> Iterator[ClassifiedImage]:
     watch = KindWatch(classifier.cache.region_input)
-    for item, predictions in classifier.classify_many(_read(images, settings, classifier.plan), progress):
+    for item, predictions in classifier.classify_many(_read(images, settings, classifier), progress):
         key = item.key
         image = item.image if item.image.size else None
         _warn_of_kind(watch.see(prediction.region for prediction in predictions), say)
@@ -215,7 +226,7 @@ class _Reading:
 
 
 def _read(
-    images: Iterable[SourceImage], settings: ClassifySettings, plan: ViewPlan
+    images: Iterable[SourceImage], settings: ClassifySettings, classifier: DefectClassifier
 ) -> Iterator[ImageRegions[_Reading]]:
     """Reads images one by one; whatever is wrong with one goes along with it, and the rest goes on."""
     nothing = np.empty((0, 0, 3), np.uint8)
@@ -227,8 +238,11 @@ def _read(
         except InputError as error:
             yield ImageRegions(_Reading(source_image.path, (error,), odd), nothing, [])
         else:
-            regions, too_large = with_windows(reading.regions, plan)
+            regions, too_large = with_windows(reading.regions, classifier.plan)
+            if settings.part is not None:
+                regions = [region.with_part(settings.part) for region in regions]
+            regions, strange = of_known_parts(regions, classifier.cache)
             if settings.region_input is not None:
                 regions = [region.told_as(settings.region_input) for region in regions]
-            key = _Reading(source_image.path, (*reading.problems, *too_large), (*odd, *reading.warnings))
+            key = _Reading(source_image.path, (*reading.problems, *too_large, *strange), (*odd, *reading.warnings))
             yield ImageRegions(key, image, regions)

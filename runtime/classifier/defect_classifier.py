@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.classifier.checks import ReviewWarning, fewer_views_than_tried, warn_if_random
-from mvrec_edge.runtime.classifier.support_in_use import SupportInUse
+from mvrec_edge.runtime.classifier.support_in_use import PartChoice, SupportInUse
 from mvrec_edge.runtime.engines.encoding import EncodedImage, ImageRegions, encode_images
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.errors import FingerprintMismatchError, MvrecEdgeError, UsageError
-from mvrec_edge.runtime.gradual import StoppingRule, ViewUse, see_gradually
+from mvrec_edge.runtime.gradual import Rule, ViewUse, see_gradually
 from mvrec_edge.runtime.heads import Head
 from mvrec_edge.runtime.novelty import Novelty
 from mvrec_edge.runtime.novelty.drift import DriftWarning
@@ -110,12 +110,12 @@ class DefectClassifier:
 
     @property
     def head(self) -> Head:
-        """The head in use."""
+        """The head in use; with a cache of several parts the one that tells these apart."""
         return self._support.head
 
     @property
-    def rule(self) -> StoppingRule:
-        """When the views seen are enough, for the support cache in use."""
+    def rule(self) -> Rule:
+        """When the views seen are enough, for the support cache in use, and a region whose part is not given."""
         return self._support.rule
 
     @property
@@ -136,7 +136,8 @@ class DefectClassifier:
             InputError: The cache cannot be read or is none.
             IntegrityError: The cache was changed after it was written.
             FingerprintMismatchError: It was made with another bundle or with other views.
-            UsageError: There is no path to read again, or no head. After any error the present cache stays in use.
+            UsageError: There is no path to read again, or no head, or a part is missing. After any error the present
+                cache stays in use.
         """
         source = self._path if cache is None else cache
         if source is None:
@@ -153,6 +154,13 @@ class DefectClassifier:
                 where=None if isinstance(source, SupportCache) else source,
                 fix="start again with this cache, or calibrate it with the same --view-recipe, --window-sizes and "
                 "--resample",
+            )
+        if gone := [part for part in self.cache.part_names if part not in support.cache.part_names]:
+            # Regions that are under way may be given as being of it.
+            raise UsageError(
+                f"the support cache lacks the part '{gone[0]}' of the one in use",
+                where=None if isinstance(source, SupportCache) else source,
+                fix="start again with this cache, or put the part back",
             )
         if not isinstance(source, SupportCache):
             self._path = Path(source)
@@ -209,11 +217,11 @@ class DefectClassifier:
         """Classifies with as many views as each region needs; an image keeps the support it came in under."""
         supports: deque[SupportInUse] = deque()
 
-        def with_rules() -> Iterator[tuple[ImageRegions[Key], StoppingRule]]:
+        def with_rules() -> Iterator[tuple[ImageRegions[Key], Sequence[Rule]]]:
             for item in items:
                 self._reload_if_requested()
                 supports.append(self._support)
-                yield item, supports[-1].rule
+                yield item, [supports[-1].rule_of(region) for region in item.regions]
 
         for image in see_gradually(self.engine, self.plan, with_rules(), progress):
             support = supports.popleft()
@@ -266,6 +274,25 @@ class DefectClassifier:
         """Predicts from embeddings of all views, or of those that are named."""
         if not len(encoded.embeddings):
             return []
+        if not support.parts:
+            return self._predict_alike(encoded, support, views)
+        start = time.perf_counter()
+        choices = support.choose(encoded.item.regions, encoded.embeddings, views)
+        choose_ms = (time.perf_counter() - start) * 1e3 / len(choices)
+        predictions: dict[int, Prediction] = {}
+        for name in dict.fromkeys(choice.name for choice in choices):
+            own = [place for place, choice in enumerate(choices) if choice.name == name]
+            found = self._predict_alike(_some(encoded, own), support.parts[name], views)
+            predictions |= {
+                place: _of_part(prediction, choices[place], support, choose_ms)
+                for place, prediction in zip(own, found, strict=True)
+            }
+        return [predictions[place] for place in range(len(choices))]
+
+    def _predict_alike(
+        self, encoded: EncodedImage[Key], support: SupportInUse, views: Sequence[int] | None
+    ) -> list[Prediction]:
+        """Predicts by a support without parts, or by that of one part."""
         start = time.perf_counter()
         answers = support.head.predict(encoded.embeddings, self.neighbours, views)
         novelties: list[Novelty | None] = [None] * len(answers)
@@ -336,6 +363,28 @@ def _wants_review(
         return None
     unknown = novelty is not None and bool(novelty.unknown)
     return unknown or support.review.wants_review(int(probabilities.argmax()), float(probabilities.max()))
+
+
+def _some(encoded: EncodedImage[Key], places: Sequence[int]) -> EncodedImage[Key]:
+    """Some regions of an image."""
+    item = dataclasses.replace(encoded.item, regions=[encoded.item.regions[place] for place in places])
+    times = ([each[place] for place in places] for each in (encoded.crop_ms, encoded.encode_ms))
+    return EncodedImage(item, encoded.embeddings[list(places)], *times)
+
+
+def _of_part(prediction: Prediction, choice: PartChoice, support: SupportInUse, choose_ms: float) -> Prediction:
+    """A prediction by the support of one part as one by the whole: with its part, and the places in the whole cache."""
+    places = support.places[choice.name]
+    times = prediction.milliseconds
+    return dataclasses.replace(
+        prediction,
+        nearest=tuple(dataclasses.replace(each, index=int(places[each.index])) for each in prediction.nearest),
+        milliseconds=dataclasses.replace(times, classify=times.classify + choose_ms),
+        cache=support.cache.digest,
+        part=choice.name,
+        part_given=choice.given,
+        part_probability=choice.probability,
+    )
 
 
 def _loaded(cache: SupportCache | str | Path) -> SupportCache:

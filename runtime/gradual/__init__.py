@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from mvrec_edge.runtime.gradual.group_loop import SeenImage, SeenRegion, see_gradually
-from mvrec_edge.runtime.gradual.stopping import StoppingRule
+from mvrec_edge.runtime.gradual.stopping import PartsRule, Rule, StoppingRule
 from mvrec_edge.runtime.gradual.view_use import DEFAULT_RISK, ViewUse, parse_risk, parse_views
 
 __all__ = [
     "DEFAULT_RISK",
+    "PartsRule",
+    "Rule",
     "SeenImage",
     "SeenRegion",
     "StoppingRule",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.engines.encoding import EncodedImage, ImageRegions, ViewQueue, views_for
 from mvrec_edge.runtime.engines.engine import Engine
-from mvrec_edge.runtime.gradual.stopping import StoppingRule
+from mvrec_edge.runtime.gradual.stopping import Rule
 from mvrec_edge.runtime.views import ViewPlan
 
 __all__ = ["SeenImage", "SeenRegion", "see_gradually"]
@@ -53,15 +53,15 @@ class _Progress:
 
 @dataclass(kw_only=True)
 class SeenImage(EncodedImage[Key]):
-    """An image on its way through the groups of views; its embeddings are in the order of its rule's steps.
+    """An image on its way through the groups of views; each region's embeddings are in the order of its rule's steps.
 
     Attributes:
-        rule: The rule that was in force when the image came.
+        rules: For each region the rule that was in force when the image came.
         under_way: The regions that are not settled.
         regions: What came out for each of the others, by index.
     """
 
-    rule: StoppingRule
+    rules: Sequence[Rule]
     under_way: dict[int, _Progress] = field(default_factory=dict)
     regions: dict[int, SeenRegion] = field(default_factory=dict)
 
@@ -69,7 +69,7 @@ class SeenImage(EncodedImage[Key]):
 def see_gradually(
     engine: Engine,
     plan: ViewPlan,
-    items: Iterable[tuple[ImageRegions[Key], StoppingRule]],
+    items: Iterable[tuple[ImageRegions[Key], Sequence[Rule]]],
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[SeenImage[Key]]:
     """Encodes the views of every region group by group, until its rule says that they are enough.
@@ -81,7 +81,7 @@ def see_gradually(
     Args:
         engine: The engine.
         plan: The views to cut; its size must be the engine's.
-        items: Images and regions with the rule for each, taken one by one.
+        items: Images and regions with a rule for each region, taken one by one.
         progress: Called with the number of views after each batch.
 
     Yields:
@@ -92,8 +92,8 @@ def see_gradually(
         AnnotationError: A region does not belong to its image.
     """
     loop: _Loop[Key] = _Loop(engine, plan, progress)
-    for item, rule in items:
-        image = loop.begin(item, rule)
+    for item, rules in items:
+        image = loop.begin(item, rules)
         for index in range(len(item.regions)):
             loop.go_on(image, index, ahead=False)
             while loop.queue.size >= engine.batch:
@@ -113,11 +113,11 @@ class _Loop(Generic[Key]):
         self.queue: ViewQueue[SeenImage[Key]] = ViewQueue(engine)
         self.waiting: deque[SeenImage[Key]] = deque()
 
-    def begin(self, item: ImageRegions[Key], rule: StoppingRule) -> SeenImage[Key]:
+    def begin(self, item: ImageRegions[Key], rules: Sequence[Rule]) -> SeenImage[Key]:
         """Takes an image in; its regions are begun with `go_on`."""
         count = len(item.regions)
         room = np.empty((count, self.plan.count, self.queue.engine.embedding_dim), np.float32)
-        image = SeenImage(item, room, [0.0] * count, [0.0] * count, rule=rule)
+        image = SeenImage(item, room, [0.0] * count, [0.0] * count, rules=rules)
         image.under_way = {index: _Progress() for index in range(count)}
         self.waiting.append(image)
         return image
@@ -140,7 +140,7 @@ class _Loop(Generic[Key]):
     def go_on(self, image: SeenImage[Key], index: int, *, ahead: bool) -> None:
         """Cuts a region's next group of views and has it wait for a batch."""
         progress = image.under_way[index]
-        group = image.rule.steps[progress.steps]
+        group = image.rules[index].steps[progress.steps]
         start = time.perf_counter()
         views = views_for(self.queue.engine, image.item.image, image.item.regions[index], self.plan, group)
         image.crop_ms[index] += (time.perf_counter() - start) * 1e3
@@ -149,7 +149,7 @@ class _Loop(Generic[Key]):
         progress.views += len(group)
 
     def _why_stop(self, image: SeenImage[Key], index: int) -> str | None:
-        progress, rule = image.under_way[index], image.rule
+        progress, rule = image.under_way[index], image.rules[index]
         why = None
         if progress.views == self.plan.count:
             why = "all"
@@ -175,7 +175,7 @@ class _Loop(Generic[Key]):
 
 def _seen(image: SeenImage[Any], index: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
     """The embeddings of a region so far and which views they are, in the plan's order."""
-    steps = image.rule.steps[: image.under_way[index].steps]
+    steps = image.rules[index].steps[: image.under_way[index].steps]
     views = np.array([view for group in steps for view in group], np.intp)
     order = np.argsort(views)
     return image.embeddings[index, order], views[order]

@@ -40,6 +40,8 @@ def open_head(cache: SupportCache) -> Head:
     """Opens the head that a cache was calibrated for, with its parameters.
 
     Raises:
-        UsageError: This version does not know the head.
+        UsageError: This version does not know the head, or the cache holds several parts, each with a head of its own.
     """
+    if cache.parts:
+        raise UsageError("the support cache has a head for each part", fix="take one part with part_of(cache, NAME)")
     return head_class(cache.head.name)(cache)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -93,6 +93,7 @@ class Annotation:
         index: Its place among all entries of the whole source, from 0: in a table the row, whatever the image.
         box: `(x1, y1, x2, y2)` where the file gives one besides the shape.
         image_size: `(H, W)` of the image as the label file says, a side being 0 where it does not.
+        part: The part, or product, that the image shows there, where it is wanted and said; else None.
     """
 
     shape: Shape
@@ -101,6 +102,7 @@ class Annotation:
     index: int
     box: tuple[Any, ...] | None = None
     image_size: tuple[int, int] | None = None
+    part: str | None = field(default=None, repr=False)
 
     def regions(
         self,

@@ -23,6 +23,7 @@ from mvrec_edge.runtime.regions.formats.yolo import open_yolo
 from mvrec_edge.runtime.regions.joining import join_sources, refuse_copies
 from mvrec_edge.runtime.regions.listing import looking
 from mvrec_edge.runtime.regions.own_output import own_output
+from mvrec_edge.runtime.regions.part_sources import with_wanted_parts
 from mvrec_edge.runtime.regions.recognition import Recognised, label_files_of, recognise
 from mvrec_edge.runtime.regions.source import RegionSource, named
 from mvrec_edge.runtime.regions.unlabelled import unlabelled_images
@@ -47,6 +48,7 @@ def open_source(
     empty: str = "skip",
     damaged: str = "refuse",
     leave_out: Iterable[Path] = (),
+    with_parts: bool = False,
 ) -> RegionSource:
     """Opens labelled images; label files are read and folders listed, but no pixel is decoded.
 
@@ -63,13 +65,15 @@ def open_source(
         damaged: What a damaged image is: `"refuse"`, a problem; `"warn"`, used as far as it can be (see `read_image`).
         leave_out: Files that are about to be written, and folders into which pictures are: neither they nor JPEG files
             in these folders are read, but where `path` is such a place itself.
+        with_parts: Whether a column `part` of a table of boxes says which part each image shows; else that column is
+            not looked at.
 
     Returns:
         The source; what costs only one item is in its `problems`.
 
     Raises:
         UsageError: The format, `empty` or `damaged` has no such name, or `masks` or `image_root` does not go with it.
-        InputError: Nothing there is usable.
+        InputError: Nothing there is usable, or parts are wanted and no table has any.
     """
     place = Path(path)
     mask_place = None if masks is None else Path(masks)
@@ -102,6 +106,7 @@ def open_source(
                 raise
             left_out = f"{error.what}; left out as output of mvrec-edge: {named(sorted(look.own))}"
             raise type(error)(left_out, where=error.where, fix=error.fix) from error
+    source = with_wanted_parts(source, wanted=with_parts)
     if len(recognised.label_files) > 1:
         refuse_copies(source)
     images = source.images

@@ -48,7 +48,7 @@ class Region:
             image.
     """
 
-    __slots__ = ("_box", "_image_size", "_kind", "_label", "_origin", "_shape", "_source", "_stored")
+    __slots__ = ("_box", "_image_size", "_kind", "_label", "_of_part", "_origin", "_shape", "_source", "_stored")
 
     def __init__(
         self,
@@ -94,6 +94,7 @@ class Region:
         self._label = label
         self._source = source
         self._kind = "mask"
+        self._of_part: str | None = None
 
     @classmethod
     def from_box(
@@ -298,6 +299,11 @@ class Region:
         return self._source
 
     @property
+    def part(self) -> str | None:
+        """The part, or product, that it lies on, where the source says so; None where it does not."""
+        return self._of_part
+
+    @property
     def kind(self) -> str:
         """What its mask is, one of `REGION_INPUTS`: an outline (`"mask"`), a filled box, or the whole image."""
         return self._kind
@@ -316,8 +322,17 @@ class Region:
         if kind == "mask" or kind == self._kind:
             return self
         if kind == "box":
-            return Region.from_box(self._box, self._image_size, self._label, self._source)
-        return Region.full(self._image_size, self._box, self._label, self._source)
+            told = Region.from_box(self._box, self._image_size, self._label, self._source)
+        else:
+            told = Region.full(self._image_size, self._box, self._label, self._source)
+        told._of_part = self._of_part
+        return told
+
+    def with_part(self, part: str | None) -> Region:
+        """The same region on a part of this name."""
+        region = copy(self)
+        region._of_part = part
+        return region
 
     def with_source(self, source: str) -> Region:
         """The same region with another word on where it was read from."""

@@ -78,6 +78,7 @@ class SourceImage:
         annotations: In the file's order; none where the image shows no defect.
         needs_defect: Whether an image without a defect is a problem.
         damaged: `"refuse"` for an image that must be whole, `"warn"` for one that may be damaged (see `read_image`).
+        part: The part, or product, that it shows; None where that is not known, or annotations say it.
     """
 
     id: str
@@ -85,6 +86,7 @@ class SourceImage:
     annotations: tuple[Annotation, ...]
     needs_defect: bool = False
     damaged: str = "refuse"
+    part: str | None = None
 
     def read(self, warn: Callable[[InputWarning], None] | None = None) -> npt.NDArray[np.uint8]:
         """Reads the image.
@@ -124,6 +126,8 @@ class SourceImage:
                 except AnnotationError as error:
                     problems.append(forget_frames(error))
                 else:
+                    part = self.part or annotation.part
+                    found = found if part is None else [region.with_part(part) for region in found]
                     there, lost = _parted(found, missing)
                     problems.extend(_not_there(region, self.path) for region in lost)
                     indexed.extend((annotation.index, region) for region in there)

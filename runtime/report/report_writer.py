@@ -22,6 +22,7 @@ from mvrec_edge.runtime.regions.region import Region
 from mvrec_edge.runtime.regions.region_names import RegionName
 from mvrec_edge.runtime.report.embedding_map import embedding_map
 from mvrec_edge.runtime.report.page import script_json, write_page
+from mvrec_edge.runtime.report.part_titles import titled_neighbour, titled_record
 from mvrec_edge.runtime.report.record import (
     AddCommand,
     ReportLimits,
@@ -109,7 +110,7 @@ class ReportWriter:
         self._notes: list[str] = []
         self._limits = limits or ReportLimits()
         # Both grow where a prediction was made against another cache than this one, as after a reload.
-        self._names = list(cache.class_names)
+        self._names = list(cache.class_titles)
         self._known_names = set(self._names)
         self._probabilities = 0
         self._support = SupportList(cache, self._limits.instances)
@@ -143,12 +144,15 @@ class ReportWriter:
         self._counts["images"] += 1
         self.add_problems(problems, str(image_path))
         for place, prediction in enumerate(predictions):
-            record = prediction.to_record()
+            record = titled_record(prediction.to_record())
             if place < len(names) and (name := names[place]) is not None:
                 record |= {"region": str(name), "mask": None if name.mask is None else str(name.mask)}
             if place < len(damaged):
                 record["damaged"] = damaged[place]
-            nearest = [(self._support.place_of(item), item.similarity) for item in prediction.nearest]
+            nearest = [
+                (self._support.place_of(titled_neighbour(item, prediction.part)), item.similarity)
+                for item in prediction.nearest
+            ]
             self._add_region(str(image_path), image, record, nearest, prediction.region, prediction.embedding)
 
     def add_records(
@@ -162,7 +166,7 @@ class ReportWriter:
             records: One for each region, checked by `check_record`.
         """
         self._counts["images"] += 1
-        for record in records:
+        for record in map(titled_record, records):
             nearest = [
                 (self._support.place_named(item["label"], item["source"]), item["similarity"])
                 for item in record["nearest"]

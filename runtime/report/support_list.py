@@ -31,6 +31,7 @@ class SupportList:
 
     def __init__(self, cache: SupportCache, first: int) -> None:
         self._cache = cache
+        self._titles = cache.class_titles
         self.records: list[dict[str, Any]] = []
         self._indices: list[int | None] = []
         self._places: dict[int | tuple[str, str], int] = {}
@@ -97,7 +98,7 @@ class SupportList:
 
     def _name(self, index: int) -> tuple[str, str]:
         cache = self._cache
-        return cache.class_names[int(cache.labels[index])], cache.sources[index]
+        return self._titles[int(cache.labels[index])], cache.sources[index]
 
     def _list(self, key: int | tuple[str, str], label: str, source: str) -> None:
         self._places[key] = len(self.records)

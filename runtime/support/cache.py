@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.errors import InputError, IntegrityError, MvrecEdgeError, SupportError, UsageError
 from mvrec_edge.runtime.files import atomic_write, canonical_json, sha256_bytes
-from mvrec_edge.runtime.files.json_documents import MAX_TEXT, Fields, read_signed_json, signed_json
+from mvrec_edge.runtime.files.json_documents import MAX_TEXT, Fields, read_signed_json, schema_of, signed_json
 from mvrec_edge.runtime.files.tensor_file import LARGEST_HEADER, read_tensors, tensors_in
 from mvrec_edge.runtime.regions.kinds import MIXED
 from mvrec_edge.runtime.regions.region import REGION_INPUTS
@@ -25,6 +25,8 @@ from mvrec_edge.runtime.support.image_groups import can_be_left_out, image_group
 from mvrec_edge.runtime.support.instance_rows import take_rows
 from mvrec_edge.runtime.support.left_out_whitening import LeftOutWhitening, left_out_whitening_of
 from mvrec_edge.runtime.support.novelty_calibration import NoveltyCalibration, check_novelty
+from mvrec_edge.runtime.support.part_fit import PartFits, check_parts, titles
+from mvrec_edge.runtime.support.part_records import LEFT_OUT, described_parts, novelty_of_parts, read_parts
 from mvrec_edge.runtime.support.reject_rate import HIGHEST_RATE, LOWEST_RATE
 from mvrec_edge.runtime.support.review_limits import ReviewLimits, check_review
 from mvrec_edge.runtime.support.thumbnails import TENSORS as THUMBNAIL_TENSORS
@@ -45,6 +47,8 @@ __all__ = [
 ]
 
 SCHEMA = "mvrec-edge/support-cache/1"
+# Of a cache with parts. A version that knows none would take it for a cache of one.
+_PARTED_SCHEMA = "mvrec-edge/support-cache/2"
 
 #: The fields with one entry for each instance, an array or a tuple, and what an instance has there that has none; None
 #: where every instance has one. Whatever stands here goes along when instances are chosen, left out, or joined (see
@@ -55,6 +59,7 @@ INSTANCE_FIELDS: dict[str, Any] = {
     "sources": None,
     "images": "",
     "thumbnails": b"",
+    "parts": "",
 }
 
 #: Bounds of the instances of a cache and of the shots it was drawn with, and of the seed of the draw.
@@ -65,7 +70,6 @@ LARGEST_SEED = 1 << 63
 _HEADER_ROOM = 1 << 17
 _ADAPTER = ("weight", "bias", "keys")
 _LARGEST_TUNED = 1e9
-_LEFT_OUT = "novelty.left_out"
 _LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 
 
@@ -111,6 +115,11 @@ class SupportCache:
         region_input: What the instances' regions were: `"mask"`, `"box"`, `"full"` or `"mixed"`; empty where it is not
             known.
         thumbnails: A small JPEG file of each instance, empty where it has none, for reports; `()` where none has.
+        parts: The part, or product, that each instance is of; `()` in a cache that knows of no parts. A class belongs
+            to one part, so that `class_names` may hold a name once for each part.
+        part_fits: What was fitted for each part; None in a cache without parts. Where there are parts, `head`,
+            `adapter`, `schedule`, `novelty`, `shots` and `seed` say nothing: each part is used by its own
+            (`runtime/support/parts.py`).
     """
 
     embeddings: npt.NDArray[np.float16]
@@ -131,6 +140,8 @@ class SupportCache:
     review: ReviewLimits | None = None
     region_input: str = ""
     thumbnails: tuple[bytes, ...] = field(default=(), repr=False)
+    parts: tuple[str, ...] = ()
+    part_fits: PartFits | None = None
 
     @classmethod
     def from_embeddings(
@@ -154,13 +165,15 @@ class SupportCache:
         review: ReviewLimits | None = None,
         region_input: str = "",
         thumbnails: Sequence[bytes] = (),
+        parts: Sequence[str] = (),
+        part_fits: PartFits | None = None,
     ) -> SupportCache:
         """Makes a cache, checking everything a head relies on.
 
         Args:
             embeddings: `[NK, V, C]`, finite; stored as float16.
             labels: `[NK]`, indices into `class_names`.
-            class_names: The classes, at least two, without repetition.
+            class_names: The classes, at least two, without repetition; each part has its own.
             sources: Where each instance was read from; by default its number.
             images: What tells the image of each instance from others, empty where it is not known; or nothing.
             view_plan: The plan the views were cut with.
@@ -176,6 +189,8 @@ class SupportCache:
             review: Below which probability a human looks at a region.
             region_input: What the regions of the instances were.
             thumbnails: A small JPEG file of each instance, empty where it has none; or nothing.
+            parts: The part that each instance is of, or nothing.
+            part_fits: What was fitted for each part, where there are parts.
 
         Raises:
             SupportError: The embeddings and labels cannot make a classifier; the message says why.
@@ -192,15 +207,18 @@ class SupportCache:
         if not np.linalg.norm(values.mean(axis=1, dtype=np.float32), axis=1).all():
             raise SupportError("an instance's mean embedding is zero, so it has no direction")
         names = tuple(class_names)
-        _check_classes(names, indices)
+        of_parts = tuple(parts)
+        _check_classes(names, indices, of_parts, part_fits)
         _check_adapter(adapter, len(values), values.shape[2])
         of_images = tuple(images) if any(images) else ()
         if of_images and len(of_images) != len(values):
             raise SupportError(
                 f"the support has {counted(len(values), 'instance')} but {counted(len(of_images), 'image')}"
             )
-        check_novelty(novelty, can_be_left_out(image_groups(of_images, len(values)), indices))
+        left_out = can_be_left_out(image_groups(of_images, len(values)), indices)
+        check_novelty(novelty, left_out)
         check_review(review, len(names))
+        _check_part_fits(part_fits, of_parts, indices, left_out, values.shape[1])
         if view_plan is not None and view_plan.count != values.shape[1]:
             raise SupportError(
                 f"the view plan has {counted(view_plan.count, 'view')}, the embeddings have {values.shape[1]}"
@@ -236,6 +254,8 @@ class SupportCache:
             review=review,
             region_input=region_input,
             thumbnails=check_thumbnails(thumbnails, len(values)),
+            parts=of_parts,
+            part_fits=part_fits,
         )
 
     def subset(self, indices: npt.ArrayLike) -> SupportCache:
@@ -248,9 +268,10 @@ class SupportCache:
             SupportError: A class loses its last instance.
         """
         chosen = np.asarray(indices, np.intp)
-        _check_classes(self.class_names, self.labels[chosen])
         rows = {name: take_rows(getattr(self, name), chosen) for name in INSTANCE_FIELDS}
-        return dataclasses.replace(self, **rows, adapter=None, schedule=None, novelty=None, review=None)
+        fits = None if self.part_fits is None else self.part_fits.without_novelty()
+        _check_classes(self.class_names, rows["labels"], rows["parts"], fits)
+        return dataclasses.replace(self, **rows, adapter=None, schedule=None, novelty=None, review=None, part_fits=fits)
 
     def changed(self, **changes: Any) -> SupportCache:
         """A cache with other values in some of its fields, checked like a new one.
@@ -263,6 +284,21 @@ class SupportCache:
         """
         values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         return SupportCache.from_embeddings(**(values | changes))
+
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """The parts; none in a cache without parts."""
+        return () if self.part_fits is None else self.part_fits.names
+
+    @functools.cached_property
+    def class_parts(self) -> tuple[str, ...]:
+        """The part of each class; `()` in a cache without parts."""
+        return check_parts(self.parts, self.part_fits, self.class_names, self.labels)
+
+    @property
+    def class_titles(self) -> tuple[str, ...]:
+        """What tells each class from all others: its name, and `PART/CLASS` where there are parts."""
+        return titles(self.class_names, self.class_parts)
 
     @property
     def keys(self) -> npt.NDArray[np.float32]:
@@ -303,9 +339,9 @@ class SupportCache:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Instances of every class."""
+        """Instances of every class, by `class_titles`."""
         totals = np.bincount(self.labels, minlength=len(self.class_names))
-        return dict(zip(self.class_names, (int(total) for total in totals), strict=True))
+        return dict(zip(self.class_titles, (int(total) for total in totals), strict=True))
 
     def save(self, path: str | Path) -> None:
         """Writes the cache, whole or not at all.
@@ -326,10 +362,11 @@ class SupportCache:
         if self.adapter is not None:
             tensors |= {f"adapter.{name}": getattr(self.adapter, name) for name in _ADAPTER}
         if self.novelty is not None:
-            tensors[_LEFT_OUT] = self.novelty.left_out
+            tensors[LEFT_OUT] = self.novelty.left_out
+        tensors |= novelty_of_parts(self.parts, self.part_fits)
         tensors |= pack(self.thumbnails)
         description: dict[str, Any] = {
-            "schema": SCHEMA,
+            "schema": SCHEMA if self.part_fits is None else _PARTED_SCHEMA,
             "class_names": list(self.class_names),
             "sources": list(self.sources),
             "view_plan": None if self.view_plan is None else self.view_plan.to_dict(),
@@ -351,6 +388,8 @@ class SupportCache:
             description["review"] = self.review.to_dict()
         if self.region_input:
             description["region_input"] = self.region_input
+        if self.part_fits is not None:
+            description["parts"] = described_parts(self.part_fits, self.class_parts)
         # One entry: the library writes several in an order of its own, and equal caches shall be equal files.
         text = signed_json(description, _tensor_bytes(tensors)).decode()
         return safetensors.numpy.save(tensors, metadata={"mvrec_edge": text})
@@ -387,15 +426,17 @@ class SupportCache:
     def _read(cls, tensors: dict[str, npt.NDArray[Any]], metadata: dict[str, str], path: Path) -> SupportCache:
         text = metadata.get("mvrec_edge")
         tuned = {f"adapter.{name}" for name in _ADAPTER}
-        optional = tuned | {_LEFT_OUT} | THUMBNAIL_TENSORS
+        optional = tuned | {LEFT_OUT} | THUMBNAIL_TENSORS
         if text is None or set(tensors) - optional != {"embeddings", "labels"}:
             raise InputError(
                 "is not a support cache", where=path, fix="give the file that 'mvrec-edge calibrate' wrote"
             )
+        data = text.encode("utf-8", "surrogatepass")
+        parted = schema_of(data) == _PARTED_SCHEMA
         fields = read_signed_json(
-            text.encode("utf-8", "surrogatepass"),
+            data,
             str(path),
-            schema=SCHEMA,
+            schema=_PARTED_SCHEMA if parted else SCHEMA,
             again="calibrate again",
             covers=_tensor_bytes(tensors),
         )
@@ -415,10 +456,11 @@ class SupportCache:
                 seed=fields.optional_integer("seed", 0, LARGEST_SEED),
                 adapter=_adapter(tensors, tuned),
                 schedule=_schedule(fields, tensors["embeddings"].shape),
-                novelty=_novelty(tensors, fields),
+                novelty=None if parted else _novelty(tensors, fields),
                 review=ReviewLimits.from_fields(fields.object("review")) if "review" in fields.payload else None,
                 region_input=_region_input(fields),
                 thumbnails=unpack(tensors),
+                **(_parts(tensors, fields) if parted else {}),
             )
         except SupportError as error:
             raise IntegrityError(error.what, where=path, fix="calibrate again") from error
@@ -463,6 +505,23 @@ def float16_embeddings(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float
     return np.ascontiguousarray(values, np.float16)
 
 
+def _check_part_fits(
+    fits: PartFits | None,
+    parts: tuple[str, ...],
+    labels: npt.NDArray[np.integer],
+    can_be_left_out: npt.NDArray[np.bool_],
+    views: int,
+) -> None:
+    if fits is None:
+        return
+    codes = fits.codes(parts)
+    for place, fit in enumerate(fits.parts):
+        check_novelty(fit.novelty, can_be_left_out[codes == place])
+        check_review(fit.review, len(np.unique(labels[codes == place])))
+        if fit.schedule is not None and len(fit.schedule.order) != views:
+            raise SupportError(f"the view schedule of the part '{fit.name}' is not for {counted(views, 'view')}")
+
+
 def _check_adapter(adapter: Adapter | None, instances: int, channels: int) -> None:
     if adapter is None:
         return
@@ -483,19 +542,47 @@ def _adapter(tensors: dict[str, npt.NDArray[Any]], names: set[str]) -> Adapter |
 
 
 def _novelty(tensors: dict[str, npt.NDArray[Any]], fields: Fields) -> NoveltyCalibration | None:
-    if (_LEFT_OUT in tensors) != ("novelty" in fields.payload):
+    if (LEFT_OUT in tensors) != ("novelty" in fields.payload):
         raise SupportError("the left-out distances are not complete")
-    if _LEFT_OUT not in tensors:
+    if LEFT_OUT not in tensors:
         return None
     described = fields.object("novelty")
     rate = described.payload.get("reject_rate")
     return NoveltyCalibration(
-        np.ascontiguousarray(tensors[_LEFT_OUT]),
+        np.ascontiguousarray(tensors[LEFT_OUT]),
         None if rate is None else described.number("reject_rate", LOWEST_RATE, HIGHEST_RATE),
     )
 
 
-def _check_classes(names: tuple[str, ...], labels: npt.NDArray[np.integer]) -> None:
+def _parts(tensors: dict[str, npt.NDArray[Any]], fields: Fields) -> dict[str, Any]:
+    shape = tensors["embeddings"].shape
+    if len(shape) != 3:
+        return {}
+    try:
+        return read_parts(fields, tensors, shape[0], MOST_INSTANCES, shape[1])
+    except UsageError as error:
+        raise IntegrityError(error.what, where=fields.where, fix="calibrate again") from error
+
+
+def _check_classes(
+    names: tuple[str, ...], labels: npt.NDArray[np.integer], parts: tuple[str, ...], fits: PartFits | None
+) -> None:
+    """Checks the classes of a cache, and those of each part of one that has parts."""
+    if not parts and fits is None:
+        _check_names(names)
+        _check_instances(names, labels)
+        return
+    _check_instances(names, labels)
+    class_parts = check_parts(parts, fits, names, labels)
+    for part in dict.fromkeys(class_parts):
+        own = [place for place, of in enumerate(class_parts) if of == part]
+        try:
+            _check_names(tuple(names[place] for place in own))
+        except SupportError as error:
+            raise SupportError(f"part '{part}': {error.what}", fix=error.fix) from error
+
+
+def _check_names(names: tuple[str, ...]) -> None:
     if len(set(names)) != len(names):
         raise SupportError("a class name occurs twice")
     if len(names) < 2:
@@ -503,6 +590,9 @@ def _check_classes(names: tuple[str, ...], labels: npt.NDArray[np.integer]) -> N
             f"there is {'only one class' if names else 'no class'}: a classifier needs at least two",
             fix="add labelled instances of another class",
         )
+
+
+def _check_instances(names: tuple[str, ...], labels: npt.NDArray[np.integer]) -> None:
     if labels.min() < 0 or labels.max() >= len(names):
         raise SupportError(f"a label is outside the {counted(len(names), 'class')}")
     totals = np.bincount(labels, minlength=len(names))

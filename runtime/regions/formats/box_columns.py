@@ -37,6 +37,7 @@ _MEANINGS = {
     "box_width": ("bbox_width", "bbox_w", "box_width"),
     "box_height": ("bbox_height", "bbox_h", "box_height"),
     "label": ("label", "class", "class_name", "classname", "category", "category_name", "label_name"),
+    "part": ("part",),
     "image_width": ("image_width", "img_width", "imagewidth", "width"),
     "image_height": ("image_height", "img_height", "imageheight", "height"),
 }
@@ -53,7 +54,7 @@ class BoxColumns:
 
     Attributes:
         places: Meaning to place: `image`, `x1`, `y1`, and `x2`, `y2` or `box_width`, `box_height`; perhaps `label`,
-            `image_width` and `image_height`.
+            `part`, `image_width` and `image_height`.
         names: Meaning to the name in the table, for messages.
         turns: Columns that would turn the box.
         outlines: Columns that hold an outline or a mask.

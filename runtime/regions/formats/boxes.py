@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,6 +48,7 @@ class _Row(NamedTuple):
         label: Its class, as it stands.
         box: `(x1, y1, x2, y2)`; None where the row says that the image has no defect; or what is wrong with it.
         image_size: `(H, W)` that the row gives for the image.
+        part: The part that the image shows there, as it stands.
     """
 
     number: int
@@ -55,6 +57,7 @@ class _Row(NamedTuple):
     label: Any
     box: _Box | AnnotationError | None
     image_size: tuple[int, int] | None = None
+    part: Any = None
 
 
 def open_boxes(path: Path, image_root: Path | None = None) -> RegionSource:
@@ -154,7 +157,7 @@ def _rows(path: Path, builder: SourceBuilder, tally: WarningTally) -> Iterator[_
                 size = _size_of_image(said, box)
             except AnnotationError as error:
                 box = error
-        yield _Row(number, source, said["image"], said.get("label"), box, size)
+        yield _Row(number, source, said["image"], said.get("label"), box, size, said.get("part"))
 
 
 def _box_of_cells(said: dict[str, str], columns: BoxColumns, table: Table, source: str) -> _Box:
@@ -205,7 +208,7 @@ def _lines(path: Path, builder: SourceBuilder, tally: WarningTally) -> Iterator[
             size = _size_of_image(said, box)
         except AnnotationError as error:
             box, size = error, None
-        yield _Row(number, source, said.get("image"), said.get("label"), box, size)
+        yield _Row(number, source, said.get("image"), said.get("label"), box, size, said.get("part"))
 
 
 def _box_of_keys(said: Mapping[str, Any], source: str) -> _Box:
@@ -244,4 +247,6 @@ def _annotation(row: _Row) -> Annotation:
         shape = BoxShape(row.box or ())
     except AnnotationError as error:
         shape = UnusableShape(error)
-    return Annotation(shape, label, row.source, row.number, image_size=row.image_size)
+    # Whoever wants parts names them (`open_source`); elsewhere the column may hold anything.
+    part = unicodedata.normalize("NFC", row.part.strip()) or None if isinstance(row.part, str) else None
+    return Annotation(shape, label, row.source, row.number, image_size=row.image_size, part=part)

@@ -655,6 +655,22 @@ _MORE = (
     ),
 )
 
+_PARTS = (
+    Trigger(f"{CALIBRATE} --part a --part-from folder", 2, "--part-from reads several"),
+    Trigger(f"{CALIBRATE} --part ''", 2, "--part is empty"),
+    Trigger(f"{CALIBRATE} --part-from row", 2, "parts cannot be read from 'row'"),
+    Trigger(f"{CALIBRATE} --part a --tune", 2, "--tune chooses one precision"),
+    Trigger(f"{CALIBRATE} --part a --head zip-f", 2, "the head zip-f is trained"),
+    Trigger(f"{CLASSIFY} in --part knob", 2, "the support cache has no parts"),
+    Trigger("support add line.safetensors labelled --bundle b.bundle --part knob", 2, "the support cache has no parts"),
+    Trigger("support merge line.safetensors pit --into dent --part knob", 2, "--into merges classes"),
+    Trigger(f"{EVALUATE} --part-from folder --unknown", 2, "--part-from does not go with --unknown"),
+    Trigger(f"{CALIBRATE} --part a/b", 3, "cannot be the name of a part"),
+    Trigger(f"{CALIBRATE} --part-from column", 3, "a column 'part' of a table of boxes"),
+    Trigger("calibrate b.bundle labelled/dent --part-from folder --out n.safetensors", 3, "holds no folders of parts"),
+    Trigger("support merge line.safetensors line.safetensors --part knob", 3, "without a part, but 1 part given"),
+)
+
 _WORSE = (
     # Each pit has itself as a dent for its nearest neighbour.
     Trigger(
@@ -679,6 +695,7 @@ TRIGGERS: tuple[Trigger, ...] = (
     *_MACHINE,
     *_MORE,
     *_OUTPUT,
+    *_PARTS,
     *_WORSE,
     *_LOCKED,
 )

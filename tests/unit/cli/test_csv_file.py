@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mvrec_edge.cli.csv_file import COLUMNS, CsvFile, _kept_row, csv_row
+from mvrec_edge.cli.csv_file import COLUMNS, PART_COLUMNS, CsvFile, _kept_row, csv_row
 from mvrec_edge.runtime.errors import AnnotationError, OutputError
 
 RECORD: dict[str, Any] = {
@@ -185,3 +185,16 @@ def test_a_table_does_not_begin_with_a_line_that_cannot_be_read() -> None:
     unread = AnnotationError("is no line of JSON", where="r.jsonl, line 2")
     with pytest.raises(OutputError, match=r"the record of r.jsonl, line 2: is no line of JSON that the table is to"):
         _kept_row(unread)
+
+
+def test_parts_take_columns_of_their_own(tmp_path: Path) -> None:
+    record = RECORD | {"part": "knob", "part_given": False, "part_probability": 0.9}
+    for parts, columns in ((False, COLUMNS), (True, (*COLUMNS, *PART_COLUMNS))):
+        path = tmp_path / f"{parts}.csv"
+        table = CsvFile(path, parts=parts)
+        table.begin()
+        table.add([record])
+        table.close()
+        header, row = csv.reader(path.read_text("utf-8").splitlines())
+        assert tuple(header) == columns
+        assert row[len(COLUMNS) :] == (["knob", "false", "0.9", ""] if parts else [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mvrec_edge.cli.tally import Tally
+from mvrec_edge.cli.tally import Tally, class_title
 
 
 def test_images_without_a_region_are_told_from_those_with_one() -> None:
@@ -41,3 +41,9 @@ def test_many_classes_are_summed_up() -> None:
     for number in range(25):
         tally.add_region("a", f"class {number}", unknown=False)
     assert tally.ranked().endswith("class 19 1, 5 other classes 5")
+
+
+def test_classes_of_parts_are_named_with_their_part() -> None:
+    assert class_title("knob", "dent", unknown=False) == "knob/dent"
+    assert class_title(None, "dent", unknown=False) == "dent"
+    assert class_title("knob", "unknown", unknown=True) == "unknown"

@@ -25,6 +25,8 @@ from mvrec_edge.runtime.engines.engine_registry import engine_names
 from mvrec_edge.runtime.engines.tensorrt.plan_keys import Capabilities
 from mvrec_edge.runtime.engines.tensorrt.profile import BatchProfile
 from mvrec_edge.runtime.gradual import parse_risk, parse_views
+from mvrec_edge.runtime.regions.part_sources import check_part_from
+from mvrec_edge.runtime.support.part_fit import check_part_name
 from mvrec_edge.runtime.support.reject_rate import parse_rate
 from mvrec_edge.runtime.support.right_rate import parse_right_rate
 from mvrec_edge.runtime.views.window_sizes import parse_window_sizes
@@ -78,6 +80,8 @@ _READERS: dict[str, Callable[[str], object]] = {
     "head": check_head,
     "heads": lambda text: [check_head(name) for name in text.split(",")],
     "input": lambda text: EvaluateSettings(region_input=text),
+    "part": check_part_name,
+    "part_from": check_part_from,
     "precision": parse_precisions,
     "provider": ("cpu", "cuda", "tensorrt").index,
     "random_weights": ("ViT-L/14", "ViT-L/14@336", "ViT-B/16", "ViT-Ti/16", "pocket", "lite").index,
