@@ -64,6 +64,7 @@ _HEADER_ROOM = 1 << 17
 _ADAPTER = ("weight", "bias", "keys")
 _LARGEST_TUNED = 1e9
 _LEFT_OUT = "novelty.left_out"
+_LEFT_OUT_WHITENED = "novelty.left_out_whitened"
 _LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 
 
@@ -314,6 +315,9 @@ class SupportCache:
             tensors |= {f"adapter.{name}": getattr(self.adapter, name) for name in _ADAPTER}
         if self.novelty is not None:
             tensors[_LEFT_OUT] = self.novelty.left_out
+            # Left out where there is none, so that such a file is the same as one of an earlier version.
+            if self.novelty.left_out_whitened is not None:
+                tensors[_LEFT_OUT_WHITENED] = self.novelty.left_out_whitened
         tensors |= pack(self.thumbnails)
         description: dict[str, Any] = {
             "schema": SCHEMA,
@@ -372,7 +376,7 @@ class SupportCache:
     def _read(cls, tensors: dict[str, npt.NDArray[Any]], metadata: dict[str, str], path: Path) -> SupportCache:
         text = metadata.get("mvrec_edge")
         tuned = {f"adapter.{name}" for name in _ADAPTER}
-        optional = tuned | {_LEFT_OUT} | THUMBNAIL_TENSORS
+        optional = tuned | {_LEFT_OUT, _LEFT_OUT_WHITENED} | THUMBNAIL_TENSORS
         if text is None or set(tensors) - optional != {"embeddings", "labels"}:
             raise InputError(
                 "is not a support cache", where=path, fix="give the file that 'mvrec-edge calibrate' wrote"
@@ -467,15 +471,18 @@ def _adapter(tensors: dict[str, npt.NDArray[Any]], names: set[str]) -> Adapter |
 
 
 def _novelty(tensors: dict[str, npt.NDArray[Any]], fields: Fields) -> NoveltyCalibration | None:
-    if (_LEFT_OUT in tensors) != ("novelty" in fields.payload):
+    whitened = tensors.get(_LEFT_OUT_WHITENED)
+    described = "novelty" in fields.payload
+    if (_LEFT_OUT in tensors) != described or (whitened is not None and not described):
         raise SupportError("the left-out distances are not complete")
     if _LEFT_OUT not in tensors:
         return None
-    described = fields.object("novelty")
-    rate = described.payload.get("reject_rate")
+    calibration = fields.object("novelty")
+    rate = calibration.payload.get("reject_rate")
     return NoveltyCalibration(
         np.ascontiguousarray(tensors[_LEFT_OUT]),
-        None if rate is None else described.number("reject_rate", LOWEST_RATE, HIGHEST_RATE),
+        None if rate is None else calibration.number("reject_rate", LOWEST_RATE, HIGHEST_RATE),
+        None if whitened is None else np.ascontiguousarray(whitened),
     )
 
 

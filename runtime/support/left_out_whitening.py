@@ -100,7 +100,7 @@ class WithoutImage:
         of_views = whole.class_view_means.copy()
         for label in np.unique(whole.key_labels[gone]):
             # Zeros where the class is gone, which then is in no mean.
-            of_views[label] = whole.units[self._kept][self.key_labels == label].sum(axis=0)
+            of_views[label] = whole.units[self._kept[self.key_labels == label]].sum(axis=0)
             of_views[label] /= np.float32(max(1, (self.key_labels == label).sum()))
         self._class_means: _Floats = of_views.mean(axis=1)
         view_means = of_views[~self._missing].mean(axis=0)
@@ -132,6 +132,18 @@ class WithoutImage:
     def _whitened(self, rows: _Floats) -> _Floats:
         """Rows in coordinates in which the metric is the plain one, `[R, C]` to `[R, C + u]`."""
         return np.concatenate([rows @ self._base.root, rows @ self._factor], axis=1)
+
+    def whitened(self, means: _Floats) -> tuple[_Floats, _Floats]:
+        """Means of unit views and the class means, about the centre, where the metric is the plain one.
+
+        Args:
+            means: float32 `[M, C]`.
+
+        Returns:
+            float32 `[M, C + u]`, and `[N', C + u]` of the N' classes that have an instance left.
+        """
+        classes = self._class_means[~self._missing]
+        return self._whitened(means - self.centre), self._whitened(classes - self.centre)
 
     @functools.cached_property
     def _class_keys(self) -> _Floats:
