@@ -36,6 +36,7 @@ class RunFacts:
         reject_rate: The rate that was asked for; None for that of the cache.
         min_area: The smallest defect of a mask that was asked for; None for the default.
         region_input: What the encoder was told about where defects are; None for what the annotations say.
+        recentre: True where the centre follows the line; None where it does not, and then not in the records.
     """
 
     version: str
@@ -52,6 +53,7 @@ class RunFacts:
     reject_rate: float | None
     min_area: int | None
     region_input: str | None
+    recentre: bool | None = None
 
     @classmethod
     def of(
@@ -84,6 +86,7 @@ class RunFacts:
             reject_rate=settings.reject_rate,
             min_area=settings.min_area,
             region_input=settings.region_input,
+            recentre=settings.recentre or None,
         )
 
     def on(self, engine: Engine) -> RunFacts:
@@ -99,7 +102,10 @@ class RunFacts:
 
     def to_record(self, cache_digest: str) -> dict[str, Any]:
         """The facts in plain JSON types, of a region that was compared with the cache of this digest."""
-        return dataclasses.asdict(self) | {"cache_digest": cache_digest}
+        facts = dataclasses.asdict(self) | {"cache_digest": cache_digest}
+        if self.recentre is None:
+            del facts["recentre"]
+        return facts
 
     def differences(self, recorded: Mapping[str, Any]) -> list[str]:
         """What of a record's facts is not as in this run, in words; where a run may differ is not looked at."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mvrec_edge.runtime.heads import Neighbour
 from mvrec_edge.runtime.regions import Region
 
-__all__ = ["UNKNOWN", "Prediction", "StageTimes"]
+__all__ = ["UNKNOWN", "Prediction", "Recentred", "StageTimes"]
 
 #: The label of a region that counts as unknown.
 UNKNOWN = "unknown"
@@ -38,6 +38,19 @@ class StageTimes:
 
 
 @dataclass(frozen=True)
+class Recentred:
+    """What a centre that follows the line has done to a prediction.
+
+    Attributes:
+        moved: How far the centre was from that of the support, in standard deviations of the class means.
+        fixed_class: The most probable class about the centre of the support.
+    """
+
+    moved: float
+    fixed_class: str
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The class of one region.
 
@@ -58,6 +71,7 @@ class Prediction:
         cache: Digest of the support cache that it was compared with; not in the record of the prediction alone, as it
             is the same for all until a cache is loaded again.
         embedding: float32 `[C]`, the mean over its views, for the map of a report; not in the record.
+        recentred: Where the centre was, where it follows the line; else None, and not in the record.
     """
 
     region: Region
@@ -74,6 +88,7 @@ class Prediction:
     unknown: bool | None = None
     cache: str = ""
     embedding: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    recentred: Recentred | None = None
 
     def __post_init__(self) -> None:
         if not self.nearest_class:
@@ -84,6 +99,10 @@ class Prediction:
 
         Probabilities, similarities and novelty are rounded to 6 decimals, milliseconds to 3: what is beyond is noise.
         """
+        recentred = {}
+        if self.recentred is not None:
+            moved = round(self.recentred.moved, 6)
+            recentred = {"recentred": {"moved": moved, "fixed_class": self.recentred.fixed_class}}
         return {
             "source": self.region.source,
             "box": list(self.region.box),
@@ -93,6 +112,7 @@ class Prediction:
             "nearest_class": self.nearest_class,
             "novelty": None if self.novelty is None else round(self.novelty, 6),
             "unknown": self.unknown,
+            **recentred,
             "probabilities": {name: round(value, 6) for name, value in self.probabilities.items()},
             "annotated": self.region.label,
             "nearest": [

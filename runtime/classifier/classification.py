@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.classifier.defect_classifier import DefectClassifier
+from mvrec_edge.runtime.classifier.recentring import RecentringTally, check_recentring
 from mvrec_edge.runtime.engines.encoding import ImageRegions
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.errors import DamageWarning, InputError, InputWarning, UsageError
 from mvrec_edge.runtime.gradual import DEFAULT_RISK, ViewUse
+from mvrec_edge.runtime.heads import open_head
 from mvrec_edge.runtime.images.missing import missing_of
 from mvrec_edge.runtime.novelty import NoveltyScorer
 from mvrec_edge.runtime.novelty.drift import check_window
@@ -45,6 +47,7 @@ class ClassifySettings:
         min_area: Smallest connected component of a mask file, in pixels; by default `DEFAULT_MIN_AREA`.
         region_input: What the encoder is told about where a defect is: its outline (`"mask"`), its box (`"box"`) or
             nothing (`"full"`); None for what the annotation says.
+        recentre: Whether the centre that regions are compared about follows the line; see `DefectClassifier`.
 
     Raises:
         UsageError: A value is not usable.
@@ -58,6 +61,7 @@ class ClassifySettings:
     neighbours: int = 3
     min_area: int | None = None
     region_input: str | None = None
+    recentre: bool = False
 
     def __post_init__(self) -> None:
         self._view_use("all" if self.views == "cache" else self.views)
@@ -79,11 +83,13 @@ class ClassifySettings:
         return self._view_use("all" if cache.schedule is None else cache.schedule.use)
 
     def check_cache(self, cache: SupportCache) -> None:
-        """Refuses a support cache that cannot serve the reject rate, before an engine is opened for it.
+        """Refuses a support cache that cannot serve, before an engine is opened for it.
 
         Raises:
-            UsageError: It holds nothing that a limit could be computed from.
+            UsageError: It holds nothing that a limit could be computed from, or its centre cannot follow the line.
         """
+        if self.recentre:
+            check_recentring(open_head(cache), self.view_use(cache))
         if self.reject_rate is not None:
             NoveltyScorer(cache, self.reject_rate)
 
@@ -148,8 +154,9 @@ def classify_source(
             caller's to look at.
         settings: How.
         progress: Called with the number of views after each batch.
-        say: Given one line about the order of views where `views` is `"auto"`, those that `DefectClassifier` says, and
-            one where regions were marked otherwise than those of the cache; by default that is a `KindWarning`.
+        say: Given one line about the order of views where `views` is `"auto"`, those that `DefectClassifier` says, at
+            the end one about a centre that has followed the line, and one where regions were marked otherwise than
+            those of the cache; by default that is a `KindWarning`.
         opened: Given the classifier before the first image is read, for whoever will have it reload the cache.
 
     Returns:
@@ -171,6 +178,7 @@ def classify_source(
         say=say,
         reject_rate=settings.reject_rate,
         drift_window=settings.drift_window,
+        recentre=settings.recentre,
     )
     if use.views == "auto" and say is not None:
         say(classifier.rule.schedule.describe())
@@ -187,13 +195,16 @@ def _classified(
     progress: Callable[[int], None] | None,
     say: Callable[[str], None] | None,
 ) -> Iterator[ClassifiedImage]:
-    watch = KindWatch(classifier.cache.region_input)
+    watch, tally = KindWatch(classifier.cache.region_input), RecentringTally()
     for item, predictions in classifier.classify_many(_read(images, settings, classifier.plan), progress):
         key = item.key
         image = item.image if item.image.size else None
         _warn_of_kind(watch.see(prediction.region for prediction in predictions), say)
+        tally.see(predictions)
         yield ClassifiedImage(key.path, image, predictions, key.problems, key.warnings)
     _warn_of_kind(watch.at_the_end(), say)
+    if say is not None and (told := tally.in_words()) is not None:
+        say(told)
 
 
 def _warn_of_kind(warning: str | None, say: Callable[[str], None] | None) -> None:

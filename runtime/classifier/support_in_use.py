@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mvrec_edge.runtime.classifier.checks import check_encoder, check_view_size
+from mvrec_edge.runtime.classifier.recentring import Recentring, check_recentring
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.gradual import StoppingRule, ViewUse
@@ -32,6 +33,7 @@ class SupportInUse:
         rule: When the views seen are enough.
         novelty: What scores regions as unlike all classes; None where calibration did not measure it.
         drift: What watches those scores; None where it was not asked for or cannot be told.
+        recentring: The centre that follows the line; None where it stays.
     """
 
     cache: SupportCache
@@ -40,6 +42,7 @@ class SupportInUse:
     rule: StoppingRule
     novelty: NoveltyScorer | None
     drift: DriftMonitor | None
+    recentring: Recentring | None = None
 
     @classmethod
     def open(
@@ -50,6 +53,7 @@ class SupportInUse:
         use: ViewUse,
         reject_rate: float | None,
         drift_window: int | None,
+        recentre: bool = False,
     ) -> SupportInUse:
         """Checks that a cache and an engine belong together, and makes what depends on the cache."""
         check_encoder(cache, engine.fingerprint, engine.precision)
@@ -57,9 +61,11 @@ class SupportInUse:
             raise UsageError("the support cache has no view plan", fix="make it with view_plan=...")
         check_view_size(engine, cache.view_plan)
         head = head or open_head(cache)
+        if recentre:
+            check_recentring(head, use)
         rule = StoppingRule(head, cache.schedule or default_schedule(cache.view_plan), use)
         novelty = None if cache.novelty is None and reject_rate is None else NoveltyScorer(cache, reject_rate)
         drift = None
         if drift_window is not None and novelty is not None and novelty.known.measured:
             drift = DriftMonitor(drift_window, novelty.known)
-        return cls(cache, cache.view_plan, head, rule, novelty, drift)
+        return cls(cache, cache.view_plan, head, rule, novelty, drift, Recentring(head) if recentre else None)
