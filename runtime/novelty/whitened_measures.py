@@ -35,7 +35,7 @@ class WhitenedMeasures:
 
     def __init__(self, whitening: Whitening) -> None:
         self._matrix, self._centre = whitening.matrix, whitening.centre
-        self._classes: npt.NDArray[np.float32] = (whitening.class_means - self._centre) @ self._matrix
+        self._classes = np.asarray((whitening.class_means - self._centre) @ self._matrix, np.float32)
 
     def __call__(self, embeddings: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Measures regions.
