@@ -175,6 +175,15 @@ class _DecisionOptions:
             "labelled examples than calibration saw. 0 switches the check off.",
         ),
     ] = 50
+    recentre: Annotated[
+        bool,
+        typer.Option(
+            "--recentre",
+            help="Follow the line: learn from the regions classified so far how their light and surface differ from "
+            "those of the support. A result then depends on the regions before it. Needs 3 instances of each class and "
+            "all views. Example: --recentre",
+        ),
+    ] = False
 
     def settings(self, min_area: int | None, part: str | None) -> ClassifySettings:
         """What they mean; see `ClassifySettings` for what is raised."""
@@ -192,6 +201,7 @@ class _DecisionOptions:
             min_area=min_area,
             region_input=self.region_input,
             part=part,
+            recentre=self.recentre,
         )
 
     def in_report(self, views: str | int) -> dict[str, object]:
@@ -201,6 +211,7 @@ class _DecisionOptions:
             "risk": self.risk if views == "auto" else None,
             "budget": None if self.budget_ms is None else f"{self.budget_ms:g} ms",
             "reject rate": self.reject_rate,
+            "centre": "follows the line" if self.recentre else None,
         }
 
 

@@ -37,6 +37,7 @@ class RunFacts:
         min_area: The smallest defect of a mask that was asked for; None for the default.
         region_input: What the encoder was told about where defects are; None for what the annotations say.
         part: The part that was given for all images; None where none was, and then not in the records.
+        recentre: True where the centre follows the line; None where it does not, and then not in the records.
     """
 
     version: str
@@ -54,6 +55,7 @@ class RunFacts:
     min_area: int | None
     region_input: str | None
     part: str | None = None
+    recentre: bool | None = None
 
     @classmethod
     def of(
@@ -87,6 +89,7 @@ class RunFacts:
             min_area=settings.min_area,
             region_input=settings.region_input,
             part=settings.part,
+            recentre=settings.recentre or None,
         )
 
     def on(self, engine: Engine) -> RunFacts:
@@ -103,8 +106,8 @@ class RunFacts:
     def to_record(self, cache_digest: str) -> dict[str, Any]:
         """The facts in plain JSON types, of a region that was compared with the cache of this digest."""
         facts = dataclasses.asdict(self) | {"cache_digest": cache_digest}
-        # Absent where it is not given, so that such a record is the same as one of an earlier version.
-        return {name: value for name, value in facts.items() if name != "part" or value is not None}
+        # Absent where they are not given, so that such a record is the same as one of an earlier version.
+        return {name: value for name, value in facts.items() if name not in ("part", "recentre") or value is not None}
 
     def differences(self, recorded: Mapping[str, Any]) -> list[str]:
         """What of a record's facts is not as in this run, in words; where a run may differ is not looked at."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mvrec_edge.runtime.heads import Neighbour
 from mvrec_edge.runtime.regions import Region
 
-__all__ = ["UNKNOWN", "Prediction", "StageTimes"]
+__all__ = ["UNKNOWN", "Prediction", "Recentred", "StageTimes"]
 
 #: The label of a region that counts as unknown.
 UNKNOWN = "unknown"
@@ -35,6 +35,19 @@ class StageTimes:
     def total(self) -> float:
         """All stages together, in milliseconds."""
         return self.crop + self.encode + self.classify
+
+
+@dataclass(frozen=True)
+class Recentred:
+    """What a centre that follows the line has done to a prediction.
+
+    Attributes:
+        moved: How far the centre was from that of the support, in standard deviations of the class means.
+        fixed_class: The most probable class about the centre of the support.
+    """
+
+    moved: float
+    fixed_class: str
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,7 @@ class Prediction:
         part_given: Whether that part was given, and not chosen by the embedding.
         part_probability: How probable the embedding makes this part, 0 to 1, given or not.
         embedding: float32 `[C]`, the mean over its views, for the map of a report; not in the record.
+        recentred: Where the centre was, where it follows the line; else None, and not in the record.
     """
 
     region: Region
@@ -83,6 +97,7 @@ class Prediction:
     part_given: bool | None = None
     part_probability: float | None = None
     embedding: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    recentred: Recentred | None = None
 
     def __post_init__(self) -> None:
         if not self.nearest_class:
@@ -103,6 +118,10 @@ class Prediction:
                 "part_probability": None if self.part_probability is None else round(self.part_probability, 6),
             }
         )
+        recentred = {}
+        if self.recentred is not None:
+            moved = round(self.recentred.moved, 6)
+            recentred = {"recentred": {"moved": moved, "fixed_class": self.recentred.fixed_class}}
         return {
             "source": self.region.source,
             "box": list(self.region.box),
@@ -115,6 +134,7 @@ class Prediction:
             # Left out where there is none, so that such a record is the same as one of an earlier version.
             **({} if self.review is None else {"review": self.review}),
             **of_part,
+            **recentred,
             "probabilities": {name: round(value, 6) for name, value in self.probabilities.items()},
             "annotated": self.region.label,
             "nearest": [

@@ -8,7 +8,7 @@ import numpy as np
 
 from mvrec_edge.calib.fitting.leave_one_out import nothing_to_leave_out
 from mvrec_edge.runtime.errors import SupportError
-from mvrec_edge.runtime.novelty import KnownDistances, NoveltyLimits, left_out_distances
+from mvrec_edge.runtime.novelty import KnownDistances, NoveltyLimits, left_out_distances, left_out_measures
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.support.novelty_calibration import NoveltyCalibration
 from mvrec_edge.runtime.support.reject_rate import check_rate
@@ -18,11 +18,11 @@ __all__ = ["describe_limits", "fit_novelty"]
 
 
 def fit_novelty(cache: SupportCache, reject_rate: float | None = None) -> SupportCache:
-    """Leaves each support instance out with its image and measures how far it lies from the rest of its class.
+    """Leaves each support instance out with its image and measures how far it lies from the rest.
 
     Args:
         cache: The support cache.
-        reject_rate: Wanted share of known defects that are called unknown; None to store the distances alone.
+        reject_rate: Wanted share of known defects that are called unknown; None to store what was measured alone.
 
     Returns:
         The cache with its `novelty`.
@@ -39,14 +39,18 @@ def fit_novelty(cache: SupportCache, reject_rate: float | None = None) -> Suppor
             f"{nothing_to_leave_out(cache)}, so the distances between known defects cannot be measured",
             fix="add a labelled instance on another image to a class, or calibrate without --reject-rate",
         )
-    return dataclasses.replace(cache, novelty=NoveltyCalibration(left_out, reject_rate))
+    usable = cache.can_be_left_out
+    whitened = left_out_measures(cache.whitening, cache.image_groups, usable) if usable.any() else None
+    return dataclasses.replace(cache, novelty=NoveltyCalibration(left_out, reject_rate, whitened))
 
 
 def describe_limits(cache: SupportCache) -> list[str]:
     """What a cache calls unknown, in a few lines: the rate, and the limit of each class with where it comes from."""
     if cache.novelty is None:
         return ["not measured: calibrate again to be able to say 'unknown'"]
-    known = KnownDistances.of(cache.novelty.left_out, cache.labels, len(cache.class_names))
+    known = KnownDistances.of(
+        cache.novelty.left_out, cache.labels, len(cache.class_names), cache.novelty.left_out_whitened
+    )
     if not known.measured:
         return [f"nothing can be called unknown: {nothing_to_leave_out(cache)}"]
     rate = cache.novelty.reject_rate

@@ -12,10 +12,12 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.classifier.defect_classifier import DefectClassifier
 from mvrec_edge.runtime.classifier.given_parts import check_given, of_known_parts
+from mvrec_edge.runtime.classifier.recentring import RecentringTally, check_recentring, check_without_parts
 from mvrec_edge.runtime.engines.encoding import ImageRegions
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.errors import DamageWarning, InputError, InputWarning, UsageError
 from mvrec_edge.runtime.gradual import DEFAULT_RISK, ViewUse
+from mvrec_edge.runtime.heads import open_head
 from mvrec_edge.runtime.images.missing import missing_of
 from mvrec_edge.runtime.novelty import NoveltyScorer
 from mvrec_edge.runtime.novelty.drift import check_window
@@ -49,6 +51,7 @@ class ClassifySettings:
             nothing (`"full"`); None for what the annotation says.
         part: The part that all images show, where the support cache has parts; None for what the source says, and
             where that says nothing, for what the embedding says.
+        recentre: Whether the centre that regions are compared about follows the line; see `DefectClassifier`.
 
     Raises:
         UsageError: A value is not usable.
@@ -63,6 +66,7 @@ class ClassifySettings:
     min_area: int | None = None
     region_input: str | None = None
     part: str | None = None
+    recentre: bool = False
 
     def __post_init__(self) -> None:
         self._view_use("all" if self.views == "cache" else self.views)
@@ -87,11 +91,15 @@ class ClassifySettings:
         return self._view_use(wanted.pop() if len(wanted) == 1 else "all")
 
     def check_cache(self, cache: SupportCache) -> None:
-        """Refuses a support cache that cannot serve the reject rate or the part, before an engine is opened for it.
+        """Refuses a support cache that cannot serve, before an engine is opened for it.
 
         Raises:
-            UsageError: It holds nothing that a limit could be computed from, or not the part.
+            UsageError: It holds nothing that a limit could be computed from, or not the part, or its centre cannot
+                follow the line.
         """
+        if self.recentre:
+            check_without_parts(cache)
+            check_recentring(open_head(cache), self.view_use(cache))
         if self.reject_rate is not None:
             for each in parts_of(cache).values() or (cache,):
                 NoveltyScorer(each, self.reject_rate)
@@ -159,8 +167,9 @@ def classify_source(
             caller's to look at.
         settings: How.
         progress: Called with the number of views after each batch.
-        say: Given one line about the order of views where `views` is `"auto"`, those that `DefectClassifier` says, and
-            one where regions were marked otherwise than those of the cache; by default that is a `KindWarning`.
+        say: Given one line about the order of views where `views` is `"auto"`, those that `DefectClassifier` says, at
+            the end one about a centre that has followed the line, and one where regions were marked otherwise than
+            those of the cache; by default that is a `KindWarning`.
         opened: Given the classifier before the first image is read, for whoever will have it reload the cache.
 
     Returns:
@@ -182,6 +191,7 @@ def classify_source(
         say=say,
         reject_rate=settings.reject_rate,
         drift_window=settings.drift_window,
+        recentre=settings.recentre,
     )
     if use.views == "auto" and say is not None:
         say(classifier.rule.describe())
@@ -198,13 +208,16 @@ def _classified(
     progress: Callable[[int], None] | None,
     say: Callable[[str], None] | None,
 ) -> Iterator[ClassifiedImage]:
-    watch = KindWatch(classifier.cache.region_input)
+    watch, tally = KindWatch(classifier.cache.region_input), RecentringTally()
     for item, predictions in classifier.classify_many(_read(images, settings, classifier), progress):
         key = item.key
         image = item.image if item.image.size else None
         _warn_of_kind(watch.see(prediction.region for prediction in predictions), say)
+        tally.see(predictions)
         yield ClassifiedImage(key.path, image, predictions, key.problems, key.warnings)
     _warn_of_kind(watch.at_the_end(), say)
+    if say is not None and (told := tally.in_words()) is not None:
+        say(told)
 
 
 def _warn_of_kind(warning: str | None, say: Callable[[str], None] | None) -> None:

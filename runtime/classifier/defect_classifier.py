@@ -20,10 +20,10 @@ from mvrec_edge.runtime.engines.encoding import EncodedImage, ImageRegions, enco
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.errors import FingerprintMismatchError, MvrecEdgeError, UsageError
 from mvrec_edge.runtime.gradual import Rule, ViewUse, see_gradually
-from mvrec_edge.runtime.heads import Head
+from mvrec_edge.runtime.heads import Head, HeadPrediction
 from mvrec_edge.runtime.novelty import Novelty
 from mvrec_edge.runtime.novelty.drift import DriftWarning
-from mvrec_edge.runtime.prediction import UNKNOWN, Prediction, StageTimes
+from mvrec_edge.runtime.prediction import UNKNOWN, Prediction, Recentred, StageTimes
 from mvrec_edge.runtime.regions import Region
 from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.views import ViewPlan
@@ -60,13 +60,17 @@ class DefectClassifier:
             says.
         drift_window: Regions in a window that is compared with calibration, 10 to 100,000; by default none is. A cache
             that does not say how far known defects lie from one another is not watched.
+        recentre: Whether the centre that regions are compared about follows the line (`Recentring`). What a region
+            gets then depends on those before it, and with several threads on their order. It begins at the support's
+            centre, and again there with another cache or after a drift.
 
     Raises:
         InputError: The cache cannot be read or is none.
         IntegrityError: The cache was changed after it was written.
         FingerprintMismatchError: The cache was made with another bundle.
         UsageError: The cache has no view plan, or one of another view size, or fewer views than are wanted; or a reject
-            rate is given that the cache cannot serve, or a window of another size.
+            rate is given that the cache cannot serve, or a window of another size; or the centre shall follow the line
+            and cannot (`check_recentring`).
 
     Example:
         >>> bundle = Bundle.load("encoder.bundle")                                # doctest: +SKIP
@@ -89,8 +93,10 @@ class DefectClassifier:
         say: Callable[[str], None] | None = None,
         reject_rate: float | None = None,
         drift_window: int | None = None,
+        recentre: bool = False,
     ) -> None:
         self._use = views
+        self._recentre = recentre
         self._path = None if isinstance(cache, SupportCache) else Path(cache)
         self._reject_rate, self._drift_window = reject_rate, drift_window
         self.engine = engine
@@ -144,9 +150,7 @@ class DefectClassifier:
             raise UsageError("there is no file to read the support cache from again", fix="give reload() the cache")
         if self._own_head and head is None:
             raise UsageError("the classifier has a head of its own, for the present cache", fix="give reload() a head")
-        support = SupportInUse.open(
-            _loaded(source), self.engine, head, self._use, self._reject_rate, self._drift_window
-        )
+        support = self._open(_loaded(source), head)
         if support.plan != self.plan:
             # Views that wait for a full batch are cut already, and belong to the plan they were cut by.
             raise FingerprintMismatchError(
@@ -245,7 +249,9 @@ class DefectClassifier:
             yield image.item, predictions
 
     def _open(self, cache: SupportCache, head: Head | None) -> SupportInUse:
-        return SupportInUse.open(cache, self.engine, head, self._use, self._reject_rate, self._drift_window)
+        return SupportInUse.open(
+            cache, self.engine, head, self._use, self._reject_rate, self._drift_window, self._recentre
+        )
 
     def _reload_if_requested(self) -> None:
         requests: list[SupportCache | str | Path | None] = []
@@ -294,10 +300,17 @@ class DefectClassifier:
     ) -> list[Prediction]:
         """Predicts by a support without parts, or by that of one part."""
         start = time.perf_counter()
-        answers = support.head.predict(encoded.embeddings, self.neighbours, views)
+        answers, recentred = self._answers(encoded.embeddings, support, views)
         novelties: list[Novelty | None] = [None] * len(answers)
         if support.novelty is not None:
             novelties = [*support.novelty.score(encoded.embeddings, views)]
+        if support.recentring is not None:
+            support.recentring.see(
+                encoded.embeddings,
+                [answer.label for answer in answers],
+                [each.fixed_class for each in recentred if each is not None],
+                [novelty is not None and bool(novelty.unknown) for novelty in novelties],
+            )
         classify_ms = (time.perf_counter() - start) * 1e3 / len(answers)
         self._watch(support, novelties)
         looked_at = [
@@ -322,8 +335,9 @@ class DefectClassifier:
                 review=review,
                 cache=support.cache.digest,
                 embedding=embedding,
+                recentred=moved,
             )
-            for region, answer, novelty, review, crop_ms, encode_ms, embedding in zip(
+            for region, answer, novelty, review, crop_ms, encode_ms, embedding, moved in zip(
                 encoded.item.regions,
                 answers,
                 novelties,
@@ -331,16 +345,32 @@ class DefectClassifier:
                 encoded.crop_ms,
                 encoded.encode_ms,
                 encoded.embeddings.mean(axis=1),
+                recentred,
                 strict=True,
             )
         ]
 
     def _warn_of_review(self) -> None:
-        warning = None if self._support.review is None else fewer_views_than_tried(self.cache, self._use)
+        # A head that was given has no limits, whatever the cache says.
+        limited = [each for each in (self._support, *self._support.parts.values()) if each.review is not None]
+        warning = fewer_views_than_tried(limited[0].cache, self._use) if limited else None
         if warning is not None and self._say is not None:
             self._say(f"warning: {warning}")
         elif warning is not None:
             warnings.warn(warning, ReviewWarning, stacklevel=3)
+
+    def _answers(
+        self, embeddings: npt.NDArray[np.float32], support: SupportInUse, views: Sequence[int] | None
+    ) -> tuple[list[HeadPrediction], list[Recentred | None]]:
+        """What the head says about the regions of an image, all about one centre."""
+        fixed = support.head.predict(embeddings, self.neighbours, views)
+        if support.recentring is None:
+            return fixed, [None] * len(fixed)
+        move = support.recentring.move()
+        answers = fixed
+        if move.vector is not None:
+            answers = support.head.predict(embeddings, self.neighbours, views, move.vector)
+        return answers, [Recentred(move.length, each.label) for each in fixed]
 
     def _watch(self, support: SupportInUse, novelties: Sequence[Novelty | None]) -> None:
         if support.drift is None:
@@ -349,6 +379,9 @@ class DefectClassifier:
             if novelty is None or novelty.deviations is None:
                 continue
             drift = support.drift.see(novelty.deviations)
+            if drift is not None and support.recentring is not None:
+                # What is learned from regions that are not as they were is worth nothing.
+                support.recentring.reset()
             if drift is not None and self._say is not None:
                 self._say(f"warning: {drift}")
             elif drift is not None:

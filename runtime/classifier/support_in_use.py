@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.classifier.checks import check_encoder, check_view_size
+from mvrec_edge.runtime.classifier.recentring import Recentring, check_recentring, check_without_parts
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.gradual import PartsRule, Rule, StoppingRule, ViewUse
@@ -58,6 +59,7 @@ class SupportInUse:
             is another than the one whose probabilities the limits are of.
         parts: Of a cache with parts, each part as the cache that it is; else none.
         places: Where the instances of each part stand in the whole cache, int64 `[n]`.
+        recentring: The centre that follows the line; None where it stays.
     """
 
     cache: SupportCache
@@ -67,6 +69,7 @@ class SupportInUse:
     novelty: NoveltyScorer | None
     drift: DriftMonitor | None
     review: ReviewLimits | None
+    recentring: Recentring | None = None
     parts: Mapping[str, SupportInUse] = field(default_factory=dict)
     places: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
 
@@ -79,6 +82,7 @@ class SupportInUse:
         use: ViewUse,
         reject_rate: float | None,
         drift_window: int | None,
+        recentre: bool = False,
     ) -> SupportInUse:
         """Checks that a cache and an engine belong together, and makes what depends on the cache."""
         check_encoder(cache, engine.fingerprint, engine.precision)
@@ -91,6 +95,8 @@ class SupportInUse:
                     "a head that is given does not go with a support cache of several parts",
                     fix="leave it out: each part has its own",
                 )
+            if recentre:
+                check_without_parts(cache)
             within = {
                 name: cls.open(part, engine, None, use, reject_rate, drift_window)
                 for name, part in parts_of(cache).items()
@@ -98,12 +104,15 @@ class SupportInUse:
             return cls._of_parts(cache, cache.view_plan, use, within)
         review = cache.review if head is None else None
         head = head or open_head(cache)
+        if recentre:
+            check_recentring(head, use)
         rule = StoppingRule(head, cache.schedule or default_schedule(cache.view_plan), use)
         novelty = None if cache.novelty is None and reject_rate is None else NoveltyScorer(cache, reject_rate)
         drift = None
         if drift_window is not None and novelty is not None and novelty.known.measured:
             drift = DriftMonitor(drift_window, novelty.known)
-        return cls(cache, cache.view_plan, head, rule, novelty, drift, review)
+        moving = Recentring(head) if recentre else None
+        return cls(cache, cache.view_plan, head, rule, novelty, drift, review, recentring=moving)
 
     @classmethod
     def _of_parts(
@@ -113,12 +122,12 @@ class SupportInUse:
         places = {name: places_of(cache, name) for name in within}
         first = next(iter(within.values()))
         if len(within) == 1:
-            return cls(cache, plan, first.head, first.rule, None, None, None, within, places)
+            return cls(cache, plan, first.head, first.rule, None, None, None, parts=within, places=places)
         head = open_head(parts_as_classes(cache))
         rule = PartsRule(
             StoppingRule(head, default_schedule(plan), use), {name: each.rule for name, each in within.items()}
         )
-        return cls(cache, plan, head, rule, None, None, None, within, places)
+        return cls(cache, plan, head, rule, None, None, None, parts=within, places=places)
 
     def rule_of(self, region: Region) -> Rule:
         """When the views of a region are enough: by the rule of its part, where that is given."""

@@ -22,6 +22,7 @@ class CentredZipAdapter(KernelHead):
 
     name = "zip-c"
     defaults = HeadSettings("zip-c", beta=8.0, aggregate="mean")
+    has_centre = True
 
     def _prepare(self) -> None:
         self._centre = class_centre(self.cache.keys, self.cache.labels)

@@ -69,6 +69,7 @@ class Head(ABC):
         name: The head's name on the command line and in a cache.
         defaults: The published parameters.
         aggregations: The aggregations that the head knows.
+        has_centre: Whether the head compares queries and keys about the centre of the support.
         trains: Whether the head has to be trained on a support; one that has not costs next to nothing to fit anew.
 
     Raises:
@@ -78,6 +79,7 @@ class Head(ABC):
     name: ClassVar[str] = ""
     defaults: ClassVar[HeadSettings] = HeadSettings()
     aggregations: ClassVar[tuple[str, ...]] = AGGREGATIONS
+    has_centre: ClassVar[bool] = False
     trains: ClassVar[bool] = False
 
     @classmethod
@@ -109,7 +111,10 @@ class Head(ABC):
 
     @final
     def logits(
-        self, embeddings: npt.NDArray[np.floating], views: Sequence[int] | None = None
+        self,
+        embeddings: npt.NDArray[np.floating],
+        views: Sequence[int] | None = None,
+        move: npt.NDArray[np.float32] | None = None,
     ) -> npt.NDArray[np.float32]:
         """Computes one row of logits for each region.
 
@@ -118,6 +123,9 @@ class Head(ABC):
             views: Which of the cache's views these are, by their place in the view plan; by default all V where there
                 are
                 as many, and else it is not known. Heads that compare view with view use it.
+            move: float32 `[C]`, by how much the centre that queries are compared about has moved, as `rows` has them;
+                by default not at all. The keys stay about the centre of the support. Only for a head with a centre
+                (`has_centre`).
 
         Returns:
             float32 `[M, N]`. With `aggregate="uncertainty"` these are the logarithms of the averaged probabilities,
@@ -132,7 +140,7 @@ class Head(ABC):
         result = np.empty((len(queries), len(self.cache.class_names)), np.float32)
         step = max(1, MOST_SIMILARITIES // (queries.shape[1] * len(self.cache.labels)))
         for start in range(0, len(queries), step):
-            result[start : start + step] = self._logits(queries[start : start + step], places)
+            result[start : start + step] = self._logits(self._moved(queries[start : start + step], move), places)
         return result
 
     @abstractmethod
@@ -140,7 +148,7 @@ class Head(ABC):
         """Logits of a part of the queries, float32 `[M, P, C]` to `[M, N]`.
 
         Args:
-            queries: The regions.
+            queries: The regions, as `rows` gives them, about where the centre has moved.
             views: int `[P]`, which of the cache's views these are; None where it is not known.
         """
 
@@ -180,18 +188,28 @@ class Head(ABC):
 
     @abstractmethod
     def _similarities(self, queries: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Cosines between regions and support instances as the head sees their means, `[M, P, C]` to `[M, NK]`."""
+        """Cosines between regions and support instances as the head sees their means, `[M, P, C]` to `[M, NK]`.
+
+        The regions are as `rows` gives them.
+        """
 
     @final
     def probabilities(
-        self, embeddings: npt.NDArray[np.floating], views: Sequence[int] | None = None
+        self,
+        embeddings: npt.NDArray[np.floating],
+        views: Sequence[int] | None = None,
+        move: npt.NDArray[np.float32] | None = None,
     ) -> npt.NDArray[np.float32]:
         """Computes the probability of each class, float32 `[M, N]`, rows summing to 1. See `logits`."""
-        return softmax(self.logits(embeddings, views) / np.float32(self.temperature))
+        return softmax(self.logits(embeddings, views, move) / np.float32(self.temperature))
 
     @final
     def predict(
-        self, embeddings: npt.NDArray[np.floating], neighbours: int = 3, views: Sequence[int] | None = None
+        self,
+        embeddings: npt.NDArray[np.floating],
+        neighbours: int = 3,
+        views: Sequence[int] | None = None,
+        move: npt.NDArray[np.float32] | None = None,
     ) -> list[HeadPrediction]:
         """Classifies regions.
 
@@ -199,6 +217,7 @@ class Head(ABC):
             embeddings: `[M, P, C]`.
             neighbours: How many of the nearest support instances to name.
             views: Which of the cache's views these are; see `logits`.
+            move: By how much the centre has moved; see `logits`.
 
         Returns:
             One prediction for each region, in order.
@@ -207,10 +226,10 @@ class Head(ABC):
             InputError: An embedding is not finite, or its projection is zero.
             UsageError: The shape does not fit the cache.
         """
-        probabilities = self.probabilities(embeddings, views)
+        probabilities = self.probabilities(embeddings, views, move)
         if not len(probabilities):
             return []
-        similarities = self._similarities(self._checked(embeddings))
+        similarities = self._similarities(self._moved(self._checked(embeddings), move))
         return [
             HeadPrediction(self.cache.class_names[int(row.argmax())], row, self._nearest(similar, neighbours))
             for row, similar in zip(probabilities, similarities, strict=True)
@@ -230,6 +249,13 @@ class Head(ABC):
             )
             for index in best
         )
+
+    def _moved(self, queries: npt.NDArray[np.float32], move: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:
+        if move is None:
+            return self.rows(queries)
+        if not self.has_centre:
+            raise UsageError(f"the head {self.name} has no centre that could move")
+        return self.rows(queries) - move
 
     def _checked(self, embeddings: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         channels = self.cache.embeddings.shape[-1]

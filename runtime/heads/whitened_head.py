@@ -28,6 +28,7 @@ class WhitenedHead(Head):
     """
 
     aggregations = ("mean",)
+    has_centre = True
     weight: ClassVar[float] = 2.0
 
     @abstractmethod
@@ -41,7 +42,7 @@ class WhitenedHead(Head):
         """Scores of means of unit views in a metric, `[K, C]` to `[K, N]`; see `Head.scores_of_means`."""
 
     def _logits(self, queries: npt.NDArray[np.float32], views: npt.NDArray[np.intp] | None) -> npt.NDArray[np.float32]:
-        return self.logits_in(self.cache.whitening, unit_rows(queries), views)
+        return self.logits_in(self.cache.whitening, queries, views)
 
     @final
     def logits_left_out(
@@ -72,7 +73,7 @@ class WhitenedHead(Head):
         return self.scores_in(self.cache.whitening, means)
 
     def _similarities(self, queries: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return self.cache.whitening.instance_cosines(unit_rows(queries).mean(axis=1))
+        return self.cache.whitening.instance_cosines(queries.mean(axis=1))
 
 
 def log_class_means(

@@ -26,7 +26,13 @@ from mvrec_edge.runtime.support.instance_rows import take_rows
 from mvrec_edge.runtime.support.left_out_whitening import LeftOutWhitening, left_out_whitening_of
 from mvrec_edge.runtime.support.novelty_calibration import NoveltyCalibration, check_novelty
 from mvrec_edge.runtime.support.part_fit import PartFits, check_parts, titles
-from mvrec_edge.runtime.support.part_records import LEFT_OUT, described_parts, novelty_of_parts, read_parts
+from mvrec_edge.runtime.support.part_records import (
+    LEFT_OUT,
+    LEFT_OUT_WHITENED,
+    described_parts,
+    novelty_of_parts,
+    read_parts,
+)
 from mvrec_edge.runtime.support.reject_rate import HIGHEST_RATE, LOWEST_RATE
 from mvrec_edge.runtime.support.review_limits import ReviewLimits, check_review
 from mvrec_edge.runtime.support.thumbnails import TENSORS as THUMBNAIL_TENSORS
@@ -363,6 +369,9 @@ class SupportCache:
             tensors |= {f"adapter.{name}": getattr(self.adapter, name) for name in _ADAPTER}
         if self.novelty is not None:
             tensors[LEFT_OUT] = self.novelty.left_out
+            # Left out where there is none, so that such a file is the same as one of an earlier version.
+            if self.novelty.left_out_whitened is not None:
+                tensors[LEFT_OUT_WHITENED] = self.novelty.left_out_whitened
         tensors |= novelty_of_parts(self.parts, self.part_fits)
         tensors |= pack(self.thumbnails)
         description: dict[str, Any] = {
@@ -426,7 +435,7 @@ class SupportCache:
     def _read(cls, tensors: dict[str, npt.NDArray[Any]], metadata: dict[str, str], path: Path) -> SupportCache:
         text = metadata.get("mvrec_edge")
         tuned = {f"adapter.{name}" for name in _ADAPTER}
-        optional = tuned | {LEFT_OUT} | THUMBNAIL_TENSORS
+        optional = tuned | {LEFT_OUT, LEFT_OUT_WHITENED} | THUMBNAIL_TENSORS
         if text is None or set(tensors) - optional != {"embeddings", "labels"}:
             raise InputError(
                 "is not a support cache", where=path, fix="give the file that 'mvrec-edge calibrate' wrote"
@@ -542,15 +551,18 @@ def _adapter(tensors: dict[str, npt.NDArray[Any]], names: set[str]) -> Adapter |
 
 
 def _novelty(tensors: dict[str, npt.NDArray[Any]], fields: Fields) -> NoveltyCalibration | None:
-    if (LEFT_OUT in tensors) != ("novelty" in fields.payload):
+    whitened = tensors.get(LEFT_OUT_WHITENED)
+    described = "novelty" in fields.payload
+    if (LEFT_OUT in tensors) != described or (whitened is not None and not described):
         raise SupportError("the left-out distances are not complete")
     if LEFT_OUT not in tensors:
         return None
-    described = fields.object("novelty")
-    rate = described.payload.get("reject_rate")
+    calibration = fields.object("novelty")
+    rate = calibration.payload.get("reject_rate")
     return NoveltyCalibration(
         np.ascontiguousarray(tensors[LEFT_OUT]),
-        None if rate is None else described.number("reject_rate", LOWEST_RATE, HIGHEST_RATE),
+        None if rate is None else calibration.number("reject_rate", LOWEST_RATE, HIGHEST_RATE),
+        None if whitened is None else np.ascontiguousarray(whitened),
     )
 
 

@@ -153,6 +153,18 @@ class WithoutImage:
         """What rows are multiplied by for coordinates in which the metric is the plain one, float32 `[C, C + u]`."""
         return np.concatenate([self._base.root, self._factor], axis=1)
 
+    def whitened(self, means: _Floats) -> tuple[_Floats, _Floats]:
+        """Means of unit views and the class means, about the centre, where the metric is the plain one.
+
+        Args:
+            means: float32 `[M, C]`.
+
+        Returns:
+            float32 `[M, C + u]`, and `[N', C + u]` of the N' classes that have an instance left.
+        """
+        classes = self._class_means[~self._missing]
+        return self._whitened(means - self.centre), self._whitened(classes - self.centre)
+
     @functools.cached_property
     def _class_keys(self) -> _Floats:
         return unit_rows((self._class_means - self.centre) @ self._axes).T

@@ -18,13 +18,15 @@ from mvrec_edge.runtime.support.reject_rate import HIGHEST_RATE, LOWEST_RATE
 from mvrec_edge.runtime.support.review_limits import ReviewLimits
 from mvrec_edge.runtime.views.schedule import ViewSchedule
 
-__all__ = ["LEFT_OUT", "described_parts", "novelty_of_parts", "read_parts"]
+__all__ = ["LEFT_OUT", "LEFT_OUT_WHITENED", "described_parts", "novelty_of_parts", "read_parts"]
 
 #: The tensor of the left-out distances of all instances.
 LEFT_OUT = "novelty.left_out"
+#: The tensor of what was measured of them in the whitened metric.
+LEFT_OUT_WHITENED = "novelty.left_out_whitened"
 
 # Fields of `NoveltyCalibration` with a row for each instance; `novelty.NAME` is the tensor of each.
-_OF_INSTANCES = ("left_out",)
+_OF_INSTANCES = ("left_out", "left_out_whitened")
 
 _LARGEST_SEED = 1 << 63
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mvrec_edge.calib import Protocol, UnknownResult, evaluate_unknown, read_features
+from mvrec_edge.calib import EvaluationSet, Protocol, UnknownResult, evaluate_unknown, read_features
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +21,16 @@ def test_novelty_tells_unknown_defects(results: dict[tuple[str, int], UnknownRes
     novelty = results["novelty", shots]
     assert novelty.auroc.shape == (4, 5)
     assert novelty.auroc.mean() >= bound
+
+
+def test_novelty_tells_unknown_defects_where_the_light_differs(shared_data: Path) -> None:
+    """The support is drawn from the split without changed colours, and the split with them is classified."""
+    data = read_features(shared_data / "alphaclip_features_transistor" / "features.safetensors")
+    assert data.query is not None
+    assert data.query_labels is not None
+    swapped = EvaluationSet(data.class_names, data.query, data.query_labels, data.support, data.support_labels)
+    found = evaluate_unknown(swapped, Protocol(shots=(5,), draws=5, heads=("zip-c",)), 0.05)
+    assert next(result for result in found if result.score == "novelty").auroc.mean() >= 0.9
 
 
 @pytest.mark.parametrize("shots", [3, 5])

@@ -100,7 +100,7 @@ def cache() -> SupportCache:
         shots=2,
         seed=0,
         adapter=Adapter(*(draw.standard_normal(shape).astype(np.float32) for shape in ((8, 8), (8,), (4, 8)))),
-        novelty=NoveltyCalibration(left_out, 0.05),
+        novelty=NoveltyCalibration(left_out, 0.05, np.stack([left_out, left_out - 1], axis=1)),
         review=ReviewLimits(0.95, 0.9, (0.8125, None), (True, False), 60, 52, 11),
         region_input="mask",
         thumbnails=[picture] * 4,

@@ -43,5 +43,5 @@ def test_bounds(benchmark_module: Callable[[str], ModuleType]) -> None:
         result("novelty", 5, 0.97),
         result("cosine", 5, 1),
     ]
-    judged = benchmark_module("unknown")._judge(results)
+    judged = benchmark_module("unknown")._judge(results, {3: 0.95, 5: 0.98})
     assert [(bound["figure"], bound["reached"]) for bound in judged] == [(0.96, True), (0.97, False)]

@@ -11,7 +11,7 @@ from mvrec_edge.calib import fit_novelty
 from mvrec_edge.calib.fitting.novelty_fitting import describe_limits
 from mvrec_edge.runtime import SupportCache
 from mvrec_edge.runtime.errors import SupportError, UsageError
-from mvrec_edge.runtime.novelty import left_out_distances
+from mvrec_edge.runtime.novelty import left_out_distances, left_out_measures
 
 
 def support(*counts: int) -> SupportCache:
@@ -25,6 +25,10 @@ def test_the_stored_embeddings_are_what_is_measured() -> None:
     fitted = fit_novelty(cache, 0.05)
     assert fitted.novelty is not None
     np.testing.assert_array_equal(fitted.novelty.left_out, left_out_distances(cache.embeddings, cache.labels))
+    assert fitted.novelty.left_out_whitened is not None
+    wanted = left_out_measures(cache.whitening, cache.image_groups, cache.can_be_left_out)
+    np.testing.assert_array_equal(fitted.novelty.left_out_whitened, wanted)
+    assert np.isfinite(wanted).all(axis=1).tolist() == [True] * 5 + [False]
     assert fitted.novelty.reject_rate == 0.05
     assert cache.novelty is None
 
@@ -34,7 +38,9 @@ def test_a_rate_that_cannot_be_served_is_refused() -> None:
         fit_novelty(support(2, 2), 0.9)
     with pytest.raises(SupportError, match="single instance"):
         fit_novelty(support(1, 1), 0.05)
-    assert fit_novelty(support(1, 1)).novelty is not None
+    single = fit_novelty(support(1, 1)).novelty
+    assert single is not None
+    assert single.left_out_whitened is None
 
 
 def test_an_image_is_left_out_as_a_whole() -> None:

@@ -117,13 +117,64 @@ def test_what_says_unknown_is_checked(tmp_path: Path, values: np.ndarray, rate: 
         SupportCache.load(tmp_path / "a")
 
 
+WHITENED = np.stack([LEFT_OUT, LEFT_OUT - 1], axis=1)
+
+
+def test_round_trip_of_the_whitened_measures(tmp_path: Path) -> None:
+    without = make(novelty=NoveltyCalibration(LEFT_OUT, 0.05))
+    whitened = WHITENED.copy()
+    whitened[2] = np.nan
+    cache = make(novelty=NoveltyCalibration(LEFT_OUT, 0.05, whitened))
+    cache.save(tmp_path / "a")
+    loaded = SupportCache.load(tmp_path / "a").novelty
+    assert loaded is not None
+    assert loaded.left_out_whitened is not None
+    np.testing.assert_array_equal(loaded.left_out_whitened, whitened)
+    # A cache of an earlier version has none, and stays the same file.
+    assert b"whitened" not in without.to_bytes()
+    without.save(tmp_path / "b")
+    older = SupportCache.load(tmp_path / "b").novelty
+    assert older is not None
+    assert older.left_out_whitened is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        WHITENED[:5],
+        WHITENED[:, :1],
+        WHITENED.astype(np.float64),
+        -WHITENED,
+        np.where(WHITENED == 0, np.float32(np.nan), WHITENED),
+        WHITENED * np.float32([1, 1e6]),
+        WHITENED * np.float32([1, np.inf]),
+        np.full((6, 2), np.nan, np.float32),
+    ],
+)
+def test_whitened_measures_are_checked(tmp_path: Path, values: np.ndarray) -> None:
+    novelty = NoveltyCalibration(LEFT_OUT, 0.05, values)
+    with pytest.raises(SupportError, match="whitened measures must be"):
+        make(novelty=novelty)
+    (tmp_path / "a").write_bytes(dataclasses.replace(make(), novelty=novelty).to_bytes())
+    with pytest.raises(IntegrityError):
+        SupportCache.load(tmp_path / "a")
+
+
+def test_whitened_measures_of_an_only_instance_are_refused() -> None:
+    labels, names = [0, 1, 0, 1, 0, 2], ["a", "b", "c"]
+    left_out = LEFT_OUT.copy()
+    left_out[5] = np.nan
+    with pytest.raises(SupportError, match="none of an instance that cannot be left out"):
+        make(labels=labels, class_names=names, novelty=NoveltyCalibration(left_out, 0.05, WHITENED))
+
+
 def test_distances_of_a_class_with_one_instance_are_refused() -> None:
     with pytest.raises(SupportError, match="only instance"):
         make(labels=[0, 1, 0, 1, 0, 2], class_names=["a", "b", "c"], novelty=NoveltyCalibration(LEFT_OUT))
 
 
 def test_half_of_what_says_unknown_is_refused(tmp_path: Path) -> None:
-    make(novelty=NoveltyCalibration(LEFT_OUT, 0.05)).save(tmp_path / "a")
+    make(novelty=NoveltyCalibration(LEFT_OUT, 0.05, WHITENED)).save(tmp_path / "a")
     tensors = safetensors.numpy.load_file(tmp_path / "a")
     del tensors["novelty.left_out"]
     with safetensors.safe_open(tmp_path / "a", "np") as file:
