@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.support.left_out_whitening import LeftOutWhitening
+from mvrec_edge.runtime.support.left_out_whitening import left_out_whitening_of
 from mvrec_edge.runtime.support.whitening import Whitening, unit_rows
 
 __all__ = ["MEASURES", "WhitenedMeasures", "left_out_measures"]
@@ -69,7 +69,7 @@ def left_out_measures(
     if len(instances) > most:
         by_class = instances[np.argsort(whitening.key_labels[instances], kind="stable")]
         instances = by_class[np.linspace(0, len(by_class) - 1, most).astype(np.intp)]
-    left_out = LeftOutWhitening(whitening, groups)
+    left_out = left_out_whitening_of(whitening, groups)
     # Those of one image together, which share a metric.
     for instance in instances[np.argsort(groups[instances], kind="stable")]:
         metric = left_out.without(int(instance))

@@ -66,7 +66,7 @@ class LeftOutWhitening:
         return self._images[group]
 
 
-def left_out_whitening_of(whitening: Whitening, groups: npt.NDArray[np.int64]) -> LeftOutWhitening:
+def left_out_whitening_of(whitening: Whitening, groups: npt.NDArray[np.integer]) -> LeftOutWhitening:
     """The left-out metrics of a support; the same ones as long as there is its whitening, which holds the latest."""
     latest = whitening.left_out
     if not isinstance(latest, LeftOutWhitening) or not np.array_equal(latest.groups, groups):
@@ -163,7 +163,9 @@ class WithoutImage:
             float32 `[M, C + u]`, and `[N', C + u]` of the N' classes that have an instance left.
         """
         classes = self._class_means[~self._missing]
-        return self._whitened(means - self.centre), self._whitened(classes - self.centre)
+        rows = np.concatenate([means, classes]) - self.centre
+        whitened = np.asarray(rows @ self._axes, np.float32)
+        return whitened[: len(means)], whitened[len(means) :]
 
     @functools.cached_property
     def _class_keys(self) -> _Floats:

@@ -47,6 +47,7 @@ OWN = frozenset(
             "bundle.manifest",
             "profile",
             "self.profile",
+            "flavour",
         ),
         *("profile.shapes(image_size)", "tensors", "inputs", "shapes", "batch", "math", "np", "dataclasses"),
         *("runner", "cutting", "self._plain()", "self._device()", "prepared", "self._prepared"),

@@ -373,7 +373,7 @@ def test_a_changed_bundle_is_refused(line: Path, tiny_bundle_path: Path, tmp_pat
         (("calibrate", "BUNDLE", "PARTS", "--beta", "-1", "--out", "c"), 2, "beta"),
         (("calibrate", "BUNDLE", "PARTS", "--aggregate", "sum", "--out", "c"), 2, "uncertainty"),
         (("calibrate", "BUNDLE", "PARTS", "--head", "knn", "--out", "c"), 2, "zip-c"),
-        (("calibrate", "BUNDLE", "PARTS", "--beta", "3", "--out", "c"), 2, "chooses beta"),
+        (("calibrate", "BUNDLE", "PARTS", "--beta", "3", "--out", "c"), 2, "has neither beta"),
         (("evaluate",), 2, "either BUNDLE and SUPPORT, or --features"),
         (("evaluate", "BUNDLE"), 2, "either BUNDLE and SUPPORT, or --features"),
         (("evaluate", "BUNDLE", "PARTS", "--features", "f"), 2, "so leave out BUNDLE ("),

@@ -116,11 +116,13 @@ def test_two_changes_at_once_are_both_there(line: Path) -> None:
 
 
 def test_a_regression_is_shown_and_refused_unless_forced(line: Path, tmp_path: Path) -> None:
-    """A class four times over under another class's name, so that its own are outvoted."""
+    """A class four times over under another class's name, each copy nearer to its own than the others of its class."""
     cache = SupportCache.load(line)
     rng = np.random.default_rng(0)
     centres = 4 * rng.standard_normal((3, 1, cache.embeddings.shape[2]))
-    rows = centres[cache.labels] + 0.2 * rng.standard_normal(cache.embeddings.shape)
+    # The instances of a class differ as wholes, so that a copy is nearer than they are to one another.
+    rows = centres[cache.labels] + 2 * rng.standard_normal((len(cache.labels), 1, cache.embeddings.shape[2]))
+    rows = rows + 0.2 * rng.standard_normal(cache.embeddings.shape)
     cache.changed(embeddings=rows.astype(np.float32)).save(line)
     bytes_before = line.read_bytes()
     wrong = cache.labels == 0

@@ -194,7 +194,7 @@ _USAGE = (
     Trigger(f"{EVALUATE} --right-at-least 95% --heads zip-f", 2, "there is none among --heads"),
     Trigger(f"{CALIBRATE} --shots 0", 2, "Invalid value for '--shots'"),
     Trigger(f"{CALIBRATE} --head best", 2, "there is no head 'best'"),
-    Trigger(f"{CALIBRATE} --beta 3", 2, "the head 'auto' chooses beta"),
+    Trigger(f"{CALIBRATE} --beta 3", 2, "the head 'auto' has neither beta"),
     Trigger(f"{CALIBRATE} --head zip --beta -1", 2, "beta must be"),
     Trigger(f"{CALIBRATE} --head zip --aggregate most", 2, "there is no aggregation 'most'"),
     Trigger(f"{CALIBRATE} --tune --head zip", 2, "--tune chooses the head itself"),

@@ -100,7 +100,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[bytes]:
         ({"shots": 10**5000}, "at most 1048576 shots can be drawn"),
         ({"seed": 10**5000}, "a seed is at most 9223372036854775808"),
         ({"head": "zip", "aggregate": "vote"}, "no aggregation 'vote'"),
-        ({"beta": 2.0}, "the head 'auto' chooses beta and aggregation itself"),
+        ({"beta": 2.0}, "the head 'auto' has neither beta nor aggregation"),
         ({"reject_rate": 0.9}, "0.9|90"),
         ({"shots": 1.5}, "the number of shots must be a whole number, not 1.5"),
         ({"shots": True}, "must be a whole number, not True"),
@@ -139,8 +139,9 @@ def test_a_head_that_trains_shows_its_loss(labelled: LabelledSet, engine: FakeEn
     notes = Notes()
     settings = CalibrateSettings(views="ms", resample="fast", head="zip-f", tuning=FineTuning(steps=3))
     assert calibrate(engine, labelled, settings, observer=notes).adapter is not None
-    assert notes.done["fine-tuning, steps"] == 3
-    assert sum(note.startswith("loss ") for note in notes.notes) == 3
+    # One training is kept, three others are for the temperature.
+    assert notes.done["fine-tuning, steps"] == 4 * 3
+    assert sum(note.startswith("loss ") for note in notes.notes) == 4 * 3
 
 
 def test_a_class_with_too_few_instances_gives_all_and_is_named(labelled: LabelledSet, engine: FakeEngine) -> None:

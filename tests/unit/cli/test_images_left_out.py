@@ -39,7 +39,7 @@ def labelled(tmp_path: Path) -> Path:
 def test_calibrate_leaves_an_image_out_as_a_whole(tiny_bundle_path: Path, labelled: Path, tmp_path: Path) -> None:
     calibrate = ("calibrate", tiny_bundle_path, labelled, *QUICK)
     ended = run(*calibrate, "--out", tmp_path / "line.safetensors", "--reject-rate", "5%")
-    assert "accuracy on the support itself, with 12 instances left out in turn" in ended.stderr
+    assert "temperatures by leaving each of 12 instances out with its image" in ended.stderr
     # The verdict is what `support list --check` shows instance by instance.
     listed = run("support", "list", tmp_path / "line.safetensors", "--check")
     right = 12 - listed.stdout.count("<- misread")

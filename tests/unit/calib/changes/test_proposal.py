@@ -57,8 +57,9 @@ def test_a_good_instance_is_no_regression() -> None:
 
 
 def test_wrong_labels_are_a_regression_and_named() -> None:
-    """Three of class b amid class a: of the old ones 0, 3 and 6 are outvoted."""
-    proposal = propose(BEFORE, add_instances(BEFORE, more([1, 2, 4, 5, 7], ["b"] * 5)))
+    """Two of class b beside each of class a, nearer than the others of class a."""
+    before = plane([0, 20, 40, 80, 85, 90], [0, 0, 0, 1, 1, 1])
+    proposal = propose(before, add_instances(before, more([1, 2, 19, 21, 39, 41], ["b"] * 6)))
     comparison = proposal.comparison
     assert [(reading.instance, reading.read_as) for reading in comparison.newly_misread] == [
         (0, "b"),
@@ -82,7 +83,7 @@ def test_a_new_instance_that_the_others_misread_is_named_but_no_regression() -> 
 
 
 def test_taking_a_wrong_one_out_makes_others_right() -> None:
-    before = plane([0, 4, 88, 86, 90, 2], [0, 0, 1, 1, 1, 1])
+    before = plane([0, 25, 88, 86, 90, 12], [0, 0, 1, 1, 1, 1])
     changed = remove_instances(before, [5])
     comparison = propose(before, changed).comparison
     assert {reading.instance for reading in comparison.newly_right} == {0, 1}

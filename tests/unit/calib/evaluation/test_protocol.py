@@ -86,7 +86,7 @@ def test_the_aggregation_is_taken_by_named_heads() -> None:
         protocol = Protocol(shots=(2,), draws=1, heads=("zip", "zip-c"), aggregate=aggregate)
         chosen = [words for result in evaluate_heads(data(), protocol) for words in result.chosen]
         assert chosen == [f"zip, beta 32, {aggregate}", f"zip-c, beta 8, {aggregate}"]
-    with pytest.raises(UsageError, match="chooses beta and aggregation itself"):
+    with pytest.raises(UsageError, match="has neither beta nor aggregation"):
         evaluate_heads(data(), Protocol(shots=(2,), draws=1, heads=("auto",), aggregate="mean"))
 
 
@@ -421,7 +421,7 @@ def test_what_is_no_features_file_is_refused(tmp_path: Path) -> None:
         ({"shots": ()}, "at least one"),
         ({"shots": (0, 1)}, "at least 1 shot"),
         ({"heads": ("magic",), "shots": (1,)}, "no head 'magic'"),
-        ({"heads": ("auto",), "aggregate": "mean"}, "chooses beta and aggregation itself"),
+        ({"heads": ("auto",), "aggregate": "mean"}, "has neither beta nor aggregation"),
         ({"trained_draws": 0}, "at least one"),
         ({"trained_draws": 2.0}, "the number of draws of a trained head must be a whole number"),
     ],

@@ -21,7 +21,7 @@ import pytest
 
 from mvrec_edge.runtime import Bundle
 from mvrec_edge.runtime.bundle import write_bundle
-from mvrec_edge.runtime.engines.tensorrt import BatchProfile, building
+from mvrec_edge.runtime.engines.tensorrt import BatchProfile, building, plans
 from mvrec_edge.runtime.engines.tensorrt.building import BuiltPlan, ensure_plan
 from mvrec_edge.runtime.engines.tensorrt.plan_keys import Capabilities
 from mvrec_edge.runtime.errors import EnvironmentUnfitError, IntegrityError, MvrecEdgeError, OutputError, UsageError
@@ -441,13 +441,13 @@ def test_the_record_is_written_last(ask: Ask, monkeypatch: pytest.MonkeyPatch) -
     """Whoever looks between the steps finds the old plan, none, or the new one, never one under a foreign record."""
     path = ask().path
     seen: list[tuple[bool, bool]] = []
-    record = building.record_plan
+    record = plans.record_plan
 
     def looked(key: Any, at: Path) -> None:
         seen.append((at.is_file(), at.with_suffix(".json").exists()))
         record(key, at)
 
-    monkeypatch.setattr(building, "record_plan", looked)
+    monkeypatch.setattr(plans, "record_plan", looked)
     assert ask(force=True).built
     assert seen == [(True, False)]
     assert not ask().built
