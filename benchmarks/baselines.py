@@ -136,7 +136,7 @@ def clip_adapter(support: _Floats, labels: _Labels, classes: int, query: _Floats
     optimiser = torch.optim.AdamW(layers.parameters(), lr=ADAPTER_RATE)
     for _ in range(ADAPTER_STEPS):
         optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(logits(samples), targets).backward()
+        torch.nn.functional.cross_entropy(logits(samples), targets).backward()  # type: ignore[no-untyped-call,unused-ignore]
         optimiser.step()
     with torch.inference_mode():
         votes = logits(torch.tensor(unit(query).reshape(-1, channels))).softmax(dim=1)
@@ -166,7 +166,7 @@ def tip_adapter_f(support: _Floats, labels: _Labels, classes: int, query: _Float
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, TIP_EPOCHS)
     for _ in range(TIP_EPOCHS):
         optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(logits(samples), targets).backward()
+        torch.nn.functional.cross_entropy(logits(samples), targets).backward()  # type: ignore[no-untyped-call,unused-ignore]
         optimiser.step()
         schedule.step()
     with torch.inference_mode():

@@ -112,7 +112,7 @@ def report(rows: _Rows, baselines: _Rows) -> str:
 
 
 def _queries(rows: _Rows, direction: str) -> int:
-    return max(row["queries"] for row in rows if row["direction"] == direction)
+    return max(int(row["queries"]) for row in rows if row["direction"] == direction)
 
 
 def _both_directions(
