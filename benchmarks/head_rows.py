@@ -30,7 +30,7 @@ def accuracy_row(accuracies: Sequence[float] | npt.NDArray[np.floating], **what:
         **what,
         "accuracy": round(100 * float(np.mean(accuracies)), 2),
         "standard_error_draws": None if math.isnan(error) else round(error, 2),
-        "draws": [round(100 * float(value), 2) for value in accuracies],
+        "draws": [round(100 * float(value), 4) for value in accuracies],
     }
 
 
