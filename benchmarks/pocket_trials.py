@@ -24,7 +24,7 @@ from mvrec_edge.calib import (
     read_labelled,
 )
 from mvrec_edge.runtime import open_source
-from mvrec_edge.runtime.heads import head_class, head_names
+from mvrec_edge.runtime.heads import AveragedHeads, head_class, head_names
 from mvrec_edge.runtime.heads.aggregation import AGGREGATIONS
 from mvrec_edge.testing import HELD_OUT_FAMILIES
 from mvrec_edge.testing.dataset import write_dataset, write_demo_line
@@ -131,7 +131,13 @@ def evaluation_sets(trial: Trial, embeddings: npt.NDArray[np.floating]) -> dict[
     """The embeddings of a trial's instances, `[S, V, C]`, as one evaluation set for each of its parts."""
     names = trial.labelled.class_names
     labels = np.array([names.index(instance.label) for instance in trial.labelled.instances], np.int64)
-    return {name: EvaluationSet(names, embeddings[part], labels[part]) for name, part in trial.parts.items()}
+    images = np.empty_like(labels)
+    for number, places in enumerate(trial.labelled.places_by_image.values()):
+        images[places] = number
+    return {
+        name: EvaluationSet(names, embeddings[part], labels[part], support_images=images[part])
+        for name, part in trial.parts.items()
+    }
 
 
 def protocols(
@@ -151,13 +157,13 @@ def protocols(
         Pairs: what is added to the head's name, and a protocol.
     """
     tuning = FineTuning(steps=steps)
-    heads = tuple(name for name in HEAD_CHOICES if thorough or not _trains(name))
+    # `auto` is `average`, which is not measured twice.
+    choices = (name for name in HEAD_CHOICES if name != AveragedHeads.name)
+    heads = tuple(name for name in choices if thorough or not _trains(name))
     found = [("", Protocol((shots,), draws, heads, tuning, trained_draws=draws))]
     if views > 1:
         for aggregate in AGGREGATIONS:
-            named = tuple(
-                name for name in heads if name in head_names() and head_class(name).defaults.aggregate != aggregate
-            )
+            named = tuple(name for name in heads if _has_other(name, aggregate))
             if named:
                 found.append(
                     (f", {aggregate}", Protocol((shots,), draws, named, tuning, aggregate, trained_draws=draws))
@@ -167,6 +173,13 @@ def protocols(
         more = FineTuning(steps=steps, triplet=triplet)
         found.append((f", triplet {triplet:g}", Protocol((shots,), draws, trained, more, trained_draws=draws)))
     return found
+
+
+def _has_other(head: str, aggregate: str) -> bool:
+    """Whether a head knows an aggregation that is not its default."""
+    if head not in head_names():
+        return False
+    return aggregate in head_class(head).aggregations and head_class(head).defaults.aggregate != aggregate
 
 
 def _trains(head: str) -> bool:

@@ -15,7 +15,7 @@ from _machine import write_result
 
 from mvrec_edge.bench.bench import measure_bundle
 from mvrec_edge.bench.budget import Budget
-from mvrec_edge.bench.candidates import HeadCandidate
+from mvrec_edge.bench.candidates import EngineCandidate
 from mvrec_edge.runtime import Bundle
 from mvrec_edge.runtime.bundle import limits_of
 from mvrec_edge.runtime.engines.choice import installed_engines
@@ -36,7 +36,7 @@ def main() -> None:
     engines = installed_engines()
     verdicts = {(v.engine, v.precision): v for v in verify_bundle(bundle, engines)}
     runnable = [
-        HeadCandidate(name, precision, provider)
+        EngineCandidate(name, precision, provider)
         for name, provider in engines
         for precision in bundle.precisions
         if verdicts[name if provider is None else f"{name}:{provider}", precision].passed is not None

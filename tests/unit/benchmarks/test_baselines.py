@@ -11,7 +11,10 @@ import pytest
 pytest.importorskip("sklearn", reason="two baselines come from scikit-learn")
 pytest.importorskip("torch", reason="two baselines are trained with PyTorch")
 
-NAMES = ["KNN", "ProtoNet", "linear probe", "CLIP-Adapter", "Tip-Adapter", "Tip-Adapter-F"]
+NAMES = [
+    "KNN", "ProtoNet", "linear probe", "CLIP-Adapter", "Tip-Adapter", "Tip-Adapter-F", "centred linear probe",
+    "centred ridge",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

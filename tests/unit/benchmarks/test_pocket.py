@@ -47,6 +47,8 @@ def test_without_the_real_sets_the_held_out_families_are_left(trials: ModuleType
     (data,) = trials.evaluation_sets(trial, np.zeros((10, 1, 3), np.float32)).values()
     assert data.support.shape == (10, 1, 3)
     assert np.bincount(data.support_labels).tolist() == [2] * 5
+    assert data.support_images is not None
+    assert len(set(data.support_images.tolist())) == 10
 
 
 def test_the_real_sets(trials: ModuleType, shared_data: Path, tmp_path: Path) -> None:
@@ -61,13 +63,15 @@ def test_every_head_and_the_other_aggregation_of_each(trials: ModuleType) -> Non
         assert (protocol.shots, protocol.draws, protocol.tuning.steps) == ((5,), 4, 7)
         found[suffix] = (set(protocol.heads), protocol.aggregate, protocol.tuning.triplet)
     assert found == {
-        "": ({"auto", "zip", "zip-c", "zip-f"}, None, 0),
+        "": ({"auto", "zip", "zip-c", "zip-f", "zip-w", "zip-vw"}, None, 0),
         ", mean": ({"zip", "zip-f"}, "mean", 0),
         ", uncertainty": ({"zip-c"}, "uncertainty", 0),
         ", triplet 4": ({"zip-f"}, None, 4),
     }
     free = trials.protocols(5, 4, 7, views=1, thorough=False, triplet=4.0)
-    assert [(suffix, set(protocol.heads)) for suffix, protocol in free] == [("", {"auto", "zip", "zip-c"})]
+    assert [(suffix, set(protocol.heads)) for suffix, protocol in free] == [
+        ("", {"auto", "zip", "zip-c", "zip-w", "zip-vw"})
+    ]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
