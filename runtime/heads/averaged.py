@@ -40,12 +40,12 @@ class CentredMeans(WhitenedHead):
     ) -> npt.NDArray[np.float32]:
         """See `WhitenedHead.logits_in`."""
         cosines = metric.centred_cosines(units.mean(axis=1))
-        return log_class_means(cosines, metric.key_labels, metric.classes, self.beta)
+        return log_class_means(cosines, metric.class_weights, self.beta)
 
     def scores_in(self, metric: Metric, means: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """See `WhitenedHead.scores_in`."""
         cosines = metric.centred_cosines(means)
-        return log_class_means(cosines, metric.key_labels, metric.classes, self.beta).astype(np.float64)
+        return log_class_means(cosines, metric.class_weights, self.beta).astype(np.float64)
 
 
 _EXPERTS: dict[str, type[WhitenedHead]] = {each.name: each for each in (WhitenedMeans, WhitenedViews, CentredMeans)}
@@ -123,9 +123,11 @@ class AveragedHeads(WhitenedHead):
 
 def average(logits: Sequence[npt.NDArray[np.floating]], experts: Sequence[HeadSettings]) -> npt.NDArray[np.float32]:
     """The weighted mean of `log softmax(logits / temperature)` over heads, `[M, N]` each, float32 `[M, N]`."""
-    parts = [_log_softmax(each / expert.temperature) for each, expert in zip(logits, experts, strict=True)]
     weights = [_EXPERTS[expert.name].weight for expert in experts]
-    return np.asarray(np.average(parts, axis=0, weights=weights), np.float32)
+    total = np.zeros(logits[0].shape, np.float64)
+    for each, expert, weight in zip(logits, experts, weights, strict=True):
+        total += weight * _log_softmax(each / expert.temperature)
+    return (total / sum(weights)).astype(np.float32)
 
 
 def _log_softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

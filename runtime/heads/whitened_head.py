@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import ClassVar, final
@@ -77,18 +78,12 @@ class WhitenedHead(Head):
 
 
 def log_class_means(
-    cosines: npt.NDArray[np.float32], labels: npt.NDArray[np.integer], classes: int, beta: float
+    cosines: npt.NDArray[np.float32], class_weights: npt.NDArray[np.float32], beta: float
 ) -> npt.NDArray[np.float32]:
     """Logarithms of the means over classes of `exp(-beta (1 - cosine))`, float32 `[M, K]` to `[M, N]`.
 
-    A class without instances gets what a class at cosine -1 gets.
+    A class without instances gets what a class at cosine -1 gets, the least that there is.
     """
-    order = np.argsort(labels, kind="stable")
-    sizes = np.bincount(labels, minlength=classes)
-    there = np.flatnonzero(sizes)
-    affinity = np.exp(np.float32(beta) * (cosines[:, order] - np.float32(1)))
-    starts = np.searchsorted(labels[order], there)
-    result = np.full((len(cosines), classes), -2 * beta, np.float32)
-    means = np.add.reduceat(affinity, starts, axis=1) / sizes[there].astype(np.float32)
-    result[:, there] = np.log(np.maximum(means, np.finfo(np.float32).tiny))
-    return result
+    means = np.exp(np.float32(beta) * (cosines - np.float32(1))) @ class_weights
+    least = max(math.exp(-2 * beta), float(np.finfo(np.float32).tiny))
+    return np.asarray(np.log(np.maximum(means, np.float32(least))), np.float32)

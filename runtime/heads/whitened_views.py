@@ -34,7 +34,7 @@ class WhitenedViews(WhitenedHead):
         if views is None or len(views) < FEWEST_VIEWS:
             return self.scores_in(metric, units.mean(axis=1)).astype(np.float32)
         cosines = metric.view_cosines(units, views.tolist())
-        return log_class_means(cosines, metric.key_labels, metric.classes, self.beta)
+        return log_class_means(cosines, metric.class_weights, self.beta)
 
     def scores_in(self, metric: Metric, means: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """See `WhitenedHead.scores_in`."""

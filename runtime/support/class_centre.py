@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["class_centre", "class_means_of", "moves_left_out"]
+__all__ = ["class_centre", "class_means_of", "class_weights", "moves_left_out"]
 
 _Floats = npt.NDArray[np.float32]
 
@@ -16,6 +16,14 @@ def class_means_of(rows: _Floats, labels: npt.NDArray[np.integer], classes: int)
     for label in np.unique(labels):
         means[label] = rows[labels == label].mean(axis=0)
     return means
+
+
+def class_weights(labels: npt.NDArray[np.integer], classes: int) -> _Floats:
+    """What instances are multiplied by for the means over classes, float32 `[n, N]`; zeros for a class without any."""
+    sizes = np.maximum(np.bincount(labels, minlength=classes), 1)
+    weights = np.zeros((len(labels), classes), np.float32)
+    weights[np.arange(len(labels)), labels] = 1 / sizes[labels].astype(np.float32)
+    return weights
 
 
 def class_centre(rows: _Floats, labels: npt.NDArray[np.integer]) -> _Floats:

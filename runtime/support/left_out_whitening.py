@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from mvrec_edge.runtime.support.class_centre import class_weights
 from mvrec_edge.runtime.support.whitening import (
     Whitening,
     ridge,
@@ -106,6 +107,7 @@ class WithoutImage:
     Attributes:
         key_labels: int64 `[K]`, of the instances that are left.
         classes: Number of classes N; one that has no instance left has the cosine -1 to everything.
+        class_weights: See `Metric`.
     """
 
     def __init__(self, left_out: LeftOutWhitening, base: _Base, gone: npt.NDArray[np.bool_]) -> None:
@@ -114,6 +116,7 @@ class WithoutImage:
         self._kept = np.flatnonzero(~gone)
         self.key_labels = whole.key_labels[self._kept]
         self.classes = whole.classes
+        self.class_weights = class_weights(self.key_labels, self.classes)
         self._missing = np.bincount(self.key_labels, minlength=self.classes) == 0
         of_views = whole.class_view_means.copy()
         for label in np.unique(whole.key_labels[gone]):
@@ -225,12 +228,11 @@ class OwnViews:
     """The metric without an image, for the views of one of its instances, whose numbers alone say which are asked.
 
     Attributes:
-        key_labels: See `WithoutImage`.
-        classes: See `WithoutImage`.
+        class_weights: See `Metric`.
     """
 
     def __init__(self, without: WithoutImage, cosines: _Floats) -> None:
-        self.key_labels, self.classes = without.key_labels, without.classes
+        self.class_weights = without.class_weights
         self.class_cosines = without.class_cosines
         self.centred_cosines = without.centred_cosines
         self._cosines = cosines

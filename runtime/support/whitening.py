@@ -7,6 +7,7 @@ measured on the support alone, and the inverse of their sum is the metric of the
 from __future__ import annotations
 
 import functools
+import itertools
 import weakref
 from collections.abc import Sequence
 from typing import Protocol
@@ -14,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.support.class_centre import class_means_of
+from mvrec_edge.runtime.support.class_centre import class_means_of, class_weights
 
 __all__ = [
     "Metric",
@@ -38,6 +39,8 @@ _LEAST_RIDGE = 1e-10
 _BLOCK = 96
 # What `whitening_of` has made, by the identities of its arrays, which end with them.
 _made: dict[tuple[int, int], Whitening] = {}
+# With more groups of columns, products with few rows get slow again.
+_COLUMN_GROUPS = 3
 # Floats of deviations held at once, 64 MB.
 _MOST_FLOATS = 1 << 24
 
@@ -46,12 +49,11 @@ class Metric(Protocol):
     """How queries are compared with a support, or with what is left of it without an image.
 
     Attributes:
-        key_labels: int `[K]`, the classes of the K instances that queries are compared with.
-        classes: Number of classes N.
+        class_weights: float32 `[K, N]`, what the K instances that queries are compared with are multiplied by for the
+            means over the N classes; see `class_weights`.
     """
 
-    key_labels: npt.NDArray[np.int64]
-    classes: int
+    class_weights: _Floats
 
     def class_cosines(self, means: _Floats) -> _Floats:
         """Whitened cosines of means of unit views with the class means, float32 `[M, C]` to `[M, N]`."""
@@ -84,6 +86,7 @@ class Whitening:
     Attributes:
         units: float32 `[n, V, C]`, the view embeddings of length 1; a view of length 0 stays 0.
         key_labels: int64 `[n]`.
+        class_weights: See `Metric`.
         classes: Number of classes.
         means: float32 `[n, C]`, of each instance.
         class_view_means: float32 `[N, V, C]`.
@@ -98,6 +101,7 @@ class Whitening:
         self.left_out: object = None
         self.key_labels = labels
         self.classes = classes
+        self.class_weights = class_weights(labels, classes)
         self.means: _Floats = self.units.mean(axis=1)
         self.class_view_means = class_means_of(self.units, labels, classes)
         self.class_means: _Floats = self.class_view_means.mean(axis=1)
@@ -125,6 +129,22 @@ class Whitening:
         return np.ascontiguousarray(whitening_root(sigma, ridge(self.centre, count)), np.float32)
 
     @functools.cached_property
+    def _columns(self) -> list[_Floats]:
+        """The matrix, which is upper triangular, as a few groups of columns down to their last row that is not zero."""
+        edges = np.linspace(0, len(self.matrix), _COLUMN_GROUPS + 1).astype(int)
+        return [np.ascontiguousarray(self.matrix[:last, first:last]) for first, last in itertools.pairwise(edges)]
+
+    def whitened(self, rows: _Floats) -> _Floats:
+        """`rows @ matrix`, float32 `[R, C]`, in two thirds of its multiplications."""
+        result = np.empty_like(rows)
+        first = 0
+        for columns in self._columns:
+            rest, count = columns.shape
+            np.matmul(rows[:, :rest], columns, out=result[:, first : first + count])
+            first += count
+        return result
+
+    @functools.cached_property
     def _view_keys(self) -> _Floats:
         """Whitened views about the mean of their view, of length 1, float32 `[V, C, n]`."""
         count, views, channels = self.units.shape
@@ -147,17 +167,17 @@ class Whitening:
 
     def class_cosines(self, means: _Floats) -> _Floats:
         """See `Metric`."""
-        return unit_rows((means - self.centre) @ self.matrix) @ self._class_keys
+        return unit_rows(self.whitened(means - self.centre)) @ self._class_keys
 
     def instance_cosines(self, means: _Floats) -> _Floats:
         """Whitened cosines of means of unit views with those of instances, float32 `[M, C]` to `[M, n]`."""
-        return unit_rows((means - self.centre) @ self.matrix) @ self._instance_keys
+        return unit_rows(self.whitened(means - self.centre)) @ self._instance_keys
 
     def view_cosines(self, units: _Floats, views: Sequence[int]) -> _Floats:
         """See `Metric`."""
         places = list(views)
         count, each, channels = units.shape
-        rows = (units - self.view_means[places]).reshape(-1, channels) @ self.matrix
+        rows = self.whitened((units - self.view_means[places]).reshape(-1, channels))
         queries = unit_rows(rows).reshape(count, each, channels)
         if places == list(range(len(self.view_means))):
             # The sum over the views is one product of all views side by side.
