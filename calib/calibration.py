@@ -219,7 +219,11 @@ def rebase(
         return _joined(caches, observer)
     settings = rebased_settings(settings, cache)
     found = find_instances(cache, labelled).with_region_input(settings.region_input)
-    return _encode_and_fit(engine, found, rebased_plan(cache, engine.image_size), settings, observer)
+    fitted = _encode_and_fit(engine, found, rebased_plan(cache, engine.image_size), settings, observer)
+    if cache.schedule is None or fitted.schedule is None:
+        return fitted
+    # How many views are used is a choice, as of `--tune`, and is not fitted.
+    return dataclasses.replace(fitted, schedule=dataclasses.replace(fitted.schedule, use=cache.schedule.use))
 
 
 def rebased_settings(settings: CalibrateSettings, cache: SupportCache) -> CalibrateSettings:

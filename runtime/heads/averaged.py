@@ -71,6 +71,9 @@ class AveragedHeads(WhitenedHead):
         "average",
         beta=1.0,
         aggregate="mean",
+        # For supports that leave none out. At 2 shots of a class, where each left-out instance meets a class of one,
+        # it has the smallest log-loss over the supports that it was tried on.
+        temperature=1.5,
         experts=(WhitenedMeans.defaults, WhitenedViews.defaults, CentredMeans.defaults),
     )
 

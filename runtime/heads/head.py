@@ -21,6 +21,9 @@ __all__ = ["MOST_SIMILARITIES", "Head", "HeadPrediction", "Neighbour"]
 #: Floats of the largest similarity matrix held at once, 64 MB: keeps memory flat for any number of keys.
 MOST_SIMILARITIES = 1 << 24
 
+# No encoder gives more: a support cache holds float16.
+_LARGEST = 1e12
+
 
 @dataclass(frozen=True)
 class Neighbour:
@@ -261,8 +264,11 @@ class Head(ABC):
         channels = self.cache.embeddings.shape[-1]
         if embeddings.ndim != 3 or embeddings.shape[1] < 1 or embeddings.shape[2] != channels:
             raise UsageError(f"embeddings must be [M, V, {channels}], these are {list(embeddings.shape)}")
-        if not np.isfinite(embeddings).all():
-            raise InputError("an embedding holds a value that is not finite", fix="check the engine and the bundle")
+        # Compared as they come: a larger number would be infinite in float32, or its square. NaN is within no bounds.
+        if not (np.abs(embeddings) <= _LARGEST).all():
+            raise InputError(
+                "an embedding holds a value that is not finite, or too large", fix="check the engine and the bundle"
+            )
         return embeddings.astype(np.float32, copy=False)
 
     def _places(self, count: int, views: Sequence[int] | None) -> npt.NDArray[np.intp] | None:

@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.errors import InputError
+from mvrec_edge.runtime.errors import InputError, SupportError
 from mvrec_edge.runtime.heads.aggregation import aggregate_logits, softmax
 from mvrec_edge.runtime.heads.head import MOST_SIMILARITIES, Head
 from mvrec_edge.runtime.support.cache import SupportCache
@@ -28,6 +28,9 @@ class KernelHead(Head):
     "Zip-Adapter"). MVREC has no `r_i`: with classes of different sizes its sums favour the larger class. Here `r_i`
     is the size of the smallest class over that of the instance's class, so 1 where all are equal. A head says what
     its keys are and how it projects; the rest is here.
+
+    Raises:
+        SupportError: A key is zero about the centre, so it has no direction.
     """
 
     def __init__(
@@ -43,7 +46,13 @@ class KernelHead(Head):
         self._order = np.argsort(cache.labels, kind="stable")
         self._starts = np.searchsorted(cache.labels[self._order], np.arange(len(cache.class_names)))
         self._shares = class_shares(np.bincount(cache.labels, minlength=len(cache.class_names)))
-        self._keys = np.ascontiguousarray(normalised(self._project(self._key_rows()))[self._order].T)
+        keys = self._project(self._key_rows())
+        if not keys.any(axis=1).all():
+            raise SupportError(
+                "an example lies at the centre of all examples, so nothing can be compared with it",
+                fix="check whether the same images are labelled as several classes",
+            )
+        self._keys = np.ascontiguousarray(normalised(keys)[self._order].T)
 
     def _prepare(self) -> None:
         """Computes what `_project` needs of the cache, once."""

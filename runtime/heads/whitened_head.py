@@ -10,6 +10,7 @@ from typing import ClassVar, final
 import numpy as np
 import numpy.typing as npt
 
+from mvrec_edge.runtime.errors import InputError
 from mvrec_edge.runtime.heads.head import Head
 from mvrec_edge.runtime.support.whitening import Metric, unit_rows
 
@@ -63,6 +64,12 @@ class WhitenedHead(Head):
         left_out = self.cache.left_out_whitening
         for instance in np.asarray(instances)[np.argsort(left_out.groups[instances], kind="stable")]:
             yield int(instance), left_out.without(int(instance)).own_views(int(instance))
+
+    def _checked(self, embeddings: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        checked = super()._checked(embeddings)
+        if not checked.any(axis=2).all():
+            raise InputError("an embedding is zero, so it has no direction", fix="check the engine and the bundle")
+        return checked
 
     def rows(self, embeddings: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Embeddings of length 1."""

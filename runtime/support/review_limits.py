@@ -113,6 +113,8 @@ def check_review(review: ReviewLimits | None, classes: int) -> None:
         raise SupportError("a limit for review must be from 0 to 1, or null")
     if not 0.5 < review.confidence < 1:
         raise SupportError("the confidence of the limits for review must be above 0.5 and below 1")
+    if numbers and not review.instances:
+        raise SupportError("the limits for review come from no instance")
     if not (0 <= review.to_review <= review.instances and 0 <= review.independent <= review.instances):
         raise SupportError("the limits for review count more instances than there are")
 

@@ -35,6 +35,8 @@ _VIEWS_WEIGHT, _INSTANCES_WEIGHT = 1.0, 3.0
 _RIDGE = 0.1
 # A support whose views are all alike has neither scatter nor ridge, and nothing may divide by zero.
 _LEAST_RIDGE = 1e-10
+# Squared distance of unit rows, or of their means, below which they differ by rounding.
+_ROUNDING = 1e-11
 # Rows of a triangular matrix that are inverted at once.
 _BLOCK = 96
 # What `whitening_of` has made, by the identities of its arrays, which end with them.
@@ -150,34 +152,34 @@ class Whitening:
         count, views, channels = self.units.shape
         keys = np.empty((views, channels, count), np.float32)
         for view, mean in enumerate(self.view_means):
-            keys[view] = unit_rows((self.units[:, view] - mean) @ self.matrix).T
+            keys[view] = unit_rows(_about(self.units[:, view], mean) @ self.matrix).T
         return keys
 
     @functools.cached_property
     def _class_keys(self) -> _Floats:
-        return np.ascontiguousarray(unit_rows((self.class_means - self.centre) @ self.matrix).T)
+        return np.ascontiguousarray(unit_rows(_about(self.class_means, self.centre) @ self.matrix).T)
 
     @functools.cached_property
     def _centred_keys(self) -> _Floats:
-        return np.ascontiguousarray(unit_rows(self.means - self.centre).T)
+        return np.ascontiguousarray(unit_rows(_about(self.means, self.centre)).T)
 
     @functools.cached_property
     def _instance_keys(self) -> _Floats:
-        return np.ascontiguousarray(unit_rows((self.means - self.centre) @ self.matrix).T)
+        return np.ascontiguousarray(unit_rows(_about(self.means, self.centre) @ self.matrix).T)
 
     def class_cosines(self, means: _Floats) -> _Floats:
         """See `Metric`."""
-        return unit_rows(self.whitened(means - self.centre)) @ self._class_keys
+        return unit_rows(self.whitened(_about(means, self.centre))) @ self._class_keys
 
     def instance_cosines(self, means: _Floats) -> _Floats:
         """Whitened cosines of means of unit views with those of instances, float32 `[M, C]` to `[M, n]`."""
-        return unit_rows(self.whitened(means - self.centre)) @ self._instance_keys
+        return unit_rows(self.whitened(_about(means, self.centre))) @ self._instance_keys
 
     def view_cosines(self, units: _Floats, views: Sequence[int]) -> _Floats:
         """See `Metric`."""
         places = list(views)
         count, each, channels = units.shape
-        rows = self.whitened((units - self.view_means[places]).reshape(-1, channels))
+        rows = self.whitened(_about(units, self.view_means[places]).reshape(-1, channels))
         queries = unit_rows(rows).reshape(count, each, channels)
         if places == list(range(len(self.view_means))):
             # The sum over the views is one product of all views side by side.
@@ -189,7 +191,7 @@ class Whitening:
 
     def centred_cosines(self, means: _Floats) -> _Floats:
         """See `Metric`."""
-        return unit_rows(means - self.centre) @ self._centred_keys
+        return unit_rows(_about(means, self.centre)) @ self._centred_keys
 
 
 def whitening_of(embeddings: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], classes: int) -> Whitening:
@@ -227,6 +229,15 @@ def view_and_instance_factors(view_freedom: int, freedom: int) -> tuple[float, f
 def ridge(centre: npt.NDArray[np.floating], count: int) -> float:
     """What is added to the scatter in every direction, for a support of so many instances about a centre."""
     return max(_RIDGE * (1.0 - float(centre @ centre)) / count, _LEAST_RIDGE)
+
+
+def _about(rows: _Floats, centre: _Floats) -> _Floats:
+    """Rows less a centre, of the same shape; one that differs from it by rounding alone is zero, without direction."""
+    moved = rows - centre
+    squares = np.einsum("...c,...c->...", moved, moved)
+    if squares.size and squares.min() < _ROUNDING:
+        moved[squares < _ROUNDING] = 0
+    return moved
 
 
 def unit_rows(rows: npt.NDArray[np.floating]) -> _Floats:

@@ -152,6 +152,15 @@ def test_a_class_with_too_few_instances_gives_all_and_is_named(labelled: Labelle
     assert notes.remarks[0] == "warning: the class 'pit' has fewer than 100 instances; all of them are used"
 
 
+def test_rebasing_keeps_how_many_views_are_used(labelled: LabelledSet, engine: FakeEngine) -> None:
+    cache = calibrate(engine, labelled, CalibrateSettings(views="ms", resample="fast", head="zip-c"))
+    assert cache.schedule is not None
+    cache = dataclasses.replace(cache, schedule=dataclasses.replace(cache.schedule, use=3))
+    rebased = rebase(engine, labelled, cache).schedule
+    assert rebased is not None
+    assert rebased.use == 3
+
+
 def test_rebasing_onto_the_same_encoder_gives_the_same_cache(labelled: LabelledSet, engine: FakeEngine) -> None:
     settings = CalibrateSettings(shots=3, views="ms", resample="fast", head="zip", beta=4.0, reject_rate=0.1)
     settings = dataclasses.replace(settings, right_at_least=0.6)

@@ -181,7 +181,7 @@ def test_one_shot_takes_the_documented_temperatures() -> None:
     selection = fit_average(cache((1, 1, 1)))
     assert selection.average is None
     assert "single instance" in selection.reason
-    assert selection.head.temperature == 1.0
+    assert selection.head.temperature == 1.5
     partly = fit_average(cache((5, 1, 5)))
     assert partly.average is None
     assert partly.head.experts == experts_for(cache((5, 1, 5)))[0]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mvrec_edge.calib.fitting.leave_one_out import leave_one_out
 from mvrec_edge.runtime import HeadSettings, SupportCache, open_head
-from mvrec_edge.runtime.errors import UsageError
+from mvrec_edge.runtime.errors import InputError, SupportError, UsageError
 from mvrec_edge.runtime.heads import AveragedHeads, WhitenedMeans, WhitenedViews, head_class, head_names
 from mvrec_edge.runtime.heads.aggregation import softmax
 from mvrec_edge.runtime.heads.averaged import CentredMeans
@@ -139,3 +139,32 @@ def test_a_class_twice_as_large_wins_no_query(seed: int, shots: int, classes: in
     else:
         # The scatter is that of all instances, so the class has a part in which directions count.
         assert won.mean() <= 0.1
+
+
+@pytest.mark.parametrize("name", ["zip-w", "zip-vw", "average"])
+def test_an_embedding_without_direction_or_too_large_is_refused(name: str) -> None:
+    head = open_head(dataclasses.replace(cache(), head=head_class(name).defaults))
+    dead = queries().copy()
+    dead[2, 4] = 0
+    with pytest.raises(InputError, match="is zero"):
+        head.predict(dead)
+    for value in (1e39, 1e20, -np.inf, np.nan):
+        wide = queries().astype(np.float64)
+        wide[1, 3, 5] = value
+        with pytest.raises(InputError, match="not finite, or too large"):
+            head.predict(wide)
+
+
+@pytest.mark.parametrize("name", ["zip-w", "zip-vw", "average"])
+def test_a_support_that_is_all_alike_prefers_no_class(name: str) -> None:
+    rows = np.random.default_rng(3).standard_normal(20)
+    embeddings = np.tile(rows, (6, 9, 1))
+    support = SupportCache.from_embeddings(embeddings, [0, 1, 1, 1, 1, 1], ["a", "b"], head=head_class(name).defaults)
+    np.testing.assert_allclose(open_head(support).probabilities(queries()), 0.5, atol=1e-3)
+
+
+def test_an_example_at_the_centre_is_no_fault_of_the_engine() -> None:
+    embeddings = np.tile(np.random.default_rng(3).standard_normal(20), (4, 9, 1))
+    support = SupportCache.from_embeddings(embeddings, [0, 0, 1, 1], ["a", "b"], head=head_class("zip-c").defaults)
+    with pytest.raises(SupportError, match="labelled as several classes"):
+        open_head(support)
