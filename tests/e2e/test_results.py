@@ -469,7 +469,7 @@ def test_every_command_that_learns_takes_damaged_images_where_that_is_asked_for(
             "ms",
             "--no-keep",
         ),
-        "support add": ("line.safetensors", "set", "--bundle", "b.bundle", "--again", "--dry-run"),
+        "support add": ("line.safetensors", "set", "--bundle", "b.bundle", "--again", "--dry-run", "--force"),
     }[command]
     assert "is truncated" in run(*command.split(), *arguments, *FAST, code=1).stderr
     Path("new.safetensors").unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvrec_edge.cli import class_names
@@ -40,6 +40,7 @@ def _cache(path: Path, names: tuple[str, ...]) -> Path:
 _NAME = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40).filter(str.strip)
 
 
+@settings(deadline=None)
 @given(names=st.lists(_NAME.map(str.strip), min_size=2, max_size=6, unique=True))
 def test_what_it_reads_is_what_the_cache_says(names: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     path = _cache(tmp_path_factory.mktemp("names") / "line.cache", tuple(names))
