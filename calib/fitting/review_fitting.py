@@ -104,6 +104,7 @@ def review_limits(
 ) -> ReviewLimits:
     """Finds the limit of each class that is said, or one for several classes together.
 
+    A class that no left-out instance is called has no limit, so a human looks at each region that is called so.
     Classes have limits of their own where there are so many answers that each of these limits, and that of all other
     classes together, could be found with one wrong answer. Which these are follows from what is said alone, and not
     from what is right. With G limits each one is tested at the confidence `1 - (1 - confidence) / G`, so that all hold
@@ -126,7 +127,8 @@ def review_limits(
         for inside in groups
     ]
     common = found[-1] if len(found) > len(own) else None
-    limits: list[float | None] = [common] * classes
+    # Of a class that no left-out instance was called, nothing was tried.
+    limits: list[float | None] = [common if (answers.said == place).any() else None for place in range(classes)]
     for place, limit in zip(own, found, strict=False):
         limits[place] = limit
     result = ReviewLimits(

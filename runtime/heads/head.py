@@ -265,7 +265,7 @@ class Head(ABC):
         if embeddings.ndim != 3 or embeddings.shape[1] < 1 or embeddings.shape[2] != channels:
             raise UsageError(f"embeddings must be [M, V, {channels}], these are {list(embeddings.shape)}")
         # Compared as they come: a larger number would be infinite in float32, or its square. NaN is within no bounds.
-        if not (np.abs(embeddings) <= _LARGEST).all():
+        if not float(np.abs(embeddings).max(initial=0)) <= _LARGEST:
             raise InputError(
                 "an embedding holds a value that is not finite, or too large", fix="check the engine and the bundle"
             )
