@@ -96,6 +96,7 @@ def describe_cache(cache: SupportCache) -> dict[str, Any]:
 def _describe_parts(cache: SupportCache) -> dict[str, Any]:
     """A support cache of several parts: what is of all of them, and then what is of each."""
     from mvrec_edge.calib.fitting.part_fitting import describe_parts
+    from mvrec_edge.calib.fitting.review_fitting import describe_review
     from mvrec_edge.runtime.support.parts import parts_of
     from mvrec_edge.runtime.wording import counted
 
@@ -111,10 +112,16 @@ def _describe_parts(cache: SupportCache) -> dict[str, Any]:
         "fingerprint": cache.fingerprint,
         "digest": cache.digest,
     }
-    for name, part in parts_of(cache).items():
+    parts = parts_of(cache)
+    limited = any(part.review is not None for part in parts.values())
+    for name, part in parts.items():
         own = describe_cache(part)
+        if limited:
+            # A part without a limit beside one that has it is said as well: its records lack a field.
+            own["review"] = describe_review(part)
         described |= {
             f"{name}: {key}": own[key]
-            for key in ("classes", "drawn", "learned from", "head", "unknown defects", "view schedule")
+            for key in ("classes", "drawn", "learned from", "head", "unknown defects", "review", "view schedule")
+            if key in own
         }
     return described

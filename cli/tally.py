@@ -76,11 +76,17 @@ class Tally:
         return ", ".join(parts)
 
     def for_review(self) -> str:
-        """Such as `; to be looked at by a human: 12 of 220 (5.5%)`; empty where that is said of no region."""
+        """Such as `; to be looked at by a human: 12 of 220 (5.5%)`; empty where that is said of no region.
+
+        Where it is not said of some, as with parts of which one has no limit, their number follows.
+        """
         if not self.judged:
             return ""
         share = 100 * self.review / self.judged
-        return f"; to be looked at by a human: {self.review} of {self.judged} ({share:.1f}%)"
+        text = f"; to be looked at by a human: {self.review} of {self.judged} ({share:.1f}%)"
+        if rest := self.regions - self.judged:
+            text += f", and {counted(rest, 'other region')} without a limit"
+        return text
 
 
 def class_title(part: object, label: str, *, unknown: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,11 +97,29 @@ def _propose_parts(before: SupportCache, changed: Changed, *, anew: bool, progre
         fitted[name] = part
         comparison = compare(earlier, Changed(part, origins, ""), progress)
         comparisons.append(comparison.of_part(name, places))
+    notes += _without_limit(fitted, before)
     cache = join_parts(fitted, None if changed.cache.part_fits is None else changed.cache.part_fits.head)
     if anew or cache.parts != before.parts or not np.array_equal(cache.embeddings, before.embeddings):
         cache = fit_parts(fitted)
         notes.append(describe_parts(cache))
     return Proposal(cache, changed.summary, tuple(notes), Comparison.joined(comparisons))
+
+
+def _without_limit(parts: Mapping[str, SupportCache], before: SupportCache) -> list[str]:
+    """That parts have no limit for review beside others that have one, where that was not so before."""
+    told = _lacking_limit(parts_of(before))
+    return [
+        f"part '{name}' has no limit for review, so its records have no field 'review': calibrate it with "
+        "--right-at-least; calibrate --rebase CACHE with it gives every part one"
+        for name in _lacking_limit(parts)
+        if name not in told
+    ]
+
+
+def _lacking_limit(parts: Mapping[str, SupportCache]) -> list[str]:
+    """The parts without a limit for review; none where no part has one."""
+    lacking = [name for name, part in parts.items() if part.review is None]
+    return lacking if len(lacking) < len(parts) else []
 
 
 def _before_of(

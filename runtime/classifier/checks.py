@@ -16,7 +16,7 @@ __all__ = [
     "ReviewWarning",
     "check_encoder",
     "check_view_size",
-    "fewer_views_than_tried",
+    "limit_not_as_tried",
     "matching_precision",
     "warn_if_random",
 ]
@@ -81,15 +81,26 @@ def check_view_size(engine: Engine, plan: ViewPlan) -> None:
         )
 
 
-def fewer_views_than_tried(cache: SupportCache, use: ViewUse) -> str | None:
-    """Why a cache's limit for review may keep less than it promises, in words; None where it has none, or need not."""
+def limit_not_as_tried(cache: SupportCache, use: ViewUse, recentre: bool = False) -> str | None:
+    """Why a cache's limit for review may keep less than it promises, in words; None where it has none, or need not.
+
+    Args:
+        cache: A support cache without parts, or that of one part.
+        use: How many views are used.
+        recentre: Whether the centre follows the line, which takes all views.
+    """
     views = cache.embeddings.shape[1]
-    if cache.review is None or use.at_once or (use.views == views and use.budget_ms is None):
+    if cache.review is None:
         return None
-    return (
-        f"the limit for review was tried with all {views} views of a defect; with fewer, less may be right than the "
-        f"{100 * cache.review.right_at_least:g}% that it promises"
-    )
+    promised = f"less may be right than the {100 * cache.review.right_at_least:g}% that it promises"
+    if recentre:
+        return (
+            "the limit for review was tried about the support's centre; about one that follows the line (--recentre), "
+            f"{promised}"
+        )
+    if use.at_once or (use.views == views and use.budget_ms is None):
+        return None
+    return f"the limit for review was tried with all {views} views of a defect; with fewer, {promised}"
 
 
 def warn_if_random(random_weights: bool) -> None:

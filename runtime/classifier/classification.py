@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mvrec_edge.runtime.classifier.defect_classifier import DefectClassifier
 from mvrec_edge.runtime.classifier.given_parts import check_given, of_known_parts
-from mvrec_edge.runtime.classifier.recentring import RecentringTally, check_recentring, check_without_parts
+from mvrec_edge.runtime.classifier.recentring import RecentringTally, check_one_centre, check_recentring
 from mvrec_edge.runtime.engines.encoding import ImageRegions
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.errors import DamageWarning, InputError, InputWarning, UsageError
@@ -98,8 +98,9 @@ class ClassifySettings:
                 follow the line.
         """
         if self.recentre:
-            check_without_parts(cache)
-            check_recentring(open_head(cache), self.view_use(cache))
+            check_one_centre(cache)
+            for each in parts_of(cache).values() or (cache,):
+                check_recentring(open_head(each), self.view_use(cache))
         if self.reject_rate is not None:
             for each in parts_of(cache).values() or (cache,):
                 NoveltyScorer(each, self.reject_rate)

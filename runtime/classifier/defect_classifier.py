@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mvrec_edge.runtime.classifier.checks import ReviewWarning, fewer_views_than_tried, warn_if_random
+from mvrec_edge.runtime.classifier.checks import ReviewWarning, limit_not_as_tried, warn_if_random
 from mvrec_edge.runtime.classifier.support_in_use import PartChoice, SupportInUse
 from mvrec_edge.runtime.engines.encoding import EncodedImage, ImageRegions, encode_images
 from mvrec_edge.runtime.engines.engine import Engine
@@ -54,8 +54,8 @@ class DefectClassifier:
         neighbours: How many of the nearest support instances a prediction names.
         views: How many views are used; by default all.
         say: Given one line when a requested reload is done or has failed, a window of regions departs from what
-            calibration saw, or fewer views are used than a limit for review was tried with; by default a failure is a
-            `ReloadWarning`, a drift a `DriftWarning`, and too few views a `ReviewWarning`.
+            calibration saw, or a limit for review was tried with more views or about a centre that stays; by default
+            a failure is a `ReloadWarning`, a drift a `DriftWarning`, and such a limit a `ReviewWarning`.
         reject_rate: Wanted share of known defects that are called unknown, 0.00001 to 0.5; by default what the cache
             says.
         drift_window: Regions in a window that is compared with calibration, 10 to 100,000; by default none is. A cache
@@ -353,7 +353,7 @@ class DefectClassifier:
     def _warn_of_review(self) -> None:
         # A head that was given has no limits, whatever the cache says.
         limited = [each for each in (self._support, *self._support.parts.values()) if each.review is not None]
-        warning = fewer_views_than_tried(limited[0].cache, self._use) if limited else None
+        warning = limit_not_as_tried(limited[0].cache, self._use, self._recentre) if limited else None
         if warning is not None and self._say is not None:
             self._say(f"warning: {warning}")
         elif warning is not None:
@@ -406,13 +406,22 @@ def _some(encoded: EncodedImage[Key], places: Sequence[int]) -> EncodedImage[Key
 
 
 def _of_part(prediction: Prediction, choice: PartChoice, support: SupportInUse, choose_ms: float) -> Prediction:
-    """A prediction by the support of one part as one by the whole: with its part, and the places in the whole cache."""
+    """A prediction by the support of one part as one by the whole: with its part, and the places in the whole cache.
+
+    A doubtful part makes the class as doubtful: a human looks at the region where both together are below the limit.
+    """
     places = support.places[choice.name]
+    within = support.parts[choice.name]
+    review = prediction.review
+    if within.review is not None and not review:
+        place = within.cache.class_names.index(prediction.nearest_class)
+        review = within.review.wants_review(place, prediction.probability * choice.of_class)
     times = prediction.milliseconds
     return dataclasses.replace(
         prediction,
         nearest=tuple(dataclasses.replace(each, index=int(places[each.index])) for each in prediction.nearest),
         milliseconds=dataclasses.replace(times, classify=times.classify + choose_ms),
+        review=review,
         cache=support.cache.digest,
         part=choice.name,
         part_given=choice.given,

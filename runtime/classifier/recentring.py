@@ -18,7 +18,7 @@ from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.support.class_centre import class_means_of
 from mvrec_edge.runtime.wording import counted
 
-__all__ = ["RECENTRING_SHOTS", "CentreMove", "Recentring", "RecentringTally", "check_recentring", "check_without_parts"]
+__all__ = ["RECENTRING_SHOTS", "CentreMove", "Recentring", "RecentringTally", "check_one_centre", "check_recentring"]
 
 _Floats = npt.NDArray[np.float32]
 
@@ -141,13 +141,13 @@ class RecentringTally:
         )
 
 
-def check_without_parts(cache: SupportCache) -> None:
+def check_one_centre(cache: SupportCache) -> None:
     """Refuses a cache of several parts, each of which has a centre of its own.
 
     Raises:
-        UsageError: It has parts.
+        UsageError: It has more than one part.
     """
-    if cache.parts:
+    if len(cache.part_names) > 1:
         raise UsageError(
             "the centre cannot follow the line with a support cache of several parts",
             fix="leave out --recentre, or use a cache of one part",

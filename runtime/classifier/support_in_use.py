@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvrec_edge.runtime.classifier.checks import check_encoder, check_view_size
-from mvrec_edge.runtime.classifier.recentring import Recentring, check_recentring, check_without_parts
+from mvrec_edge.runtime.classifier.recentring import Recentring, check_one_centre, check_recentring
 from mvrec_edge.runtime.engines.engine import Engine
 from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.gradual import PartsRule, Rule, StoppingRule, ViewUse
@@ -34,11 +34,21 @@ class PartChoice:
         name: The part.
         given: Whether it was given, and not chosen by the embedding.
         probability: How probable the embedding makes this part, 0 to 1, given or not.
+        likeliest: Whether the embedding makes no other part more probable.
     """
 
     name: str
     given: bool
     probability: float
+    likeliest: bool
+
+    @property
+    def of_class(self) -> float:
+        """What a class's probability within the part is multiplied by before it is compared with a limit, 0 to 1.
+
+        A part that the line knows is taken as certain, unless the embedding finds another one more probable.
+        """
+        return 1.0 if self.given and self.likeliest else self.probability
 
 
 @dataclass(frozen=True)
@@ -96,9 +106,9 @@ class SupportInUse:
                     fix="leave it out: each part has its own",
                 )
             if recentre:
-                check_without_parts(cache)
+                check_one_centre(cache)
             within = {
-                name: cls.open(part, engine, None, use, reject_rate, drift_window)
+                name: cls.open(part, engine, None, use, reject_rate, drift_window, recentre)
                 for name, part in parts_of(cache).items()
             }
             return cls._of_parts(cache, cache.view_plan, use, within)
@@ -161,7 +171,8 @@ class SupportInUse:
             if given is not None:
                 self._given(given)
             name = names[int(row.argmax())] if given is None else given
-            choices.append(PartChoice(name, given is not None, float(row[names.index(name)])))
+            probability = row[names.index(name)]
+            choices.append(PartChoice(name, given is not None, float(probability), bool(probability >= row.max())))
         return choices
 
     def _given(self, name: str) -> SupportInUse:

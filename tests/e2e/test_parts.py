@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mvrec_edge.calib.fitting.review_fitting import describe_review
 from mvrec_edge.runtime import SupportCache
-from mvrec_edge.runtime.support.parts import part_of
+from mvrec_edge.runtime.support.parts import join_parts, part_of
+from mvrec_edge.runtime.support.review_limits import ReviewLimits
 from mvrec_edge.testing.dataset import write_dataset
 from tests.e2e.commands import error_line, run
 
@@ -44,7 +46,7 @@ def line(made: Path, tmp_path: Path) -> Path:
 
 
 def own(products: Path, bundle: Path, part: str, *more: object) -> Path:
-    out = products.parent / f"{part}{len(more)}.safetensors"
+    out = products.parent / f"{'-'.join(map(str, (part, *more)))}.safetensors"
     if not out.exists():
         run("calibrate", bundle, products / part, "--out", out, *LEARN, *more)
     return out
@@ -190,6 +192,67 @@ def test_what_does_not_go_together_is_refused(
     assert "has no parts" in error_line(run(*told, "--part", "tile", code=2))
     told = ("classify", tiny_bundle_path, made, products / "tile", "--out", tmp_path / "x.jsonl", *ENGINE)
     assert "no part 'shaft'" in error_line(run(*told, "--part", "shaft", code=2))
+
+
+def test_limits_for_review_are_of_each_part(products: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    share = ("--right-at-least", "50%")
+    plain, limited = own(products, tiny_bundle_path, "knob"), own(products, tiny_bundle_path, "tile", *share)
+    line = tmp_path / "line.safetensors"
+    line.write_bytes(plain.read_bytes())
+    merged = run("support", "merge", line, limited, "--part", "knob", "--part", "tile")
+    assert "part 'knob' has no limit for review" in merged.stderr
+    told = run("inspect", line).stdout
+    assert "knob: review" in told
+    assert "nothing goes to a human" in told
+    assert json.loads(run("inspect", line, "--json").stdout)["tile: review"] == describe_review(
+        part_of(SupportCache.load(line), "tile")
+    )
+    records = tmp_path / "given.jsonl"
+    given = run("classify", tiny_bundle_path, line, products, "--part-from", "folder", "--out", records, *ENGINE)
+    assert " of 6 (" in given.stderr
+    assert ", and 6 other regions without a limit" in given.stderr
+    assert ["review" in record for record in _records(records)] == [False] * 6 + [True] * 6
+
+
+def test_a_wrong_part_is_looked_at_by_a_human(products: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    line, records = tmp_path / "line.safetensors", tmp_path / "wrong.jsonl"
+    run("calibrate", tiny_bundle_path, products, "--part-from", "folder", "--out", line, *LEARN)
+    cache = SupportCache.load(line)
+    # Of two classes the more probable one reaches this limit; only the doubt in the part can send a region to a human.
+    review = ReviewLimits(0.5, 0.9, (0.5, 0.5), (False, False), 6, 6, 0)
+    parts = {name: part_of(cache, name).changed(review=review) for name in cache.part_names}
+    join_parts(parts, None if cache.part_fits is None else cache.part_fits.head).save(line)
+    assert "tile: review" in run("inspect", line).stdout
+    run("classify", tiny_bundle_path, line, products / "tile", "--part", "knob", "--out", records, *ENGINE)
+    wrong = [record for record in _records(records) if float(str(record["part_probability"])) < 0.5]
+    assert wrong
+    assert all(record["review"] for record in wrong)
+    run(
+        "classify",
+        tiny_bundle_path,
+        line,
+        products / "tile",
+        "--part",
+        "tile",
+        "--out",
+        records,
+        "--overwrite",
+        *ENGINE,
+    )
+    right = [record for record in _records(records) if float(str(record["part_probability"])) > 0.5]
+    assert right
+    assert not any(record["review"] for record in right if float(str(record["probability"])) >= 0.5)
+
+
+def test_a_single_part_may_follow_the_line(made: Path, products: Path, tiny_bundle_path: Path) -> None:
+    single = own(products, tiny_bundle_path, "tile", "--head", "zip-w", "--part", "tile", "--right-at-least", "50%")
+    more = ("--recentre", *ENGINE)
+    for part in ((), ("--part", "tile")):
+        result = run("classify", tiny_bundle_path, single, products / "tile", *part, *more)
+        assert "the centre has moved by 0." in result.stderr
+        assert "tried about the support's centre" in result.stderr
+    refused = run("classify", tiny_bundle_path, made, products / "tile", "--part", "tile", *more, code=2)
+    assert "several parts" in error_line(refused)
 
 
 def _records(path: Path) -> list[dict[str, object]]:

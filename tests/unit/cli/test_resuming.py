@@ -293,7 +293,7 @@ def test_what_a_human_looks_at_is_counted_over_all_runs(tmp_path: Path) -> None:
     out = tmp_path / "results.jsonl"
     out.write_bytes(lines("a", review=True) + lines("b", review=False) + lines("c", review=None))
     tally = take_up(out, RUN, asked_for("a", "b", "c")).tally
-    assert tally.for_review() == "; to be looked at by a human: 1 of 2 (50.0%)"
+    assert tally.for_review() == "; to be looked at by a human: 1 of 2 (50.0%), and 1 other region without a limit"
 
 
 def test_what_is_not_asked_for_stays_even_where_records_are_missing(tmp_path: Path) -> None:

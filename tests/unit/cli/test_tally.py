@@ -24,7 +24,10 @@ def test_what_a_human_looks_at_is_counted_where_it_is_said() -> None:
     assert tally.for_review() == ""
     for place in range(220):
         tally.add_region("a", "dent", unknown=False, review=place < 12)
-    assert tally.for_review() == "; to be looked at by a human: 12 of 220 (5.5%)"
+    assert tally.for_review() == "; to be looked at by a human: 12 of 220 (5.5%), and 1 other region without a limit"
+    only = Tally()
+    only.add_region("a", "dent", unknown=False, review=True)
+    assert only.for_review() == "; to be looked at by a human: 1 of 1 (100.0%)"
 
 
 def test_a_copy_counts_on_alone() -> None:

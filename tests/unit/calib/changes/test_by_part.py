@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from mvrec_edge.calib import fit_support
+from mvrec_edge.calib import CalibrateSettings, fit_support
 from mvrec_edge.calib.changes import (
     add_instances,
     class_of_part,
@@ -165,3 +167,19 @@ def test_how_well_parts_are_told_apart_is_said() -> None:
 def test_what_has_no_parts_is_not_changed_by_part() -> None:
     with pytest.raises(SupportError, match="has no parts"):
         change_parts(OWN["tile"], {})
+
+
+def test_a_part_without_a_limit_for_review_beside_one_that_has_it_is_noted_once() -> None:
+    limited = fit_support(OWN["tile"], CalibrateSettings(right_at_least=0.5))
+    assert limited.review is not None
+    note = "part 'knob' has no limit for review, so its records have no field 'review'"
+    merged = propose(limited, merge_caches(limited, [OWN["knob"]], ["tile", "knob"]))
+    assert [each for each in merged.notes if note in each]
+    other = propose(OWN["knob"], merge_caches(OWN["knob"], [limited], ["knob", "tile"]))
+    assert [each for each in other.notes if note in each]
+    again = propose(merged.cache, rename_class(merged.cache, "pit", "hole"))
+    assert not [each for each in again.notes if "no limit" in each]
+    for one_of_both in (OWN["tile"], limited):
+        both = [one_of_both, dataclasses.replace(one_of_both, sources=OWN["tile"].sources)]
+        alike = propose(both[0], merge_caches(both[0], both[1:], ["tile", "knob"]))
+        assert not [each for each in alike.notes if "no limit" in each]

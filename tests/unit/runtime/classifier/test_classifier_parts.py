@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.gradual import ViewUse
 from mvrec_edge.runtime.heads import ZipAdapter
 from mvrec_edge.runtime.support.parts import join_parts
+from mvrec_edge.runtime.support.review_limits import ReviewLimits
 from mvrec_edge.testing import FakeEngine
 
 PLAN = ViewPlan.by_name("mso", size=16, resample="fast")
@@ -143,3 +145,68 @@ def test_a_reload_keeps_the_parts_that_regions_may_be_of() -> None:
 
 def test_the_views_that_the_cache_says_are_those_that_all_parts_say() -> None:
     assert ClassifySettings().view_use(PARTED).views == "all"
+
+
+def _limited(limit: float | None, *parts: str) -> SupportCache:
+    """Both parts, those named with a limit for review."""
+    review = ReviewLimits(0.95, 0.9, (limit, limit), (False, False), 60, 60, 3)
+    return join_parts(
+        {name: dataclasses.replace(own, review=review) if name in parts else own for name, own in OWN.items()}
+    )
+
+
+def test_a_chosen_part_makes_the_class_as_doubtful_as_it_is() -> None:
+    # Between the two parts, so that neither is certain.
+    between = np.full((60, 80, 3), 150, np.uint8)
+    (plain,) = _classifier(PARTED).classify(between, REGIONS[:1])
+    assert (plain.review, plain.part_given) == (None, False)
+    assert plain.part_probability is not None
+    together = plain.probability * plain.part_probability
+    assert together < plain.probability - 1e-6
+    for limit, wanted in ((together, False), ((together + plain.probability) / 2, True), (0.0, False), (None, True)):
+        (found,) = _classifier(_limited(limit, *OWN)).classify(between, REGIONS[:1])
+        assert found.review is wanted
+        assert (found.label, found.probability, found.part) == (plain.label, plain.probability, plain.part)
+    # A part without a limit says nothing, whatever the other has.
+    assert plain.part is not None
+    (other,) = set(OWN) - {plain.part}
+    assert _classifier(_limited(0.5, other)).classify(between, REGIONS[:1])[0].review is None
+
+
+def test_a_given_part_is_doubted_only_where_another_is_more_probable() -> None:
+    for part, image in ((part, images[0]) for part, images in IMAGES.items()):
+        (other,) = set(OWN) - {part}
+        right, wrong = (_classifier(PARTED).classify(image, [REGIONS[0].with_part(name)])[0] for name in (part, other))
+        assert right.part_probability is not None
+        assert wrong.part_probability is not None
+        assert wrong.part_probability < 0.5 < right.part_probability
+        # The line knows the part: its class is compared alone.
+        limit = min(right.probability, wrong.probability)
+        cache = _limited(limit, *OWN)
+        given = [REGIONS[0].with_part(part), REGIONS[0].with_part(other)]
+        assert [each.review for each in _classifier(cache).classify(image, given)] == [False, True]
+
+
+def test_the_centre_of_a_single_part_follows_the_line() -> None:
+    three = OWN["tile"].subset([0, 1, 0, 2, 3, 2])
+    alone = dataclasses.replace(three, head=OWN["tile"].head)
+    single = join_parts({"tile": alone})
+    ClassifySettings(recentre=True).check_cache(single)
+    moved: tuple[list[float], list[float]] = ([], [])
+    for cache, found in zip((alone, single), moved, strict=True):
+        classifier = _classifier(cache, recentre=True)
+        for image in IMAGES["tile"]:
+            (prediction,) = classifier.classify(image, REGIONS[:1])
+            assert prediction.recentred is not None
+            found.append(prediction.recentred.moved)
+    assert moved[0] == moved[1]
+    assert moved[0][-1] > 0
+    for refused in (
+        lambda: ClassifySettings(recentre=True).check_cache(PARTED),
+        lambda: _classifier(PARTED, recentre=True),
+    ):
+        with pytest.raises(UsageError, match="several parts"):
+            refused()
+    few = join_parts({"tile": OWN["tile"]})
+    with pytest.raises(UsageError, match="it takes 3 of every class"):
+        ClassifySettings(recentre=True).check_cache(few)

@@ -75,3 +75,19 @@ def test_all_views_are_not(views: ViewUse) -> None:
         warnings.simplefilter("error")
         DefectClassifier(engine(), limited(0.5, 0.5), views=views)
         DefectClassifier(engine(), cache(), views=ViewUse(1))
+
+
+def test_a_centre_that_follows_the_line_is_not_the_one_that_the_limit_was_tried_about() -> None:
+    support = limited(0.5, 0.5)
+    three = support.subset([*range(len(support.labels)), *range(len(support.labels))] * 2)
+    said: list[str] = []
+    moving = dataclasses.replace(three, head=HeadSettings("zip-w", 20.0, "mean", 4.0), review=support.review)
+    DefectClassifier(engine(), moving, recentre=True, say=said.append)
+    assert said == [
+        "warning: the limit for review was tried about the support's centre; about one that follows the line "
+        "(--recentre), less may be right than the 95% that it promises"
+    ]
+    with pytest.warns(ReviewWarning, match="follows the line"):
+        DefectClassifier(engine(), moving, recentre=True)
+    DefectClassifier(engine(), dataclasses.replace(moving, review=None), recentre=True, say=said.append)
+    assert len(said) == 1
