@@ -181,7 +181,7 @@ class _DecisionOptions:
             "--recentre",
             help="Follow the line: learn from the regions classified so far how their light and surface differ from "
             "those of the support. A result then depends on the regions before it. Needs 3 instances of each class and "
-            "all views. Example: --recentre",
+            "all views. Example: --recentre.",
         ),
     ] = False
 
