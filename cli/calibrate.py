@@ -68,7 +68,8 @@ class FitOptions:
             autocompletion=complete_name(heads),
             help="Head: auto, zip, zip-c, zip-f, zip-w or zip-vw. 'zip' is MVREC's Zip-Adapter, 'zip-c' the same on "
             "centred embeddings, 'zip-f' the fine-tuned Zip-Adapter-F; 'zip-w' and 'zip-vw' weigh directions by how "
-            "much the examples vary in them. 'auto' averages zip-w, zip-vw and zip-c (docs/calibrate.md).",
+            "much the examples vary in them. 'auto', or 'average', averages zip-w, zip-vw and zip-c "
+            "(docs/calibrate.md).",
         ),
     ] = "auto"
     beta: Annotated[

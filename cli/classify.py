@@ -172,7 +172,7 @@ class _DecisionOptions:
             "--drift-window",
             min=0,
             help="Number of regions in a group for the drift check: 'classify' warns if a group lies further from the "
-            "labelled examples than calibration saw. 0 switches the check off.",
+            "labelled examples than calibration saw. From 10 to 100,000; 0 switches the check off.",
         ),
     ] = 50
     recentre: Annotated[

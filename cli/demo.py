@@ -43,8 +43,8 @@ def demo(
     """Render defects, calibrate the pocket encoder on 5 shots of each class, classify the rest.
 
     The encoder comes with the package and was not trained on defects of these classes. The demo needs the extra 'cpu'
-    and no network, takes one to two minutes on two cores, and writes a report. With the extra 'export' it does the
-    same with random weights, so that the accuracy can be compared.
+    and no network. Once installed it takes one to two minutes on two cores, and writes a report. With the extra
+    'export' it does the same with random weights, so that the accuracy can be compared.
 
     Example: mvrec-edge demo --out demo-output
     """

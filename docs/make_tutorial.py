@@ -92,7 +92,7 @@ def _draw(block: Block, output: str, target: Path) -> None:
         console.print(Text("$ ", style="bold green") + Text(line, style="bold"))
     lines = [line for line in output.splitlines() if line.strip()]
     for line in lines[:_MOST_LINES]:
-        console.print(Text(line), overflow="ellipsis", no_wrap=True)
+        console.print(Text(line), overflow="fold")
     if len(lines) > _MOST_LINES:
         console.print(Text(f"... {len(lines) - _MOST_LINES} more lines", style="dim"))
     target.parent.mkdir(parents=True, exist_ok=True)

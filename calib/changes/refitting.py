@@ -47,8 +47,8 @@ def refit(
     Args:
         cache: The changed cache.
         before: The cache before the change.
-        anew: Whether to choose the head again, or to train it again; else head, beta and aggregation stay, and so do W
-            and b of a trained head.
+        anew: Whether to take the head that `auto` takes, or to train it again; else head, beta and aggregation stay,
+            and so do W and b of a trained head.
         progress: Called with 1 after each instance that is left out for the view schedule.
     """
     if not anew and np.array_equal(cache.labels, before.labels) and np.array_equal(cache.embeddings, before.embeddings):

@@ -26,9 +26,10 @@ _COLUMNS = {
 }
 _WIDTH = 13
 _MEANING = (
-    "Own cache: each part with a support cache of its own. Part given, part chosen: one cache of all parts, the part "
-    "given or chosen by the embedding. Right part: how often that choice was right. No parts: one head over all the "
-    "classes."
+    "Own cache: each part with a support cache of its own.",
+    "Part given, part chosen: one cache of all parts, the part given or chosen by the embedding.",
+    "Right part: how often that choice was right.",
+    "No parts: one head over all the classes.",
 )
 
 
@@ -42,7 +43,7 @@ def part_lines(results: Sequence[PartResult]) -> list[str]:
     for name, result in zip(names, results, strict=True):
         shares = (100 * float(np.mean(getattr(result, column))) for column in _COLUMNS)
         lines.append(f"{name:<{width}}" + "".join(f"{share:>{_WIDTH}.2f}" for share in shares))
-    return [*lines, "", _MEANING]
+    return [*lines, "", *_MEANING]
 
 
 def write_parts(folder: Path, results: Sequence[PartResult], about: Mapping[str, Any]) -> None:

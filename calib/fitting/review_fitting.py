@@ -175,7 +175,8 @@ def describe_review(cache: SupportCache) -> list[str]:
         return ["nothing goes to a human: calibrate with --right-at-least for a limit"]
     counting = [_counting(review)] if review.independent < review.instances else []
     if review.all_to_review:
-        return [f"every region goes to a human: {_why_all(cache, review)}", *counting]
+        # The reason goes by the number that they count as, which is said first.
+        return [*counting, f"every region goes to a human: {_why_all(cache, review)}"]
     promised = (
         f"of all others at least {100 * review.right_at_least:g}% are right, with {100 * review.confidence:g}% "
         "confidence, where they are like the examples"
@@ -226,11 +227,16 @@ def _why_all(cache: SupportCache, review: ReviewLimits) -> str:
     if review.independent < needed:
         best = lower_bound(review.independent, review.independent, review.confidence)
         short = needed - review.independent
-        return (
+        takes = (
             f"{counted(review.independent, 'example')} can promise at most {_rounded_down(best)} right, and {wanted} "
-            f"takes {needed} that are all read rightly; {counted(short, 'more example')} "
-            f"{'is' if short == 1 else 'are'} needed"
+            f"takes {needed} that are all read rightly; "
         )
+        if (wrong := int((~left_out_answers(cache).right).sum())) > 0:
+            return (
+                f"{takes}{wrong} of {review.instances} {'is' if wrong == 1 else 'are'} read wrongly, so more examples "
+                "alone may not do: 'mvrec-edge support list CACHE --check' shows which"
+            )
+        return f"{takes}{counted(short, 'more example')} {'is' if short == 1 else 'are'} needed"
     return (
         f"some of the examples that are read with the highest probability are read wrongly, and {wanted} takes "
         f"{needed} of these that are all right; 'mvrec-edge support list CACHE --check' shows which are read wrongly"

@@ -93,7 +93,7 @@ def add(
         if plan is None:
             raise UsageError("the support cache has no view plan, so no views can be cut for it", where=cache)
         showing.check_cache(before)
-        check_told(before, told=showing.wanted)
+        check_told(before, told=showing.wanted, label=label)
         encoding.check(opened, precision)
         if label is not None and showing.part_from is None:
             check_new_class(label, classes_beside(before, showing.part), insist=new_class)
@@ -116,8 +116,13 @@ def add(
         raise typer.Exit(1)
 
 
-def check_told(before: SupportCache, *, told: bool) -> None:
+def check_told(before: SupportCache, *, told: bool, label: str | None) -> None:
     """Refuses to guess the part of defects that are added.
+
+    Args:
+        before: The cache that they are added to.
+        told: Whether their part is said.
+        label: The class that is given for all of them.
 
     Raises:
         UsageError: The cache has parts, and none is said.
@@ -125,9 +130,11 @@ def check_told(before: SupportCache, *, told: bool) -> None:
     from mvrec_edge.runtime.errors import UsageError
 
     if before.parts and not told:
+        own = zip(before.class_titles, before.class_names, strict=True)
+        titles = "".join(f"--label {title}, or " for title, name in own if name == label)
         raise UsageError(
             "the support cache has parts, and it is not said which one the defects are of",
-            fix=f"give --part with one of {', '.join(before.part_names)}, or --part-from",
+            fix=f"give {titles}--part with one of {', '.join(before.part_names)}, or --part-from",
         )
 
 

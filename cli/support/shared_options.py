@@ -23,9 +23,8 @@ Refit = Annotated[
     bool,
     typer.Option(
         "--refit",
-        help="Choose head, beta and aggregation again by leaving each instance out in turn, or train zip-f "
-        "again; by default they stay. Temperature, order of views and the limits for 'unknown' are always "
-        "fitted again.",
+        help="Take the head that 'calibrate --head auto' takes, or train zip-f again; by default the head stays, with "
+        "beta and aggregation. Temperature, order of views and the limits for 'unknown' are always fitted again.",
     ),
 ]
 Keep = Annotated[

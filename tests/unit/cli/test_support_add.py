@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,7 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
+from mvrec_edge.calib.fitting.part_fitting import fit_parts
+from mvrec_edge.cli.support.add import check_told
 from mvrec_edge.runtime import Bundle, SupportCache
+from mvrec_edge.runtime.errors import UsageError
 from tests.e2e.commands import run
 from tests.unit.cli.test_support_labels import make_cache
 
@@ -118,3 +122,20 @@ def test_a_defect_that_could_not_be_read_still_counts(line: Line) -> None:
     shutil.copy(line.folder / "cam1" / "0001.png", line.folder / "cam1" / "0002.png")
     ended = line.add(line.folder / "cam1", code=1)
     assert "nothing to add" in ended.stderr
+
+
+def test_a_part_that_is_not_said_is_asked_for_by_the_name_of_its_class(tmp_path: Path) -> None:
+    knob = SupportCache.load(make_cache(tmp_path / "knob.safetensors", ("fibre", "scratch")))
+    tile = SupportCache.load(make_cache(tmp_path / "tile.safetensors", ("dent", "scratch"), seed=1))
+    cache = fit_parts({"knob": knob, "tile": tile})
+    parts = "--part with one of knob, tile, or --part-from"
+    for label, fix in (
+        ("fibre", f"give --label knob/fibre, or {parts}"),
+        ("scratch", f"give --label knob/scratch, or --label tile/scratch, or {parts}"),
+        ("burr", f"give {parts}"),
+        (None, f"give {parts}"),
+    ):
+        with pytest.raises(UsageError, match=f"which one the defects are of .*{re.escape(fix)}"):
+            check_told(cache, told=False, label=label)
+    check_told(cache, told=True, label="burr")
+    check_told(knob, told=False, label="burr")

@@ -84,6 +84,17 @@ def test_too_few_examples_send_everything_to_a_human_and_say_how_many_are_missin
     assert describe_review(support(2, 2)) == ["nothing goes to a human: calibrate with --right-at-least for a limit"]
 
 
+def test_with_too_few_examples_those_read_wrongly_are_named_before_more_are_asked_for() -> None:
+    cache = support(13, 12)
+    wrong = dataclasses.replace(cache, labels=np.where(np.arange(25) == 3, 1, cache.labels))
+    (line,) = describe_review(fit_review(wrong, 0.95))
+    assert line.endswith(
+        "95% takes 45 that are all read rightly; 1 of 25 is read wrongly, so more examples alone may not do: "
+        "'mvrec-edge support list CACHE --check' shows which"
+    )
+    assert "needed" not in line
+
+
 def test_a_wrong_label_among_the_surest_is_said_to_be_the_reason() -> None:
     said = np.tile([0, 1], 20)
     review = review_limits(answers(said, np.arange(40) != 3), 2, 0.9)
@@ -97,7 +108,7 @@ def test_examples_on_few_images_count_less() -> None:
     fitted = fit_review(support(24, 24, images=images), 0.9)
     assert fitted.review is not None
     assert (fitted.review.instances, fitted.review.independent) == (48, 12)
-    why, counting = describe_review(fitted)
+    counting, why = describe_review(fitted)
     assert "12 examples can promise at most 82.5% right, and 90% takes 22" in why
     assert counting == "the 48 examples count as 12, since several lie on one image and are no independent trials"
 
