@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,12 @@ def line(tmp_path_factory: pytest.TempPathFactory, tiny_bundle_path: Path) -> Pa
     write_dataset(folder / "parts", families=("scratch", "stain"), per_class=3, size=(240, 320), seed=0)
     arguments = ("--view-recipe", "ms", "--right-at-least", "95%", "--out", folder / "line.safetensors")
     result = run("calibrate", tiny_bundle_path, folder / "parts", *arguments)
-    assert (
-        "review: every region goes to a human: 6 examples can promise at most 68.1% right, and 95% takes 45 that are "
-        "all read rightly; 39 more examples are needed"
-    ) in result.stderr
+    # Random weights read some of them wrongly, and the line says so before it asks for more.
+    assert re.search(
+        r"review: every region goes to a human: 6 examples can promise at most 68\.1% right, and 95% takes 45 that are "
+        r"all read rightly; [1-6] of 6 (is|are) read wrongly, so more examples alone may not do: ",
+        result.stderr,
+    )
     return folder
 
 
