@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mvrec_edge.runtime import HeadSettings, SupportCache
 from mvrec_edge.runtime.files.growing_file import GrowingFile
 from tests.e2e.commands import run
 
@@ -70,6 +71,17 @@ def _draw(path: Path, seed: int) -> None:
     image[mask > 0] = (0, 250)[seed % 2]
     cv2.imwrite(str(path), image)
     cv2.imwrite(str(path.with_suffix(".png")), mask)
+
+
+def _copies_of_pits() -> None:
+    """Each pit once more, as another file of the same pixels, and a head that goes by the nearest example alone."""
+    cache = SupportCache.load("line.safetensors")
+    cache.changed(head=HeadSettings("zip", beta=1000.0, aggregate="mean")).save("line.safetensors")
+    shutil.copytree("labelled/pit", "copies")
+    for image in Path("copies").glob("*.jpg"):
+        data = image.read_bytes()
+        # A comment behind the beginning of the image.
+        image.write_bytes(data[:2] + b"\xff\xfe\x00\x06copy" + data[2:])
 
 
 def _text(name: str, text: str) -> Callable[[], object]:
@@ -674,9 +686,10 @@ _PARTS = (
 _WORSE = (
     # Each pit has itself as a dent for its nearest neighbour.
     Trigger(
-        "support add line.safetensors labelled/pit --bundle b.bundle --label dent --engine onnxruntime",
+        "support add line.safetensors copies --bundle b.bundle --label dent --engine onnxruntime",
         7,
         "would be misread, so nothing is written",
+        _copies_of_pits,
     ),
 )
 
