@@ -18,6 +18,9 @@ from mvrec_edge.runtime.support.thumbnails import within_room
 
 __all__ = ["join_parts", "part_of", "parts_as_classes", "parts_of", "places_of"]
 
+# What a cache says of its one part and `PartFit` of each of several, under the same names.
+_OF_A_PART = tuple(field.name for field in dataclasses.fields(PartFit) if field.name != "name")
+
 # `zip-w` with its published parameters, until calibration has chosen and fitted another.
 _UNFITTED = HeadSettings("zip-w", beta=20.0, aggregate="mean", temperature=4.0)
 
@@ -58,13 +61,7 @@ def part_of(cache: SupportCache, name: str) -> SupportCache:
         encoder=cache.encoder,
         encoder_name=cache.encoder_name,
         random_weights=cache.random_weights,
-        head=fit.head,
-        shots=fit.shots,
-        seed=fit.seed,
-        schedule=fit.schedule,
-        novelty=fit.novelty,
-        region_input=fit.region_input,
-        review=fit.review,
+        **{field: getattr(fit, field) for field in _OF_A_PART},
     )
 
 
@@ -145,16 +142,7 @@ def parts_as_classes(cache: SupportCache) -> SupportCache:
 
 
 def _fit_of(name: str, cache: SupportCache) -> PartFit:
-    return PartFit(
-        name=name,
-        head=cache.head,
-        schedule=cache.schedule,
-        novelty=cache.novelty,
-        shots=cache.shots,
-        seed=cache.seed,
-        region_input=cache.region_input,
-        review=cache.review,
-    )
+    return PartFit(name, **{field: getattr(cache, field) for field in _OF_A_PART})
 
 
 def _common_input(kinds: set[str]) -> str:
