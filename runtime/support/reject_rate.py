@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 from mvrec_edge.runtime.errors import UsageError
+from mvrec_edge.runtime.support.percentages import parse_share
 
 __all__ = ["HIGHEST_RATE", "LOWEST_RATE", "check_rate", "parse_rate"]
 
@@ -31,12 +30,6 @@ def parse_rate(text: str) -> float:
     Raises:
         UsageError: It is neither, or outside 0.001% to 50%.
     """
-    stripped = text.strip()
-    try:
-        rate = float(stripped.removesuffix("%")) / (100 if stripped.endswith("%") else 1)
-    except ValueError:
-        rate = math.nan
-    if math.isnan(rate):
-        raise UsageError(f"'{text}' is not a rate", fix="example: --reject-rate 5%")
+    rate = parse_share(text, "a rate", "example: --reject-rate 5%")
     check_rate(rate)
     return rate

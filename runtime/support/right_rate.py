@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 from mvrec_edge.runtime.errors import UsageError
+from mvrec_edge.runtime.support.percentages import parse_share
 
 __all__ = ["HIGHEST_RIGHT", "LOWEST_RIGHT", "check_right_rate", "parse_right_rate"]
 
@@ -33,12 +32,6 @@ def parse_right_rate(text: str) -> float:
     Raises:
         UsageError: It is neither, or outside 50% to 99.99%.
     """
-    stripped = text.strip()
-    try:
-        rate = float(stripped.removesuffix("%")) / (100 if stripped.endswith("%") else 1)
-    except ValueError:
-        rate = math.nan
-    if math.isnan(rate):
-        raise UsageError(f"'{text}' is not a share of right answers", fix=_EXAMPLE)
+    rate = parse_share(text, "a share of right answers", _EXAMPLE)
     check_right_rate(rate)
     return rate
