@@ -12,7 +12,6 @@ from mvrec_edge.runtime.errors import UsageError
 from mvrec_edge.runtime.heads.whitened_head import FEWEST_VIEWS, WhitenedHead, log_class_means
 from mvrec_edge.runtime.heads.whitened_means import WhitenedMeans
 from mvrec_edge.runtime.heads.whitened_views import WhitenedViews
-from mvrec_edge.runtime.support.cache import SupportCache
 from mvrec_edge.runtime.support.head_settings import HeadSettings
 from mvrec_edge.runtime.support.whitening import Metric
 
@@ -77,14 +76,8 @@ class AveragedHeads(WhitenedHead):
         experts=(WhitenedMeans.defaults, WhitenedViews.defaults, CentredMeans.defaults),
     )
 
-    def __init__(
-        self,
-        cache: SupportCache,
-        beta: float | None = None,
-        aggregate: str | None = None,
-        temperature: float | None = None,
-    ) -> None:
-        super().__init__(cache, beta, aggregate, temperature)
+    def _open(self) -> None:
+        cache = self.cache
         settings = cache.head.experts or self.defaults.experts
         if unknown := [each.name for each in settings if each.name not in _EXPERTS]:
             raise UsageError(f"there is no expert '{unknown[0]}' to average", fix="one of " + ", ".join(_EXPERTS))
@@ -109,15 +102,7 @@ class AveragedHeads(WhitenedHead):
         self, instances: npt.NDArray[np.integer], progress: Callable[[int], None] = lambda _: None
     ) -> list[npt.NDArray[np.float32]]:
         """What `logits_left_out` gives for each of the experts by itself, float32 `[H, N]` each, with all views."""
-        shape = (len(instances), len(self.cache.class_names))
-        results = [np.empty(shape, np.float32) for _ in self.experts]
-        everything = np.arange(self.cache.embeddings.shape[1])
-        for instance, metric in self.metrics_left_out(instances):
-            own = self.cache.whitening.units[[instance]]
-            for result, expert in zip(results, self.experts, strict=True):
-                result[instances == instance] = expert.logits_in(metric, own, everything)
-            progress(1)
-        return results
+        return self._left_out_by(self.experts, instances, progress)
 
     def _taken(self, few: bool) -> list[WhitenedHead]:
         of_means = [expert for expert in self.experts if not isinstance(expert, WhitenedViews)]

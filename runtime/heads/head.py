@@ -111,6 +111,10 @@ class Head(ABC):
         if self.aggregate not in self.aggregations:
             known = ", ".join(self.aggregations)
             raise UsageError(f"the head {self.name} has no aggregation '{self.aggregate}'", fix=f"one of {known}")
+        self._open()
+
+    def _open(self) -> None:  # noqa: B027 (a head may need nothing)
+        """Computes what the head needs of its cache, once."""
 
     @final
     def logits(

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from mvrec_edge.runtime.errors import InputError, SupportError
 from mvrec_edge.runtime.heads.aggregation import aggregate_logits, softmax
 from mvrec_edge.runtime.heads.head import MOST_SIMILARITIES, Head
-from mvrec_edge.runtime.support.cache import SupportCache
 
 __all__ = ["TAU", "KernelHead", "class_shares", "class_sums", "normalised"]
 
@@ -33,14 +32,8 @@ class KernelHead(Head):
         SupportError: A key is zero about the centre, so it has no direction.
     """
 
-    def __init__(
-        self,
-        cache: SupportCache,
-        beta: float | None = None,
-        aggregate: str | None = None,
-        temperature: float | None = None,
-    ) -> None:
-        super().__init__(cache, beta, aggregate, temperature)
+    def _open(self) -> None:
+        cache = self.cache
         self._prepare()
         # Sorted by class, so that the sum over a class is a sum over a run of columns.
         self._order = np.argsort(cache.labels, kind="stable")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar, final
 
 import numpy as np
@@ -51,13 +51,21 @@ class WhitenedHead(Head):
         self, instances: npt.NDArray[np.integer], progress: Callable[[int], None] = lambda _: None
     ) -> npt.NDArray[np.float32]:
         """See `Head.logits_left_out`."""
-        result = np.empty((len(instances), len(self.cache.class_names)), np.float32)
+        (result,) = self._left_out_by((self,), instances, progress)
+        return result
+
+    def _left_out_by(
+        self, heads: Sequence[WhitenedHead], instances: npt.NDArray[np.integer], progress: Callable[[int], None]
+    ) -> list[npt.NDArray[np.float32]]:
+        """What each of some heads over this support says of left-out instances, float32 `[H, N]` each, all views."""
+        results = [np.empty((len(instances), len(self.cache.class_names)), np.float32) for _ in heads]
         everything = np.arange(self.cache.embeddings.shape[1])
         for instance, metric in self.metrics_left_out(instances):
             own = self.cache.whitening.units[[instance]]
-            result[instances == instance] = self.logits_in(metric, own, everything)
+            for result, head in zip(results, heads, strict=True):
+                result[instances == instance] = head.logits_in(metric, own, everything)
             progress(1)
-        return result
+        return results
 
     def metrics_left_out(self, instances: npt.NDArray[np.integer]) -> Iterator[tuple[int, Metric]]:
         """Each instance with the metric of the support without its image, for its own views; images come one by one."""
